@@ -1,0 +1,52 @@
+"""What the distribution is called, what it holds and what it needs."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+DOCS = ['markdown-it-py>=3', 'pygments>=2.17']  # the renderer; KaTeX comes through npm
+I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
+VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
+TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
+BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
+LINT = ['ruff>=0.9', 'mypy>=1.11']
+
+setup(
+    name='labml-nn',
+    version='1.0.0.dev0',
+    description='The annotated DDPM: denoising diffusion in literate PyTorch, every claim executed',
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='MIT',
+    packages=find_packages(include=['labml_nn', 'labml_nn.*']),
+    include_package_data=True,
+    package_data={
+        'labml_nn': ['py.typed'],
+        'labml_nn.pylit': ['static/*', 'templates/*', 'katex/*'],
+    },
+    python_requires='>=3.10',
+    install_requires=[
+        'torch>=2.6',
+        'torchvision>=0.21',
+        'labml>=0.5.3,<0.6',
+        'labml-helpers>=0.4.89,<0.5',
+        'numpy>=1.26',
+        'matplotlib>=3.8',
+        'pillow>=10.1',
+        'scikit-learn>=1.3',  # carries the handwritten digits of the default run
+    ],
+    extras_require={
+        'docs': DOCS,
+        'i18n': I18N,
+        'video': VIDEO,
+        'test': TEST,
+        'browser': BROWSER,
+        'lint': LINT,
+        'dev': [*TEST, *BROWSER, *LINT],
+    },
+    classifiers=[
+        'License :: OSI Approved :: MIT License',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)
