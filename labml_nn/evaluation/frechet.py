@@ -1,7 +1,7 @@
 r"""
 ---
 title: Fréchet distance
-summary: The distance of two sets of features, each taken for a Gaussian; on Inception features it is FID.
+summary: The distance of two sets of features, each taken for a Gaussian; the formula of FID.
 ---
 
 # Fréchet distance
@@ -38,9 +38,9 @@ def frechet_distance(x: Floats, y: Floats) -> float:
         raise ValueError(
             f'features of {len(mean_x)} dimensions cannot be compared with {len(mean_y)}'
         )
-    # $\operatorname{tr}(C_1C_2)^{1/2} = \operatorname{tr}(C_1^{1/2} C_2 C_1^{1/2})^{1/2}$, because the
-    # two have the same eigenvalues; and the right one is symmetric, so its eigenvalues are real
-    # and its root needs no general matrix root, which answers with complex numbers
+    # $\operatorname{tr}(C_1C_2)^{1/2} = \operatorname{tr}(C_1^{1/2} C_2 C_1^{1/2})^{1/2}$, because
+    # the two have the same eigenvalues; and the right one is symmetric, so they are real and no
+    # general matrix root is needed, which would answer with complex numbers
     root = symmetric_root(cov_x)
     eigenvalues = np.linalg.eigvalsh(root @ cov_y @ root).clip(0)
     trace = np.trace(cov_x) + np.trace(cov_y) - 2 * np.sqrt(eigenvalues).sum()

@@ -111,7 +111,8 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
     r"""
     What `save` wrote, on the CPU.
 
-    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged, holds code or is not ours.
+    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged, holds code or is none
+    of ours.
     """
     file = find(run_or_file)
     try:
@@ -150,7 +151,9 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | 
     `ValueError` that names the first weights that are missing, left over or of another shape.
     A model that is partly random works, and is wrong without a sound.
     """
-    weights = {name.replace('_orig_mod.', '').removeprefix('module.'): w for name, w in weights.items()}
+    weights = {
+        name.replace('_orig_mod.', '').removeprefix('module.'): w for name, w in weights.items()
+    }
     own = model.state_dict()
     problems = {
         'missing': [name for name in own if name not in weights],
@@ -198,7 +201,7 @@ def random_states() -> dict[str, Any]:
 
 def set_random_states(states: Mapping[str, Any]) -> None:
     r"""
-    Set all generators to the states that `random_states` gave; devices that are not here are left out.
+    Set all generators to the states that `random_states` gave, as far as their devices are here.
     """
     random.setstate(states['python'])
     keys, *rest = states['numpy']

@@ -175,7 +175,7 @@ def archive_set(
     return Images(class_name, fit(images, image_size, image_channels), labels)
 
 
-def archives(kind: Any) -> dict[str, str]:
+def archives(kind: Any) -> dict[str, str | None]:
     r"""
     The archives of one of torchvision's classes, and their checksums.
     """
@@ -251,9 +251,7 @@ def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
 
 
 # ## A folder of pictures
-def folder_set(
-    root: Path, image_size: int, image_channels: int, *, name: str = 'folder'
-) -> AnySet:
+def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 'folder') -> AnySet:
     r"""
     All pictures below a folder, at any depth.
     """
@@ -415,9 +413,12 @@ def batches(
     Images are `[batch_size, channels, height, width]` in $[-1, 1]$, labels `[batch_size]`.
     """
     indices = IndexStream(len(dataset), batch_size, seed, start)
-    from_memory = isinstance(dataset, Images)
-    source = memory_batches if from_memory else file_batches
-    for images, labels in source(dataset, indices, torch.device(device), n_workers):
+    device = torch.device(device)
+    if isinstance(dataset, Images):
+        source = memory_batches(dataset, indices, device)
+    else:
+        source = file_batches(dataset, indices, device, n_workers)
+    for images, labels in source:
         x0 = to_unit_range(images, dataset.levels)
         if flip:
             mirrored = torch.rand(len(x0), device=x0.device) < 0.5
@@ -426,7 +427,7 @@ def batches(
 
 
 def memory_batches(
-    dataset: Images, indices: IndexStream, device: torch.device, _: int
+    dataset: Images, indices: IndexStream, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     r"""
     Images from memory: the GPU's own, when they take no more than a quarter of what is free.
@@ -447,7 +448,7 @@ def file_batches(
     """
     loader: DataLoader[Any] = DataLoader(
         Pixels(dataset),
-        batch_sampler=indices,  # type: ignore[arg-type]  # endless, which has no length
+        batch_sampler=indices,
         num_workers=n_workers,
         pin_memory=device.type == 'cuda',
     )

@@ -12,7 +12,7 @@ def pick_device(name: str = 'auto') -> torch.device:
     r"""
     The device that `name` asks for, checked to be there.
 
-    * `name` `auto` (the first CUDA GPU, else MPS, else the CPU), or `cpu`, `mps`, `cuda`, `cuda:1` …
+    * `name` `auto` (the first CUDA GPU, else MPS, else the CPU), `cpu`, `mps`, `cuda`, `cuda:1` …
 
     Raises `ValueError` for a device that this machine lacks, and says which it has.
     """

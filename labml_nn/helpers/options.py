@@ -118,9 +118,7 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
 
-def add_options(
-    parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]
-) -> None:
+def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]) -> None:
     r"""
     Let `parser` take every option of `configs`; what is not given stays out of the namespace.
     """

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,7 +97,7 @@ def save_animation(path: str | Path, frames: Sequence[Tensor], *, seconds: float
 
     * `seconds` how long it runs; the last frame of a GIF stays for a second more
 
-    Raises `ValueError` for another ending or no frames, `ImportError` when MP4's encoder is missing.
+    Raises `ValueError` for another ending or no frames, `ImportError` without an encoder for MP4.
     """
     path = Path(path)
     if not frames:
@@ -127,6 +128,7 @@ def save_mp4(path: Path, frames: Sequence[Tensor], fps: float) -> None:
         raise ImportError(
             f"MP4 needs an encoder ({error}): pip install 'labml-nn[video]', or write a .gif"
         ) from error
+    writer: Any
     with imageio.get_writer(path, fps=fps, macro_block_size=1) as writer:
         for frame in frames:
             array = frame.expand(3, -1, -1).permute(1, 2, 0).numpy()

@@ -2,7 +2,7 @@ r"""
 # Progress
 
 One line that says how far a run is, and when it will be done. On a terminal it is rewritten in
-place; in a log file (no terminal) it is printed a few times a minute at most, without control codes.
+place; in a log file it is printed a few times a minute at most, without control codes.
 """
 
 import sys
@@ -59,7 +59,11 @@ class Progress:
         left = f'{clock((self.total - done) / rate)} left' if rate else 'estimating'
         if done >= self.total:
             left = f'in {clock(seconds)}'
-        speed = f'{rate:.1f} {self.unit}s/s' if rate >= 1 or not rate else f'{1 / rate:.1f} s/{self.unit}'
+        speed = (
+            f'{rate:.1f} {self.unit}s/s'
+            if rate >= 1 or not rate
+            else f'{1 / rate:.1f} s/{self.unit}'
+        )
         parts = [f'{bar} {share:4.0%}', f'{done:,}/{self.total:,}', note, speed, left]
         return '  '.join(p for p in parts if p)
 

@@ -30,9 +30,9 @@ ends in *tested* names the test that computes both sides of its equation.
 | $t = 1 \dots T$ | `t = 0 .. n_steps-1` | `timestep` | **index `t` is the paper's step $t+1$** |
 | $\beta_t$ | `beta[t]` | `betas` | variance of the noise that step $t$ adds |
 | $\alpha_t = 1 - \beta_t$ | `alpha[t]` | `alphas` | share of the variance that step $t$ keeps |
-| $\bar\alpha_t = \prod_{s \le t} \alpha_s$ | `alpha_bar[t]` | `alphas_cumprod` | share left of the image |
-| $\tilde\beta_t$ | `beta_tilde[t]` | `posterior_variance` | variance of one step back, $x_0$ known |
-| $\sigma_t^2$ | `sigma2[t]` | `variance` | variance of one step back, $x_0$ not known |
+| $\bar\alpha_t = \prod_{s \le t} \alpha_s$ | `alpha_bar[t]` | `alphas_cumprod` | share of $x_0$ left |
+| $\tilde\beta_t$ | `beta_tilde[t]` | `posterior_variance` | variance of a step back, $x_0$ known |
+| $\sigma_t^2$ | `sigma2[t]` | `variance` | variance of a step back, $x_0$ not known |
 | $\epsilon$ | `eps`, `noise` | `noise` | the *total* unit noise in $x_t$ |
 | $\epsilon_\theta(x_t, t)$ | `eps_model(xt, t)` | `model` | the network's guess of it |
 | $\hat x_0$ | `x0_hat` | `pred_original_sample` | the image that this guess implies |
@@ -141,9 +141,10 @@ parameters. The sum is what we train, and each of its terms is a divergence of t
 
 For two Gaussians in $d$ dimensions with the variances $\tilde\beta_t$ and $\sigma_t^2$ (eq. 8)
 
-$$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}\big\|\tilde\mu_t(x_t,x_0)-\mu_\theta(x_t,t)\big\|^2\Big]
-+ \underbrace{\frac d2\Big(\frac{\tilde\beta_t}{\sigma_t^2}-1-\log\frac{\tilde\beta_t}{\sigma_t^2}\Big)}_{
-\text{no } \theta}$$
+$$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}
+\big\|\tilde\mu_t(x_t,x_0)-\mu_\theta(x_t,t)\big\|^2\Big]
++ \underbrace{\frac d2\Big(\frac{\tilde\beta_t}{\sigma_t^2}-1
+-\log\frac{\tilde\beta_t}{\sigma_t^2}\Big)}_{\text{no } \theta}$$
 
 So $\mu_\theta$ has to predict $\tilde\mu_t$, which it cannot know, as it depends on $x_0$.
 But $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ ties $x_0$ to the noise
@@ -151,12 +152,17 @@ that is in $x_t$:
 
 $$x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
 \qquad\Rightarrow\qquad
-\tilde\mu_t = \frac1{\sqrt{\alpha_t}}\Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\Big)$$
+\tilde\mu_t = \frac1{\sqrt{\alpha_t}}
+\Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\Big)$$
 
-The second follows by putting the first into $\tilde\mu_t$ and collecting $x_t$ (its coefficient
-is $(\beta_t + \alpha_t(1-\bar\alpha_{t-1}))/(\sqrt{\alpha_t}(1-\bar\alpha_t)) = 1/\sqrt{\alpha_t}$).
-$x_t$ is given, so the only unknown is $\epsilon$. Let the network predict it (eq. 11),
-$\mu_\theta = \frac1{\sqrt{\alpha_t}}\big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\epsilon_\theta\big)$,
+The second follows by putting the first into $\tilde\mu_t$ and collecting $x_t$, whose coefficient
+becomes $\frac{\beta_t + \alpha_t(1-\bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} =
+\frac1{\sqrt{\alpha_t}}$. Now $x_t$ is given, and the only unknown is $\epsilon$. Let the network
+predict it (eq. 11),
+
+$$\mu_\theta(x_t, t) = \frac1{\sqrt{\alpha_t}}
+\Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon_\theta(x_t, t)\Big)$$
+
 and the means' difference is the noises' difference times a constant (eq. 12):
 
 $$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-\bar\alpha_t)}
@@ -383,9 +389,7 @@ class DenoiseDiffusion(nn.Module):
         z = torch.randn_like(xt) if z is None else same_shape('z', z, xt)
         return self.p_step(xt, t, z, clip_x0=clip_x0)[0]
 
-    def p_step(
-        self, xt: Tensor, t: Tensor, z: Tensor, *, clip_x0: bool
-    ) -> tuple[Tensor, Tensor]:
+    def p_step(self, xt: Tensor, t: Tensor, z: Tensor, *, clip_x0: bool) -> tuple[Tensor, Tensor]:
         r"""
         $x_{t-1} = \mu_\theta(x_t, t) + \sigma_t z$, and the $\hat x_0$ it aimed at
 

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.experiment import build, make_configs
+from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
@@ -57,7 +58,7 @@ class Sampler:
     * `clip_x0` keep $\hat x_0$ within $[-1, 1]$ at every step
 
     > **Departure.** Clipping is on here, as in the authors' released code, and not in Algorithm 2.
-    > Images have no values outside $[-1, 1]$, and an $\hat x_0$ that has would pull the chain there.
+    > Images have no values outside $[-1, 1]$; an $\hat x_0$ that has would pull the chain there.
     """
 
     def __init__(
@@ -97,8 +98,7 @@ class Sampler:
         state = checkpoint.load(run)
         c = make_configs(state['config'])
         diffusion = build(c)
-        model = diffusion.eps_model
-        assert isinstance(model, torch.nn.Module)
+        model: UNet = diffusion.eps_model  # type: ignore[assignment]
         checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
         device = pick_device(device) if isinstance(device, str) else device
         return cls(diffusion.to(device), c.image_channels, c.image_size, clip_x0=clip_x0)
@@ -121,9 +121,7 @@ class Sampler:
         r"""
         Undo the first `n_steps` steps (all of them when not given), from `xt` to an image.
         """
-        for t, xt, _ in self.diffusion.p_chain(
-            xt, noise, n_steps=n_steps, clip_x0=self.clip_x0
-        ):
+        for t, xt, _ in self.diffusion.p_chain(xt, noise, n_steps=n_steps, clip_x0=self.clip_x0):
             if tell is not None:
                 tell(t)
         return xt
@@ -336,7 +334,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(nearest(a.sampler, SAMPLERS, 'sampler'))
         sampler = Sampler.from_run(a.run, weights=a.weights, device=a.device)
         kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
-        print(f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}')
+        print(
+            f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}'
+        )
         for path in COMMANDS[a.command](sampler, a):
             print(path)
     except (ValueError, OSError, ImportError) as error:
@@ -454,7 +454,9 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
                 raise ValueError(f'image {name}: {c.dataset} has 0 to {len(dataset) - 1}')
             images.append(dataset[int(name)][0])
         elif not Path(name).is_file():
-            raise FileNotFoundError(f'{Path(name).absolute()} does not exist: give a number or file')
+            raise FileNotFoundError(
+                f'{Path(name).absolute()} does not exist: give a number or file'
+            )
         else:
             channels, size, _ = sampler.image_shape
             images.append(to_unit_range(decode(Path(name), size, channels)))

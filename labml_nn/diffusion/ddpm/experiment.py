@@ -23,6 +23,7 @@ be done. Ctrl-C or SIGTERM stops after the step at hand and saves; `--resume` go
 """
 
 import contextlib
+import math
 import shutil
 import signal
 import sys
@@ -34,7 +35,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import math
 import torch
 from labml import monit
 from labml.configs import BaseConfigs
@@ -156,7 +156,13 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
             raise ValueError(nearest(name, list(option_types(Configs)), 'option'))
         setattr(c, name, value)
     at_least = dict.fromkeys(('batch_size', 'log_every', 'save_every', 'preview_every'), 1)
-    for name, least in {**at_least, 'n_steps': 1, 'steps': 0, 'n_previews': 0, 'workers': 0}.items():
+    for name, least in {
+        **at_least,
+        'n_steps': 1,
+        'steps': 0,
+        'n_previews': 0,
+        'workers': 0,
+    }.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
@@ -195,8 +201,7 @@ class Trainer:
         self.c, self.out, self.dataset, self.device = c, out, dataset, device
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c, device)
-        self.model = self.diffusion.eps_model
-        assert isinstance(self.model, UNet)
+        self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
@@ -222,8 +227,10 @@ class Trainer:
         while self.step < c.steps and self.stop_signal is None:
             # $x_0 \sim q(x_0)$
             x0, _ = next(data)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$, $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
-            # $\big\|\epsilon - \epsilon_\theta(\sqrt{\bar\alpha_t}x_0 + \sqrt{1-\bar\alpha_t}\epsilon, t)\big\|^2$
+            # $t \sim \text{Uniform}(\{1, \dots, T\})$,
+            # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
+            # $\big\|\epsilon -
+            # \epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             loss = self.diffusion.loss(x0, check_range=False)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
@@ -285,7 +292,7 @@ class Trainer:
         A grid of samples from the averaged weights and **the same noise each time**, so that the
         grids of a run show one set of pictures getting better.
 
-        Skipped, with no change to the training, once previews have taken `preview_share` of the time.
+        Skipped once previews have taken `preview_share` of the time; training is the same without.
         """
         c, began = self.c, time.monotonic()
         if c.n_previews and self.preview_seconds <= c.preview_share * (began - self.began):

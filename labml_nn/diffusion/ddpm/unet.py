@@ -12,24 +12,35 @@ way up brings it back to full size, and skip connections hand over the detail th
 
 This is the network of the authors' CIFAR-10 run, layer by layer: **35,746,307 parameters**, the
 paper's 35.7 M [tested](test:diffusion/ddpm/test_unet.py::test_parameters_of_every_preset).
-With the defaults:
+This is what `print(UNet())` shows
+([tested](test:diffusion/ddpm/test_unet.py::test_print_is_the_figure)):
 
-| | resolution | channels | blocks | attention | pushes | pops |
-|---|---|---|---|---|---|---|
-| stem | 32 | 128 | | | 1 | |
-| down 0 | 32 → 16 | 128 | 2 | | 2 + 1 | |
-| down 1 | 16 → 8 | 256 | 2 | yes | 2 + 1 | |
-| down 2 | 8 → 4 | 256 | 2 | | 2 + 1 | |
-| down 3 | 4 | 256 | 2 | | 2 | |
-| middle | 4 | 256 | 2 | yes | | |
-| up 3 | 4 → 8 | 256 | 3 | | | 3 |
-| up 2 | 8 → 16 | 256 | 3 | | | 3 |
-| up 1 | 16 → 32 | 256 | 3 | yes | | 3 |
-| up 0 | 32 | 128 | 3 | | | 3 |
+    UNet of 35,746,307 parameters
+      time    128 sinusoids → 512
+      stem    3 → 128
+      down 0  128 → 128, 128 → 128, halve
+      down 1  128 → 256 with attention, 256 → 256 with attention, halve
+      down 2  256 → 256, 256 → 256, halve
+      down 3  256 → 256, 256 → 256
+      middle  256 → 256 with attention, 256 → 256
+      up 3    512 → 256, 512 → 256, 512 → 256, double
+      up 2    512 → 256, 512 → 256, 512 → 256, double
+      up 1    512 → 256 with attention, 512 → 256 with attention, 384 → 256 with attention, double
+      up 0    384 → 128, 256 → 128, 256 → 128
+      head    128 → 3
 
-> **Why one more block on the way up?** Count the last two columns. Level $i$ pushes two block
-> outputs, and one more tensor: the stem's for level 0, the halved image that level $i-1$ made for
-> level $i$. That makes three for each level, and each needs a block that takes it.
+A block on the way up takes what came from below and one tensor from the way down, side by side,
+which is why it is wider on the left. For a 32 × 32 image:
+
+| level | resolution | width | pushed on the way down | popped on the way up |
+|---|---|---|---|---|
+| 0 | 32 × 32 | 128 | the stem's output, 2 blocks' | 3 |
+| 1 | 16 × 16 | 256 | level 0 halved, 2 blocks' | 3 |
+| 2 | 8 × 8 | 256 | level 1 halved, 2 blocks' | 3 |
+| 3 | 4 × 4 | 256 | level 2 halved, 2 blocks' | 3 |
+
+> **Why one more block on the way up?** Count: each level has pushed the outputs of its two blocks,
+> and the tensor that it began with. Each of the three needs a block that takes it.
 
 > **Departure.** labml's own checkpoints do not load here. In its U-Net the channel multipliers
 > compound, level upon level (which gave 167.8 M parameters), and the normalisation in front of
@@ -75,6 +86,9 @@ class TimeEmbedding(nn.Module):
         self.register_buffer('frequency', frequency.float(), persistent=False)
         self.linear1 = nn.Linear(n_channels, 4 * n_channels)
         self.linear2 = nn.Linear(4 * n_channels, 4 * n_channels)
+
+    def __repr__(self) -> str:
+        return f'{self.linear1.in_features} sinusoids → {self.linear2.out_features}'
 
     def forward(self, t: Tensor) -> Tensor:
         r"""
@@ -125,9 +139,6 @@ class ResidualBlock(nn.Module):
         h = self.conv2(self.dropout(F.silu(self.norm2(h))))
         return self.shortcut(x) + h
 
-    def extra_repr(self) -> str:
-        return f'{self.conv1.in_channels} → {self.conv1.out_channels}'
-
 
 class AttentionBlock(nn.Module):
     r"""
@@ -157,13 +168,10 @@ class AttentionBlock(nn.Module):
         * `x` `[batch, n_channels, height, width]`, and so is the output
         """
         h = self.norm(x).flatten(2).transpose(1, 2)  # [batch, height * width, n_channels]
-        # A head dimension of 1 lets torch pick its fused kernels, which never store all the pairs
+        # `[:, None]` is the dimension of heads. torch's fused kernels never store all the pairs
         q, k, v = (layer(h)[:, None] for layer in (self.query, self.key, self.value))
         h = F.scaled_dot_product_attention(q, k, v)[:, 0]  # [batch, height * width, n_channels]
         return x + self.out(h).transpose(1, 2).reshape(x.shape)
-
-    def extra_repr(self) -> str:
-        return str(self.query.in_features)
 
 
 class Block(nn.Module):
@@ -186,6 +194,11 @@ class Block(nn.Module):
         self.residual = ResidualBlock(in_channels, out_channels, time_channels, dropout, n_groups)
         self.attention = AttentionBlock(out_channels, n_groups) if has_attn else nn.Identity()
 
+    def __repr__(self) -> str:
+        conv = self.residual.conv1
+        has_attn = isinstance(self.attention, AttentionBlock)
+        return f'{conv.in_channels} → {conv.out_channels}' + ' with attention' * has_attn
+
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         return self.attention(self.residual(x, t))
 
@@ -202,6 +215,9 @@ class Downsample(nn.Conv2d):
     def __init__(self, n_channels: int):
         super().__init__(n_channels, n_channels, 3, stride=2)
 
+    def __repr__(self) -> str:
+        return 'halve'
+
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.pad(x, (0, 1, 0, 1)))  # [batch, n_channels, height/2, width/2]
 
@@ -217,6 +233,9 @@ class Upsample(nn.Conv2d):
     def __init__(self, n_channels: int):
         super().__init__(n_channels, n_channels, 3, padding=1)
 
+    def __repr__(self) -> str:
+        return 'double'
+
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.interpolate(x, scale_factor=2, mode='nearest'))
 
@@ -225,20 +244,23 @@ class Stage(nn.Module):
     r"""
     ## One level of one way
 
-    Its blocks, and what changes the resolution after them (nothing at the end of either way).
+    Its blocks, and what changes the resolution after them, if anything does.
     """
 
     def __init__(self, blocks: list[Block], resample: nn.Module | None):
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks: Sequence[Block] = nn.ModuleList(blocks)  # type: ignore[assignment]
         self.resample = resample
+
+    def __repr__(self) -> str:
+        return ', '.join(str(part) for part in (*self.blocks, self.resample) if part is not None)
 
 
 class UNet(nn.Module):
     r"""
     ## U-Net
 
-    The defaults are the paper's CIFAR-10 model. `print(unet)` shows it as drawn at the top.
+    The defaults are the paper's CIFAR-10 model. `print` shows it as at the top of this page.
     """
 
     def __init__(
@@ -276,13 +298,13 @@ class UNet(nn.Module):
             down.append(Stage(blocks, None if is_last else Downsample(width)))
             if not is_last:
                 skips.append(width)
-        self.down = nn.ModuleList(down)
+        self.down: Sequence[Stage] = nn.ModuleList(down)  # type: ignore[assignment]
 
         # ### The middle
         #
         # Every position has seen the whole image here, or does so now
-        self.middle = nn.ModuleList(
-            [Block(width, width, *common, True), Block(width, width, *common, False)]
+        self.middle = Stage(
+            [Block(width, width, *common, True), Block(width, width, *common, False)], None
         )
 
         # ### The way up
@@ -295,7 +317,7 @@ class UNet(nn.Module):
                 width = out
             up.append(Stage(blocks, Upsample(width) if level else None))
         assert not skips
-        self.up = nn.ModuleList(up)
+        self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]
 
         self.norm = nn.GroupNorm(n_groups, width, eps=1e-6)
         self.head = nn.Conv2d(width, image_channels, 3, padding=1)
@@ -310,7 +332,8 @@ class UNet(nn.Module):
             # of the signal forwards and what keeps it backwards
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         # Zero at the end of every branch: a new network is its shortcuts, to which each block
         # starts adding from nothing; and zero at the head, so its first guess is "no noise"
         # and its loss is 1
@@ -340,7 +363,7 @@ class UNet(nn.Module):
             if stage.resample is not None:
                 h = stage.resample(h)  # half the height and width
                 skips.append(h)
-        for block in self.middle:
+        for block in self.middle.blocks:
             h = block(h, t)
         for stage in self.up:
             for block in stage.blocks:
@@ -350,6 +373,18 @@ class UNet(nn.Module):
                 h = stage.resample(h)  # twice the height and width
         assert not skips
         return self.head(F.silu(self.norm(h)))  # [batch, image_channels, height, width]
+
+    def __repr__(self) -> str:
+        ways = {
+            'time': self.time,
+            'stem': f'{self.image_channels} → {self.stem.out_channels}',
+            **{f'down {i}': stage for i, stage in enumerate(self.down)},
+            'middle': self.middle,
+            **{f'up {len(self.up) - 1 - i}': stage for i, stage in enumerate(self.up)},
+            'head': f'{self.head.in_channels} → {self.head.out_channels}',
+        }
+        n = sum(p.numel() for p in self.parameters())
+        return '\n'.join([f'UNet of {n:,} parameters', *(f'  {k:<8}{v}' for k, v in ways.items())])
 
     def check_images(self, x: Tensor) -> None:
         r"""

@@ -64,7 +64,9 @@ class SeededNoise:
                 f'noise was seeded for {len(self.generators)} images, the batch has {shape[0]}: '
                 f'make SeededNoise(n={shape[0]}, …)'
             )
-        return torch.stack([torch.randn(shape[1:], generator=g) for g in self.generators]).to(device)
+        return torch.stack([torch.randn(shape[1:], generator=g) for g in self.generators]).to(
+            device
+        )
 
 
 def image_seed(seed: int, i: int) -> int:

@@ -15,7 +15,10 @@ def linear_chain(n_steps):
     """A short chain in float64, and a model that is linear in x_t and none too good."""
     beta = torch.linspace(0.05, 0.9, n_steps, dtype=torch.float64)
     diffusion = DenoiseDiffusion(zero_model, n_steps, beta=beta)
-    slope, shift = torch.linspace(0.9, 0.7, n_steps).double(), torch.linspace(0, 0.1, n_steps).double()
+    slope, shift = (
+        torch.linspace(0.9, 0.7, n_steps).double(),
+        torch.linspace(0, 0.1, n_steps).double(),
+    )
     return diffusion, beta, slope, shift
 
 
@@ -97,7 +100,9 @@ def test_telescoping():
 def exact_posterior(x0, xt, alpha_bar, beta, t):
     """q(x_{t-1}|x_t, x_0) by precisions, in float64."""
     precision = (1 - beta[t]) / beta[t] + 1 / (1 - alpha_bar[t - 1])
-    mean = (1 - beta[t]) ** 0.5 / beta[t] * xt + alpha_bar[t - 1] ** 0.5 / (1 - alpha_bar[t - 1]) * x0
+    mean = (1 - beta[t]) ** 0.5 / beta[t] * xt + alpha_bar[t - 1] ** 0.5 / (
+        1 - alpha_bar[t - 1]
+    ) * x0
     return mean / precision, 1 / precision
 
 

@@ -32,7 +32,7 @@ def test_is_the_recursion(warmup):
 
 
 def test_warm_up_forgets_the_start():
-    """The weight of the first value after 100 updates: 0.99 without the warm-up, nothing with it."""
+    """The first value's share after 100 updates: 0.99 without the warm-up, nothing with it."""
     shares = {}
     for warmup in (False, True):
         model = torch.nn.Linear(1, 1, bias=False)

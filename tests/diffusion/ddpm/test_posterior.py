@@ -64,7 +64,9 @@ def test_optimal_variance_at_both_extremes(diffusion):
 
 
 def test_variance_by_name():
-    assert torch.equal(DenoiseDiffusion(zero_model, 1000).sigma2, DenoiseDiffusion(zero_model, 1000).beta)
+    assert torch.equal(
+        DenoiseDiffusion(zero_model, 1000).sigma2, DenoiseDiffusion(zero_model, 1000).beta
+    )
     small = DenoiseDiffusion(zero_model, 1000, variance='beta_tilde')
     assert torch.equal(small.sigma2, small.beta_tilde)
     with pytest.raises(ValueError, match="variance='learned' is not known"):

@@ -64,7 +64,11 @@ def test_noise_at_every_other_step(diffusion):
 
 
 def test_clipping_changes_nothing_where_nothing_clips(diffusion):
-    x0, eps, t = torch.rand(5, 4) * 1.9 - 0.95, torch.randn(5, 4), torch.tensor([0, 1, 10, 100, 400])
+    x0, eps, t = (
+        torch.rand(5, 4) * 1.9 - 0.95,
+        torch.randn(5, 4),
+        torch.tensor([0, 1, 10, 100, 400]),
+    )
     exact = DenoiseDiffusion(lambda xt, t: eps, 1000)
     xt, z = exact.q_sample(x0, t, eps), torch.randn(5, 4)
     torch.testing.assert_close(
