@@ -16,7 +16,7 @@ JOBS ?= auto
 .PHONY: help setup train sample test lint types format figures bench quality sizes clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the pinned versions (done by the others when needed)
 
@@ -37,7 +37,7 @@ sample: $(READY)  ## sample from runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.evaluate sample $(OUT) $(ARGS)
 
 test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(READY)  ## ruff, as linter and as formatter
 	$(VENV)/bin/ruff check .

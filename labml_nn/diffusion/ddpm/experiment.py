@@ -218,6 +218,7 @@ class Trainer:
         self.track: Track = lambda step, values: None
         self.losses: list[Tensor] = []  # since the last row of the log, on the device
         self.log_time = self.preview_seconds = 0.0
+        self.note = ''  # of the progress bar
 
     def train(self, progress: Progress) -> None:
         r"""
@@ -251,7 +252,8 @@ class Trainer:
 
             self.losses.append(loss.detach())
             if self.step % c.log_every == 0 or self.step == c.steps:
-                progress.update(self.step, self.log(grad_norm))
+                self.note = self.log(grad_norm)
+            progress.update(self.step, self.note)
             if self.step % c.save_every == 0 or self.step == c.steps:
                 self.save()
             if self.step % c.preview_every == 0:
