@@ -1,1 +1,13 @@
-r"""Soon."""
+r"""
+# Helpers
+
+The plumbing that the pages of mathematics do without: where pictures come from, where
+checkpoints go, which device to use, how torchvision is imported. Nothing here knows a model.
+
+* [Data sets](datasets.html)
+* [Checkpoints](checkpoint.html)
+* [Devices](device.html)
+* [torchvision](vision.html)
+* [Pictures](pictures.html)
+* [Progress](progress.html)
+"""

@@ -1,1 +1,480 @@
-r"""Soon."""
+r"""
+---
+title: Denoising Diffusion Probabilistic Models (DDPM)
+summary: >
+  The derivation from the forward process to the simplified loss, every identity tested,
+  and the class that computes it.
+---
+
+# Denoising Diffusion Probabilistic Models
+
+This page derives and implements
+[Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) (Ho, Jain and
+Abbeel, 2020). Add a little Gaussian noise to a picture, a thousand times, and nothing of the
+picture is left. Each of these small steps can be undone, approximately, by a Gaussian whose
+mean a neural network has learned. Start from pure noise, undo a thousand steps, and you have a
+picture that nobody has taken.
+
+What follows is the whole argument, in the order in which the code needs it. A paragraph that
+ends in *tested* names the test that computes both sides of its equation.
+
+* [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
+* [Averaged weights](ema.html), which one samples from
+* [Training](experiment.html): Algorithm 1 and its command line
+* [Evaluation](evaluate.html): samples, animations, interpolation
+
+## Names
+
+| paper | here | elsewhere | what it is |
+|---|---|---|---|
+| $t = 1 \dots T$ | `t = 0 .. n_steps-1` | `timestep` | **index `t` is the paper's step $t+1$** |
+| $\beta_t$ | `beta[t]` | `betas` | variance of the noise that step $t$ adds |
+| $\alpha_t = 1 - \beta_t$ | `alpha[t]` | `alphas` | share of the variance that step $t$ keeps |
+| $\bar\alpha_t = \prod_{s \le t} \alpha_s$ | `alpha_bar[t]` | `alphas_cumprod` | share of $x_0$ left |
+| $\tilde\beta_t$ | `beta_tilde[t]` | `posterior_variance` | variance of a step back, $x_0$ known |
+| $\sigma_t^2$ | `sigma2[t]` | `variance` | variance of a step back, $x_0$ not known |
+| $\epsilon$ | `eps`, `noise` | `noise` | the *total* unit noise in $x_t$ |
+| $\epsilon_\theta(x_t, t)$ | `eps_model(xt, t)` | `model` | the network's guess of it |
+| $\hat x_0$ | `x0_hat` | `pred_original_sample` | the image that this guess implies |
+
+The $\alpha$s and $\bar\alpha$s are shares of *variance*: what multiplies an image is their
+square root. $\bar\alpha_0 = 1$, before the first step, is the whole image.
+
+## 1. The forward process: noise in small steps
+
+Each step shrinks the image a little and adds a little noise (eq. 2):
+
+$$q(x_t|x_{t-1}) = \mathcal N\big(x_t;\ \sqrt{1-\beta_t}\,x_{t-1},\ \beta_t \mathbf I\big)$$
+
+The shrinking is what keeps the variance at one: if $x_{t-1}$ has unit variance, then $x_t$ has
+variance $(1-\beta_t) + \beta_t = 1$. Without it the noise would pile up on an image of full size.
+
+**All steps at once.** Write two steps out, with independent unit noises $\epsilon_1, \epsilon_2$:
+
+$$x_2 = \sqrt{\alpha_2}\big(\sqrt{\alpha_1}\,x_0 + \sqrt{1-\alpha_1}\,\epsilon_1\big)
+      + \sqrt{1-\alpha_2}\,\epsilon_2$$
+
+The two noise terms are Gaussian and independent, so their sum is Gaussian and their variances
+add: $\alpha_2(1-\alpha_1) + (1-\alpha_2) = 1 - \alpha_1\alpha_2$. Two steps are one step with
+$\alpha_1\alpha_2$ in the place of $\alpha$, and by induction (eq. 4)
+
+$$q(x_t|x_0) = \mathcal N\big(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t)\mathbf I\big)$$
+
+[tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training
+needs $x_t$ at one random $t$ per image; this makes it one line instead of a loop.
+
+> **Question.** With $\beta$ from $10^{-4}$ to $0.02$ in 1000 steps, how much of the image is
+> left at the end? $\sqrt{\bar\alpha_T} = 0.0064$
+> ([tested](test:diffusion/ddpm/test_forward.py::test_signal_left_at_the_end)), so starting from
+> pure noise is right to within 0.6 %. The same betas over 100 steps leave 60 %: fewer *training*
+> steps need larger betas. Fewer *sampling* steps do not, that is another matter.
+
+## 2. One step back, if $x_0$ is known
+
+Bayes' rule for $q(x_{t-1}|x_t, x_0)$, as a function of $x_{t-1}$ alone:
+
+$$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\,q(x_{t-1}|x_0) \propto
+\exp\Big(-\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{2\beta_t}
+         -\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{2(1-\bar\alpha_{t-1})}\Big)$$
+
+The exponent is quadratic in $x_{t-1}$, so this is a Gaussian. Its precision is the coefficient
+of $-\frac12 x_{t-1}^2$; and since $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$,
+
+$$\frac1{\tilde\beta_t} = \frac{\alpha_t}{\beta_t} + \frac1{1-\bar\alpha_{t-1}}
+  = \frac{1-\bar\alpha_t}{\beta_t(1-\bar\alpha_{t-1})}
+\qquad\Rightarrow\qquad
+\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t$$
+
+and its mean is $\tilde\beta_t$ times the coefficient of $x_{t-1}$ (eq. 6, 7):
+
+$$\tilde\mu_t(x_t, x_0)
+= \tilde\beta_t\Big(\frac{\sqrt{\alpha_t}}{\beta_t}x_t
+                    + \frac{\sqrt{\bar\alpha_{t-1}}}{1-\bar\alpha_{t-1}}x_0\Big)
+= \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,x_0
++ \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t$$
+
+This is Bayes' rule for Gaussians
+[tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule).
+
+## 3. One step back, if $x_0$ is not known
+
+We want to *sample*, so nobody tells us $x_0$. For small $\beta_t$ the true reverse step
+$q(x_{t-1}|x_t)$ is close to a Gaussian too, whatever the data: over so short a way only the
+slope of $\log q(x_t)$ matters. So the model is a chain of Gaussians with learned means (eq. 1)
+
+$$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
+p(x_T) = \mathcal N(\mathbf 0, \mathbf I), \qquad
+p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
+
+with a fixed $\sigma_t^2$. Two choices bracket the right one: $\sigma_t^2 = \beta_t$ is optimal
+for data of unit variance, $\sigma_t^2 = \tilde\beta_t$ for data that is a single point
+[tested](test:diffusion/ddpm/test_posterior.py::test_optimal_variance_at_both_extremes).
+
+## 4. The bound
+
+How good is $\theta$? As good as the probability it gives the data, but $p_\theta(x_0)$ is an
+integral over all chains that end in $x_0$. Weigh chains by how the forward process makes them,
+and take the logarithm inside by Jensen's inequality, $-\log$ being convex (eq. 3):
+
+$$-\log p_\theta(x_0)
+= -\log \mathbb E_q\Big[\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big]
+\le \mathbb E_q\Big[-\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big] =: L$$
+
+[tested](test:diffusion/ddpm/test_bound.py::test_jensen). Both numerator and denominator are
+products over steps, but they run in opposite directions. Turn the forward one around: the
+forward process is Markov, so $q(x_t|x_{t-1}) = q(x_t|x_{t-1},x_0)$, and by Bayes' rule
+
+$$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad (t > 1)$$
+
+In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$, and the
+$q(x_1|x_0)$ cancels against the step $t=1$. What remains compares like with like (eq. 5):
+
+$$L = \mathbb E_q\Big[
+\underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
++ \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
+\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
+
+[tested](test:diffusion/ddpm/test_bound.py::test_telescoping), chain by chain. $L_T$ has no
+parameters. The sum is what we train, and each of its terms is a divergence of two Gaussians.
+
+## 5. From means to noise
+
+For two Gaussians in $d$ dimensions with the variances $\tilde\beta_t$ and $\sigma_t^2$ (eq. 8)
+
+$$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}
+\big\|\tilde\mu_t(x_t,x_0)-\mu_\theta(x_t,t)\big\|^2\Big]
++ \underbrace{\frac d2\Big(\frac{\tilde\beta_t}{\sigma_t^2}-1
+-\log\frac{\tilde\beta_t}{\sigma_t^2}\Big)}_{\text{no } \theta}$$
+
+So $\mu_\theta$ has to predict $\tilde\mu_t$, which it cannot know, as it depends on $x_0$.
+But $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ ties $x_0$ to the noise
+that is in $x_t$:
+
+$$x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
+\qquad\Rightarrow\qquad
+\tilde\mu_t = \frac1{\sqrt{\alpha_t}}
+\Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\Big)$$
+
+The second follows by putting the first into $\tilde\mu_t$ and collecting $x_t$, whose coefficient
+becomes $\frac{\beta_t + \alpha_t(1-\bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} =
+\frac1{\sqrt{\alpha_t}}$. Now $x_t$ is given, and the only unknown is $\epsilon$. Let the network
+predict it (eq. 11),
+
+$$\mu_\theta(x_t, t) = \frac1{\sqrt{\alpha_t}}
+\Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon_\theta(x_t, t)\Big)$$
+
+and the means' difference is the noises' difference times a constant (eq. 12):
+
+$$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-\bar\alpha_t)}
+\big\|\epsilon-\epsilon_\theta(x_t,t)\big\|^2\Big] + \text{const}$$
+
+[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error) for both choices of
+$\sigma_t^2$.
+
+> **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$ the three are linear
+> rewrites of one another, so no information is gained or lost. What changes is the target's
+> scale: $\epsilon$ has unit variance at every $t$. And it is the *total* noise since $x_0$, not
+> the last step's: "making the output closer to noise" is finding out what to take away.
+
+## 6. The simple loss
+
+Drop the weight (eq. 14), and take the mean over pixels:
+
+$$L_\text{simple} = \mathbb E_{t, x_0, \epsilon}\Big[\big\|\epsilon -
+\epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,\ t)\big\|^2\Big],
+\qquad t \text{ uniform in } 1 \dots T$$
+
+With $\sigma_t^2=\beta_t$ the weight is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and between 0.005
+and 0.010 from $t = 100$ on
+([tested](test:diffusion/ddpm/test_bound.py::test_weight_that_l_simple_drops)): the bound cares
+most for noise too faint to see. Without it the network spends its strength on larger noise, where
+the shape of things is decided. Table 1 of the paper has the price and the gain on CIFAR-10: 0.05
+bits per dimension worse as a code, FID 3.17 instead of 13.51 as pictures.
+
+A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$ per pixel
+[tested](test:diffusion/ddpm/test_loss.py::test_a_zero_model_has_loss_one).
+
+> **Why does the loss stop near 0.03 and the pictures still improve?** At small $t$ the noise is
+> so faint that nobody could tell it from the image's own texture: most of the remaining loss is
+> there, and cannot go. Judge a run by samples from the same noise, not by the loss.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labml_nn.diffusion.ddpm.utils import (
+    SeededNoise,
+    checked_schedule,
+    device_of,
+    evaluating,
+    gather,
+    in_range,
+    same_shape,
+)
+
+__all__ = ['DenoiseDiffusion', 'EpsModel', 'gather']
+
+# Anything that guesses the noise: a network, a closed form, a network wrapped in guidance
+EpsModel = Callable[[Tensor, Tensor], Tensor]
+
+
+class DenoiseDiffusion(nn.Module):
+    r"""
+    ## Denoise Diffusion
+
+    The two processes around a noise predictor $\epsilon_\theta$. Images have any shape
+    `[batch, ...]`; in this package they are `[batch, channels, height, width]` in $[-1, 1]$.
+
+    > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
+    > be centred, and of a size to which one unit of noise is much. With 0..255 the noise would
+    > never cover the image; with $[0, 1]$ the end of the forward process has the wrong mean.
+    """
+
+    # The constants of all steps, each `[n_steps]`, float32
+    beta: Tensor
+    alpha: Tensor
+    alpha_bar: Tensor
+    alpha_bar_prev: Tensor
+    one_minus_alpha_bar: Tensor
+    one_minus_alpha_bar_prev: Tensor
+    beta_tilde: Tensor
+    sigma2: Tensor
+
+    def __init__(
+        self,
+        eps_model: EpsModel,  # any callable (xt, t) -> eps, of the shape of xt
+        n_steps: int,  # T
+        device: torch.device | str | None = None,  # of the constants; None: where the model is
+        *,
+        beta: Tensor | None = None,  # any schedule, [n_steps] in (0, 1); None: the paper's
+        variance: str = 'beta',  # sigma2: 'beta' (CIFAR-10) or 'beta_tilde' (the 256² runs)
+    ):
+        r"""
+        Raises `ValueError` for a schedule that is none; warns (`UserWarning`) when more than 5 %
+        of the image is left at the end, because the chain then starts from the wrong place.
+        """
+        super().__init__()
+        self.eps_model = eps_model
+        self.n_steps = n_steps
+        # $\beta_t$ grows linearly, $10^{-4} \dots 0.02$ (section 4). The products of a thousand
+        # factors are computed in float64, on the CPU, as some devices have no float64
+        if beta is None:
+            beta = torch.linspace(1e-4, 0.02, n_steps, dtype=torch.float64)
+        beta = checked_schedule(beta, n_steps)
+        alpha = 1 - beta
+        alpha_bar = alpha.cumprod(0)
+        # $\bar\alpha_0 = 1$: before the first step there is the whole image
+        alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
+        beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar) * beta
+        if variance not in ('beta', 'beta_tilde'):
+            raise ValueError(f"variance={variance!r} is not known: use 'beta' or 'beta_tilde'")
+        constants = {
+            'beta': beta,
+            'alpha': alpha,
+            'alpha_bar': alpha_bar,
+            'alpha_bar_prev': alpha_bar_prev,
+            # Not left to be computed from `alpha_bar`: at the first steps it is $10^{-4}$, and
+            # subtracting in float32 would keep four of its digits
+            'one_minus_alpha_bar': 1 - alpha_bar,
+            'one_minus_alpha_bar_prev': 1 - alpha_bar_prev,
+            'beta_tilde': beta_tilde,
+            'sigma2': beta if variance == 'beta' else beta_tilde,
+        }
+        # Buffers follow `.to(device)`; they are no part of `state_dict()`, which holds weights
+        for name, values in constants.items():
+            values = values.to(torch.float32).to(device or device_of(eps_model))
+            self.register_buffer(name, values, persistent=False)
+
+    def q_xt_x0(self, x0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        r"""
+        #### Mean and variance of $q(x_t|x_0)$ (eq. 4)
+
+        * `x0` `[batch, ...]`
+        * `t` `[batch]`, int64
+
+        Returns the mean, of the shape of `x0`, and the variance, `[batch, 1, ...]`.
+        """
+        # $\sqrt{\bar\alpha_t}\,x_0$
+        mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0
+        # $1 - \bar\alpha_t$
+        var = gather(self.one_minus_alpha_bar, t, x0.ndim)  # [batch, 1, 1, 1]
+        return mean, var
+
+    def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor | None = None) -> Tensor:
+        r"""
+        #### Sample $x_t$ from $q(x_t|x_0)$
+
+        * `eps` the noise to use, of the shape of `x0`; drawn when not given
+
+        Raises `ValueError` when the shapes do not match.
+        """
+        eps = torch.randn_like(x0) if eps is None else same_shape('eps', eps, x0)
+        mean, var = self.q_xt_x0(x0, t)
+        # $\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$: the variance's *root*
+        return mean + var**0.5 * eps
+
+    def q_posterior(self, x0: Tensor, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        r"""
+        #### Mean and variance of $q(x_{t-1}|x_t,x_0)$ (eq. 6, 7)
+
+        At `t = 0` the mean is `x0` and the variance is 0: the step before the first is the image.
+        """
+        beta = gather(self.beta, t, xt.ndim)
+        alpha = gather(self.alpha, t, xt.ndim)
+        alpha_bar_prev = gather(self.alpha_bar_prev, t, xt.ndim)
+        one_minus_alpha_bar = gather(self.one_minus_alpha_bar, t, xt.ndim)
+        one_minus_alpha_bar_prev = gather(self.one_minus_alpha_bar_prev, t, xt.ndim)
+        # $\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,x_0 +
+        #   \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t$
+        mean = (
+            alpha_bar_prev**0.5 * beta / one_minus_alpha_bar * x0
+            + alpha**0.5 * one_minus_alpha_bar_prev / one_minus_alpha_bar * xt
+        )
+        return mean, gather(self.beta_tilde, t, xt.ndim)
+
+    def predict_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        r"""
+        #### The image $\hat x_0$ that a guess `eps` of the noise implies
+
+        $$\hat x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}$$
+
+        (eq. 15). At $t = T$ the divisor is 0.0064: an error in `eps` comes out 157 times as large.
+        """
+        noise_std = gather(self.one_minus_alpha_bar, t, xt.ndim) ** 0.5
+        return (xt - noise_std * eps) / gather(self.alpha_bar, t, xt.ndim) ** 0.5
+
+    def eps_theta(self, xt: Tensor, t: Tensor) -> Tensor:
+        r"""
+        #### The model's guess $\epsilon_\theta(x_t, t)$
+
+        Raises `ValueError` unless it has the shape of `xt`; a wrong one would broadcast silently.
+        """
+        return same_shape('the output of eps_model', self.eps_model(xt, t), xt)
+
+    def p_mean_var(
+        self, xt: Tensor, t: Tensor, *, clip_x0: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        r"""
+        #### Mean and variance of $p_\theta(x_{t-1}|x_t)$, and $\hat x_0$
+
+        The paper prints $\mu_\theta$ in terms of $\epsilon_\theta$. We go by way of $\hat x_0$:
+        $\epsilon_\theta \to \hat x_0 \to \tilde\mu_t(x_t, \hat x_0)$, which is the same mean
+        [tested](test:diffusion/ddpm/test_sampling.py::test_p_sample_is_algorithm_2).
+
+        > **Departure.** Algorithm 2 does not clip $\hat x_0$; the authors' released code does,
+        > and this detour is there to make it possible. Early in the chain $\hat x_0$ is far
+        > outside $[-1, 1]$, where no image is, and the chain drifts. `clip_x0` is off here, as in
+        > the paper, and on in the [`Sampler`](evaluate.html). Leave it off for unbounded data.
+        """
+        x0_hat = self.predict_x0(xt, t, self.eps_theta(xt, t))
+        if clip_x0:
+            x0_hat = x0_hat.clamp(-1, 1)
+        mean, _ = self.q_posterior(x0_hat, xt, t)
+        return mean, gather(self.sigma2, t, xt.ndim), x0_hat
+
+    @torch.no_grad()
+    def p_sample(
+        self, xt: Tensor, t: Tensor, *, z: Tensor | None = None, clip_x0: bool = False
+    ) -> Tensor:
+        r"""
+        #### Sample $x_{t-1}$ from $p_\theta(x_{t-1}|x_t)$ (Algorithm 2, line 4)
+
+        * `xt` `[batch, ...]`
+        * `t` `[batch]`, int64
+        * `z` the noise to use, of the shape of `xt`; drawn when not given
+        """
+        z = torch.randn_like(xt) if z is None else same_shape('z', z, xt)
+        return self.p_step(xt, t, z, clip_x0=clip_x0)[0]
+
+    def p_step(self, xt: Tensor, t: Tensor, z: Tensor, *, clip_x0: bool) -> tuple[Tensor, Tensor]:
+        r"""
+        $x_{t-1} = \mu_\theta(x_t, t) + \sigma_t z$, and the $\hat x_0$ it aimed at
+
+        > **Why add noise again?** The step back is a Gaussian, and this samples it. The mean alone
+        > is an average over all images that $x_t$ may have come from: a chain of means is a blur.
+        """
+        with evaluating(self.eps_model):
+            mean, var, x0_hat = self.p_mean_var(xt, t, clip_x0=clip_x0)
+        # $z = 0$ at the last step: nothing would take its noise away again, so the paper shows
+        # the mean (section 3.3)
+        last = (t == 0).reshape(-1, *[1] * (xt.ndim - 1))  # [batch, 1, 1, 1]
+        return mean + torch.where(last, 0.0, var**0.5) * z, x0_hat
+
+    @torch.no_grad()
+    def p_chain(
+        self,
+        xt: Tensor,
+        noise: SeededNoise,
+        *,
+        n_steps: int | None = None,
+        clip_x0: bool = False,
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        r"""
+        ### Algorithm 2, step by step
+
+        * `xt` where to start: noise, or an image noised by the first `n_steps` steps
+        * `noise` where each $z$ comes from
+        * `n_steps` how many steps to undo; $T$ when not given
+
+        Yields `(t, x_{t-1}, x0_hat)` for `t = n_steps-1 .. 0`. The last `x_{t-1}` is the image.
+        """
+        # **for** $t = T, \dots, 1$ **do**
+        for i in reversed(range(self.n_steps if n_steps is None else n_steps)):
+            t = torch.full((len(xt),), i, device=xt.device, dtype=torch.int64)
+            # $z \sim \mathcal N(\mathbf 0, \mathbf I)$
+            z = noise(xt.shape, xt.device)
+            # $x_{t-1} = \mu_\theta(x_t, t) + \sigma_t z$
+            xt, x0_hat = self.p_step(xt, t, z, clip_x0=clip_x0)
+            yield i, xt, x0_hat
+
+    def sample(
+        self, shape: tuple[int, ...], *, seed: int = 0, first: int = 0, clip_x0: bool = False
+    ) -> Tensor:
+        r"""
+        ### Sample images: Algorithm 2 as a whole
+
+        * `shape` `[batch, channels, height, width]`
+        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
+
+        Returns $x_0$, of this shape, on the device of the constants.
+        """
+        noise = SeededNoise(shape[0], seed, first=first)
+        # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
+        x = noise(shape, self.beta.device)
+        for _, x, _ in self.p_chain(x, noise, clip_x0=clip_x0):
+            pass
+        return x
+
+    def loss(
+        self,
+        x0: Tensor,
+        noise: Tensor | None = None,
+        *,
+        t: Tensor | None = None,
+        check_range: bool = True,
+    ) -> Tensor:
+        r"""
+        ### The simple loss (Algorithm 1, lines 2 to 5)
+
+        * `x0` images in $[-1, 1]$, `[batch, ...]`
+        * `noise` $\epsilon$, of the shape of `x0`; drawn when not given
+        * `t` the step of each image, `[batch]`; drawn when not given
+        * `check_range` refuse images outside $[-1, 1]$; switch it off for latents
+
+        Returns a scalar. Raises `ValueError` for images outside $[-1, 1]$ and for wrong shapes.
+        """
+        if check_range:
+            in_range(x0)
+        # $t \sim \text{Uniform}(\{1, \dots, T\})$, one for each image. The network meets every $t$
+        # over the batches; the mean over a batch is an unbiased guess of the mean over all $t$
+        if t is None:
+            t = torch.randint(0, self.n_steps, (len(x0),), device=x0.device)
+        # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
+        eps = torch.randn_like(x0) if noise is None else noise
+        # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
+        xt = self.q_sample(x0, t, eps)
+        # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
+        return F.mse_loss(self.eps_theta(xt, t), eps)

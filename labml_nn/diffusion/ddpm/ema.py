@@ -1,0 +1,78 @@
+r"""
+---
+title: Averaged weights (EMA)
+summary: The exponential moving average that one samples from, with the warm-up it needs.
+---
+
+# Averaged weights
+
+The loss of a diffusion model is noisy: every batch draws other images, other steps and other
+noise, so the weights never settle, they wander about a good place. The average over the
+last stretch of the way is closer to that place than any single point of it:
+
+$$\theta' \leftarrow d\,\theta' + (1-d)\,\theta$$
+
+With $d = 0.9999$ it looks back over about 10,000 steps. One **samples** from $\theta'$; one goes
+on **training** $\theta$. The average never feeds back: training with or without it gives the same
+$\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back).
+
+## Warm-up
+
+A plain average starts as a copy of the random initial weights, and their share after $n$ steps is
+$d^n$: at $d = 0.9999$ still 0.90 after 1,000 steps and 0.37 after 10,000. Samples
+of the first hours would be noise. So the window grows with the run:
+
+$$d_n = \min\Big(d,\ \frac{1+n}{10+n}\Big)$$
+
+after which the initial weights are forgotten within a hundred steps
+[tested](test:diffusion/ddpm/test_ema.py::test_warm_up_forgets_the_start).
+
+> **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
+> resuming needs the raw ones, as the optimizer's state belongs to them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+class EMA(AveragedModel):
+    r"""
+    ## Exponential moving average of a model's weights
+
+    * `model` the model to follow; its copy is `ema.module`
+    * `decay` $d$; the paper's is 0.9999
+    * `warmup` whether the window grows with the run
+
+    Call `update_parameters(model)` once after every step of the optimizer. The average is kept in
+    float32 whatever the model's own precision, as a step of $10^{-4}$ is lost in bfloat16.
+    Raises `ValueError` for a decay outside $[0, 1)$.
+    """
+
+    def __init__(self, model: nn.Module, decay: float = 0.9999, *, warmup: bool = True):
+        if not 0 <= decay < 1:
+            raise ValueError(f'ema decay={decay} must lie in [0, 1): the paper has 0.9999')
+        self.decay = decay
+        self.warmup = warmup
+        super().__init__(model, multi_avg_fn=self.average)
+        self.module.float().eval().requires_grad_(False)
+
+    def decay_at(self, n: int) -> float:
+        r"""
+        $d_n = \min\big(d, \frac{1+n}{10+n}\big)$, with $n$ the number of updates before
+        """
+        return min(self.decay, (1 + n) / (10 + n)) if self.warmup else self.decay
+
+    @torch.no_grad()
+    def average(
+        self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int
+    ) -> None:
+        r"""
+        $\theta' \leftarrow \theta' + (1-d_n)(\theta - \theta')$, for all tensors in one call
+        """
+        # $n$ is read off our own counter: the one handed in has been copied to the device, and
+        # reading it back would stall a GPU at every step
+        d = self.decay_at(int(self.n_averaged))
+        torch._foreach_lerp_(list(averaged), [p.to(torch.float32) for p in current], 1 - d)

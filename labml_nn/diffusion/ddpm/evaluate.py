@@ -1,0 +1,473 @@
+r"""
+---
+title: Sample from a trained DDPM
+summary: Samples, the chain as an animation, interpolation between two images, and the command line.
+---
+
+# Sample from a trained DDPM
+
+    python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate animate runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
+
+The checkpoint describes itself, so there is nothing else to say. The same in Python:
+
+    from labml_nn.diffusion.ddpm.evaluate import Sampler
+    sampler = Sampler.from_run('runs/digits')
+    images = sampler.sample(16, seed=0)  # [16, channels, height, width] in [-1, 1]
+
+Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of 4.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.experiment import build, make_configs
+from labml_nn.diffusion.ddpm.unet import UNet
+from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
+from labml_nn.helpers.device import describe, pick_device
+from labml_nn.helpers.options import Parser, nearest
+from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
+from labml_nn.helpers.progress import Progress
+
+# The ways to sample, by the name they have on the command line
+SAMPLERS = ('ddpm',)
+
+# How many images go through the network at a time
+BATCH = 256
+
+# What is told of each step of a chain: how many are done
+Tell = Callable[[int], None]
+
+
+class Sampler:
+    r"""
+    ## Sampler
+
+    * `diffusion` the model with its schedule
+    * `image_channels`, `image_size` of the images it was trained on
+    * `device` where to compute; where the model is when not given
+    * `clip_x0` keep $\hat x_0$ within $[-1, 1]$ at every step
+
+    > **Departure.** Clipping is on here, as in the authors' released code, and not in Algorithm 2.
+    > Images have no values outside $[-1, 1]$; an $\hat x_0$ that has would pull the chain there.
+    """
+
+    def __init__(
+        self,
+        diffusion: DenoiseDiffusion,
+        image_channels: int,
+        image_size: int,
+        device: torch.device | str | None = None,
+        *,
+        clip_x0: bool = True,
+    ):
+        self.diffusion = diffusion if device is None else diffusion.to(device)
+        self.image_shape = (image_channels, image_size, image_size)
+        self.clip_x0 = clip_x0
+        self.device = diffusion.beta.device
+        self.n_steps = diffusion.n_steps
+
+    @classmethod
+    def from_run(
+        cls,
+        run: str | Path,
+        *,
+        weights: str = 'ema',
+        device: torch.device | str = 'auto',
+        clip_x0: bool = True,
+    ) -> 'Sampler':
+        r"""
+        The sampler of a run's folder or a checkpoint file.
+
+        * `weights` `ema`, the averaged ones, or `raw`, the last ones
+
+        Raises `FileNotFoundError` or `ValueError` for a checkpoint that is missing, damaged or not
+        ours.
+        """
+        if weights not in ('ema', 'raw'):
+            raise ValueError(f'weights={weights!r} is not known: use ema or raw')
+        state = checkpoint.load(run)
+        c = make_configs(state['config'])
+        diffusion = build(c)
+        model: UNet = diffusion.eps_model  # type: ignore[assignment]
+        checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
+        device = pick_device(device) if isinstance(device, str) else device
+        return cls(diffusion.to(device), c.image_channels, c.image_size, clip_x0=clip_x0)
+
+    def p_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        r"""
+        #### $\hat x_0$ for a guess of the noise (see [`predict_x0`](index.html))
+        """
+        return self.diffusion.predict_x0(xt, t, eps)
+
+    def p_sample(self, xt: Tensor, t: Tensor, *, z: Tensor | None = None) -> Tensor:
+        r"""
+        #### Sample $x_{t-1}$ from $p_\theta(x_{t-1}|x_t)$ (see [`p_sample`](index.html))
+        """
+        return self.diffusion.p_sample(xt, t, z=z, clip_x0=self.clip_x0)
+
+    def denoise(
+        self, xt: Tensor, noise: SeededNoise, n_steps: int | None = None, tell: Tell | None = None
+    ) -> Tensor:
+        r"""
+        Undo the first `n_steps` steps (all of them when not given), from `xt` to an image.
+        """
+        for t, xt, _ in self.diffusion.p_chain(xt, noise, n_steps=n_steps, clip_x0=self.clip_x0):
+            if tell is not None:
+                tell(t)
+        return xt
+
+    def sample(
+        self, n_samples: int = 16, seed: int = 0, *, first: int = 0, tell: Tell | None = None
+    ) -> Tensor:
+        r"""
+        ### Samples
+
+        * `n_samples` how many; they go through the network `BATCH` at a time
+        * `seed` image $i$ depends on `(seed, first + i)` and on nothing else
+        * `tell` is called after each step of the network
+
+        Returns `[n_samples, channels, height, width]` in $[-1, 1]$.
+        """
+        if n_samples < 1:
+            raise ValueError(f'n_samples={n_samples}: ask for at least one')
+        images = []
+        for at in range(first, first + n_samples, BATCH):
+            n = min(BATCH, first + n_samples - at)
+            noise = SeededNoise(n, seed, first=at)
+            # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
+            xt = noise((n, *self.image_shape), self.device)
+            images.append(self.denoise(xt, noise, tell=tell))
+        return torch.cat(images)
+
+    def sample_animation(
+        self, n_frames: int = 100, n_samples: int = 1, seed: int = 0, *, tell: Tell | None = None
+    ) -> list[Tensor]:
+        r"""
+        ### What the network aims at, along the chain (figure 6 of the paper)
+
+        Early $\hat x_0$s are a blur: the mean of all images that the noise may become. Large shapes
+        come first, detail last.
+
+        Returns `n_frames` of $\hat x_0$, `[n_samples, channels, height, width]` each, evenly spaced
+        over the chain; the last one is the image. More frames than steps are as many as steps.
+        """
+        wanted = set(frame_steps(self.n_steps, n_frames))
+        noise = SeededNoise(n_samples, seed)
+        xt = noise((n_samples, *self.image_shape), self.device)
+        frames = []
+        for t, _, x0_hat in self.diffusion.p_chain(xt, noise, clip_x0=self.clip_x0):
+            if t in wanted:
+                frames.append(x0_hat)
+            if tell is not None:
+                tell(t)
+        return frames
+
+    def interpolate(
+        self,
+        x1: Tensor,
+        x2: Tensor,
+        lambda_: float | Sequence[float],
+        t_: int = 500,
+        seed: int = 0,
+        *,
+        tell: Tell | None = None,
+    ) -> Tensor:
+        r"""
+        ### Between two images (figure 8 of the paper)
+
+        Noise both for `t_` steps, mix, and undo the same `t_` steps:
+
+        $$\bar x_t = (1-\lambda)\,x_t + \lambda\,x'_t, \qquad x_t \sim q(x_t|x_0),\
+        x'_t \sim q(x_t|x'_0)$$
+
+        * `x1`, `x2` images, `[channels, height, width]` in $[-1, 1]$
+        * `lambda_` one or several $\lambda$ in $[0, 1]$: 0 is `x1`, 1 is `x2`
+        * `t_` how many steps, `0 .. n_steps`. With few, the mix of the pixels shows through; with
+          many, the images in between are new ones, and the ends no longer `x1` and `x2`
+
+        > **One noise for both.** With $\epsilon$ drawn twice, the mix halfway has noise of variance
+        > $\frac14 + \frac14$, half of what the network expects at this step, and the result is
+        > grey. With the same $\epsilon$ the variance is right for every $\lambda$
+        > [tested](test:diffusion/ddpm/test_evaluate.py::test_interpolation_keeps_the_noise_level).
+        > And with the same $z$s on the way back for every $\lambda$, nothing but $\lambda$ changes
+        > along a row.
+
+        Returns `[n_lambda, channels, height, width]`.
+        """
+        lambdas = torch.tensor([lambda_] if isinstance(lambda_, int | float) else list(lambda_))
+        self.check_interpolation(x1, x2, lambdas, t_)
+        n = len(lambdas)
+        noise = SameNoise(n, seed)
+        pair = torch.stack([x1, x2]).to(self.device)
+        if t_ > 0:
+            # `t_` steps end at index `t_ - 1`
+            t = torch.full((2,), t_ - 1, device=self.device)
+            eps = noise((n, *self.image_shape), self.device)[:1].expand(2, -1, -1, -1)
+            pair = self.diffusion.q_sample(pair, t, eps)
+        weight = lambdas.to(self.device)[:, None, None, None]
+        mixed = (1 - weight) * pair[0] + weight * pair[1]  # [n_lambda, channels, height, width]
+        return self.denoise(mixed, noise, t_, tell)
+
+    def interpolate_animate(
+        self,
+        x1: Tensor,
+        x2: Tensor,
+        n_frames: int = 25,
+        t_: int = 500,
+        seed: int = 0,
+        *,
+        tell: Tell | None = None,
+    ) -> list[Tensor]:
+        r"""
+        ### From one image to the other
+
+        Returns `n_frames` images, `[1, channels, height, width]` each, $\lambda$ from 0 to 1.
+        """
+        lambdas = torch.linspace(0, 1, n_frames).tolist()
+        return list(self.interpolate(x1, x2, lambdas, t_, seed, tell=tell).split(1))
+
+    def check_interpolation(self, x1: Tensor, x2: Tensor, lambdas: Tensor, t_: int) -> None:
+        r"""
+        A `ValueError` unless the images fit the model and the numbers their ranges.
+        """
+        for name, x in (('x1', x1), ('x2', x2)):
+            if tuple(x.shape) != self.image_shape:
+                raise ValueError(
+                    f'{name} has shape {list(x.shape)}: this model needs {list(self.image_shape)}'
+                )
+        if not 0 <= t_ <= self.n_steps:
+            raise ValueError(f't_={t_}: it counts steps, from 0 to {self.n_steps}')
+        if not bool(((lambdas >= 0) & (lambdas <= 1)).all()):
+            raise ValueError(f'lambda={lambdas.tolist()} must lie in [0, 1]')
+
+
+class SameNoise(SeededNoise):
+    r"""
+    Noise that is the same for all `n` images: that of image 0.
+    """
+
+    def __init__(self, n: int, seed: int):
+        super().__init__(1, seed)
+        self.n = n
+
+    def __call__(self, shape: torch.Size | tuple[int, ...], device: torch.device | str) -> Tensor:
+        return super().__call__((1, *shape[1:]), device).expand(self.n, *shape[1:])
+
+
+def frame_steps(n_steps: int, n_frames: int) -> list[int]:
+    r"""
+    The steps of a chain whose $\hat x_0$ are shown: evenly spaced, falling, the last one being 0.
+    """
+    if n_frames < 1:
+        raise ValueError(f'n_frames={n_frames}: ask for at least one')
+    n_frames = min(n_frames, n_steps)
+    return [n_steps - (i + 1) * n_steps // n_frames for i in range(n_frames)]
+
+
+# ## Command line
+def parser() -> Parser:
+    r"""
+    `sample`, `animate` and `interpolate`.
+    """
+    p = Parser(
+        prog='python -m labml_nn.diffusion.ddpm.evaluate',
+        description='Sample from a trained DDPM.',
+    )
+    commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for name, text in (
+        ('sample', 'a grid of samples, as PNG'),
+        ('animate', 'what the network aims at along the chain, as GIF or MP4, and as a strip'),
+        ('interpolate', 'between two images, at several numbers of steps'),
+    ):
+        add_command(commands, name, text)
+    return p
+
+
+def add_command(commands: Any, name: str, text: str) -> None:
+    r"""
+    One command with the options that all share, and its own.
+    """
+    p = commands.add_parser(name, help=text, description=text)
+    p.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
+    p.add_argument('--seed', type=int, default=0, help='of the noise (0)')
+    p.add_argument('--weights', default='ema', help='ema, the averaged ones, or raw (ema)')
+    p.add_argument('--sampler', default='ddpm', help=f'one of {", ".join(SAMPLERS)} (ddpm)')
+    p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
+    p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
+    p.add_argument('--debug', action='store_true', help='show where an error came from')
+    if name == 'sample':
+        p.add_argument('--n', type=int, default=16, help='how many (16)')
+        p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
+    if name == 'animate':
+        p.add_argument('--n', type=int, default=16, help='how many images side by side (16)')
+        p.add_argument('--frames', type=int, default=60, help='frames of the animation (60)')
+    if name == 'interpolate':
+        p.add_argument(
+            '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
+            help='two images: numbers in the data set of the run, or files (0 1)',
+        )  # fmt: skip
+        p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
+        p.add_argument(
+            '--t', type=int, nargs='+', metavar='STEPS',
+            help='steps to noise and undo, one row each (T/8 T/4 T/2 3T/4)',
+        )  # fmt: skip
+        p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    r"""
+    The command. Exit status: 0 done, 1 failed, 2 bad input.
+    """
+    a = parser().parse(sys.argv[1:] if argv is None else argv)
+    try:
+        if a.sampler not in SAMPLERS:
+            raise ValueError(nearest(a.sampler, SAMPLERS, 'sampler'))
+        sampler = Sampler.from_run(a.run, weights=a.weights, device=a.device)
+        kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
+        print(
+            f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}'
+        )
+        for path in COMMANDS[a.command](sampler, a):
+            print(path)
+    except (ValueError, OSError, ImportError) as error:
+        if a.debug:
+            raise
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\ngiven up; nothing was written', file=sys.stderr)
+        return 130
+    return 0
+
+
+def folder_of(run: Path) -> Path:
+    r"""
+    The folder of a run, whether it or its checkpoint was named.
+    """
+    return checkpoint.find(run).parent
+
+
+def told(total: int) -> tuple[Progress, Tell]:
+    r"""
+    A progress bar over `total` calls of the network, and what moves it on.
+    """
+    done = 0
+    bar = Progress(total, unit='call')
+
+    def tell(_: int) -> None:
+        nonlocal done
+        done += 1
+        bar.update(done)
+
+    return bar, tell
+
+
+def about(a: Any, **more: object) -> dict[str, object]:
+    r"""
+    What is kept inside each picture: how to make it again.
+    """
+    return {'run': a.run, 'weights': a.weights, 'sampler': a.sampler, 'seed': a.seed, **more}
+
+
+def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
+    r"""
+    `sample`: a grid, or single pictures at the model's own resolution.
+    """
+    if a.separate and a.out is None:
+        raise ValueError('--separate writes many files: give the folder for them with --out')
+    bar, tell = told(-(-a.n // BATCH) * sampler.n_steps)
+    images = sampler.sample(a.n, a.seed, tell=tell)
+    bar.close()
+    if not a.separate:
+        out = a.out or folder_of(a.run) / f'sample_{a.weights}_seed{a.seed}.png'
+        yield save_png(out, grid(images), about(a, n=a.n))
+        return
+    pixels = to_uint8(images)
+    a.out.mkdir(parents=True, exist_ok=True)
+    for i, picture in enumerate(pixels):
+        name = f'sample_seed{a.seed}_{i:05}.png'
+        save_png(a.out / name, picture, about(a, index=i))
+    yield a.out
+
+
+def animate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
+    r"""
+    `animate`: the animation, and ten of its frames as a strip.
+    """
+    out = a.out or folder_of(a.run) / f'animate_{a.weights}_seed{a.seed}.gif'
+    if out.suffix.lower() not in ('.gif', '.mp4'):
+        raise ValueError(f'--out {out}: an animation is written as .gif or .mp4')
+    bar, tell = told(sampler.n_steps)
+    frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
+    bar.close()
+    yield save_animation(out, [grid(f) for f in frames])
+    at = [round(i * (len(frames) - 1) / 9) for i in range(10)]
+    # A row an image, the chain from left to right
+    strip = torch.stack([frames[i] for i in at], dim=1)[:8].flatten(0, 1)
+    yield save_png(out.with_suffix('.png'), grid(strip, len(at)), about(a, frames=at))
+
+
+def interpolate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
+    r"""
+    `interpolate`: a row for each number of steps, the two images at its ends.
+    """
+    if a.n < 2:
+        raise ValueError(f'--n {a.n}: a row has at least its two ends')
+    x1, x2 = pair(sampler, a)
+    T = sampler.n_steps
+    steps = a.t or [max(1, round(T * share)) for share in (1 / 8, 1 / 4, 1 / 2, 3 / 4)]
+    lambdas = torch.linspace(0, 1, a.n).tolist()
+    for t_ in steps:
+        sampler.check_interpolation(x1, x2, torch.tensor(lambdas), t_)
+    bar, tell = told(sum(steps))
+    rows = []
+    for t_ in steps:
+        row = sampler.interpolate(x1, x2, lambdas, t_, a.seed, tell=tell).cpu()
+        rows += [x1[None], row, x2[None]]
+    bar.close()
+    out = a.out or folder_of(a.run) / f'interpolate_{a.weights}_seed{a.seed}.png'
+    yield save_png(out, grid(torch.cat(rows), a.n + 2), about(a, images=a.images, t=steps))
+
+
+def pair(sampler: Sampler, a: Any) -> list[Tensor]:
+    r"""
+    The two images that were named, by number in the run's data set or by file.
+    """
+    c = make_configs(checkpoint.load(a.run)['config'])
+    images, dataset = [], None
+    for name in a.images:
+        if name.isdigit() and not Path(name).exists():
+            dataset = dataset or load_dataset(
+                c.dataset, a.data_root or c.data_root, c.image_size, c.image_channels
+            )
+            if int(name) >= len(dataset):
+                raise ValueError(f'image {name}: {c.dataset} has 0 to {len(dataset) - 1}')
+            images.append(dataset[int(name)][0])
+        elif not Path(name).is_file():
+            raise FileNotFoundError(
+                f'{Path(name).absolute()} does not exist: give a number or file'
+            )
+        else:
+            channels, size, _ = sampler.image_shape
+            images.append(to_unit_range(decode(Path(name), size, channels)))
+    return images
+
+
+COMMANDS: dict[str, Callable[[Sampler, Any], Iterator[Path]]] = {
+    'sample': sample_command,
+    'animate': animate_command,
+    'interpolate': interpolate_command,
+}
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,437 @@
+r"""
+---
+title: U-Net, the noise predictor of DDPM
+summary: The paper's U-Net with 35,746,307 parameters, block by block, with the reason for each.
+---
+
+# U-Net $\epsilon_\theta(x_t, t)$
+
+The network that looks at a noisy image and says which noise is in it. In and out have the same
+shape, so its form is a U: the way down halves the image until each position sees all of it, the
+way up brings it back to full size, and skip connections hand over the detail that halving lost.
+
+This is the network of the authors' CIFAR-10 run, layer by layer: **35,746,307 parameters**, the
+paper's 35.7 M [tested](test:diffusion/ddpm/test_unet.py::test_parameters_of_every_preset).
+This is what `print(UNet())` shows
+([tested](test:diffusion/ddpm/test_unet.py::test_print_is_the_figure)):
+
+    UNet of 35,746,307 parameters
+      time    128 sinusoids → 512
+      stem    3 → 128
+      down 0  128 → 128, 128 → 128, halve
+      down 1  128 → 256 with attention, 256 → 256 with attention, halve
+      down 2  256 → 256, 256 → 256, halve
+      down 3  256 → 256, 256 → 256
+      middle  256 → 256 with attention, 256 → 256
+      up 3    512 → 256, 512 → 256, 512 → 256, double
+      up 2    512 → 256, 512 → 256, 512 → 256, double
+      up 1    512 → 256 with attention, 512 → 256 with attention, 384 → 256 with attention, double
+      up 0    384 → 128, 256 → 128, 256 → 128
+      head    128 → 3
+
+A block on the way up takes what came from below and one tensor from the way down, side by side,
+which is why it is wider on the left. For a 32 × 32 image:
+
+| level | resolution | width | pushed on the way down | popped on the way up |
+|---|---|---|---|---|
+| 0 | 32 × 32 | 128 | the stem's output, 2 blocks' | 3 |
+| 1 | 16 × 16 | 256 | level 0 halved, 2 blocks' | 3 |
+| 2 | 8 × 8 | 256 | level 1 halved, 2 blocks' | 3 |
+| 3 | 4 × 4 | 256 | level 2 halved, 2 blocks' | 3 |
+
+> **Why one more block on the way up?** Count: each level has pushed the outputs of its two blocks,
+> and the tensor that it began with. Each of the three needs a block that takes it.
+
+> **Departure.** labml's own checkpoints do not load here. In its U-Net the channel multipliers
+> compound, level upon level (which gave 167.8 M parameters), and the normalisation in front of
+> its attention was built and never applied. Both are the paper's way here.
+
+Sizes: levels halve the image, so its sides must be multiples of $2^{\text{levels} - 1}$ (28 × 28
+digits are padded to 32), and `n_channels` a multiple of the 32 groups.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class TimeEmbedding(nn.Module):
+    r"""
+    ## Embedding of the time step
+
+    > **Why is $t$ given to the network?** The same pixels call for another answer at another
+    > noise level: at $t=10$ the texture is the image's own, at $t=900$ it is all noise.
+
+    > **Why sinusoids?** A single number in 0..999 is a poor input: steps 10 and 11 would differ
+    > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
+    > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones give the
+    > whereabouts.
+    """
+
+    frequency: Tensor
+
+    def __init__(self, n_channels: int):
+        r"""
+        * `n_channels` the size of the sinusoidal embedding; the output has `4 * n_channels`
+        """
+        super().__init__()
+        half = n_channels // 2
+        # $10000^{-i/(h-1)}$ for $i = 0 \dots h-1$, with $h$ half the channels. The authors' code
+        # divides by $h - 1$, the transformer's by $h$
+        i = torch.arange(half, dtype=torch.float64)
+        frequency = torch.exp(-math.log(10000) * i / max(half - 1, 1))
+        self.register_buffer('frequency', frequency.float(), persistent=False)
+        self.linear1 = nn.Linear(n_channels, 4 * n_channels)
+        self.linear2 = nn.Linear(4 * n_channels, 4 * n_channels)
+
+    def __repr__(self) -> str:
+        return f'{self.linear1.in_features} sinusoids → {self.linear2.out_features}'
+
+    def forward(self, t: Tensor) -> Tensor:
+        r"""
+        * `t` `[batch]` to `[batch, 4 * n_channels]`
+        """
+        angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
+        emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
+        # Without the activation the two linear layers would be one
+        return self.linear2(F.silu(self.linear1(emb)))
+
+
+class ResidualBlock(nn.Module):
+    r"""
+    ## Residual block, told the time
+
+    Twice (normalise, activate, convolve), with the time added in between, around a shortcut.
+    GroupNorm and not BatchNorm: a batch holds images at all noise levels, and the statistics of
+    one must not depend on the company it happens to keep.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, time_channels: int, dropout: float, n_groups: int
+    ):
+        super().__init__()
+        self.norm1 = nn.GroupNorm(n_groups, in_channels, eps=1e-6)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.time = nn.Linear(time_channels, out_channels)
+        self.norm2 = nn.GroupNorm(n_groups, out_channels, eps=1e-6)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        # Where the widths differ, a 1×1 convolution makes the shortcut fit
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        r"""
+        * `x` `[batch, in_channels, height, width]`
+        * `t` the embedded time, `[batch, time_channels]`
+        """
+        h = self.conv1(F.silu(self.norm1(x)))  # [batch, out_channels, height, width]
+        # > **Why SiLU before the projection?** The embedding ends in a linear layer, and this is
+        # > a linear layer too: with nothing in between, every block would get a fixed linear map
+        # > of the same vector, and the embedding's last layer would be there for nothing.
+        #
+        # One shift per channel, the same at every pixel
+        h = h + self.time(F.silu(t))[:, :, None, None]
+        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        return self.shortcut(x) + h
+
+
+class AttentionBlock(nn.Module):
+    r"""
+    ## Self-attention between all positions
+
+    $$\operatorname{softmax}\Big(\frac{QK^\top}{\sqrt d}\Big)V$$
+
+    One head as wide as the feature map, and a residual connection around it.
+
+    > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image; attention can, at a
+    > price that grows with the *square* of the number of positions: $16^2$ positions make 65,536
+    > pairs, $32^2$ make 1,048,576, sixteen times as many. At 16 × 16 the parts of an object are
+    > still apart and the price is small. The paper has it there for every data set, whatever the
+    > image size, and once more in the middle, where it costs next to nothing.
+    """
+
+    def __init__(self, n_channels: int, n_groups: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(n_groups, n_channels, eps=1e-6)
+        self.query = nn.Linear(n_channels, n_channels)
+        self.key = nn.Linear(n_channels, n_channels)
+        self.value = nn.Linear(n_channels, n_channels)
+        self.out = nn.Linear(n_channels, n_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        r"""
+        * `x` `[batch, n_channels, height, width]`, and so is the output
+        """
+        h = self.norm(x).flatten(2).transpose(1, 2)  # [batch, height * width, n_channels]
+        # `[:, None]` is the dimension of heads. torch's fused kernels never store all the pairs
+        q, k, v = (layer(h)[:, None] for layer in (self.query, self.key, self.value))
+        h = F.scaled_dot_product_attention(q, k, v)[:, 0]  # [batch, height * width, n_channels]
+        return x + self.out(h).transpose(1, 2).reshape(x.shape)
+
+
+class Block(nn.Module):
+    r"""
+    ## A residual block, with attention after it or not
+
+    The unit that both ways are made of.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        time_channels: int,
+        dropout: float,
+        n_groups: int,
+        has_attn: bool,
+    ):
+        super().__init__()
+        self.residual = ResidualBlock(in_channels, out_channels, time_channels, dropout, n_groups)
+        self.attention = AttentionBlock(out_channels, n_groups) if has_attn else nn.Identity()
+
+    def __repr__(self) -> str:
+        conv = self.residual.conv1
+        has_attn = isinstance(self.attention, AttentionBlock)
+        return f'{conv.in_channels} → {conv.out_channels}' + ' with attention' * has_attn
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.attention(self.residual(x, t))
+
+
+class Downsample(nn.Conv2d):
+    r"""
+    ## Halve the image
+
+    A 3×3 convolution at every second position. It is padded on the right and at the bottom only,
+    as the authors' TensorFlow pads; with the symmetric padding that is usual in PyTorch the
+    network is as good, but the authors' weights would see every feature half a pixel off.
+    """
+
+    def __init__(self, n_channels: int):
+        super().__init__(n_channels, n_channels, 3, stride=2)
+
+    def __repr__(self) -> str:
+        return 'halve'
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (0, 1, 0, 1)))  # [batch, n_channels, height/2, width/2]
+
+
+class Upsample(nn.Conv2d):
+    r"""
+    ## Double the image
+
+    Repeat each pixel, then smooth with a 3×3 convolution. A transposed convolution would overlap
+    unevenly and leave a chequerboard.
+    """
+
+    def __init__(self, n_channels: int):
+        super().__init__(n_channels, n_channels, 3, padding=1)
+
+    def __repr__(self) -> str:
+        return 'double'
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.interpolate(x, scale_factor=2, mode='nearest'))
+
+
+class Stage(nn.Module):
+    r"""
+    ## One level of one way
+
+    Its blocks, and what changes the resolution after them, if anything does.
+    """
+
+    def __init__(self, blocks: list[Block], resample: nn.Module | None):
+        super().__init__()
+        self.blocks: Sequence[Block] = nn.ModuleList(blocks)  # type: ignore[assignment]
+        self.resample = resample
+
+    def __repr__(self) -> str:
+        return ', '.join(str(part) for part in (*self.blocks, self.resample) if part is not None)
+
+
+class UNet(nn.Module):
+    r"""
+    ## U-Net
+
+    The defaults are the paper's CIFAR-10 model. `print` shows it as at the top of this page.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 3,  # 3 for colour, 1 for grey
+        n_channels: int = 128,  # width of the first level
+        ch_mults: Sequence[int] = (1, 2, 2, 2),  # width of level i is n_channels * ch_mults[i]
+        is_attn: Sequence[bool] = (False, True, False, False),  # attention at level i
+        n_blocks: int = 2,  # blocks a level on the way down; one more on the way up
+        *,
+        dropout: float = 0.1,  # the paper's for CIFAR-10; 0 for the 256² models
+        n_groups: int = 32,  # of every GroupNorm
+    ):
+        r"""
+        Raises `ValueError` where the numbers do not fit together.
+        """
+        super().__init__()
+        check_sizes(n_channels, ch_mults, is_attn, n_blocks, n_groups)
+        self.image_channels = image_channels
+        self.time = TimeEmbedding(n_channels)
+        common = (4 * n_channels, dropout, n_groups)  # time channels, and the same for all blocks
+
+        # ### The way down
+        #
+        # `skips` keeps account of the widths on the stack, as `forward` keeps the tensors
+        self.stem = nn.Conv2d(image_channels, n_channels, 3, padding=1)
+        width, skips, down = n_channels, [n_channels], []
+        for level, (mult, has_attn) in enumerate(zip(ch_mults, is_attn, strict=True)):
+            blocks = []
+            for _ in range(n_blocks):
+                blocks.append(Block(width, n_channels * mult, *common, has_attn))
+                width = n_channels * mult
+                skips.append(width)
+            is_last = level == len(ch_mults) - 1
+            down.append(Stage(blocks, None if is_last else Downsample(width)))
+            if not is_last:
+                skips.append(width)
+        self.down: Sequence[Stage] = nn.ModuleList(down)  # type: ignore[assignment]
+
+        # ### The middle
+        #
+        # Every position has seen the whole image here, or does so now
+        self.middle = Stage(
+            [Block(width, width, *common, True), Block(width, width, *common, False)], None
+        )
+
+        # ### The way up
+        up = []
+        for level in reversed(range(len(ch_mults))):
+            blocks = []
+            for _ in range(n_blocks + 1):
+                out = n_channels * ch_mults[level]
+                blocks.append(Block(width + skips.pop(), out, *common, is_attn[level]))
+                width = out
+            up.append(Stage(blocks, Upsample(width) if level else None))
+        assert not skips
+        self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]
+
+        self.norm = nn.GroupNorm(n_groups, width, eps=1e-6)
+        self.head = nn.Conv2d(width, image_channels, 3, padding=1)
+        self.initialise()
+
+    def initialise(self) -> None:
+        r"""
+        #### How the weights start
+        """
+        for module in self.modules():
+            # The authors' choice: uniform, with the variance halfway between what keeps the size
+            # of the signal forwards and what keeps it backwards
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        # Zero at the end of every branch: a new network is its shortcuts, to which each block
+        # starts adding from nothing; and zero at the head, so its first guess is "no noise"
+        # and its loss is 1
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                nn.init.zeros_(module.conv2.weight)
+            elif isinstance(module, AttentionBlock):
+                nn.init.zeros_(module.out.weight)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        r"""
+        * `x` noisy images $x_t$, `[batch, image_channels, height, width]`
+        * `t` their steps, `[batch]`, 0..T-1
+
+        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`. Raises `ValueError` for an image
+        that cannot be halved often enough or has other channels.
+        """
+        self.check_images(x)
+        t = self.time(t)  # [batch, 4 * n_channels]
+        h = self.stem(x)  # [batch, n_channels, height, width]
+        skips = [h]
+        for stage in self.down:
+            for block in stage.blocks:
+                h = block(h, t)
+                skips.append(h)
+            if stage.resample is not None:
+                h = stage.resample(h)  # half the height and width
+                skips.append(h)
+        for block in self.middle.blocks:
+            h = block(h, t)
+        for stage in self.up:
+            for block in stage.blocks:
+                # What the way down saw at this resolution, beside what came up from below
+                h = block(torch.cat([h, skips.pop()], dim=1), t)
+            if stage.resample is not None:
+                h = stage.resample(h)  # twice the height and width
+        assert not skips
+        return self.head(F.silu(self.norm(h)))  # [batch, image_channels, height, width]
+
+    def __repr__(self) -> str:
+        ways = {
+            'time': self.time,
+            'stem': f'{self.image_channels} → {self.stem.out_channels}',
+            **{f'down {i}': stage for i, stage in enumerate(self.down)},
+            'middle': self.middle,
+            **{f'up {len(self.up) - 1 - i}': stage for i, stage in enumerate(self.up)},
+            'head': f'{self.head.in_channels} → {self.head.out_channels}',
+        }
+        n = sum(p.numel() for p in self.parameters())
+        return '\n'.join([f'UNet of {n:,} parameters', *(f'  {k:<8}{v}' for k, v in ways.items())])
+
+    def check_images(self, x: Tensor) -> None:
+        r"""
+        A `ValueError` unless `x` is a batch of images that this network can take.
+        """
+        if x.ndim != 4 or x.shape[1] != self.image_channels:
+            raise ValueError(
+                f'images have shape {list(x.shape)}: this U-Net needs '
+                f'[batch, {self.image_channels}, height, width]'
+            )
+        for side in x.shape[2:]:
+            check_image_size(side, len(self.down))
+
+
+def check_image_size(image_size: int, n_levels: int) -> None:
+    r"""
+    A `ValueError` unless a side of `image_size` pixels can be halved `n_levels - 1` times.
+    """
+    multiple = 2 ** (n_levels - 1)
+    if image_size < 1 or image_size % multiple:
+        lower = image_size // multiple * multiple
+        either = f'{lower} or {lower + multiple}' if lower > 0 else str(multiple)
+        raise ValueError(
+            f'image_size={image_size} cannot be halved {n_levels - 1} times, as {n_levels} levels '
+            f'need: use a multiple of {multiple}, such as {either}'
+        )
+
+
+def check_sizes(
+    n_channels: int, ch_mults: Sequence[int], is_attn: Sequence[bool], n_blocks: int, n_groups: int
+) -> None:
+    r"""
+    A `ValueError` unless the numbers that describe a U-Net fit together.
+    """
+    if not ch_mults or len(ch_mults) != len(is_attn):
+        raise ValueError(
+            f'ch_mults={tuple(ch_mults)} has {len(ch_mults)} levels, is_attn={tuple(is_attn)} has '
+            f'{len(is_attn)}: give both one entry a level'
+        )
+    if n_blocks < 1 or min(ch_mults) < 1:
+        raise ValueError(
+            f'n_blocks={n_blocks}, ch_mults={tuple(ch_mults)}: each level needs at least one block '
+            f'and a multiplier of at least 1'
+        )
+    if n_channels < 1 or n_groups < 1 or n_channels % n_groups or n_channels % 2:
+        below = max(n_channels // n_groups * n_groups, n_groups) if n_groups > 0 else 32
+        raise ValueError(
+            f'n_channels={n_channels} is not a multiple of the {n_groups} groups of GroupNorm '
+            f'(or odd): use {below}, {below + n_groups} or n_groups={math.gcd(n_channels, 32)}'
+        )

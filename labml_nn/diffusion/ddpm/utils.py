@@ -1,0 +1,165 @@
+r"""
+# Constants by time step, and noise by seed
+
+Two small tools that every page of this folder uses.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def gather(consts: Tensor, t: Tensor, ndim: int = 4) -> Tensor:
+    r"""
+    Pick the constant of each image's own time step, shaped to multiply a batch of images.
+
+    A batch holds images at *different* steps: image $b$ is at step $t_b$ and needs
+    $\bar\alpha_{t_b}$, one number for all its channels and pixels.
+
+    * `consts` the constants of all steps, `[n_steps]`
+    * `t` the step of each image, `[batch]`, int64
+    * `ndim` the rank of the tensor that will be multiplied; images have 4
+
+    Returns `[batch, 1, 1, 1]`, with as many ones as `ndim` asks for.
+    Raises `RuntimeError` (from torch) for a step outside `0..n_steps-1`, negative ones too.
+    """
+    c = consts.gather(0, t)  # [batch]
+    return c.reshape(-1, *[1] * (ndim - 1))  # [batch, 1, 1, 1]
+
+
+# ## Noise that knows its image
+#
+# One generator for a whole batch has a flaw that users of every library report: picture 3 of a
+# batch of 16 is not picture 3 of a batch of 4, because the numbers are dealt out in batch order.
+# Here each image owns a generator, on the CPU, so image $i$ depends on `(seed, i)` and on
+# nothing else: not on the batch size, the order or the device.
+class SeededNoise:
+    r"""
+    Standard normal noise of which image $i$ depends on `(seed, i)` only.
+
+    * `n` how many images
+    * `seed` the seed of the whole set
+    * `first` the index of the first image; the second half of a set of 32 is
+      `SeededNoise(16, seed, first=16)`
+
+    Each call draws the next $z \sim \mathcal N(0, \mathbf I)$ of the chain for all images.
+    """
+
+    def __init__(self, n: int, seed: int, *, first: int = 0):
+        self.generators = [
+            torch.Generator().manual_seed(image_seed(seed, i)) for i in range(first, first + n)
+        ]
+
+    def __call__(self, shape: torch.Size | tuple[int, ...], device: torch.device | str) -> Tensor:
+        r"""
+        Draw the next noise, of the whole batch's `shape`, and bring it to `device`.
+
+        Raises `ValueError` when the batch is not of the size the seeds were made for.
+        """
+        if shape[0] != len(self.generators):
+            raise ValueError(
+                f'noise was seeded for {len(self.generators)} images, the batch has {shape[0]}: '
+                f'make SeededNoise(n={shape[0]}, …)'
+            )
+        return torch.stack([torch.randn(shape[1:], generator=g) for g in self.generators]).to(
+            device
+        )
+
+
+def image_seed(seed: int, i: int) -> int:
+    r"""
+    The 32-bit seed of image $i$ in the set `seed`.
+
+    torch's CPU generator keeps 32 bits of its seed. With `seed + i`, image 1 of seed 0 would be
+    image 0 of seed 1; multiples of the golden ratio instead lie far apart on the circle of
+    $2^{32}$ seeds, so sets of tens of thousands of images do not meet.
+    """
+    return (seed * 0x9E3779B1 + i) % 2**32
+
+
+# ## No dropout while sampling
+#
+# Dropout is part of training. Left on while sampling it adds noise that no step of the chain
+# accounts for, and nothing complains: the pictures are only worse.
+@contextmanager
+def evaluating(model: object) -> Iterator[None]:
+    r"""
+    Put `model` in evaluation mode inside a `with` block, and every module back as it was after.
+
+    `model` may be any callable: one that is no `nn.Module` has no modes and is left alone.
+    """
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    training = [m for m in modules if m.training]
+    for m in training:
+        m.training = False
+    try:
+        yield
+    finally:
+        for m in training:
+            m.training = True
+
+
+# ## At the door
+class ShortChainWarning(UserWarning):
+    r"""
+    The forward process ends with more than 5 % of the image left.
+    """
+
+
+def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
+    r"""
+    The schedule as float64 on the CPU, or a `ValueError` that says what is wrong with it.
+    """
+    if n_steps < 1 or beta.shape != (n_steps,):
+        raise ValueError(
+            f'a schedule of n_steps={n_steps} needs beta of shape [{n_steps}] and at least one '
+            f'step: got shape {list(beta.shape)}'
+        )
+    if not bool(((beta > 0) & (beta < 1)).all()):
+        raise ValueError(
+            f'beta must lie strictly between 0 and 1: got {beta.min():g} to {beta.max():g}'
+        )
+    beta = beta.detach().to('cpu', torch.float64)
+    left = float((1 - beta).prod() ** 0.5)
+    if left > 0.05:
+        warnings.warn(
+            f'{n_steps} steps with beta from {beta[0]:g} to {beta[-1]:g} leave {left:.0%} of the '
+            f'image at the end, so sampling cannot start from pure noise: use more steps or larger '
+            f'betas (n_steps=1000 with the default ones leaves 0.6 %)',
+            ShortChainWarning,
+            stacklevel=3,
+        )
+    return beta
+
+
+def same_shape(name: str, x: Tensor, like: Tensor) -> Tensor:
+    r"""
+    `x`, or a `ValueError` unless it has the shape of `like`.
+    """
+    if x.shape != like.shape:
+        raise ValueError(f'{name} has shape {list(x.shape)}, the images have {list(like.shape)}')
+    return x
+
+
+def in_range(x0: Tensor) -> None:
+    r"""
+    A `ValueError` unless all of `x0` lies in $[-1, 1]$ (and is a number).
+    """
+    low, high = float(x0.min()), float(x0.max())
+    if not (low >= -1 and high <= 1):
+        raise ValueError(
+            f'images must lie in [-1, 1]: these go from {low:g} to {high:g}. Scale 8-bit images by '
+            f'x / 127.5 - 1, and [0, 1] by 2 * x - 1; for unbounded data pass check_range=False'
+        )
+
+
+def device_of(eps_model: object) -> torch.device:
+    r"""
+    Where the model's weights are; the CPU for a callable that has none.
+    """
+    parameters = eps_model.parameters() if isinstance(eps_model, nn.Module) else iter(())
+    first = next(parameters, None)
+    return torch.device('cpu') if first is None else first.device

@@ -1,0 +1,472 @@
+r"""
+---
+title: Data sets
+summary: Digits, MNIST, CIFAR-10, CelebA or a folder of pictures, as images in [-1, 1].
+---
+
+# Data sets
+
+| name | images | from |
+|---|---|---|
+| `digits` | 1,797 handwritten digits, 8 × 8, 17 grey levels | comes inside scikit-learn |
+| `mnist`, `fashion_mnist` | 60,000, 28 × 28, padded to 32 × 32 on request | torchvision |
+| `cifar10` | 50,000, 32 × 32, colour | torchvision |
+| `celeba` | 162,770 faces (or any folder of CelebA or CelebA-HQ jpgs) | torchvision |
+| `folder` | every picture below a folder | yours |
+
+A data set gives `(image in [-1, 1], label)`, the label being 0 where there is none. What lies in
+`data_root` is used; what does not is downloaded and verified by its checksum; when that fails, the
+error names the file, its checksum and where to put it.
+
+> **Small sets are decoded once** and kept as bytes. On a GPU they are kept in its memory: then a
+> batch is one indexing operation, and the loader that users see eating half of their training
+> time is gone.
+"""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from labml_nn.helpers.vision import vision
+
+# What counts as a picture in a folder, in any case of the letters
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+
+# A folder whose decoded pictures take no more than this is decoded once and kept
+KEEP_BYTES = 512 * 2**20
+
+
+def to_unit_range(images: Tensor, levels: int = 256) -> Tensor:
+    r"""
+    Grey levels `0 .. levels-1` to $[-1, 1]$.
+
+    > **Why $[-1, 1]$?** See [DenoiseDiffusion](../diffusion/ddpm/index.html): the forward process
+    > ends in noise of mean 0, so the data has to be centred.
+    """
+    return images.float() * (2 / (levels - 1)) - 1
+
+
+class Images(Dataset[tuple[Tensor, int]]):
+    r"""
+    ## Images in memory
+
+    * `images` grey levels `0 .. levels-1`, uint8, `[n, channels, height, width]`
+    * `labels` int64, `[n]`; zeros when there are none
+    """
+
+    def __init__(self, name: str, images: Tensor, labels: Tensor | None = None, levels: int = 256):
+        self.name = name
+        self.images = images
+        self.labels = torch.zeros(len(images), dtype=torch.int64) if labels is None else labels
+        if len(self.labels) != len(images):
+            raise ValueError(f'{name} has {len(images)} images and {len(self.labels)} labels')
+        self.levels = levels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return to_unit_range(self.images[i], self.levels), int(self.labels[i])
+
+
+@dataclass
+class Files(Dataset[tuple[Tensor, int]]):
+    r"""
+    ## Images that are decoded when they are asked for
+    """
+
+    name: str
+    paths: Sequence[Path]
+    image_size: int
+    image_channels: int
+    levels: int = 256
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def pixels(self, i: int) -> Tensor:
+        r"""
+        Picture `i` as uint8, `[channels, height, width]`.
+        """
+        return decode(self.paths[i], self.image_size, self.image_channels)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return to_unit_range(self.pixels(i)), 0
+
+    def in_memory(self) -> Images:
+        r"""
+        All of them decoded, by as many threads as there are cores (decoders release Python's lock).
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return Images(self.name, torch.stack(list(pool.map(self.pixels, range(len(self))))))
+
+
+AnySet = Images | Files
+
+
+def load_dataset(
+    name: str, root: str | Path = 'data', image_size: int = 32, image_channels: int = 3
+) -> AnySet:
+    r"""
+    ## Load a data set by name
+
+    * `root` where archives are looked for and downloaded to; for `folder`, the pictures
+    * `image_size` the side of the images, in pixels
+    * `image_channels` 1 for grey, 3 for colour; pictures are converted
+
+    Raises `ValueError` for an unknown name or number, and `FileNotFoundError` or `ValueError` when
+    the data is not there, not complete or not readable.
+    """
+    if name not in DATASETS:
+        raise ValueError(f'dataset={name!r} is not known: use one of {", ".join(DATASETS)}')
+    if image_channels not in (1, 3):
+        raise ValueError(f'image_channels={image_channels}: use 1 for grey or 3 for colour')
+    if image_size < 1:
+        raise ValueError(f'image_size={image_size}: need at least one pixel')
+    return DATASETS[name](Path(root), image_size, image_channels)
+
+
+# ## Digits
+def digits(_: Path, image_size: int, image_channels: int) -> Images:
+    r"""
+    The optical recognition set of scikit-learn: 1,797 real digits by 43 writers.
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = torch.from_numpy(data.images).to(torch.uint8)[:, None]  # [1797, 1, 8, 8], 0..16
+    labels = torch.from_numpy(data.target).to(torch.int64)
+    levels = 17
+    if image_size != 8:
+        # Resizing makes levels in between, so there must be some
+        images, levels = (images * (255 / 16)).round().to(torch.uint8), 256
+    return Images('digits', fit(images, image_size, image_channels), labels, levels)
+
+
+# ## MNIST, Fashion-MNIST and CIFAR-10
+def archive_set(
+    class_name: str, folder: str, root: Path, image_size: int, image_channels: int
+) -> Images:
+    r"""
+    A training set that torchvision reads from archives it knows by checksum.
+
+    * `folder` where below `root` the archives lie
+    """
+    kind = getattr(vision().datasets, class_name)
+    files = archives(kind)
+    refuse_corrupt({root / folder / file: md5 for file, md5 in files.items()})
+    data = downloaded(partial(kind, str(root)), class_name, root / folder, files)
+    images = torch.as_tensor(np.asarray(data.data))
+    # MNIST is [n, height, width], CIFAR-10 [n, height, width, channels]
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    labels = torch.as_tensor(data.targets, dtype=torch.int64)
+    return Images(class_name, fit(images, image_size, image_channels), labels)
+
+
+def archives(kind: Any) -> dict[str, str | None]:
+    r"""
+    The archives of one of torchvision's classes, and their checksums.
+    """
+    return dict(kind.resources) if hasattr(kind, 'resources') else {kind.filename: kind.tgz_md5}
+
+
+def downloaded(
+    make: Callable[..., Any], name: str, folder: Path, files: dict[str, str | None]
+) -> Any:
+    r"""
+    The data set that lies in `folder`, downloaded first if it does not.
+
+    Raises `FileNotFoundError` when it cannot be had, and says what to put where.
+    """
+    try:
+        return make(download=False)
+    except RuntimeError:  # torchvision's way to say that it is not there
+        pass
+    try:
+        return make(download=True)
+    except Exception as error:  # no network, no permission, a server's quota page …
+        wanted = '\n'.join(f'  {file}  md5 {md5}' for file, md5 in files.items())
+        raise FileNotFoundError(
+            f'{name} is not in {folder.absolute()} and could not be downloaded ({error}). '
+            f'Get these files elsewhere and put them there:\n{wanted}'
+        ) from error
+
+
+def refuse_corrupt(files: dict[Path, str | None]) -> None:
+    r"""
+    A `ValueError` for an archive that is there and damaged.
+
+    torchvision would download over it; it may have cost its owner an hour.
+    """
+    for path, md5 in files.items():
+        if md5 is not None and path.is_file():
+            found = vision().datasets.utils.calculate_md5(path)
+            if found != md5:
+                raise ValueError(
+                    f'{path.absolute()} is damaged or not complete: md5 {found}, need {md5} '
+                    f'({path.stat().st_size:,} bytes). Remove it to download it again'
+                )
+
+
+# ## CelebA
+def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
+    r"""
+    CelebA's training split where torchvision finds it whole; else all jpgs below `root/celeba`.
+    """
+    folder = root / 'celeba'
+    kind = vision().datasets.CelebA
+    files = {file: md5 for _, md5, file in kind.file_list}
+    archive = folder / 'img_align_celeba.zip'
+    jpgs = folder / 'img_align_celeba'
+    # Google answers with a page about its quota, which is then saved under the archive's name
+    if archive.is_file() and not jpgs.is_dir() and not zipfile.is_zipfile(archive):
+        raise ValueError(
+            f'{archive.absolute()} is no zip file ({archive.stat().st_size:,} bytes; a page that '
+            f'says the download quota is used up?): remove it and get it again, md5 '
+            f'{files[archive.name]}'
+        )
+    # A folder of jpgs is enough, with or without the lists that torchvision wants beside it
+    if not all((folder / file).is_file() for file in files if file.endswith('.txt')):
+        if archive.is_file() and not jpgs.is_dir():
+            refuse_corrupt({archive: files[archive.name]})
+            with zipfile.ZipFile(archive) as content:
+                content.extractall(folder)
+        if folder.is_dir() and any(pictures_below(folder)):
+            return folder_set(folder, image_size, image_channels, name='celeba')
+    data = downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
+    paths = [jpgs / file for file in data.filename]
+    return kept(Files('celeba', paths, image_size, image_channels))
+
+
+# ## A folder of pictures
+def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 'folder') -> AnySet:
+    r"""
+    All pictures below a folder, at any depth.
+    """
+    if not root.is_dir():
+        parent = next(p for p in root.absolute().parents if p.is_dir())
+        raise FileNotFoundError(
+            f'{root.absolute()} is not a folder: {parent} has {listing(parent)}'
+        )
+    paths = sorted(pictures_below(root))
+    if not paths:
+        raise FileNotFoundError(
+            f'no pictures below {root.absolute()}: it has {listing(root)}. What counts is '
+            f'{", ".join(EXTENSIONS)}, in any case'
+        )
+    return kept(Files(name, paths, image_size, image_channels))
+
+
+def pictures_below(root: Path) -> Iterator[Path]:
+    r"""
+    The pictures in a folder and its folders, hidden ones left out.
+    """
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(f for f in folders if not f.startswith('.'))
+        for name in names:
+            if name.lower().endswith(EXTENSIONS) and not name.startswith('.'):
+                yield Path(folder, name)
+
+
+def listing(folder: Path) -> str:
+    r"""
+    What a folder holds, in one line.
+    """
+    names = sorted(p.name + '/' * p.is_dir() for p in folder.iterdir())
+    more = f' and {len(names) - 6} more' if len(names) > 6 else ''
+    return ', '.join(names[:6]) + more if names else 'nothing in it'
+
+
+def kept(files: Files) -> AnySet:
+    r"""
+    The pictures in memory when they are few, else as they are.
+    """
+    n_bytes = len(files) * files.image_channels * files.image_size**2
+    return files.in_memory() if n_bytes <= KEEP_BYTES else files
+
+
+# ## From a file to pixels
+def decode(path: Path, image_size: int, image_channels: int) -> Tensor:
+    r"""
+    A picture as uint8, `[channels, image_size, image_size]`: turned as its camera was, on white
+    where it is transparent, the largest square from its centre, resized with antialiasing.
+
+    Raises `ValueError` with the path when it cannot be read.
+    """
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            picture = on_white(picture).convert('L' if image_channels == 1 else 'RGB')
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f'{path.absolute()} cannot be read as a picture ({error}): mend or remove it'
+        ) from error
+    # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
+    if picture.size == (178, 218):
+        picture = picture.crop((25, 57, 153, 185))
+    picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.array(picture))
+    return pixels[None] if image_channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    r"""
+    A picture without transparency, and with 8 bits where it has 16.
+    """
+    if picture.mode.startswith('I'):
+        return Image.fromarray((np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8))
+    if 'A' in picture.getbands() or 'transparency' in picture.info:
+        picture = picture.convert('RGBA')
+        white = Image.new('RGBA', picture.size, 'white')
+        return Image.alpha_composite(white, picture)
+    return picture
+
+
+def fit(images: Tensor, image_size: int, image_channels: int) -> Tensor:
+    r"""
+    A set of images, uint8 `[n, channels, height, width]`, in the size and the channels asked for.
+
+    28 × 28 digits asked for at 32 are padded with black, which resizing would blur.
+    """
+    functional = vision().transforms.v2.functional
+    if images.shape[1] == 3 and image_channels == 1:
+        images = functional.rgb_to_grayscale(images)
+    if images.shape[1] == 1 and image_channels == 3:
+        images = images.expand(-1, 3, -1, -1)
+    if (images.shape[-1], image_size) == (28, 32):
+        images = functional.pad(images, [2])
+    elif images.shape[-1] != image_size:
+        images = functional.resize(images, [image_size, image_size], antialias=True)
+    return images.contiguous()
+
+
+DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
+    'digits': digits,
+    'mnist': partial(archive_set, 'MNIST', 'MNIST/raw'),
+    'fashion_mnist': partial(archive_set, 'FashionMNIST', 'FashionMNIST/raw'),
+    'cifar10': partial(archive_set, 'CIFAR10', ''),
+    'celeba': celeba,
+    'folder': folder_set,
+}
+
+
+# ## Batches
+#
+# Training never asks for an epoch, it asks for the next batch. The images are dealt out epoch after
+# epoch as one endless row, each epoch shuffled by a generator of its own, so **the batch of a step
+# follows from the seed and the step alone**: a run that resumes at step 12,345 goes on with batch
+# 12,345, and there is no state of a loader to be saved.
+class IndexStream:
+    r"""
+    The indices of batch `start`, `start + 1`, … for ever.
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int, start: int = 0):
+        self.n, self.batch_size, self.seed, self.start = n, batch_size, seed, start
+
+    def epoch(self, e: int) -> Tensor:
+        r"""
+        The order of epoch `e`.
+        """
+        return torch.from_numpy(np.random.default_rng([self.seed, e]).permutation(self.n))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        current, order = -1, torch.empty(0)
+        for step in count(self.start):
+            batch: list[int] = []
+            while len(batch) < self.batch_size:
+                e, at = divmod(step * self.batch_size + len(batch), self.n)
+                if e != current:
+                    current, order = e, self.epoch(e)
+                batch += order[at : at + self.batch_size - len(batch)].tolist()
+            yield batch
+
+
+def batches(
+    dataset: AnySet,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    start: int = 0,
+    flip: bool = False,
+    device: torch.device | str = 'cpu',
+    n_workers: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    r"""
+    ### Endless batches of `(images, labels)` on `device`, beginning with number `start`
+
+    * `flip` mirror half of the images, left to right
+    * `n_workers` processes that decode files; none are needed for images in memory
+
+    Images are `[batch_size, channels, height, width]` in $[-1, 1]$, labels `[batch_size]`.
+    """
+    indices = IndexStream(len(dataset), batch_size, seed, start)
+    device = torch.device(device)
+    if isinstance(dataset, Images):
+        source = memory_batches(dataset, indices, device)
+    else:
+        source = file_batches(dataset, indices, device, n_workers)
+    for images, labels in source:
+        x0 = to_unit_range(images, dataset.levels)
+        if flip:
+            mirrored = torch.rand(len(x0), device=x0.device) < 0.5
+            x0 = torch.where(mirrored[:, None, None, None], x0.flip(-1), x0)
+        yield x0, labels
+
+
+def memory_batches(
+    dataset: Images, indices: IndexStream, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    r"""
+    Images from memory: the GPU's own, when they take no more than a quarter of what is free.
+    """
+    images, labels = dataset.images, dataset.labels
+    if device.type == 'cuda' and images.nbytes * 4 <= torch.cuda.mem_get_info(device)[0]:
+        images, labels = images.to(device), labels.to(device)
+    for batch in indices:
+        i = torch.tensor(batch, device=images.device)
+        yield images[i].to(device), labels[i].to(device)
+
+
+def file_batches(
+    dataset: Files, indices: IndexStream, device: torch.device, n_workers: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    r"""
+    Images from files, decoded by workers while the device computes.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        Pixels(dataset),
+        batch_sampler=indices,
+        num_workers=n_workers,
+        pin_memory=device.type == 'cuda',
+    )
+    for images in loader:
+        images = images.to(device, non_blocking=True)
+        yield images, torch.zeros(len(images), dtype=torch.int64, device=device)
+
+
+@dataclass
+class Pixels(Dataset[Tensor]):
+    r"""
+    The bytes of `Files`: a quarter of what floats would cost on their way between processes.
+    """
+
+    files: Files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return self.files.pixels(i)

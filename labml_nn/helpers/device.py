@@ -1,0 +1,51 @@
+r"""
+# Devices
+
+labml's `DeviceConfigs` finds CUDA; Apple's GPUs (MPS) come after it, and the CPU is always there.
+"""
+
+import torch
+from labml_helpers.device import DeviceInfo
+
+
+def pick_device(name: str = 'auto') -> torch.device:
+    r"""
+    The device that `name` asks for, checked to be there.
+
+    * `name` `auto` (the first CUDA GPU, else MPS, else the CPU), `cpu`, `mps`, `cuda`, `cuda:1` …
+
+    Raises `ValueError` for a device that this machine lacks, and says which it has.
+    """
+    if name == 'auto':
+        # labml's choice: CUDA where there is one, else the CPU
+        device = DeviceInfo(use_cuda=True, cuda_device=0).device
+        if device.type == 'cpu' and torch.backends.mps.is_available():
+            device = torch.device('mps')
+        return device
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f'device={name!r} is not known: use one of {available()}') from error
+    if str(device) not in available() and device.type not in available():
+        raise ValueError(f'device={name!r} is not on this machine: it has {available()}')
+    return device
+
+
+def available() -> list[str]:
+    r"""
+    The devices of this machine, best first: `cuda`, `cuda:0` …, `mps`, `cpu`.
+    """
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ['cuda', *(f'cuda:{i}' for i in range(n_cuda))] if n_cuda else []
+    return [*cuda, *(['mps'] if torch.backends.mps.is_available() else []), 'cpu']
+
+
+def describe(device: torch.device) -> str:
+    r"""
+    The device in a few words, for the first lines of a run.
+    """
+    if device.type == 'cuda':
+        return f'{device} ({torch.cuda.get_device_name(device)})'
+    if device.type == 'cpu':
+        return f'cpu ({torch.get_num_threads()} threads)'
+    return str(device)

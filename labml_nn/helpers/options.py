@@ -1,0 +1,145 @@
+r"""
+# Options
+
+Each option of a run is declared once, as a line of a labml `BaseConfigs` class:
+
+    batch_size: int = 128  # images in a batch
+
+The command line is made from these lines: the name, the type, the default, and the comment as help.
+"""
+
+import argparse
+import difflib
+import inspect
+import io
+import tokenize
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, get_args, get_origin
+
+from labml.configs import BaseConfigs
+
+
+def option_types(configs: type[BaseConfigs]) -> dict[str, Any]:
+    r"""
+    The names of a class's options, in order, and their types.
+    """
+    return {k: v for k, v in inspect.get_annotations(configs).items() if not k.startswith('_')}
+
+
+def option_values(configs: BaseConfigs) -> dict[str, Any]:
+    r"""
+    All options of an object as plain values, to be kept in a checkpoint.
+    """
+    return {name: getattr(configs, name) for name in option_types(type(configs))}
+
+
+def option_meanings(configs: type[BaseConfigs]) -> dict[str, str]:
+    r"""
+    The comment behind each option's line in the source.
+    """
+    source = inspect.getsource(configs)
+    lines = source.splitlines()
+    meanings = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            name = lines[token.start[0] - 1].split(':')[0].strip()
+            if name in option_types(configs):
+                meanings[name] = token.string.lstrip('# ')
+    return meanings
+
+
+def parse_value(text: str, kind: Any) -> Any:
+    r"""
+    What `text` says, as a value of type `kind`: a number, a truth, a word, or several of one kind
+    with commas between them. Raises `ValueError`.
+    """
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        return tuple(parse_value(part, item) for part in text.strip('()[] ,').split(','))
+    if kind is bool:
+        truths = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
+        if text.strip().lower() not in truths:
+            raise ValueError(f'need true or false, got {text!r}')
+        return truths[text.strip().lower()]
+    try:
+        # 1e5 and 100_000 are whole numbers too
+        if kind is int:
+            number = float(text)
+            if number != int(number):
+                raise ValueError
+            return int(text) if text.strip().lstrip('+-').isdigit() else int(number)
+        return kind(text)
+    except (ValueError, OverflowError):
+        names = {int: 'a whole number', float: 'a number'}
+        raise ValueError(f'need {names.get(kind, kind.__name__)}, got {text!r}') from None
+
+
+def kind_name(kind: Any) -> str:
+    r"""
+    A type in words for the help: `INT`, `FLOAT,…`.
+    """
+    if get_origin(kind) is tuple:
+        return f'{get_args(kind)[0].__name__.upper()},…'
+    return kind.__name__.upper()
+
+
+def nearest(name: str, known: Sequence[str], what: str) -> str:
+    r"""
+    The message for a name that is not known, with the nearest that is.
+    """
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f': did you mean {close[0]}?' if close else ''
+    return f'there is no {what} {name}{hint} (there is {", ".join(known)})'
+
+
+class Parser(argparse.ArgumentParser):
+    r"""
+    A parser that takes no abbreviations, and names the nearest option when it does not know one.
+    """
+
+    def __init__(self, **kwargs: Any):
+        kwargs.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'error: {message}\n(see {self.prog} --help)\n')
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        r"""
+        What the command line says. Exits with status 2 when it says something unknown.
+        """
+        arguments, unknown = self.parse_known_args(argv)
+        if unknown:
+            options = [o.lstrip('-') for o in self._option_string_actions]
+            first = unknown[0]
+            if first.startswith('--'):
+                self.error(nearest(first[2:].split('=')[0].replace('-', '_'), options, 'option'))
+            self.error(f'{first!r} has no option before it')
+        return arguments
+
+
+def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]) -> None:
+    r"""
+    Let `parser` take every option of `configs`; what is not given stays out of the namespace.
+    """
+    meanings = option_meanings(configs)
+    group = parser.add_argument_group('options of the run (defaults of the preset digits)')
+    for name, kind in option_types(configs).items():
+
+        def convert(text: str, kind: Any = kind) -> Any:
+            try:
+                return parse_value(text, kind)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
+
+        shown = defaults[name]
+        shown = ','.join(map(str, shown)) if isinstance(shown, tuple) else shown
+        group.add_argument(
+            # `--batch-size` is understood as well as `--batch_size`
+            *dict.fromkeys([f'--{name}', f'--{name.replace("_", "-")}']),
+            dest=name,
+            type=convert,
+            default=argparse.SUPPRESS,
+            metavar=kind_name(kind),
+            help=f'{meanings[name]} ({shown})'.replace('%', '%%'),
+        )

@@ -1,0 +1,19 @@
+"""What all tests share: one thread a worker, and a home folder of their own."""
+
+import os
+import tempfile
+
+# labml keeps a few files in the home folder; the tests have no business in the real one. Set before
+# anything imports labml, and handed on to the processes that tests start
+os.environ['HOME'] = tempfile.mkdtemp(prefix='labml_nn_tests_')
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    """Every test starts from the same random numbers, in whatever order they run."""
+    torch = pytest.importorskip('torch')
+    torch.set_num_threads(1)
+    torch.manual_seed(0)

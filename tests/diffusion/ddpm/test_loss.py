@@ -1,0 +1,71 @@
+"""The simple loss: section 6 of the derivation, Algorithm 1."""
+
+import pytest
+import torch
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+
+
+def zero_model(xt, t):
+    return torch.zeros_like(xt)
+
+
+def test_a_zero_model_has_loss_one():
+    """E eps^2 = 1 per pixel: 4 standard errors of the mean of chi-square variables."""
+    diffusion = DenoiseDiffusion(zero_model, 1000)
+    x0 = torch.rand(256, 3, 16, 16) * 2 - 1
+    assert abs(float(diffusion.loss(x0)) - 1) < 4 * (2 / x0.numel()) ** 0.5
+
+
+def test_a_perfect_model_has_loss_zero():
+    eps = torch.randn(8, 1, 4, 4)
+    diffusion = DenoiseDiffusion(lambda xt, t: eps, 1000)
+    assert float(diffusion.loss(torch.zeros(8, 1, 4, 4), eps)) == 0
+
+
+def test_the_model_sees_the_noised_image_and_its_step():
+    seen = []
+    diffusion = DenoiseDiffusion(lambda xt, t: seen.append((xt, t)) or torch.zeros_like(xt), 1000)
+    x0, eps, t = torch.rand(4, 1, 2, 2), torch.randn(4, 1, 2, 2), torch.tensor([0, 5, 500, 999])
+    loss = diffusion.loss(x0, eps, t=t)
+    torch.testing.assert_close(seen[0][0], diffusion.q_sample(x0, t, eps))
+    assert torch.equal(seen[0][1], t)
+    torch.testing.assert_close(loss, (eps**2).mean())
+
+
+def test_steps_are_uniform_over_all():
+    counts = torch.zeros(10)
+
+    def model(xt, t):
+        counts.add_(t.bincount(minlength=10))
+        return torch.zeros_like(xt)
+
+    diffusion = DenoiseDiffusion(model, 10, beta=torch.full((10,), 0.5))
+    diffusion.loss(torch.zeros(20_000, 1))
+    # Each step 2000 ± 4 standard deviations
+    assert float((counts - 2000).abs().max()) < 4 * (20_000 * 0.1 * 0.9) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ('x0', 'span'),
+    [
+        (torch.full((2, 1, 4, 4), 255.0), 'go from 255 to 255'),
+        (torch.full((2, 1, 4, 4), -1.01), 'go from -1.01'),
+        (torch.full((2, 1, 4, 4), float('nan')), 'nan'),
+    ],
+)
+def test_images_outside_the_range_are_refused(x0, span):
+    diffusion = DenoiseDiffusion(zero_model, 1000)
+    with pytest.raises(ValueError, match=rf'images must lie in \[-1, 1\].*{span}'):
+        diffusion.loss(x0)
+
+
+def test_latents_are_welcome_when_said():
+    diffusion = DenoiseDiffusion(zero_model, 1000)
+    assert torch.isfinite(diffusion.loss(torch.randn(2, 4, 8, 8) * 5, check_range=False))
+
+
+def test_a_model_of_the_wrong_shape_is_refused():
+    diffusion = DenoiseDiffusion(lambda xt, t: xt[:, :1], 1000)
+    with pytest.raises(ValueError, match=r'output of eps_model has shape \[2, 1, 4, 4\]'):
+        diffusion.loss(torch.zeros(2, 3, 4, 4))
