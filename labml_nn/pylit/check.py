@@ -5,8 +5,7 @@ r"""
 a reader something false is an error: a dead link, a formula that cannot be set, a test that does
 not exist. What may be intended is a warning.
 
-A warning about a symbol can be answered: `<!-- -->` will not do, but `{ignore symbols}` anywhere
-in the note will.
+A warning about a symbol can be answered in the code, with `# pylit: no-symbols`.
 """
 
 from __future__ import annotations
@@ -71,22 +70,36 @@ def _brackets(page: Page, problems: Problems) -> None:
 
 
 # ## Symbols that a note speaks of and its code does not have
+#
+# The code of a note is the whole function around it: a docstring announces what comes further down.
+# Only formulas in the line are taken to speak of the code, because a derivation may say more.
 def _symbols(page: Page, row: Row, problems: Problems) -> None:
-    if row.kind != 'pair' or not page.glossary.symbols:
+    code = _code_of(page, row)
+    if row.kind != 'pair' or 'pylit: no-symbols' in code:
         return
-    note = page.notes[row.sections[0]]
-    code = '\n'.join(line.text for i in row.sections for line in page.sections[i].code)
-    words = set(re.findall(r'\w+', code))
-    if any('{ignore symbols}' in line.text for line in note.lines):
-        return
-    for formula in note.formulas:
-        # Only what stands in the line is taken to speak of the code: a derivation may say more
-        for key in page.glossary.find(formula.tex) if not formula.display else ():
+    for formula in page.notes[row.sections[0]].formulas:
+        for key in sorted(page.glossary.find(formula.tex)) if not formula.display else ():
             names = page.glossary.symbols[key].names
-            if names and not words & set(names):
+            if names and not any(_mentions(code, name) for name in names):
                 where, excerpt = page.spot(*formula.at(0))
-                said = f'the note speaks of {formula.source}, its code has no {" or ".join(names)}'
+                said = f'the note speaks of {key}, its code has no {" or ".join(names)}'
                 problems.warning(where, said, excerpt)
+
+
+def _code_of(page: Page, row: Row) -> str:
+    lines = {line.number for i in row.sections for line in page.sections[i].code}
+    name = row.name or page.sections[row.sections[0]].scope
+    definitions = page.module.definitions if page.module else []
+    for definition in definitions:
+        if definition.name == name:
+            lines |= set(range(definition.start, definition.end + 1))
+    shown = (c for s in page.sections for c in s.code if c.number in lines)
+    return '\n'.join(line.text for line in shown)
+
+
+def _mentions(code: str, name: str) -> bool:
+    """`alpha_bar` is in `self.alpha_bar` and in `alpha_bar_prev`, and not in `alphabar`."""
+    return re.search(rf'(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])', code) is not None
 
 
 # ## Code that was commented out

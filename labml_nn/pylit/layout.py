@@ -214,23 +214,24 @@ def rows(writing: Writing, code: list[str]) -> str:
     for row in page.rows:
         sections = [page.sections[i] for i in row.sections]
         note = _note(writing, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
-        shown = _code(writing, sections, code) if row.kind != 'prose' else ''
-        extra = _other_names(page, row)
+        others = _other_names(page, row)
+        shown = _code(writing, sections, code, others) if row.kind != 'prose' else ''
         out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
-        out.append(f'{extra}{note}{shown}</section>\n')
+        out.append(f'{note}{shown}</section>\n')
     return ''.join(out)
 
 
-def _other_names(page: Page, row: Row) -> str:
-    # A row may define more than it is named after; those names have addresses too
+def _other_names(page: Page, row: Row) -> dict[int, str]:
+    """A row may define more than it is named after; those names have addresses too, by line."""
     if not page.module or row.kind == 'prose':
-        return ''
+        return {}
     shown = {line.number for i in row.sections for line in page.sections[i].code}
-    anchors = {r.anchor for r in page.rows} | {h.anchor for h in page.headings}
-    found = dict.fromkeys(
-        d.name for d in page.module.definitions if d.line in shown and d.name not in anchors
-    )
-    return ''.join(f'<span id="{html.escape(name)}"></span>' for name in found)
+    taken = {r.anchor for r in page.rows} | {h.anchor for h in page.headings}
+    found: dict[int, str] = {}
+    for d in page.module.definitions:
+        if d.line in shown and d.name not in taken and d.name not in found.values():
+            found[d.line] = d.name
+    return found
 
 
 def _note(writing: Writing, note: Note, row: Row) -> str:
@@ -262,11 +263,12 @@ def _translated(writing: Writing, note: Note) -> str:
     return prose.write(note, tokens, writing)
 
 
-def _code(writing: Writing, sections: list[Section], code: list[str]) -> str:
+def _code(writing: Writing, sections: list[Section], code: list[str], names: dict[int, str]) -> str:
     lines = [line for section in sections for line in section.code]
     indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
     shown = ''.join(
-        f'<span class="l" id="L{x.number}" data-n="{x.number}">'
+        (f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else '')
+        + f'<span class="l" id="L{x.number}" data-n="{x.number}">'
         f'{_dedent(code[x.number - 1].expandtabs(), indent)}</span>\n'
         for x in lines
     )
@@ -307,10 +309,13 @@ def contents(writing: Writing) -> str:
                 writing.translate(heading.note, token)
             shown = prose.write_inline(heading.note, token, quiet)
             entries.append((depth, heading.anchor, shown))
-        if row.name and number not in by_row:
-            level = min(depth, 2) + 1 + row.name.count('.')
-            label = f'<code>{html.escape(row.name.rpartition(".")[2])}</code>'
-            entries.append((level, row.anchor, label))
+        named = [(row.name, row.anchor)] if row.name and number not in by_row else []
+        for name, anchor in [*named, *((n, n) for n in _other_names(writing.page, row).values())]:
+            short = name.rpartition('.')[2]
+            # What is private is for those who read the code
+            if not short.startswith('_'):
+                level = min(depth, 2) + 1 + name.count('.')
+                entries.append((level, anchor, f'<code>{html.escape(short)}</code>'))
     items = ''.join(
         f'<li class="d{min(level, 4)}"><a href="#{html.escape(anchor)}">{shown}</a></li>\n'
         for level, anchor, shown in entries
@@ -337,7 +342,9 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
         return ''
     label = html.escape(writing.say('Notation'))
     inner = '\n'.join(buttons)
-    return f'<div class="notation" role="group" aria-label="{label}">\n{inner}\n</div>\n'
+    return (
+        f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
+    )
 
 
 def fill(values: Mapping[str, str]) -> str:

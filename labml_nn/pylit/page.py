@@ -10,7 +10,8 @@ Sections become **rows**:
 - *code*: code without a note.
 
 No row has an empty column. A body that follows its docstring joins the row of its `def`: the note
-is about all of it. A bare `#` breaks that off.
+is about all of it. So does code without a note while there is room beside a long note above, a
+constructor under the text of its class for example. A bare `#` breaks that off.
 
 Anchors are names and not numbers, `#DenoiseDiffusion.q_sample` and not `#section-17`: a link
 into the page survives the next paragraph that is written above it.
@@ -121,20 +122,26 @@ def understand(
 
 
 def _front_matter(sections: list[Section]) -> dict[str, str]:
-    """`key: value` lines between two `---` at the very beginning."""
+    """`key: value` lines between two `---` at the very beginning; a value may be folded (`>`)."""
     lines = sections[0].prose if sections else []
     first = next((i for i, line in enumerate(lines) if line.text), 0)
     if not lines or lines[first].text.strip() != '---':
         return {}
     found: dict[str, str] = {}
+    key = ''
     for i, line in enumerate(lines[first + 1 :], first + 1):
-        if line.text.strip() == '---':
+        text = line.text.strip()
+        if text == '---':
             sections[0].prose = lines[i + 1 :]
-            return found
-        key, colon, value = line.text.partition(':')
+            return {k: v.strip().strip('\'"') for k, v in found.items()}
+        if key and line.text[:1] == ' ':
+            found[key] += f' {text}'
+            continue
+        key, colon, value = text.partition(':')
         if not colon:
             return {}
-        found[key.strip().lower()] = value.strip().strip('\'"')
+        key = key.strip().lower()
+        found[key] = value.strip().removeprefix('>').removeprefix('|')
     return {}
 
 
@@ -150,14 +157,27 @@ def _rows(page: Page) -> list[Row]:
     rows: list[Row] = []
     for i, section in enumerate(page.sections):
         has_note = section.has_note
-        if section.continues and not has_note and rows and rows[-1].kind == 'pair':
-            rows[-1].sections.append(i)
-            continue
         if not has_note and not section.code:
+            continue
+        if not has_note and not section.prose and rows and _has_room(page, rows[-1], section):
+            rows[-1].sections.append(i)
             continue
         kind = 'pair' if has_note and section.code else 'prose' if has_note else 'code'
         rows.append(Row(kind, [i], name=section.name))
     return rows
+
+
+def _has_room(page: Page, row: Row, section: Section) -> bool:
+    """Whether code without a note fits beside the note above it, or belongs to that note anyway."""
+    if row.kind != 'pair':
+        return False
+    if section.continues:
+        return True
+    note = page.sections[row.sections[0]].prose
+    code = sum(len(page.sections[i].code) for i in row.sections)
+    # A line of a note takes up more height than a line of code, and wraps
+    height = sum(0.6 + len(line.text) / 50 for line in note if line.text.strip())
+    return code + len(section.code) <= 1.25 * height
 
 
 # ## Headings and anchors

@@ -190,7 +190,7 @@ def _line(text: str, number: int) -> str:
 # Comments that speak to a tool are not written for the reader. `##` is the author's way to say
 # the same of any comment.
 TOOL = re.compile(
-    r'#(#|!|:|\s*(type:|noqa\b|nosec\b|fmt:|pylint:|pyright:|mypy:|ruff:|isort:|flake8:|yapf:'
+    r'#(#|!|:|\s*(pylit:|type:|noqa\b|nosec\b|fmt:|pylint:|pyright:|mypy:|ruff:|isort:|flake8:|yapf:'
     r'|pragma\b|coverage:|%%|-\*-|vim?:|(?:.*\b)?coding[:=]))'
 )
 

@@ -383,7 +383,7 @@ class _Frame:
         if self.source is None:
             title = html.escape(self._site_title())
             body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{self._pages()}'
-            return {'title': title, 'toc': '', 'notation': '', 'body': f'{body}</div></section>'}
+            return {'title': title, 'toc': '', 'body': f'{body}</div></section>'}
         writing = Writing(self.source, self.site, self.url, self.say)
         if self.catalog:
             writing.translate = self.catalog.translate
@@ -394,11 +394,13 @@ class _Frame:
         body = layout.rows(writing, code)
         if self.source.source.url == 'index.html':
             body += self._coverage()
+        # The notation stands under the title
+        notation = layout.notation(writing, keys)
+        body = body.replace('</h1>\n', f'</h1>\n{notation}', 1)
         return {
             'title': html.escape(title.replace('\\', '')),
             'body': body,
             'toc': layout.contents(writing),
-            'notation': layout.notation(writing, keys),
         }
 
     def _site_title(self) -> str:
