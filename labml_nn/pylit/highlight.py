@@ -1,8 +1,10 @@
 r"""
 # Highlight: colours for code, and names that lead somewhere
 
-A file is read by Pygments once and cut into lines afterwards: a string over three lines is one
-token, and reading the sections one by one would colour it as three mistakes.
+Python has told [parse](parse.py) what every token is, so a Python file needs no second reading:
+the tokens are there, only their colours are missing. A string over three lines stays one string,
+because a file is coloured as a whole and cut into lines afterwards. Other languages, and pieces of
+Python in a sentence that may not be whole, are read by Pygments.
 
 Most of a page's HTML is code, so most of what could be marked is not: a plain name or a comma
 needs no colour of its own and gets no element.
@@ -10,9 +12,11 @@ needs no colour of its own and gets no element.
 
 from __future__ import annotations
 
+import builtins
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass
+import keyword
+import tokenize
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from pygments.lexer import Lexer  # type: ignore[import-untyped]
@@ -20,7 +24,84 @@ from pygments.lexers import PythonLexer, get_lexer_by_name  # type: ignore[impor
 from pygments.token import Token, _TokenType  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
-# A short class for each kind of token that has a colour. A kind inherits from the kind above it.
+from .parse import Module
+
+# Keyed by line and column, the line from 1 and the column from 0, as `ast` counts
+Links = Mapping[tuple[int, int], str]
+
+# ## Python files
+#
+# A class of one letter for each kind of token that has a colour: (k)eyword, (m) literal value,
+# (d)ecorator, (f) what is being defined, (b)uiltin, (p) `self`, (s)tring, (c)omment.
+NAMES = {
+    **dict.fromkeys(vars(builtins), 'b'),
+    **dict.fromkeys(keyword.kwlist, 'k'),
+    **dict.fromkeys(('self', 'cls'), 'p'),
+    **dict.fromkeys(('True', 'False', 'None'), 'm'),
+}
+KINDS = {tokenize.STRING: 's', tokenize.NUMBER: 'm', tokenize.COMMENT: 'c'} | {
+    getattr(tokenize, f'{letter}STRING_{part}'): 's'
+    for letter in 'FT'
+    for part in ('START', 'MIDDLE', 'END')
+    if hasattr(tokenize, f'{letter}STRING_{part}')
+}
+
+
+def python_lines(module: Module, links: Links, symbols: Mapping[str, str]) -> list[str]:
+    """The HTML of every line: `symbols` gives the glossary's key of a name."""
+    out: list[list[str]] = [[] for _ in module.lines]
+    done = [0] * len(module.lines)  # how far each line has been written
+    for token, css in _coloured(module.tokens):
+        row, column = token.start
+        href = links.get(token.start, '')
+        symbol = symbols.get(token.string, '') if token.type == tokenize.NAME else ''
+        if not (css or href or symbol):
+            continue
+        for number in range(row, token.end[0] + 1):
+            # The lines say it exactly; the text of a token inside an f-string does not
+            line = module.lines[number - 1]
+            begin = max(column if number == row else 0, done[number - 1])
+            end = token.end[1] if number == token.end[0] else len(line)
+            if begin < end:
+                out[number - 1].append(html.escape(line[done[number - 1] : begin], quote=False))
+                out[number - 1].append(_span(css, line[begin:end], href, symbol))
+                done[number - 1] = end
+    return [
+        ''.join(parts) + html.escape(line[end:], quote=False)
+        for parts, line, end in zip(out, module.lines, done, strict=True)
+    ]
+
+
+def _coloured(tokens: list[tokenize.TokenInfo]) -> Iterator[tuple[tokenize.TokenInfo, str]]:
+    before, decorator = '', False
+    for token in tokens:
+        css = KINDS.get(token.type, '')
+        if token.type == tokenize.NAME:
+            css = NAMES.get(token.string, '')
+            if before in ('def', 'class'):
+                css = 'f'
+            elif decorator and before in ('@', '.'):
+                css = 'd'
+            elif before == '.' and css in ('b', 'p'):
+                css = ''  # `x.type` is not the builtin
+        elif token.type == tokenize.OP and token.string == '@':
+            decorator = not token.line[: token.start[1]].strip()
+        elif token.type == tokenize.NEWLINE or token.string == '(':
+            decorator = False
+        yield token, css
+        before = token.string
+
+
+def _span(css: str, text: str, href: str = '', symbol: str = '') -> str:
+    shown = html.escape(text, quote=False)
+    kind = f' class="{css}"' if css else ''
+    data = f' data-sym="{symbol}"' if symbol else ''
+    if href:
+        return f'<a{kind}{data} href="{html.escape(href)}">{shown}</a>'
+    return f'<span{kind}{data}>{shown}</span>' if css or symbol else shown
+
+
+# ## Everything else
 CLASSES = {
     Token.Keyword: 'k',
     Token.Keyword.Constant: 'm',
@@ -31,8 +112,8 @@ CLASSES = {
     Token.Name.Builtin: 'b',
     Token.Name.Builtin.Pseudo: 'p',
     Token.Name.Exception: 'b',
+    Token.Name.Tag: 'k',
     Token.Literal.String: 's',
-    Token.Literal.String.Interpol: 'i',
     Token.Literal.Number: 'm',
     Token.Comment: 'c',
     Token.Generic.Prompt: 'p',
@@ -41,27 +122,10 @@ CLASSES = {
 
 @lru_cache(maxsize=256)
 def css_class(kind: _TokenType) -> str:
+    """The colour of a kind of token, or of the kind above it."""
     while kind is not Token and kind not in CLASSES:
         kind = kind.parent
     return CLASSES.get(kind, '')
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a name in the code is: `href` its definition, `symbol` its key in the glossary."""
-
-    href: str = ''
-    symbol: str = ''
-    title: str = ''
-
-
-# Keyed by line and column, the line from 1 and the column from 0, as `ast` counts
-Targets = Mapping[tuple[int, int], Target]
-
-
-def python_lines(text: str, targets: Targets) -> list[str]:
-    """The HTML of every line of a Python file."""
-    return _cut(PythonLexer(stripnl=False, ensurenl=False), text, targets)
 
 
 def block(text: str, language: str) -> str:
@@ -69,37 +133,19 @@ def block(text: str, language: str) -> str:
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
-        return html.escape(text)
-    return '\n'.join(_cut(lexer, text, {}))
+        return html.escape(text, quote=False)
+    return _read(lexer, text)
 
 
 def inline(text: str) -> str:
-    """Code inside a sentence. Only what has a colour is marked."""
-    return _cut(PythonLexer(stripnl=False, ensurenl=False), text, {})[0]
+    """Code inside a sentence."""
+    return _read(PYTHON, text)
 
 
-def _cut(lexer: Lexer, text: str, targets: Targets) -> list[str]:
-    lines: list[list[str]] = [[]]
-    column = 0
-    for _, kind, value in lexer.get_tokens_unprocessed(text):
-        for i, part in enumerate(value.split('\n')):
-            if i:
-                lines.append([])
-                column = 0
-            if part:
-                target = targets.get((len(lines), column)) if targets else None
-                lines[-1].append(_span(css_class(kind), part, target))
-                column += len(part)
-    return [''.join(line) for line in lines]
+PYTHON = PythonLexer(stripnl=False, ensurenl=False)
 
 
-def _span(css: str, text: str, target: Target | None) -> str:
-    shown = html.escape(text, quote=False)
-    if target is None:
-        return f'<span class="{css}">{shown}</span>' if css else shown
-    data = f' data-sym="{target.symbol}"' if target.symbol else ''
-    kind = f' class="{css}"' if css else ''
-    if not target.href:
-        return f'<span{kind}{data}>{shown}</span>'
-    title = f' title="{html.escape(target.title)}"' if target.title else ''
-    return f'<a{kind}{data} href="{html.escape(target.href)}"{title}>{shown}</a>'
+def _read(lexer: Lexer, text: str) -> str:
+    return ''.join(
+        _span(css_class(kind), value) for _, kind, value in lexer.get_tokens_unprocessed(text)
+    )

@@ -24,7 +24,7 @@ from . import claims, highlight, prose
 from .claims import Claim
 from .formulas import Formula, Result
 from .page import Heading, Page, Row
-from .parse import Section
+from .parse import Line, Section
 from .problems import Problems
 from .prose import Note
 
@@ -89,6 +89,13 @@ class Writing:
         if 'color:' in shown:
             shown = re.sub(r'(?<=[" ;])color:(\w+)', _colour, shown)
             shown = re.sub(r' mathcolor="[^"]*"', '', shown)
+        if not self.links:
+            # In the table of contents a screen reader hears the TeX instead of a second tree
+            shown = re.sub(
+                r'<span class="katex-mathml">.*?</span>(?=<span class="katex-html")',
+                f'<span class="unseen">{html.escape(formula.tex)}</span>'.replace('\\', r'\\'),
+                shown,
+            )
         if formula.display:
             return f'<span class="display">{shown}</span>'
         return shown
@@ -268,15 +275,24 @@ def _code(writing: Writing, sections: list[Section], code: list[str], names: dic
     indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
     shown = ''.join(
         (f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else '')
-        + f'<span class="l" id="L{x.number}" data-n="{x.number}">'
+        + f'<span class="l" id="L{x.number}"{_counted(lines, i)}>'
         f'{_dedent(code[x.number - 1].expandtabs(), indent)}</span>\n'
-        for x in lines
+        for i, x in enumerate(lines)
     )
     copy = html.escape(writing.say('Copy'))
     return (
         f'<div class="code"><div class="stick"><button type="button" class="copy" hidden>{copy}'
         f'</button><pre><code>{shown}</code></pre></div></div>\n'
     )
+
+
+def _counted(lines: list[Line], i: int) -> str:
+    # The numbers are counted by the style sheet, so that they are not copied with the code;
+    # where a docstring was taken out, the count jumps
+    number = lines[i].number
+    if i and lines[i - 1].number == number - 1:
+        return ''
+    return f' style="counter-reset:n {number - 1}"'
 
 
 def _indent(text: str) -> int:

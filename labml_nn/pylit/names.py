@@ -183,32 +183,3 @@ def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[i
     walker = _Walker(name, module, package, index)
     walker.visit(module.tree)
     return walker.found
-
-
-# ## Symbols
-def occurrences(module: Module, names: dict[str, str]) -> dict[tuple[int, int], str]:
-    """Where a name of the glossary stands in the code, as a variable, argument or attribute."""
-    found: dict[tuple[int, int], str] = {}
-    if not names:
-        return found
-    for node in ast.walk(module.tree):
-        spot = _spot(node)
-        if spot and spot[2] in names:
-            line, offset, name = spot
-            at = _column(module.lines[line - 1], offset, name)
-            if at >= 0:
-                found[line, at] = names[name]
-    return found
-
-
-def _spot(node: ast.AST) -> tuple[int, int, str] | None:
-    if isinstance(node, ast.Name):
-        return node.lineno, node.col_offset, node.id
-    if isinstance(node, ast.arg):
-        return node.lineno, node.col_offset, node.arg
-    if isinstance(node, ast.keyword) and node.arg:
-        return node.lineno, node.col_offset, node.arg
-    if isinstance(node, ast.Attribute):
-        end = (node.end_col_offset or 0) - len(node.attr.encode())
-        return node.end_lineno or node.lineno, end, node.attr
-    return None

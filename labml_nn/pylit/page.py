@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from markdown_it.token import Token
@@ -73,7 +74,7 @@ class Page:
     glossary: Glossary
     anchors: dict[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split('\n')
 

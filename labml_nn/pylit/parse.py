@@ -37,9 +37,13 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from .problems import Mistakes, Problem
+
+Body = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 # ## What comes out
@@ -107,11 +111,12 @@ class Module:
     path: Path
     text: str
     tree: ast.Module
+    tokens: list[tokenize.TokenInfo]
     sections: list[Section]
     definitions: list[Definition]
     docstrings: list[Docstring]
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split('\n')
 
@@ -159,7 +164,7 @@ def parse(text: str, path: Path, shown: str = '') -> Module:
     splitter = _Splitter(lines, kinds, docstrings, _starters(tree, definitions, docstrings, lines))
     sections = splitter.run()
     _name(sections, definitions)
-    return Module(path, text, tree, sections, definitions, docstrings)
+    return Module(path, text, tree, tokens, sections, definitions, docstrings)
 
 
 def _understand(text: str, name: str) -> tuple[ast.Module, list[tokenize.TokenInfo]]:
@@ -245,17 +250,24 @@ def _docstrings(
 
 def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
     found: list[tuple[ast.stmt, str]] = []
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
+    for node in _bodies(tree):
         if node.body and _is_string(node.body[0]):
             of = 'module' if isinstance(node, ast.Module) else 'definition'
             found.append((node.body[0], of))
         if isinstance(node, (ast.Module, ast.ClassDef)):
-            for above, below in zip(node.body, node.body[1:], strict=False):
+            for above, below in pairwise(node.body):
                 if isinstance(above, (ast.Assign, ast.AnnAssign)) and _is_string(below):
                     found.append((below, 'attribute'))
     return sorted(found, key=lambda f: f[0].lineno)
+
+
+def _bodies(node: ast.AST) -> Iterator[Body]:
+    """Everything that may begin with a docstring; expressions are not looked into."""
+    if isinstance(node, Body):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS:
+            yield from _bodies(child)
 
 
 def _is_string(node: ast.stmt) -> bool:
@@ -305,15 +317,16 @@ def _starters(
 ) -> set[int]:
     starts = {d.start for d in definitions}
     documented = {d.start for d in docstrings}
-    for node in ast.walk(tree):
+    for node in _bodies(tree):
         if isinstance(node, (ast.Module, ast.ClassDef)):
-            for above, below in zip(node.body, node.body[1:], strict=False):
+            body: list[ast.stmt] = node.body
+            for above, below in pairwise(body):
                 if isinstance(above, (ast.Assign, ast.AnnAssign)) and below.lineno in documented:
                     starts.add(above.lineno)
-    for node in tree.body:
-        above_is_blank = node.lineno > 1 and not lines[node.lineno - 2].strip()
-        if isinstance(node, ast.If) and above_is_blank and '__name__' in ast.dump(node.test):
-            starts.add(node.lineno)
+    for top in tree.body:
+        above_is_blank = top.lineno > 1 and not lines[top.lineno - 2].strip()
+        if isinstance(top, ast.If) and above_is_blank and '__name__' in ast.dump(top.test):
+            starts.add(top.lineno)
     return starts
 
 

@@ -89,6 +89,7 @@ class Note:
 INLINE = re.compile(r'\$(?![\s$])((?:\\.|(?!\n\s*\n)[^\\$])*?)(?<!\s)\$(?!\d)', re.S)
 DISPLAY = re.compile(r'\$\$(.+?)\$\$', re.S)
 BEGIN = re.compile(r'\\begin\{([A-Za-z]+\*?)\}')
+EVENT = re.compile(f'[`$\\\\{OPEN}{CLOSE}]|(?<=\n)')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # KaTeX numbers these, and on a phone the number prints over the formula
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
@@ -129,14 +130,16 @@ class _Extractor:
         if char in (OPEN, CLOSE):
             self._mistake(i, f'U+{ord(char):04X} is a private character, and ours')
             return i + 1
-        return self._keep(i, i + 1)
+        # Nothing happens before the next of these, and most of a note is before it
+        found = EVENT.search(self.text, i + 1)
+        return self._keep(i, found.start() if found else len(self.text))
 
     def _keep(self, i: int, end: int) -> int:
-        for char in self.text[i:end]:
-            self.out.append(char)
-            if char == '\n':
-                self.row += 1
-                self.table.append(self.row)
+        kept = self.text[i:end]
+        self.out.append(kept)
+        for _ in range(kept.count('\n')):
+            self.row += 1
+            self.table.append(self.row)
         return min(end, len(self.text))
 
     def _fence_end(self, i: int, fence: str) -> int:

@@ -25,7 +25,6 @@ from . import claims, figures, formulas, highlight, layout, names, page, project
 from .claims import Claim, Report
 from .config import Config
 from .formulas import Formula, Result, Typesetter
-from .highlight import Target
 from .layout import Writing, relative
 from .page import Page
 from .parse import read
@@ -41,7 +40,7 @@ class Memo:
     """What an earlier build in this process knows already. `serve` lives from it."""
 
     pages: dict[tuple[Path, str, int], tuple[Page, Problems]] = field(default_factory=dict)
-    code: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    code: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)
     html: dict[tuple[object, ...], tuple[bytes, Problems]] = field(default_factory=dict)
     typesetter: Typesetter | None = None
 
@@ -73,7 +72,7 @@ class Site:
         self.index = names.Index()
         self.assets: dict[str, Path] = {}
         self.drawn: dict[str, tuple[str, str]] = {}
-        self.symbol_keys: dict[str, set[str]] = {}
+        self.by_module: dict[str, Page] = {}
         self.catalogs: dict[str, Catalog] = {}
         self.base = _base(request.paths)
 
@@ -111,6 +110,7 @@ class Site:
             return None
         if found.rows or source.url == 'index.html' or found.front.get('redirect'):
             self.pages[source.url] = found
+            self.by_module[source.module] = found
         self.by_path[source.path.resolve()] = found
         self.problems.extend(p for p in problems if source.kind == 'page')
         if found.module:
@@ -230,29 +230,26 @@ class Site:
 
     def _code(self, source: Page) -> list[str]:
         if source.module is None:
-            self.symbol_keys[source.source.url] = set()
             return []
-        targets = self._targets(source)
-        key = (source.text, hash(frozenset(targets.items())))
+        # The source of a test is where a mark leads, and no chapter to be studied
+        studied = source.source.kind == 'page'
+        links = self._links(source) if studied else {}
+        symbols = source.glossary.by_name if studied else {}
+        key = (source.source.url, source.text, hash(frozenset(links.items())))
         if key not in self.memo.code:
-            self.memo.code[key] = highlight.python_lines(source.text, targets)
+            self.memo.code[key] = highlight.python_lines(source.module, links, symbols)
         return self.memo.code[key]
 
-    def _targets(self, source: Page) -> dict[tuple[int, int], Target]:
+    def _links(self, source: Page) -> dict[tuple[int, int], str]:
         assert source.module
         place = source.source
-        urls = {p.source.module: p for p in self.pages.values() if p.module}
-        symbols = names.occurrences(source.module, source.glossary.by_name)
-        self.symbol_keys[place.url] = set(symbols.values())
-        found = {at: Target(symbol=key) for at, key in symbols.items()}
+        found = {}
         for at, use in names.uses(place.module, source.module, place.package, self.index).items():
-            target = urls.get(use.module)
+            target = self.by_module.get(use.module)
             if target is None or (not use.name and target is source):
                 continue
             address = '' if target is source else relative(place.url, target.source.url)
-            address += f'#{use.name}' if use.name else ''
-            title = '.'.join(part for part in (use.module, use.name) if part)
-            found[at] = Target(address, symbols.get(at, ''), title)
+            found[at] = address + (f'#{use.name}' if use.name else '')
         return found
 
     def _page(self, source: Page, code: list[str], language: str) -> bytes:
@@ -387,7 +384,7 @@ class _Frame:
         writing = Writing(self.source, self.site, self.url, self.say)
         if self.catalog:
             writing.translate = self.catalog.translate
-        keys = self.site.symbol_keys.get(self.source.source.url, set())
+        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
         title = self.source.title
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'

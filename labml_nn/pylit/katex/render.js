@@ -31,6 +31,11 @@ const unmark = (html) => {
   });
 };
 
+// A formula is mostly heights. A thousandth of an em is a sixtieth of a pixel.
+const shorter = (html) =>
+  html.replace(/(style="[^"]*?);"/g, '$1"').replace(/-?\d+\.\d{4,}em/g, (length) =>
+    `${Number(Number.parseFloat(length).toFixed(3))}em`);
+
 const answer = ({ tex, marked, display }) => {
   try {
     const plain = set(tex, display, 'html');
@@ -40,8 +45,9 @@ const answer = ({ tex, marked, display }) => {
       return { error: `not allowed here: ${command ? command[0] : 'a command'}`,
         position: command ? command.index : 0 };
     }
-    const [mathml] = /<math[^]*<\/math>/.exec(
-      set(tex, display, 'mathml').replace(/<annotation[^]*?<\/annotation>/, ''));
+    // The TeX source is on the page's author's side; a reader's page does without it
+    const [mathml] = /<math[^]*<\/math>/.exec(set(tex, display, 'mathml')
+      .replace(/<annotation[^]*?<\/annotation>|<\/?semantics>| xmlns="[^"]*"/g, ''));
     let html = plain;
     if (marked !== tex) {
       try {
@@ -50,7 +56,7 @@ const answer = ({ tex, marked, display }) => {
       } catch { /* the plain formula stands */ }
     }
     // Eyes read the first, screen readers the second
-    return { html: html.replace('<span class="katex-html"', (visible) =>
+    return { html: shorter(html).replace('<span class="katex-html"', (visible) =>
       `<span class="katex-mathml">${mathml}</span>${visible}`) };
   } catch (error) {
     const message = String(error.rawMessage || error.message).split('\n')[0];
