@@ -23,6 +23,7 @@ import pickle
 import platform
 import random
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,10 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
     """
     file = find(run_or_file)
     try:
-        content = torch.load(file, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():
+            # torch wonders about files that are then refused
+            warnings.simplefilter('ignore')
+            content = torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{file.absolute()} is refused: it holds more than tensors and plain values, which '

@@ -230,21 +230,22 @@ def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
     files = {file: md5 for _, md5, file in kind.file_list}
     archive = folder / 'img_align_celeba.zip'
     jpgs = folder / 'img_align_celeba'
-    # Google answers with a page about its quota, which is then saved under the archive's name
-    if archive.is_file() and not jpgs.is_dir() and not zipfile.is_zipfile(archive):
-        raise ValueError(
-            f'{archive.absolute()} is no zip file ({archive.stat().st_size:,} bytes; a page that '
-            f'says the download quota is used up?): remove it and get it again, md5 '
-            f'{files[archive.name]}'
-        )
+    if archive.is_file() and not jpgs.is_dir():
+        # Google answers with a page about its quota, which is then saved under the archive's name
+        if not zipfile.is_zipfile(archive):
+            raise ValueError(
+                f'{archive.absolute()} is no zip file ({archive.stat().st_size:,} bytes; a page '
+                f'that says the download quota is used up?): remove it and get it again, md5 '
+                f'{files[archive.name]}'
+            )
+        refuse_corrupt({archive: files[archive.name]})
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(folder)
     # A folder of jpgs is enough, with or without the lists that torchvision wants beside it
-    if not all((folder / file).is_file() for file in files if file.endswith('.txt')):
-        if archive.is_file() and not jpgs.is_dir():
-            refuse_corrupt({archive: files[archive.name]})
-            with zipfile.ZipFile(archive) as content:
-                content.extractall(folder)
-        if folder.is_dir() and any(pictures_below(folder)):
-            return folder_set(folder, image_size, image_channels, name='celeba')
+    lists = [file for file in files if file.endswith('.txt')]
+    has_lists = all((folder / file).is_file() for file in lists)
+    if not has_lists and folder.is_dir() and any(pictures_below(folder)):
+        return folder_set(folder, image_size, image_channels, name='celeba')
     data = downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
     paths = [jpgs / file for file in data.filename]
     return kept(Files('celeba', paths, image_size, image_channels))
@@ -316,7 +317,11 @@ def decode(path: Path, image_size: int, image_channels: int) -> Tensor:
     # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
     if picture.size == (178, 218):
         picture = picture.crop((25, 57, 153, 185))
-    picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BICUBIC)
+    # Crop first: a resize that crops would let what is cut off bleed in
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    picture = picture.crop((left, top, left + side, top + side))
+    picture = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(np.array(picture))
     return pixels[None] if image_channels == 1 else pixels.permute(2, 0, 1).contiguous()
 

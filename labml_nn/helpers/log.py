@@ -53,7 +53,7 @@ def plot_loss(log: Path, picture: Path) -> None:
     # Without pyplot, which would pick a window system
     from matplotlib.figure import Figure
 
-    columns = read_log(log)
+    columns = read_log(log) if log.exists() else {'step': np.empty(0), 'loss': np.empty(0)}
     step, loss = columns['step'], columns['loss']
     if not len(step):
         return

@@ -30,7 +30,7 @@ ends in *tested* names the test that computes both sides of its equation.
 | $t = 1 \dots T$ | `t = 0 .. n_steps-1` | `timestep` | **index `t` is the paper's step $t+1$** |
 | $\beta_t$ | `beta[t]` | `betas` | variance of the noise that step $t$ adds |
 | $\alpha_t = 1 - \beta_t$ | `alpha[t]` | `alphas` | share of the variance that step $t$ keeps |
-| $\bar\alpha_t = \prod_{s \le t} \alpha_s$ | `alpha_bar[t]` | `alphas_cumprod` | share of $x_0$ left |
+| $\bar\alpha_t = \prod_{s \le t} \alpha_s$ | `alpha_bar[t]` | `alphas_cumprod` | share left |
 | $\tilde\beta_t$ | `beta_tilde[t]` | `posterior_variance` | variance of a step back, $x_0$ known |
 | $\sigma_t^2$ | `sigma2[t]` | `variance` | variance of a step back, $x_0$ not known |
 | $\epsilon$ | `eps`, `noise` | `noise` | the *total* unit noise in $x_t$ |

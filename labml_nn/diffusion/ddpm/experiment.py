@@ -89,6 +89,7 @@ class Configs(BaseConfigs):
     save_every: int = 500  # steps between two checkpoints
     preview_every: int = 500  # steps between two sample grids, all from the same noise
     n_previews: int = 16  # images in a sample grid
+    n_samples: int = 64  # images in samples.png, at the end
     preview_share: float = 0.2  # previews are skipped beyond this share of the run's time
     device: str = 'auto'  # auto, cpu, cuda, cuda:1 … or mps
     workers: int = 4  # processes that decode pictures too many for memory
@@ -104,7 +105,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The smallest real run: seconds
     'tests': dict(
         ch_mults=(1, 1), is_attn=(False, False), batch_size=16, steps=20, warmup=5,
-        log_every=5, save_every=10, preview_every=10, n_previews=4, preview_share=1.0,
+        log_every=5, save_every=10, preview_every=10, preview_share=1.0, n_previews=4, n_samples=4,
     ),
     'mnist': dict(
         dataset='mnist', image_size=32,
@@ -140,8 +141,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 # What may differ when a run is resumed: how long, how often and where, not what
 FREE_ON_RESUME = {
     'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'preview_every',
-    'n_previews', 'preview_share',
+    'n_previews', 'n_samples', 'preview_share',
 }  # fmt: skip
+
+# The smallest numbers that make sense
+AT_LEAST = {
+    **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
+    **dict.fromkeys(('steps', 'warmup', 'n_previews', 'n_samples', 'workers'), 0),
+}
 
 
 def make_configs(values: Mapping[str, Any]) -> Configs:
@@ -155,14 +162,7 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
         if name not in option_types(Configs):
             raise ValueError(nearest(name, list(option_types(Configs)), 'option'))
         setattr(c, name, value)
-    at_least = dict.fromkeys(('batch_size', 'log_every', 'save_every', 'preview_every'), 1)
-    for name, least in {
-        **at_least,
-        'n_steps': 1,
-        'steps': 0,
-        'n_previews': 0,
-        'workers': 0,
-    }.items():
+    for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
@@ -229,8 +229,8 @@ class Trainer:
             x0, _ = next(data)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$,
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
-            # $\big\|\epsilon -
-            # \epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
+            # $\big\|\epsilon - \epsilon_\theta(
+            # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             loss = self.diffusion.loss(x0, check_range=False)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
@@ -450,7 +450,8 @@ def prepare(arguments: Mapping[str, Any], out: Path) -> Trainer:
         # A chain that cannot be sampled from is not worth hours of training
         warnings.simplefilter('error', ShortChainWarning)
         build(c)
-    with monit.section(f'Read {c.dataset}'):
+    # labml rewrites its line in place, which a log file does not want
+    with monit.section(f'Read {c.dataset}', is_silent=not sys.stdout.isatty()):
         dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
     trainer = Trainer(c, out, dataset, device)
     if state is not None:
@@ -521,9 +522,11 @@ def run(trainer: Trainer) -> int:
 
 def finish(trainer: Trainer) -> None:
     r"""
-    64 samples of the averaged weights, in `samples.png`.
+    Samples of the averaged weights, in `samples.png`.
     """
-    images = trainer.sample(64, bar := Progress(trainer.c.n_steps, unit='call'))
+    if not trainer.c.n_samples:
+        return
+    images = trainer.sample(trainer.c.n_samples, bar := Progress(trainer.c.n_steps, unit='call'))
     bar.close()
     if images is not None:
         about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': 'ddpm'}

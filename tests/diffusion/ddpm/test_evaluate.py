@@ -1,0 +1,320 @@
+"""Sampling: the class, and the command line on a real run."""
+
+import contextlib
+import io
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.evaluate import Sampler, SameNoise, frame_steps, main
+from labml_nn.diffusion.ddpm.experiment import main as train
+from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import load_dataset
+
+
+def run(*arguments):
+    """Run the command in this process; its status and what it printed."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main([str(a) for a in arguments])
+        except SystemExit as leaving:
+            status = leaving.code
+    return status, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """The folder of a run of a few steps."""
+    out = tmp_path_factory.mktemp('runs') / 'trained'
+    options = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0', '--steps', '6']
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert train([*options, '--out', str(out)]) == 0
+    return out
+
+
+def opened(path):
+    """A picture, read whole."""
+    with Image.open(path) as picture:
+        picture.load()
+        return picture
+
+
+def oracle(x0):
+    """The sampler of a model that knows the image: its noise guess is exact."""
+    diffusion = DenoiseDiffusion(None, 1000)
+
+    def eps_model(xt, t):
+        mean, var = diffusion.q_xt_x0(x0.expand_as(xt), t)
+        return (xt - mean) / var**0.5
+
+    diffusion.eps_model = eps_model
+    return Sampler(diffusion, *x0.shape[:2])
+
+
+# ## The class
+
+
+def test_same_seed_and_place_same_image(trained):
+    """Whatever the batch: alone, in a set, in two halves."""
+    sampler = Sampler.from_run(trained, device='cpu')
+    whole = sampler.sample(3, seed=7)
+    assert whole.shape == (3, 1, 8, 8)
+    assert float(whole.abs().max()) <= 1
+    torch.testing.assert_close(sampler.sample(1, seed=7, first=2), whole[2:], rtol=0, atol=1e-4)
+    assert not torch.allclose(whole[0], whole[1])
+
+
+def test_large_sets_go_through_in_batches(monkeypatch):
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.evaluate.BATCH', 2)
+    sizes = []
+
+    def eps_model(xt, t):
+        sizes.append(len(xt))
+        return torch.zeros_like(xt)
+
+    diffusion = DenoiseDiffusion(eps_model, 3, beta=torch.tensor([0.9, 0.9, 0.99]))
+    sampler = Sampler(diffusion, 1, 4)
+    batched = sampler.sample(5, seed=1)
+    assert sizes == [2, 2, 2, 2, 2, 2, 1, 1, 1]
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.evaluate.BATCH', 5)
+    assert torch.equal(batched, sampler.sample(5, seed=1))
+
+
+def test_weights_are_the_ones_asked_for(trained):
+    state = checkpoint.load(trained)
+    for weights, key in (('ema', 'ema'), ('raw', 'model')):
+        model = Sampler.from_run(trained, weights=weights, device='cpu').diffusion.eps_model
+        assert torch.equal(model.state_dict()['stem.weight'], state[key]['stem.weight'])
+    with pytest.raises(ValueError, match="weights='best' is not known: use ema or raw"):
+        Sampler.from_run(trained, weights='best')
+
+
+def test_one_formula_for_each_step():
+    """`p_sample` and `p_x0` are the diffusion's own, clipped."""
+    x0 = torch.rand(1, 4, 4) * 2 - 1
+    sampler = oracle(x0)
+    xt, z, t = torch.randn(2, 1, 4, 4) * 3, torch.randn(2, 1, 4, 4), torch.tensor([5, 600])
+    expected = sampler.diffusion.p_sample(xt, t, z=z, clip_x0=True)
+    assert torch.equal(sampler.p_sample(xt, t, z=z), expected)
+    eps = torch.randn_like(xt)
+    assert torch.equal(sampler.p_x0(xt, t, eps), sampler.diffusion.predict_x0(xt, t, eps))
+
+
+def test_an_oracle_leads_to_its_image():
+    x0 = torch.rand(1, 4, 4) * 2 - 1
+    samples = oracle(x0).sample(3)
+    torch.testing.assert_close(samples, x0.expand(3, 1, 4, 4), rtol=0, atol=1e-4)
+
+
+def test_animation_frames_are_spread_and_end_in_the_image():
+    x0 = torch.rand(1, 4, 4) * 2 - 1
+    sampler = oracle(x0)
+    frames = sampler.sample_animation(n_frames=10, n_samples=2, seed=3)
+    assert len(frames) == 10
+    assert torch.equal(frames[-1], sampler.sample(2, seed=3))
+    assert len(sampler.sample_animation(n_frames=5000)) == 1000
+
+
+@pytest.mark.parametrize(('n_steps', 'n_frames'), [(1000, 60), (1000, 7), (10, 10), (10, 1), (3, 9)])
+def test_frame_steps(n_steps, n_frames):
+    steps = frame_steps(n_steps, n_frames)
+    assert len(steps) == min(n_steps, n_frames)
+    assert steps[-1] == 0
+    gaps = [a - b for a, b in zip([n_steps, *steps], steps, strict=False)]
+    assert max(gaps) - min(gaps) <= 1
+
+
+# ## Interpolation
+
+
+@pytest.mark.parametrize('t_', [1, 100, 999, 1000])
+def test_lambda_zero_and_an_oracle_give_the_first_image(t_):
+    """Noised to t and denoised from t: an index off by one would leave noise."""
+    x1, x2 = torch.rand(2, 1, 4, 4) * 2 - 1
+    torch.testing.assert_close(
+        oracle(x1).interpolate(x1, x2, 0.0, t_)[0], x1, rtol=0, atol=1e-4
+    )
+    torch.testing.assert_close(
+        oracle(x2).interpolate(x1, x2, 1.0, t_)[0], x2, rtol=0, atol=1e-4
+    )
+
+
+def test_no_steps_are_the_plain_mix():
+    x1, x2 = torch.rand(2, 1, 4, 4) * 2 - 1
+    row = oracle(x1).interpolate(x1, x2, [0.0, 0.25, 1.0], t_=0)
+    torch.testing.assert_close(row, torch.stack([x1, 0.75 * x1 + 0.25 * x2, x2]))
+
+
+def test_noised_to_t_and_denoised_from_t():
+    """The model is asked at t-1, t-2, …, 0, and first of all about an x_t of that very step."""
+    asked = []
+
+    def eps_model(xt, t):
+        asked.append((int(t[0]), xt))
+        return torch.zeros_like(xt)
+
+    diffusion = DenoiseDiffusion(eps_model, 1000)
+    x = torch.zeros(1, 32, 32)
+    Sampler(diffusion, 1, 32).interpolate(x, x, 0.3, t_=40)
+    assert [t for t, _ in asked] == list(reversed(range(40)))
+    std = float(diffusion.one_minus_alpha_bar[39]) ** 0.5
+    assert float(asked[0][1].std()) == pytest.approx(std, rel=0.1)
+
+
+def test_interpolation_keeps_the_noise_level():
+    """With one noise for both images, the mix has the variance of step t for every lambda."""
+    seen = []
+
+    def eps_model(xt, t):
+        seen.append(xt)
+        return torch.zeros_like(xt)
+
+    diffusion = DenoiseDiffusion(eps_model, 1000)
+    x = torch.zeros(1, 64, 64)
+    Sampler(diffusion, 1, 64).interpolate(x, x, [0.0, 0.5, 1.0], t_=700)
+    stds = seen[0].std(dim=(1, 2, 3))
+    expected = float(diffusion.one_minus_alpha_bar[699]) ** 0.5
+    assert stds.tolist() == pytest.approx([expected] * 3, rel=0.05)
+    # Two noises would have had this at the middle
+    assert expected * 0.5**0.5 < float(stds[1]) * 0.8
+
+
+def test_the_way_back_has_the_same_noise_for_every_lambda():
+    noise = SameNoise(3, seed=1)
+    z = noise((3, 1, 4, 4), 'cpu')
+    assert torch.equal(z[0], z[2])
+    assert not torch.equal(z, noise((3, 1, 4, 4), 'cpu'))
+    x1 = torch.rand(1, 4, 4)
+    row = oracle(x1).interpolate(x1, x1, [0.2, 0.9], t_=300)
+    assert torch.equal(row[0], row[1])
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'t_': 1001}, 't_=1001: it counts steps, from 0 to 1000'),
+        ({'t_': -1}, 't_=-1'),
+        ({'lambda_': 1.5}, r'lambda=\[1.5\] must lie in \[0, 1\]'),
+        ({'x2': torch.zeros(3, 4, 4)}, r'x2 has shape \[3, 4, 4\]: this model needs \[1, 4, 4\]'),
+    ],
+)
+def test_what_cannot_be_interpolated_is_refused(change, message):
+    x = torch.zeros(1, 4, 4)
+    with pytest.raises(ValueError, match=message):
+        oracle(x).interpolate(**{'x1': x, 'x2': x, 'lambda_': 0.5, **change})
+
+
+# ## The command line
+
+
+def test_sample_writes_a_grid_that_says_how_it_was_made(trained):
+    status, printed, errors = run('sample', trained, '--n', 2, '--seed', 5, '--device', 'cpu')
+    assert status == 0, errors
+    assert 'averaged (EMA) weights, seed 5' in printed
+    path = trained / 'sample_ema_seed5.png'
+    assert str(path) in printed
+    picture = opened(path)
+    assert picture.size == (2 * 34 + 2, 34 + 2)  # 8 × 8 shown at 32 × 32, a frame of 2 around each
+    assert (picture.text['seed'], picture.text['weights'], picture.text['sampler']) == (
+        '5', 'ema', 'ddpm',
+    )  # fmt: skip
+
+
+def test_separate_writes_single_pictures_at_the_models_resolution(trained, tmp_path):
+    status, printed, errors = run(
+        'sample', trained, '--n', 3, '--separate', '--out', tmp_path / 'many', '--weights', 'raw'
+    )
+    assert status == 0, errors
+    assert 'raw, not averaged weights' in printed
+    files = sorted((tmp_path / 'many').iterdir())
+    assert [f.name for f in files] == [f'sample_seed0_0000{i}.png' for i in range(3)]
+    assert {opened(f).size for f in files} == {(8, 8)}
+
+
+@pytest.mark.parametrize('ending', ['gif', 'mp4'])
+def test_animate(trained, tmp_path, ending):
+    if ending == 'mp4':
+        pytest.importorskip('imageio_ffmpeg', reason="needs pip install 'labml-nn[video]'")
+    out = tmp_path / f'chain.{ending}'
+    status, printed, errors = run('animate', trained, '--n', 2, '--frames', 12, '--out', out)
+    assert status == 0, errors
+    assert out.stat().st_size > 1000
+    if ending == 'gif':
+        with Image.open(out) as gif:
+            assert gif.n_frames == 12
+            assert gif.info['loop'] == 0
+    strip = opened(out.with_suffix('.png'))
+    assert strip.size == (10 * 34 + 2, 2 * 34 + 2)
+
+
+def test_interpolate_rows_begin_and_end_with_the_images(trained, tmp_path):
+    out = tmp_path / 'i.png'
+    status, _, errors = run(
+        'interpolate', trained, '--images', 3, 10, '--n', 4, '--t', 5, 50, '--out', out
+    )
+    assert status == 0, errors
+    picture = opened(out)
+    assert picture.size == (6 * 34 + 2, 2 * 34 + 2)
+    digits = load_dataset('digits', image_size=8, image_channels=1)
+    for column, index in ((0, 3), (5, 10)):
+        left = column * 34 + 2
+        shown = picture.crop((left, 2, left + 32, 34)).resize((8, 8), Image.Resampling.NEAREST)
+        expected = ((digits[index][0] + 1) * 127.5).round().to(torch.uint8).flatten().tolist()
+        assert list(shown.tobytes()) == expected
+
+
+def test_interpolate_takes_files(trained, tmp_path):
+    for name, colour in (('a.png', 20), ('b.JPG', 220)):
+        Image.new('RGB', (20, 30), (colour, 90, 90)).save(tmp_path / name)
+    out = tmp_path / 'i.png'
+    status, _, errors = run(
+        'interpolate', trained, '--images', tmp_path / 'a.png', tmp_path / 'b.JPG', '--n', 2,
+        '--t', 3, '--out', out,
+    )  # fmt: skip
+    assert status == 0, errors
+    assert opened(out).size == (4 * 34 + 2, 34 + 2)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['sample', 'RUN', '--sampler', 'dddpm'], 'there is no sampler dddpm: did you mean ddpm?'),
+        (['sample', 'RUN', '--weights', 'best'], 'use ema or raw'),
+        (['sample', 'RUN', '--n', '0'], 'n_samples=0: ask for at least one'),
+        (['sample', 'RUN', '--separate'], 'give the folder for them with --out'),
+        (['sample', 'RUN', '--nn', '3'], 'no option nn'),
+        (['sample', 'nowhere'], 'nowhere does not exist: give the folder of a run'),
+        (['animate', 'RUN', '--out', 'x.avi'], 'written as .gif or .mp4'),
+        (['animate', 'RUN', '--frames', '0'], 'n_frames=0'),
+        (['interpolate', 'RUN', '--images', '0', '1797'], 'digits has 0 to 1796'),
+        (['interpolate', 'RUN', '--images', '0', 'cat.png'], 'cat.png does not exist'),
+        (['interpolate', 'RUN', '--t', '1001'], 'from 0 to 1000'),
+        (['interpolate', 'RUN', '--n', '1'], 'at least its two ends'),
+        (['smaple', 'RUN'], 'invalid choice'),
+        ([], 'COMMAND'),
+    ],
+)
+def test_bad_input_is_refused(trained, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(trained.iterdir())
+    status, _, errors = run(*[str(trained) if a == 'RUN' else a for a in arguments])
+    assert status == 2
+    assert re.search(message, errors), errors
+    assert 'Traceback' not in errors
+    assert sorted(trained.iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_by_name(trained, tmp_path):
+    state = checkpoint.load(trained)
+    state.pop('format')
+    state['config'] = {**state['config'], 'n_channels': 64}
+    checkpoint.save(tmp_path / 'other.pt', state)
+    status, _, errors = run('sample', tmp_path / 'other.pt')
+    assert status == 2
+    assert 'are of another architecture' in errors
+    assert 'stem.weight [32, 1, 3, 3], need [64, 1, 3, 3]' in errors

@@ -1,0 +1,143 @@
+"""Checkpoints: all or nothing, and no code."""
+
+import os
+import pickle
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from labml_nn.helpers import checkpoint
+
+CONTENT = {
+    'step': 7,
+    'config': {'ch_mults': (1, 2), 'dataset': 'digits', 'flip': True, 'rate': 0.1},
+    'model': {'w': torch.randn(3, 4), 'b': torch.zeros(4, dtype=torch.bfloat16)},
+    'random': checkpoint.random_states(),
+}
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    checkpoint.save(tmp_path / 'checkpoint.pt', CONTENT)
+    for way in (tmp_path, tmp_path / 'checkpoint.pt', str(tmp_path)):
+        got = checkpoint.load(way)
+        assert got['config'] == CONTENT['config']
+        assert torch.equal(got['model']['w'], CONTENT['model']['w'])
+    assert [p.name for p in tmp_path.iterdir()] == ['checkpoint.pt']
+
+
+def test_permissions_are_those_of_any_file(tmp_path):
+    (tmp_path / 'plain').write_text('')
+    checkpoint.save(tmp_path / 'c.pt', {})
+    assert (tmp_path / 'c.pt').stat().st_mode == (tmp_path / 'plain').stat().st_mode
+
+
+def test_full_disk_leaves_the_old_file(tmp_path):
+    """The real thing: a process that may not write files of more than 20 KB."""
+    path = tmp_path / 'checkpoint.pt'
+    checkpoint.save(path, {'step': 1})
+    before = path.read_bytes()
+    code = (
+        'import sys, torch; from labml_nn.helpers import checkpoint\n'
+        'checkpoint.save(sys.argv[1], {"w": torch.zeros(100_000)})'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code, path],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert done.returncode != 0
+    assert path.read_bytes() == before
+    assert checkpoint.load(path)['step'] == 1
+
+
+def test_a_failed_write_is_an_os_error_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError('[enforce fail at inline_container.cc] . PytorchStreamWriter failed')
+
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(OSError, match='could not write .*checkpoint.pt'):
+        checkpoint.save(tmp_path / 'checkpoint.pt', {})
+    assert list(tmp_path.iterdir()) == []
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_file_that_holds_code_is_refused(tmp_path):
+    torch.save({'format': checkpoint.FORMAT, 'x': Bomb(tmp_path / 'ran')}, tmp_path / 'c.pt')
+    with pytest.raises(ValueError, match='is refused: it holds more than tensors'):
+        checkpoint.load(tmp_path / 'c.pt')
+    with (tmp_path / 'bare.pt').open('wb') as file:
+        pickle.dump(Bomb(tmp_path / 'ran'), file)
+    with pytest.raises(ValueError, match='is refused|is damaged'):
+        checkpoint.load(tmp_path / 'bare.pt')
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('share', [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(tmp_path, share):
+    path = tmp_path / 'c.pt'
+    checkpoint.save(path, CONTENT)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match=rf'{path} is damaged'):
+        checkpoint.load(path)
+
+
+def test_files_of_others_are_refused(tmp_path):
+    torch.save({'state_dict': {}}, tmp_path / 'other.pt')
+    with pytest.raises(ValueError, match='no checkpoint of this package: its format is None'):
+        checkpoint.load(tmp_path / 'other.pt')
+    torch.save([1, 2], tmp_path / 'list.pt')
+    with pytest.raises(ValueError, match="its format is 'list'"):
+        checkpoint.load(tmp_path / 'list.pt')
+    (tmp_path / 'text.pt').write_text('hello, I am no checkpoint')
+    with pytest.raises(ValueError, match='is damaged or no checkpoint|is refused'):
+        checkpoint.load(tmp_path / 'text.pt')
+
+
+def test_missing_files_say_what_is_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'has no checkpoint.pt: it is empty'):
+        checkpoint.load(tmp_path)
+    (tmp_path / 'notes.txt').write_text('')
+    with pytest.raises(FileNotFoundError, match=r'has no checkpoint.pt: it holds notes.txt'):
+        checkpoint.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match='does not exist'):
+        checkpoint.load(tmp_path / 'gone')
+
+
+def test_weights_fit_or_are_refused_by_name():
+    model = torch.nn.Linear(2, 3)
+    good = {'weight': torch.ones(3, 2), 'bias': torch.ones(3)}
+    checkpoint.load_weights(model, {f'module._orig_mod.{k}': v for k, v in good.items()}, 'x')
+    assert torch.equal(model.weight, good['weight'])
+    with pytest.raises(ValueError, match='1 missing: bias; 1 not in this model: extra'):
+        checkpoint.load_weights(model, {'weight': good['weight'], 'extra': good['bias']}, 'x')
+    with pytest.raises(ValueError, match=r'1 of another shape: weight \[2, 3\], need \[3, 2\]'):
+        checkpoint.load_weights(model, {**good, 'weight': torch.ones(2, 3)}, 'x')
+
+
+def test_random_states_come_back():
+    def draw():
+        import random
+
+        return random.random(), np.random.rand(), np.random.randn(), float(torch.rand(()))
+
+    checkpoint.seed_everything(3)
+    draw()
+    states = checkpoint.random_states()
+    first = draw()
+    draw()
+    checkpoint.set_random_states(states)
+    assert draw() == first

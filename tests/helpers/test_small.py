@@ -1,0 +1,227 @@
+"""Devices, options, pictures, progress and the log."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from labml.configs import BaseConfigs
+from PIL import Image
+
+from labml_nn.helpers import log, pictures
+from labml_nn.helpers.device import available, describe, pick_device
+from labml_nn.helpers.options import nearest, option_meanings, option_values, parse_value
+from labml_nn.helpers.progress import Progress, clock
+
+# ## Devices
+
+
+def test_a_device_by_name():
+    assert pick_device('cpu') == torch.device('cpu')
+    assert available()[-1] == 'cpu'
+    assert str(pick_device('auto')).split(':')[0] in available()
+    assert 'threads' in describe(torch.device('cpu'))
+
+
+@pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'xla'])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ValueError, match=rf"device='{name}' is not .*'cpu'"):
+        pick_device(name)
+
+
+def test_apples_gpu_is_picked_when_there_is_no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
+    assert pick_device('auto').type == 'mps'
+    assert pick_device('mps').type == 'mps'
+
+
+# ## Options
+
+
+class Options(BaseConfigs):
+    size: int = 3  # how large, # of things
+    rate: float = 0.5  # how fast
+    several: tuple[int, ...] = (1, 2)  # how many: of each
+    plain: str = 'x'
+
+
+def test_meanings_are_the_comments_on_the_lines():
+    assert option_meanings(Options) == {
+        'size': 'how large, # of things',
+        'rate': 'how fast',
+        'several': 'how many: of each',
+    }
+    options = Options()
+    options.size = 7
+    assert option_values(options) == {'size': 7, 'rate': 0.5, 'several': (1, 2), 'plain': 'x'}
+
+
+@pytest.mark.parametrize(
+    ('text', 'kind', 'value'),
+    [
+        ('12', int, 12),
+        ('1e5', int, 100_000),
+        ('100_000', int, 100_000),
+        ('-3', int, -3),
+        ('123456789012345678', int, 123456789012345678),
+        ('2e-4', float, 2e-4),
+        ('yes', bool, True),
+        ('False', bool, False),
+        ('1,2,2', tuple[int, ...], (1, 2, 2)),
+        ('(1, 2)', tuple[int, ...], (1, 2)),
+        ('[true,false]', tuple[bool, ...], (True, False)),
+        ('a b', str, 'a b'),
+    ],
+)
+def test_values(text, kind, value):
+    got = parse_value(text, kind)
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'kind'),
+    [('x', int), ('1.5', int), ('inf', int), ('nan', int), ('x', float), ('2', bool), ('1,x', tuple[int, ...])],
+)  # fmt: skip
+def test_values_of_the_wrong_kind(text, kind):
+    with pytest.raises(ValueError, match='need'):
+        parse_value(text, kind)
+
+
+def test_the_nearest_name():
+    assert nearest('smaple', ['sample', 'animate'], 'command') == (
+        'there is no command smaple: did you mean sample? (there is sample, animate)'
+    )
+    assert 'did you mean' not in nearest('qqq', ['sample'], 'command')
+
+
+# ## Pictures
+
+
+def test_bytes_and_back():
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(pictures.to_uint8(levels.float() / 127.5 - 1), levels)
+    assert pictures.to_uint8(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_what_is_no_number_is_not_saved_as_black(bad):
+    with pytest.raises(ValueError, match='hold NaN or infinity'):
+        pictures.grid(torch.tensor([[[[0.0, bad]]]]))
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_grid_shows_every_image_in_order(tmp_path, channels):
+    values = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, channels, 40, 40)
+    path = pictures.save_png(tmp_path / 'g.png', pictures.grid(values, 2), {'seed': 3})
+    with Image.open(path) as picture:
+        assert picture.size == (2 * 42 + 2, 3 * 42 + 2)
+        assert picture.text == {'seed': '3'}
+        centres = [(42 * (i % 2) + 22, 42 * (i // 2) + 22) for i in range(5)]
+        shown = [picture.convert('L').getpixel(c) for c in centres]
+    assert shown == pictures.to_uint8(values[:, 0, 0, 0]).tolist()
+
+
+def test_a_picture_is_written_all_or_not_at_all(tmp_path, monkeypatch):
+    pixels = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    pictures.save_png(tmp_path / 'a.png', pixels)
+    before = (tmp_path / 'a.png').read_bytes()
+
+    def full(self, file, **_):
+        file.write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Image.Image, 'save', full)
+    with pytest.raises(OSError, match='No space'):
+        pictures.save_png(tmp_path / 'a.png', pixels + 1)
+    assert (tmp_path / 'a.png').read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+
+
+def test_an_animation_lasts_as_long_as_asked(tmp_path):
+    frames = [torch.full((1, 8, 8), 20 * i, dtype=torch.uint8) for i in range(8)]
+    with Image.open(pictures.save_animation(tmp_path / 'a.gif', frames, seconds=2)) as gif:
+        durations = []
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            durations.append(gif.info['duration'])
+    assert durations == [250] * 7 + [1250]
+    with pytest.raises(ValueError, match='at least one frame'):
+        pictures.save_animation(tmp_path / 'b.gif', [])
+    with pytest.raises(ValueError, match='written as .gif or .mp4'):
+        pictures.save_animation(tmp_path / 'b.webm', frames)
+
+
+# ## Progress
+
+
+def test_in_a_file_lines_are_few_and_plain():
+    file = io.StringIO()
+    bar = Progress(1000, file=file)
+    for i in range(1, 1001):
+        bar.update(i, 'loss 0.1')
+    bar.close()
+    (line,) = file.getvalue().splitlines()
+    assert '100%' in line
+    assert '1,000/1,000' in line
+    assert 'loss 0.1' in line
+    assert '\r' not in line
+
+
+def test_on_a_terminal_one_line_is_rewritten():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    file = Terminal()
+    bar = Progress(2, file=file)
+    bar.printed -= 1
+    bar.update(1, 'a long note that has to go')
+    bar.update(2)
+    bar.close()
+    first, second = file.getvalue().split('\r')[1:]
+    assert len(second.rstrip('\n')) >= len(first)
+    assert file.getvalue().endswith('\n')
+
+
+def test_the_estimate_counts_only_the_steps_of_this_run():
+    bar = Progress(100, start=50)
+    assert '10 s' not in bar.line(60, 10, '')
+    assert '1.0 steps/s' in bar.line(60, 10, '')
+    assert '0:40 left' in bar.line(60, 10, '')
+    assert '10.0 s/step' in bar.line(51, 10, '')
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'text'), [(0, '0:00'), (59.6, '1:00'), (3599, '59:59'), (3600, '1:00:00'), (90061, '1 d 1:01:01')]
+)  # fmt: skip
+def test_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+# ## The log
+
+
+def test_rows_are_read_back(tmp_path):
+    path = tmp_path / 'log.csv'
+    for step in (1, 2, 3):
+        log.append_row(path, {'step': step, 'loss': 1 / step})
+    log.drop_rows_after(path, 2)
+    columns = log.read_log(path)
+    assert columns['step'].tolist() == [1, 2]
+    np.testing.assert_allclose(columns['loss'], [1, 0.5], rtol=1e-5)
+
+
+def test_smoothing_keeps_a_straight_line_and_its_ends():
+    line = np.linspace(3, 7, 20)
+    np.testing.assert_allclose(log.smoothed(line), line)
+    assert log.smoothed(np.array([5.0])).tolist() == [5.0]
+
+
+@pytest.mark.parametrize('rows', [0, 1, 2, 40])
+def test_the_curve_is_drawn_for_any_number_of_rows(tmp_path, rows):
+    for step in range(1, rows + 1):
+        log.append_row(tmp_path / 'log.csv', {'step': step, 'loss': 1 / step})
+    log.plot_loss(tmp_path / 'log.csv', tmp_path / 'loss.png')
+    assert (tmp_path / 'loss.png').exists() == bool(rows)
