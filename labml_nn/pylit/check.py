@@ -146,7 +146,9 @@ def _attempts(text: str) -> Iterator[str]:
 
 def _does(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Call) and not isinstance(node.value.func, ast.Call)
+        # `[text](address)` is a call too, of a list
+        call = node.value
+        return isinstance(call, ast.Call) and isinstance(call.func, (ast.Name, ast.Attribute))
     return isinstance(node, DOES)
 
 

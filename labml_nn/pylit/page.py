@@ -272,7 +272,7 @@ def _mistakes(page: Page, problems: Problems) -> None:
 def _check_raw(page: Page, doc: Docstring, problems: Problems) -> None:
     r"""In `\bar` without `r` Python sees a backspace, and `help()` rings the bell for `\alpha`."""
     for line in doc.lines if not doc.raw else ():
-        found = re.search(r'\\[a-zA-Z]', line.text)
+        found = re.search(r'\\+[a-zA-Z]+', line.text)
         if found:
             where, excerpt = page.spot(line.number, line.column + found.start() + 1)
             message = f'{found[0]} in a docstring that is not raw: write r""" … """'

@@ -76,7 +76,8 @@ class Catalog:
             raise Refusal(f'{path}: no catalogue: run `gettext --lang {language}` first')
         found = cls(language, path)
         try:
-            catalog = _babel('messages.pofile').read_po(path.open('rb'), locale=language)
+            with path.open('rb') as file:
+                catalog = _babel('messages.pofile').read_po(file, locale=language)
         except (ValueError, OSError) as error:
             raise Refusal(f'{path}: {error}') from None
         for entry in catalog:

@@ -353,9 +353,7 @@ def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
     with visit(browser, f'{address(folder)}#L{number}') as page:
         line = page.locator(f'#L{number}')
         assert line.text_content().strip() == 'class Noise:'
-        assert page.evaluate(
-            f'Math.abs(document.getElementById("L{number}").getBoundingClientRect().top) < innerHeight'  # noqa: E501
-        )
+        arrives(page, f'L{number}')
         # What the style sheet counts is what the anchor says, also behind a docstring
         counted = page.evaluate(
             """() => [...document.querySelectorAll('.l')].map((l) => {
@@ -450,13 +448,17 @@ def test_links_arrive_at_their_row(folder: Path, browser: Any) -> None:
     with visit(browser, address(folder, 'index.html')) as page:
         page.locator('main a', has_text='the page').click()
         page.wait_for_url('**/page.html#Noise.mean')
-        row = 'document.getElementById("Noise.mean").getBoundingClientRect().top'
-        for _ in range(40):
-            if page.evaluate(f'{row} >= 0 && {row} < innerHeight / 2'):
-                break
-            page.wait_for_timeout(50)
-        else:
-            pytest.fail('the page did not arrive at its row')
+        arrives(page, 'Noise.mean')
+
+
+def arrives(page: Any, anchor: str) -> None:
+    """Wait until the page has scrolled to an anchor."""
+    top = f'document.getElementById("{anchor}").getBoundingClientRect().top'
+    for _ in range(60):
+        if page.evaluate(f'{top} >= 0 && {top} < innerHeight / 2'):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f'the page did not arrive at {anchor}')
 
 
 # ## Without script, on paper, in any parser
