@@ -47,5 +47,6 @@ def describe(device: torch.device) -> str:
     if device.type == 'cuda':
         return f'{device} ({torch.cuda.get_device_name(device)})'
     if device.type == 'cpu':
-        return f'cpu ({torch.get_num_threads()} threads)'
+        n = torch.get_num_threads()
+        return f'cpu ({n} thread{"s" * (n > 1)})'
     return str(device)

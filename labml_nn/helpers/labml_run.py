@@ -26,6 +26,7 @@ def labml_run(out: Path, configs: BaseConfigs, step: int) -> Iterator[Track]:
 
     Gives the function that logs the scalars of a step.
     """
+    out = out.absolute()
     try:
         # labml speaks of settings files that it did not find, and of git; none is about the run
         with contextlib.redirect_stdout(io.StringIO()):

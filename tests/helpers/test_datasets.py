@@ -249,13 +249,17 @@ def test_an_unreadable_picture_is_named(tmp_path, content):
 
 
 def test_folders_that_will_not_do_are_described(tmp_path):
-    with pytest.raises(FileNotFoundError, match=rf'{tmp_path}/gone is not a folder: {tmp_path} has'):
+    with pytest.raises(
+        FileNotFoundError, match=rf'{tmp_path}/gone is not a folder: {tmp_path} has'
+    ):
         load_dataset('folder', tmp_path / 'gone', 8, 3)
     with pytest.raises(FileNotFoundError, match=rf'no pictures below {tmp_path}: it has nothing'):
         load_dataset('folder', tmp_path, 8, 3)
     for i in range(9):
         (tmp_path / f'{i}.txt').write_text('')
-    with pytest.raises(FileNotFoundError, match=r'0.txt, 1.txt, .* and 3 more\. What counts is .jpg'):
+    with pytest.raises(
+        FileNotFoundError, match=r'0.txt, 1.txt, .* and 3 more\. What counts is .jpg'
+    ):
         load_dataset('folder', tmp_path, 8, 3)
 
 

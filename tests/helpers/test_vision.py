@@ -73,7 +73,9 @@ def test_a_torchvision_that_breaks_says_to_install_both_again(tmp_path):
     assert 'of another torch' in done.stdout
 
 
-@pytest.mark.parametrize('absent', ['torchvision', 'labml', 'matplotlib', 'PIL', 'sklearn', 'numpy'])
+@pytest.mark.parametrize(
+    'absent', ['torchvision', 'labml', 'matplotlib', 'PIL', 'sklearn', 'numpy']
+)
 def test_the_mathematics_works_without(absent):
     """numpy may be imported by torch itself; nothing of ours asks for it."""
     hidden = '' if absent == 'numpy' else f'sys.modules[{absent!r}] = None\n'

@@ -17,6 +17,9 @@ The checkpoint describes itself, so there is nothing else to say. The same in Py
     images = sampler.sample(16, seed=0)  # [16, channels, height, width] in [-1, 1]
 
 Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of 4.
+
+> **Will another sampler need another training?** No. Training knows nothing of the chain that is
+> run backwards, only of $\epsilon_\theta$ at each $t$.
 """
 
 import sys

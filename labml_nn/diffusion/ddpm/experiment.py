@@ -18,6 +18,12 @@ and leaves everything in `runs/digits`. Other presets, other data:
 Every option of a preset can be given by its name; `--help` lists them, `--dry-run` shows what would
 be done. Ctrl-C or SIGTERM stops after the step at hand and saves; `--resume` goes on from there.
 
+> **Is it working?** Look at the sample grids: they are made from the same noise each time. The
+> loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
+> improve. If it stays near 1, the network learns nothing: try a lower learning rate. To test code
+> of your own, give it a single batch; the loss will not reach zero even there, as the noise is new
+> at every step.
+
 > **How long?** In steps, not epochs: every step draws new noise and new $t$, so one epoch more or
 > less means little. The paper's CIFAR-10 run is 800,000 steps of 128 images, 2,048 epochs.
 """
@@ -80,6 +86,7 @@ class Configs(BaseConfigs):
     batch_size: int = 64  # images a step
     learning_rate: float = 2e-3  # of Adam, once warmed up
     warmup: int = 100  # steps over which the learning rate grows from zero
+    cooldown: int = 1000  # last steps, over which it falls to zero; the paper has none
     grad_clip: float = 1.0  # the largest norm that a gradient may have
     ema_decay: float = 0.9999  # of the averaged weights, once their window has grown
     steps: int = 2000  # training steps in all
@@ -104,27 +111,27 @@ PRESETS: dict[str, dict[str, Any]] = {
     'digits': {},
     # The smallest real run: seconds
     'tests': dict(
-        ch_mults=(1, 1), is_attn=(False, False), batch_size=16, steps=20, warmup=5,
+        ch_mults=(1, 1), is_attn=(False, False), batch_size=16, steps=20, warmup=5, cooldown=0,
         log_every=5, save_every=10, preview_every=10, preview_share=1.0, n_previews=4, n_samples=4,
     ),
     'mnist': dict(
         dataset='mnist', image_size=32,
         n_channels=64, ch_mults=(1, 2, 2), is_attn=(False, True, False), n_blocks=2, dropout=0.1,
-        batch_size=128, learning_rate=2e-4, warmup=500, steps=30_000,
+        batch_size=128, learning_rate=2e-4, warmup=500, cooldown=0, steps=30_000,
         log_every=100, save_every=1000, preview_every=2000,
     ),
     'cifar10': dict(
         dataset='cifar10', image_size=32, image_channels=3, flip=True,
         n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
         n_blocks=2, dropout=0.1,
-        batch_size=128, learning_rate=2e-4, warmup=5000, steps=800_000,
+        batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
     'celeba64': dict(
         dataset='celeba', image_size=64, image_channels=3, flip=True,
         n_channels=128, ch_mults=(1, 2, 2, 2, 4), is_attn=(False, False, True, False, False),
         n_blocks=2, dropout=0.1,
-        batch_size=128, learning_rate=2e-4, warmup=5000, steps=500_000,
+        batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=500_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
     # Any folder of CelebA-HQ pictures, or of others
@@ -133,7 +140,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         n_channels=128, ch_mults=(1, 1, 2, 2, 4, 4),
         is_attn=(False, False, False, False, True, False), n_blocks=2, dropout=0.0,
         variance='beta_tilde',
-        batch_size=64, learning_rate=2e-5, warmup=5000, steps=500_000,
+        batch_size=64, learning_rate=2e-5, warmup=5000, cooldown=0, steps=500_000,
         log_every=100, save_every=5000, preview_every=10_000, n_previews=4,
     ),
 }  # fmt: skip
@@ -147,7 +154,7 @@ FREE_ON_RESUME = {
 # The smallest numbers that make sense
 AT_LEAST = {
     **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
-    **dict.fromkeys(('steps', 'warmup', 'n_previews', 'n_samples', 'workers'), 0),
+    **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
 }
 
 
@@ -211,6 +218,7 @@ class Trainer:
         self.track: Track = lambda step, values: None
         self.losses: list[Tensor] = []  # since the last row of the log, on the device
         self.log_time = self.preview_seconds = 0.0
+        self.note = ''  # of the progress bar
 
     def train(self, progress: Progress) -> None:
         r"""
@@ -244,7 +252,8 @@ class Trainer:
 
             self.losses.append(loss.detach())
             if self.step % c.log_every == 0 or self.step == c.steps:
-                progress.update(self.step, self.log(grad_norm))
+                self.note = self.log(grad_norm)
+            progress.update(self.step, self.note)
             if self.step % c.save_every == 0 or self.step == c.steps:
                 self.save()
             if self.step % c.preview_every == 0:
@@ -252,11 +261,17 @@ class Trainer:
 
     def set_learning_rate(self) -> None:
         r"""
-        The learning rate grows in a straight line for `warmup` steps, then stays.
+        The learning rate grows in a straight line for `warmup` steps, because Adam divides by a
+        running mean of squared gradients that knows nothing at first, and stays.
 
-        Adam divides by a running mean of squared gradients, which knows nothing at first.
+        > **Departure.** A short run gains from letting it fall to zero over the last `cooldown`
+        > steps; the paper's runs, of hundreds of thousands, have the average of the weights for
+        > that, and no cool-down.
         """
-        share = min(1.0, (self.step + 1) / max(self.c.warmup, 1))
+        c = self.c
+        share = min(
+            1.0, (self.step + 1) / max(c.warmup, 1), (c.steps - self.step) / max(c.cooldown, 1)
+        )
         for group in self.optimizer.param_groups:
             group['lr'] = self.c.learning_rate * share
 

@@ -283,38 +283,36 @@ class UNet(nn.Module):
         self.time = TimeEmbedding(n_channels)
         common = (4 * n_channels, dropout, n_groups)  # time channels, and the same for all blocks
 
+        widths = [n_channels * mult for mult in ch_mults]
+        last = len(widths) - 1
+
         # ### The way down
         #
         # `skips` keeps account of the widths on the stack, as `forward` keeps the tensors
         self.stem = nn.Conv2d(image_channels, n_channels, 3, padding=1)
-        width, skips, down = n_channels, [n_channels], []
-        for level, (mult, has_attn) in enumerate(zip(ch_mults, is_attn, strict=True)):
+        width, skips, down, up = n_channels, [n_channels], [], []
+        for level, out in enumerate(widths):
             blocks = []
             for _ in range(n_blocks):
-                blocks.append(Block(width, n_channels * mult, *common, has_attn))
-                width = n_channels * mult
-                skips.append(width)
-            is_last = level == len(ch_mults) - 1
-            down.append(Stage(blocks, None if is_last else Downsample(width)))
-            if not is_last:
-                skips.append(width)
+                blocks.append(Block(width, out, *common, is_attn[level]))
+                width = out
+            down.append(Stage(blocks, Downsample(out) if level < last else None))
+            # Each block's output, and the halved image
+            skips += [out] * (n_blocks + (level < last))
         self.down: Sequence[Stage] = nn.ModuleList(down)  # type: ignore[assignment]
 
         # ### The middle
         #
         # Every position has seen the whole image here, or does so now
-        self.middle = Stage(
-            [Block(width, width, *common, True), Block(width, width, *common, False)], None
-        )
+        middle = [Block(width, width, *common, has_attn) for has_attn in (True, False)]
+        self.middle = Stage(middle, None)
 
         # ### The way up
-        up = []
-        for level in reversed(range(len(ch_mults))):
+        for level in reversed(range(len(widths))):
             blocks = []
             for _ in range(n_blocks + 1):
-                out = n_channels * ch_mults[level]
-                blocks.append(Block(width + skips.pop(), out, *common, is_attn[level]))
-                width = out
+                blocks.append(Block(width + skips.pop(), widths[level], *common, is_attn[level]))
+                width = widths[level]
             up.append(Stage(blocks, Upsample(width) if level else None))
         assert not skips
         self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]

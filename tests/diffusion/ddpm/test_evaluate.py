@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.evaluate import Sampler, SameNoise, frame_steps, main
+from labml_nn.diffusion.ddpm.evaluate import SameNoise, Sampler, frame_steps, main
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import load_dataset
@@ -119,7 +119,9 @@ def test_animation_frames_are_spread_and_end_in_the_image():
     assert len(sampler.sample_animation(n_frames=5000)) == 1000
 
 
-@pytest.mark.parametrize(('n_steps', 'n_frames'), [(1000, 60), (1000, 7), (10, 10), (10, 1), (3, 9)])
+@pytest.mark.parametrize(
+    ('n_steps', 'n_frames'), [(1000, 60), (1000, 7), (10, 10), (10, 1), (3, 9)]
+)
 def test_frame_steps(n_steps, n_frames):
     steps = frame_steps(n_steps, n_frames)
     assert len(steps) == min(n_steps, n_frames)
@@ -135,12 +137,8 @@ def test_frame_steps(n_steps, n_frames):
 def test_lambda_zero_and_an_oracle_give_the_first_image(t_):
     """Noised to t and denoised from t: an index off by one would leave noise."""
     x1, x2 = torch.rand(2, 1, 4, 4) * 2 - 1
-    torch.testing.assert_close(
-        oracle(x1).interpolate(x1, x2, 0.0, t_)[0], x1, rtol=0, atol=1e-4
-    )
-    torch.testing.assert_close(
-        oracle(x2).interpolate(x1, x2, 1.0, t_)[0], x2, rtol=0, atol=1e-4
-    )
+    torch.testing.assert_close(oracle(x1).interpolate(x1, x2, 0.0, t_)[0], x1, rtol=0, atol=1e-4)
+    torch.testing.assert_close(oracle(x2).interpolate(x1, x2, 1.0, t_)[0], x2, rtol=0, atol=1e-4)
 
 
 def test_no_steps_are_the_plain_mix():

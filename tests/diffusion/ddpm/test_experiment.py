@@ -113,6 +113,15 @@ def test_the_log_is_complete_and_labml_has_it_too(whole):
     assert 'batch_size' in next(out.glob('labml/*/*/configs.yaml')).read_text()
 
 
+def test_the_learning_rate_warms_up_stays_and_cools_down(tmp_path):
+    options = ['--warmup', 4, '--cooldown', 5, '--steps', 12, '--log_every', 1]
+    assert run(*PLAIN, *options, '--learning_rate', '1e-3', '--out', tmp_path / 'r')[0] == 0
+    with (tmp_path / 'r' / 'log.csv').open() as file:
+        rates = [float(r['learning_rate']) * 1e3 for r in csv.DictReader(file)]
+    rising, falling = [0.25, 0.5, 0.75, 1], [1, 0.8, 0.6, 0.4, 0.2]
+    assert rates == pytest.approx([*rising, 1, 1, 1, *falling])
+
+
 def test_the_checkpoint_describes_itself(whole):
     out, _ = whole
     state = checkpoint.load(out)
@@ -146,6 +155,14 @@ def test_rows_beyond_the_checkpoint_are_dropped_when_resuming(tmp_path):
     assert run('--out', tmp_path / 'r', '--resume', '--steps', 14)[0] == 0
     with (tmp_path / 'r' / 'log.csv').open() as file:
         assert [int(r['step']) for r in csv.DictReader(file)] == list(range(1, 15))
+
+
+def test_a_relative_folder_is_one_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*PLAIN, '--out', 'runs/r', '--steps', 1)[0] == 0
+    assert {p.name for p in (tmp_path / 'runs' / 'r').iterdir()} == {
+        'checkpoint.pt', 'log.csv', 'loss.png', 'labml',
+    }  # fmt: skip
 
 
 def test_a_finished_run_resumed_is_done(whole):

@@ -63,6 +63,12 @@ def test_optimal_variance_at_both_extremes(diffusion):
     torch.testing.assert_close(beta_tilde[:, 0], diffusion.beta_tilde)
 
 
+def test_ratio_of_the_two_variances(diffusion):
+    """The numbers quoted in section 3."""
+    ratio = diffusion.beta_tilde / diffusion.beta
+    assert [round(float(ratio[t - 1]), 2) for t in (2, 10, 100)] == [0.45, 0.85, 0.98]
+
+
 def test_variance_by_name():
     assert torch.equal(
         DenoiseDiffusion(zero_model, 1000).sigma2, DenoiseDiffusion(zero_model, 1000).beta
