@@ -5,7 +5,9 @@ r"""
 a reader something false is an error: a dead link, a formula that cannot be set, a test that does
 not exist. What may be intended is a warning.
 
-A warning about a symbol can be answered in the code, with `# pylit: no-symbols`.
+With `--symbols` it also asks whether the code of a note has the quantities that the note speaks of.
+A note may well be more general than its code, so this is asked for, and a warning can be answered
+in the code: `# pylit: no-symbols`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from .problems import Mistakes, Problems, Refusal
 from .site import Request, Site, texts
 
 
-def run(request: Request) -> Problems:
+def run(request: Request, compare: bool = False) -> Problems:
     """Every problem of the sources, errors and warnings."""
     site = Site(request)
     problems = Problems()
@@ -34,6 +36,8 @@ def run(request: Request) -> Problems:
     problems.extend(p for p in site.problems if p not in problems)
     for page in site.shown():
         look(page, problems)
+        for row in page.rows if compare else ():
+            _symbols(page, row, problems)
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
         translate.check(catalog, site.shown(), problems, shown)
@@ -45,8 +49,6 @@ def look(page: Page, problems: Problems) -> None:
     _colours(page, problems)
     _brackets(page, problems)
     _commented_code(page, problems)
-    for row in page.rows:
-        _symbols(page, row, problems)
     if not page.rows:
         problems.warning((page.source.shown, 1, 1), 'an empty page')
 

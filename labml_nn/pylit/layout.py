@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import Protocol
@@ -62,6 +63,7 @@ class World(Protocol):
     def source_url(self, path: Path, line: int = 0) -> str: ...
 
 
+@lru_cache(maxsize=4096)
 def relative(source: str, target: str) -> str:
     """An address that holds on any host, in any folder, and from a file."""
     folder = posixpath.dirname(source) or '.'

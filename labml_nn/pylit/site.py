@@ -42,6 +42,8 @@ class Memo:
     pages: dict[tuple[Path, str, int], tuple[Page, Problems]] = field(default_factory=dict)
     code: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)
     html: dict[tuple[object, ...], tuple[bytes, Problems]] = field(default_factory=dict)
+    linked: dict[str, set[str]] = field(default_factory=dict)
+    entries: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
     typesetter: Typesetter | None = None
 
 
@@ -73,6 +75,8 @@ class Site:
         self.assets: dict[str, Path] = {}
         self.drawn: dict[str, tuple[str, str]] = {}
         self.by_module: dict[str, Page] = {}
+        self.known: int | None = None
+        self.counted: tuple[int, int, int] | None = None
         self.catalogs: dict[str, Catalog] = {}
         self.base = _base(request.paths)
 
@@ -130,6 +134,12 @@ class Site:
         return self.memo.typesetter.known.get(formula) or Result(error='not set')
 
     def page_at(self, source: Page, target: str) -> Page | None:
+        found = self._page_at(source, target)
+        if found:
+            self.memo.linked.setdefault(source.source.url, set()).add(found.source.url)
+        return found
+
+    def _page_at(self, source: Page, target: str) -> Page | None:
         beside = source.source.path.parent / target
         for path in (beside, beside / '__init__.py', beside.with_suffix('.py')):
             found = self.by_path.get(path.resolve()) if path.suffix != '.html' else None
@@ -231,14 +241,22 @@ class Site:
     def _code(self, source: Page) -> list[str]:
         if source.module is None:
             return []
-        # The source of a test is where a mark leads, and no chapter to be studied
-        studied = source.source.kind == 'page'
-        links = self._links(source) if studied else {}
-        symbols = source.glossary.by_name if studied else {}
-        key = (source.source.url, source.text, hash(frozenset(links.items())))
+        key = (source.source.url, source.text, self.signature())
         if key not in self.memo.code:
+            # The source of a test is where a mark leads, and no chapter to be studied
+            studied = source.source.kind == 'page'
+            links = self._links(source) if studied else {}
+            symbols = source.glossary.by_name if studied else {}
             self.memo.code[key] = highlight.python_lines(source.module, links, symbols)
         return self.memo.code[key]
+
+    def signature(self) -> int:
+        """All that pages know of each other's names; while it stays, links in code do."""
+        if self.known is None:
+            modules = tuple((m, frozenset(n)) for m, n in self.index.modules.items())
+            exports = tuple((m, frozenset(e.items())) for m, e in self.index.exports.items())
+            self.known = hash((modules, exports, tuple(self.pages)))
+        return self.known
 
     def _links(self, source: Page) -> dict[tuple[int, int], str]:
         assert source.module
@@ -261,24 +279,41 @@ class Site:
             shown = _Frame(self, source, language).write(code)
             self.memo.html[key] = (shown.encode('utf-8'), self.problems)
             self.problems = before
+            # Its links are known only now, and belong to what it depends on
+            self.memo.html[self._key(source, code, language)] = self.memo.html[key]
         shown_bytes, problems = self.memo.html[key]
         self.problems.extend(p for p in problems if p not in self.problems)
         return shown_bytes
 
     def _key(self, source: Page, code: list[str], language: str) -> tuple[object, ...]:
         """Everything that a page shows: while it is the same, so is the page."""
-        around = tuple((u, p.title, tuple(p.anchors)) for u, p in self.pages.items())
+        around = tuple((u, p.title) for u, p in self.pages.items())
+        # Whether an anchor is still there matters to those who link to it
+        linked = sorted(self.memo.linked.get(source.source.url, ()))
+        anchors = tuple((u, tuple(self.pages[u].anchors)) for u in linked if u in self.pages)
         counted = self.coverage() if source.source.url == 'index.html' else None
         catalog = self.catalogs.get(language)
         tests = (self.report.written, len(self.by_path), self.request.execute)
         said = hash(catalog) if catalog else 0
-        return (source.source.url, source.text, language, around, counted, tests, said, id(code))
+        return (
+            source.source.url,
+            source.text,
+            language,
+            around,
+            anchors,
+            counted,
+            tests,
+            said,
+            id(code),
+        )
 
     def _listing(self, language: str) -> bytes:
         return _Frame(self, None, language).write([]).encode('utf-8')
 
     def coverage(self) -> tuple[int, int, int]:
         """Equations on all pages, those that carry a test, and the tests that passed."""
+        if self.counted:
+            return self.counted
         total = tested = 0
         passed: set[Claim] = set()
         for source in self.shown():
@@ -286,7 +321,8 @@ class Site:
             total, tested = total + count, tested + len(covered)
             good = [c for c in named if self.test(c)]
             passed |= {c for c in good if self.verdict(c, source) == claims.PASSED}
-        return total, tested, len(passed)
+        self.counted = total, tested, len(passed)
+        return self.counted
 
     def shown(self) -> list[Page]:
         """The pages that a reader is led to: all but the sources of the tests."""
@@ -296,10 +332,16 @@ class Site:
     def _search(self) -> bytes:
         """A script and not JSON: a page that was opened from a file may not fetch."""
         index = [
-            [source.source.url, source.title, layout.entries(source)] for source in self.shown()
+            [source.source.url, source.title, self._entries(source)] for source in self.shown()
         ]
         text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))
         return f'pylit.index({text})\n'.encode()
+
+    def _entries(self, source: Page) -> list[list[str]]:
+        key = (source.source.url, source.text)
+        if key not in self.memo.entries:
+            self.memo.entries[key] = layout.entries(source)
+        return self.memo.entries[key]
 
     def _static(self) -> dict[str, bytes]:
         files = {f'assets/{p.name}': p.read_bytes() for p in sorted(STATIC.iterdir())}

@@ -17,7 +17,7 @@ CONFIG = '[tool.pylit]\n[tool.pylit.glossary]\nalpha_bar = { tex = "\\\\bar\\\\a
 
 def check(folder: Path, source: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     project(folder, {'pyproject.toml': CONFIG, 'page.py': source})
-    status = main(['check', str(folder / 'page.py')])
+    status = main(['check', str(folder / 'page.py'), '--symbols'])
     said = capsys.readouterr().err
     assert 'Traceback' not in said
     return status, re.findall(r'page\.py:(\d+:\d+: (?:error|warning): .*)', said)

@@ -31,10 +31,14 @@ const unmark = (html) => {
   });
 };
 
-// A formula is mostly heights. A thousandth of an em is a sixtieth of a pixel.
+// A formula is mostly heights. What is rounded away here is less than a tenth of a pixel.
 const shorter = (html) =>
-  html.replace(/(style="[^"]*?);"/g, '$1"').replace(/-?\d+\.\d{4,}em/g, (length) =>
-    `${Number(Number.parseFloat(length).toFixed(3))}em`);
+  html.replace(/(style="[^"]*?);"/g, '$1"').replace(/-?\d+\.\d{3,}em/g, (length) =>
+    `${Number(Number.parseFloat(length).toFixed(2))}em`);
+
+// MathML is for ears here: how far a bracket stretches is not heard, nor is a thin space.
+const UNHEARD = new RegExp('<annotation[^]*?</annotation>|</?semantics>|<mspace[^>]*></mspace>' +
+  '| (xmlns|stretchy|fence|separator|minsize|maxsize|lspace|rspace|width|height|depth)="[^"]*"', 'g');
 
 const answer = ({ tex, marked, display }) => {
   try {
@@ -45,9 +49,8 @@ const answer = ({ tex, marked, display }) => {
       return { error: `not allowed here: ${command ? command[0] : 'a command'}`,
         position: command ? command.index : 0 };
     }
-    // The TeX source is on the page's author's side; a reader's page does without it
     const [mathml] = /<math[^]*<\/math>/.exec(set(tex, display, 'mathml')
-      .replace(/<annotation[^]*?<\/annotation>|<\/?semantics>| xmlns="[^"]*"/g, ''));
+      .replace(UNHEARD, ''));
     let html = plain;
     if (marked !== tex) {
       try {
