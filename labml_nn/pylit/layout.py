@@ -24,7 +24,7 @@ from markdown_it.token import Token
 from . import claims, highlight, prose
 from .claims import Claim
 from .formulas import Formula, Result
-from .page import Heading, Page, Row
+from .page import Heading, Page, Row, anchor_of
 from .parse import Line, Section
 from .problems import Problems
 from .prose import Note
@@ -115,7 +115,7 @@ class Writing:
         """`Class.method` in a note leads to the definition if it is on this page."""
         module = self.page.module
         if module and any(d.name == text for d in module.definitions):
-            return f'#{html.escape(text)}'
+            return f'#{html.escape(anchor_of(text))}'
         return ''
 
     # ### Links
@@ -238,8 +238,9 @@ def _other_names(page: Page, row: Row) -> dict[int, str]:
     taken = {r.anchor for r in page.rows} | {h.anchor for h in page.headings}
     found: dict[int, str] = {}
     for d in page.module.definitions:
-        if d.line in shown and d.name not in taken and d.name not in found.values():
-            found[d.line] = d.name
+        anchor = anchor_of(d.name)
+        if d.line in shown and anchor not in taken and anchor not in found.values():
+            found[d.line] = anchor
     return found
 
 

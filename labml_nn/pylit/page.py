@@ -238,12 +238,17 @@ def _normalise(page: Page, headings: list[Heading]) -> None:
         tokens[at - 1].tag = tokens[at + 1].tag = f'h{heading.level}'
 
 
+def anchor_of(name: str) -> str:
+    """The address of a definition: its name, unless that is the address of a line."""
+    return f'def-{name}' if re.fullmatch(r'L\d+', name) else name
+
+
 def _anchor(page: Page, problems: Problems) -> None:
     counts: dict[str, int] = {}
     for row in page.rows:
         section = page.sections[row.sections[0]]
         if row.name:
-            row.anchor = _unique(page, row.name)
+            row.anchor = _unique(page, anchor_of(row.name))
         else:
             # Numbered inside what surrounds it, so that the rest of the page does not matter
             around = section.scope or 'part'
@@ -251,7 +256,7 @@ def _anchor(page: Page, problems: Problems) -> None:
             row.anchor = _unique(page, f'{around}-{counts[around]}')
         page.anchors[row.anchor] = section.start
     for definition in page.module.definitions if page.module else ():
-        page.anchors.setdefault(definition.name, definition.line)
+        page.anchors.setdefault(anchor_of(definition.name), definition.line)
 
 
 # ## Mistakes that need no other file

@@ -45,10 +45,10 @@ SCRIPT = """(() => {
   if (kept) scrollTo({ top: Number(kept), behavior: 'instant' });
   sessionStorage.removeItem(key);
   const show = (text) => {
-    let pane = document.getElementById('wrong');
+    let pane = document.getElementById('pylit-wrong');
     if (!pane) {
       pane = document.createElement('pre');
-      pane.id = 'wrong';
+      pane.id = 'pylit-wrong';
       pane.setAttribute('role', 'alert');
       pane.style.cssText = 'position:fixed;inset:auto 0 0 0;max-height:60vh;z-index:99;' +
         'padding:1rem;background:#2a1214;color:#ffd9d6;white-space:pre-wrap;' +
@@ -61,7 +61,7 @@ SCRIPT = """(() => {
     const { version, error } = JSON.parse(event.data);
     if (error) return show(error);
     if (window.pylitVersion === undefined) window.pylitVersion = version;
-    if (version === window.pylitVersion) return document.getElementById('wrong')?.remove();
+    if (version === window.pylitVersion) return document.getElementById('pylit-wrong')?.remove();
     sessionStorage.setItem(key, String(scrollY));
     location.reload();
   };

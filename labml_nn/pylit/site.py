@@ -267,7 +267,7 @@ class Site:
             if target is None or (not use.name and target is source):
                 continue
             address = '' if target is source else relative(place.url, target.source.url)
-            found[at] = address + (f'#{use.name}' if use.name else '')
+            found[at] = address + (f'#{page.anchor_of(use.name)}' if use.name else '')
         return found
 
     def _page(self, source: Page, code: list[str], language: str) -> bytes:

@@ -398,7 +398,7 @@ def test_the_theme_is_remembered_without_a_flash(folder: Path, browser: Any) -> 
     })"""
     with visit(browser, address(folder), color_scheme='light') as page:
         day = page.evaluate('getComputedStyle(document.body).backgroundColor')
-        page.locator('#theme').click()
+        page.locator('#pylit-theme').click()
         night = page.evaluate('getComputedStyle(document.body).backgroundColor')
         assert day != night
         page.add_init_script(f'({paint})()')
@@ -414,14 +414,14 @@ def test_search_from_a_file(folder: Path, browser: Any) -> None:
     with visit(browser, address(folder, 'pylit/parse.html')) as page:
         page.keyboard.press('/')
         page.keyboard.type('the mean')
-        page.locator('#results a').first.wait_for()
+        page.locator('#pylit-results a').first.wait_for()
         page.keyboard.press('ArrowDown')
         page.keyboard.press('Enter')
         page.wait_for_url('**/page.html#Noise.mean')
-        page.locator('#search').fill('qqqqq')
-        assert page.locator('#results').inner_text().strip() == 'Nothing found'
+        page.locator('#pylit-search').fill('qqqqq')
+        assert page.locator('#pylit-results').inner_text().strip() == 'Nothing found'
         page.keyboard.press('Escape')
-        assert page.locator('#results').is_hidden()
+        assert page.locator('#pylit-results').is_hidden()
 
 
 def test_keys_walk_and_can_be_switched_off(folder: Path, browser: Any) -> None:
@@ -466,10 +466,10 @@ def test_everything_is_there_without_javascript(folder: Path, browser: Any) -> N
     with visit(browser, address(folder), java_script_enabled=False, color_scheme='dark') as page:
         assert page.locator('main .katex').first.is_visible()
         assert page.locator('#Noise pre').is_visible()
-        assert not page.locator('#search').is_visible()
+        assert not page.locator('#pylit-search').is_visible()
         assert page.locator('.turn a').count() == 2
         page.locator('.toc summary').click()
-        assert page.locator('#toc a').first.is_visible()
+        assert page.locator('#pylit-toc a').first.is_visible()
 
 
 def test_nothing_is_clipped_on_paper(folder: Path, browser: Any) -> None:
@@ -534,11 +534,11 @@ def test_live_reload(server: tuple[str, Path, serve.Live], browser: Any) -> None
         assert waited < (3 if REQUIRED else 1.5), f'{waited:.2f} s from saving to seeing'
         # What is wrong is shown instead of a page that looks right
         path.write_text('def (:\n')
-        page.locator('#wrong').wait_for(timeout=5000)
-        assert 'second.py:1:5: error: ' in page.locator('#wrong').inner_text()
+        page.locator('#pylit-wrong').wait_for(timeout=5000)
+        assert 'second.py:1:5: error: ' in page.locator('#pylit-wrong').inner_text()
         path.write_text(FILES['src/second.py'])
         page.locator('text=Picks one').wait_for(timeout=5000)
-        assert page.locator('#wrong').count() == 0
+        assert page.locator('#pylit-wrong').count() == 0
     assert live.took < 1
 
 

@@ -67,6 +67,15 @@ def test_headings_never_skip_a_level_and_anchors_never_repeat(tmp_path: Path) ->
     assert len(ids) == len(set(ids))
 
 
+def test_definitions_are_never_called_like_the_frame(tmp_path: Path) -> None:
+    names = ('main', 'search', 'results', 'theme', 'help', 'toc', 'index', 'L1', 'wrong')
+    project(tmp_path, {'page.py': ''.join(f'def {n}(): pass\n' for n in names)})
+    ids = re.findall(r' id="([^"]*)"', render(tmp_path)['page.html'])
+    # `L1` is a line, so a function of that name has another address
+    assert {*names, 'def-L1'} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
 def test_a_page_without_a_heading_gets_its_name(tmp_path: Path) -> None:
     shown = page(tmp_path, '# Note\nx = 1\n\n# ### Later\ny = 1\n')
     assert re.findall(r'<h(\d)[^>]*>([^<]*)', shown) == [('1', 'page.py'), ('2', 'Later')]

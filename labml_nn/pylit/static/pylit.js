@@ -11,7 +11,7 @@
     set: (key, value) => { try { localStorage.setItem(`pylit-${key}`, value); } catch { /* closed */ } },
   };
   root.classList.add('js');
-  for (const id of ['theme', 'help']) $(`#${id}`).hidden = false;
+  for (const id of ['theme', 'help']) $(`#pylit-${id}`).hidden = false;
 
   // Theme: the system's, until the reader says otherwise
   const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -20,7 +20,7 @@
     root.dataset.theme = theme() === 'dark' ? 'light' : 'dark';
     remember.set('theme', root.dataset.theme);
   };
-  $('#theme').addEventListener('click', turn);
+  $('#pylit-theme').addEventListener('click', turn);
 
   // Symbols: point at one and every place that means the same lights up; a click keeps it lit
   const places = new Map();
@@ -99,12 +99,12 @@
   });
 
   // Contents: open where there is room, and following the reader
-  const toc = $('#toc');
+  const toc = $('#pylit-toc');
   const wide = matchMedia('(min-width: 1100px)');
   const fold = () => { if (toc) toc.open = wide.matches; };
   fold();
   wide.addEventListener('change', fold);
-  const links = new Map($$('#toc a').map((a) => [decodeURIComponent(a.hash.slice(1)), a]));
+  const links = new Map($$('#pylit-toc a').map((a) => [decodeURIComponent(a.hash.slice(1)), a]));
   const marks = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
   const follow = () => {
     let now = marks[0];
@@ -127,8 +127,8 @@
   follow();
 
   // Search: the index is a script, because a page opened from a file may not fetch
-  const input = $('#search');
-  const results = $('#results');
+  const input = $('#pylit-search');
+  const results = $('#pylit-results');
   let index = null;
   globalThis.pylit = {
     index: (pages) => {
@@ -141,9 +141,9 @@
     },
   };
   const load = () => {
-    if (index || $('#index')) return;
+    if (index || $('#pylit-index')) return;
     const script = document.createElement('script');
-    script.id = 'index';
+    script.id = 'pylit-index';
     script.src = body.dataset.search;
     document.head.append(script);
   };
@@ -237,13 +237,13 @@
       close.addEventListener('click', () => dialog.close());
       const end = document.createElement('p');
       end.append(close);
-      dialog.setAttribute('aria-label', $('#help').title);
+      dialog.setAttribute('aria-label', $('#pylit-help').title);
       dialog.append(terms, label, end);
       body.append(dialog);
     }
     dialog.showModal();
   };
-  $('#help').addEventListener('click', help);
+  $('#pylit-help').addEventListener('click', help);
   const keys = {
     j: () => go(1), k: () => go(-1), n: () => page('next'), p: () => page('prev'),
     t: turn, '?': help, '/': () => { input.focus(); input.select(); },
