@@ -77,7 +77,7 @@ class Configs(BaseConfigs):
     ch_mults: tuple[int, ...] = (1, 2)  # width of each level, as a multiple of that
     is_attn: tuple[bool, ...] = (False, True)  # attention at each level
     n_blocks: int = 1  # blocks a level
-    n_groups: int = 32  # groups of each GroupNorm; they divide all widths
+    n_groups: int = 8  # groups of each GroupNorm; they divide all widths
     dropout: float = 0.0  # in each block, while training
     #
     n_steps: int = 1000  # T, the steps of the forward process
@@ -94,7 +94,7 @@ class Configs(BaseConfigs):
     #
     log_every: int = 25  # steps between two rows of log.csv
     save_every: int = 500  # steps between two checkpoints
-    preview_every: int = 500  # steps between two sample grids, all from the same noise
+    preview_every: int = 500  # steps between sample grids, from one noise (and 1/8, 1/4, 1/2 of it)
     n_previews: int = 16  # images in a sample grid
     n_samples: int = 64  # images in samples.png, at the end
     preview_share: float = 0.2  # previews are skipped beyond this share of the run's time
@@ -116,28 +116,29 @@ PRESETS: dict[str, dict[str, Any]] = {
     ),
     'mnist': dict(
         dataset='mnist', image_size=32,
-        n_channels=64, ch_mults=(1, 2, 2), is_attn=(False, True, False), n_blocks=2, dropout=0.1,
+        n_groups=32, n_channels=64, ch_mults=(1, 2, 2), is_attn=(False, True, False),
+        n_blocks=2, dropout=0.1,
         batch_size=128, learning_rate=2e-4, warmup=500, cooldown=0, steps=30_000,
         log_every=100, save_every=1000, preview_every=2000,
     ),
     'cifar10': dict(
         dataset='cifar10', image_size=32, image_channels=3, flip=True,
-        n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
+        n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
         n_blocks=2, dropout=0.1,
         batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
     'celeba64': dict(
         dataset='celeba', image_size=64, image_channels=3, flip=True,
-        n_channels=128, ch_mults=(1, 2, 2, 2, 4), is_attn=(False, False, True, False, False),
-        n_blocks=2, dropout=0.1,
+        n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2, 4),
+        is_attn=(False, False, True, False, False), n_blocks=2, dropout=0.1,
         batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=500_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
     # Any folder of CelebA-HQ pictures, or of others
     'celebahq256': dict(
         dataset='folder', data_root='data/celeba_hq', image_size=256, image_channels=3, flip=True,
-        n_channels=128, ch_mults=(1, 1, 2, 2, 4, 4),
+        n_groups=32, n_channels=128, ch_mults=(1, 1, 2, 2, 4, 4),
         is_attn=(False, False, False, False, True, False), n_blocks=2, dropout=0.0,
         variance='beta_tilde',
         batch_size=64, learning_rate=2e-5, warmup=5000, cooldown=0, steps=500_000,
@@ -219,6 +220,7 @@ class Trainer:
         self.losses: list[Tensor] = []  # since the last row of the log, on the device
         self.log_time = self.preview_seconds = 0.0
         self.note = ''  # of the progress bar
+        self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
 
     def train(self, progress: Progress) -> None:
         r"""
@@ -256,7 +258,8 @@ class Trainer:
             progress.update(self.step, self.note)
             if self.step % c.save_every == 0 or self.step == c.steps:
                 self.save()
-            if self.step % c.preview_every == 0:
+            # The first grids come early, as most is learned then
+            if self.step % c.preview_every == 0 or self.step in self.early_previews:
                 self.preview()
 
     def set_learning_rate(self) -> None:
