@@ -18,9 +18,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import VERSION
 from .problems import FORMATS, Mistakes, Problem, Problems, Refusal
+
+if TYPE_CHECKING:
+    from .site import Request
 
 EXAMPLES = """examples:
   %(prog)s setup                            install KaTeX, once per user (needs Node 18)
@@ -97,9 +101,9 @@ def _say(problems: Sequence[Problem], form: str) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     # Only what a command needs is imported: `--help` answers at once
-    from . import check, formulas, serve, swap
+    from . import check, formulas, serve
     from .config import load
-    from .site import Request, Site
+    from .site import Request
 
     if options.command == 'setup':
         print(formulas.setup())
@@ -121,6 +125,13 @@ def _run(options: argparse.Namespace) -> int:
         problems = check.run(request, options.symbols)
         _say(problems, options.format)
         return _status(problems, options.strict)
+    return _build(request, options)
+
+
+def _build(request: Request, options: argparse.Namespace) -> int:
+    from . import swap
+    from .site import Site
+
     swap.check(options.out)
     request.out = options.out
     site = Site(request)

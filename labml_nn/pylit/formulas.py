@@ -12,6 +12,7 @@ class names have changed between versions, and a mixture looks broken.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -90,16 +91,26 @@ def setup() -> Path:
     npm = shutil.which('npm')
     if not npm:
         raise Refusal('npm is not installed: it comes with Node.js (nodejs.org)')
-    home.mkdir(parents=True, exist_ok=True)
-    for name in ('package.json', 'package-lock.json'):
-        shutil.copyfile(HERE / name, home / name)
+    # Beside its place and then renamed, so that two at the same time do not meet
+    fresh = home.with_name(f'{home.name}.tmp-{os.getpid()}')
+    fresh.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ('package.json', 'package-lock.json'):
+            shutil.copyfile(HERE / name, fresh / name)
+        _install(npm, fresh)
+        with contextlib.suppress(OSError):
+            fresh.rename(home)  # fails if someone else was first, and then all is well too
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return home
+
+
+def _install(npm: str, folder: Path) -> None:
     command = [npm, 'ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund']
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        shutil.rmtree(home, ignore_errors=True)
         said = [line for line in done.stderr.splitlines() if 'npm error' in line]
         raise Refusal(f'npm could not install KaTeX: {said[0] if said else "no reason given"}')
-    return home
 
 
 # ## Remembered formulas
