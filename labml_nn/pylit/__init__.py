@@ -1,0 +1,30 @@
+r"""
+# Literate pages from Python source
+
+Point it at a file, and read prose on the left and the code it is about on the right:
+
+```sh
+python -m labml_nn.pylit build my_model.py -o site
+```
+
+No configuration is needed, and nothing is imported or executed: the notes are the comments and
+docstrings that are already there, in Markdown with mathematics. What you are reading is made by
+the code you are reading.
+
+A source passes through four rooms:
+
+1. [parse](parse.py): source → sections. Where does a note end, and which code is it about?
+2. [prose](prose.py): Markdown → tokens. The mathematics is taken out first, and set by
+   [KaTeX](formulas.py).
+3. [page](page.py): sections → HTML. Code is coloured by [Pygments](highlight.py), its names
+   [lead to their definitions](names.py), its [symbols](symbols.py) know the formulas they
+   come from, and [claims](claims.py) know their tests.
+4. [site](site.py): pages → a folder with navigation and search, swapped in whole or not at all.
+
+Around the house: what is read is decided by [config](config.py) and [project](project.py);
+authors keep a page open with [serve](serve.py), ask what is wrong with [check](check.py)
+(which answers in [problems](problems.py)), translate with [translate](translate.py) and draw
+with [figures](figures.py). The doors are in the [command line](__main__.py).
+"""
+
+VERSION = '1.0'

@@ -1,0 +1,155 @@
+r"""
+# The command line
+
+```sh
+python -m labml_nn.pylit build my_model.py -o site
+python -m labml_nn.pylit serve my_package
+python -m labml_nn.pylit check my_package --junit report.xml
+```
+
+Exit status: 0 done, 1 something is wrong in the sources (every line says where), 2 the arguments
+or the machine. A traceback is a defect of ours, and `--debug` shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import VERSION
+from .problems import FORMATS, Mistakes, Problem, Problems, Refusal
+
+if TYPE_CHECKING:
+    from .site import Request
+
+EXAMPLES = """examples:
+  %(prog)s setup                            install KaTeX, once per user (needs Node 18)
+  %(prog)s build model.py -o site           one annotated file
+  %(prog)s build my_package -o site         a package; [tool.pylit] of pyproject.toml is optional
+  %(prog)s serve my_package --open          write, save, see
+  %(prog)s check my_package --format github
+  %(prog)s gettext my_package --lang zh     what there is to translate
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(
+        prog='python -m labml_nn.pylit',
+        description='Literate pages from annotated Python sources.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    main.add_argument('--version', action='version', version=f'pylit {VERSION}')
+    main.add_argument('--debug', action='store_true', help='show tracebacks')
+    commands = main.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    commands.add_parser('setup', help='install KaTeX for this user')
+    build = commands.add_parser('build', help='write the site')
+    build.add_argument('-o', '--out', type=Path, required=True, help='the folder of the site')
+    serve = commands.add_parser('serve', help='show the pages while they are written')
+    serve.add_argument('--port', type=int, default=0, help='default: any that is free')
+    serve.add_argument('--open', action='store_true', help='open a browser')
+    check = commands.add_parser('check', help='say what is wrong')
+    check.add_argument('--format', choices=sorted(FORMATS), default='text')
+    check.add_argument('--symbols', action='store_true', help='compare notes with their code')
+    gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
+    gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
+    for command in (build, serve, check, gettext):
+        _shared(command)
+    return main
+
+
+def _shared(command: argparse.ArgumentParser) -> None:
+    command.add_argument('paths', nargs='+', type=Path, metavar='PATH')
+    command.add_argument('--lang', action='append', metavar='LANGUAGE', help='can be repeated')
+    command.add_argument('--junit', type=Path, metavar='XML', help='report of a run of the tests')
+    command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
+    command.add_argument('--strict', action='store_true', help='warnings are errors')
+    command.add_argument('--no-cache', action='store_true', help='set every formula again')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except Mistakes as mistakes:
+        _say(mistakes.problems, getattr(options, 'format', 'text'))
+        return 1
+    except Refusal as refusal:
+        if options.debug:
+            raise
+        print(f'pylit: error: {refusal}', file=sys.stderr)
+        return 2
+    except OSError as error:
+        if options.debug:
+            raise
+        print(f'pylit: error: {error.filename or ""}: {error.strerror}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _say(problems: Sequence[Problem], form: str) -> None:
+    text = FORMATS[form](sorted(problems))
+    if text:
+        # Reports for programs go where programs read
+        print(text, file=sys.stdout if form != 'text' else sys.stderr)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Only what a command needs is imported: `--help` answers at once
+    from . import check, formulas, serve
+    from .config import load
+    from .site import Request
+
+    if options.command == 'setup':
+        print(formulas.setup())
+        return 0
+    config = load(options.paths[0])
+    request = Request(
+        options.paths,
+        config,
+        junit=options.junit,
+        languages=options.lang,
+        execute=options.execute,
+        remember=not options.no_cache,
+    )
+    if options.command == 'serve':
+        return serve.run(request, options.port, options.open)
+    if options.command == 'gettext':
+        return check.gettext(request, options.locale, options.lang or [])
+    if options.command == 'check':
+        problems = check.run(request, options.symbols)
+        _say(problems, options.format)
+        return _status(problems, options.strict)
+    return _build(request, options)
+
+
+def _build(request: Request, options: argparse.Namespace) -> int:
+    from . import swap
+    from .site import Site
+
+    swap.check(options.out)
+    request.out = options.out
+    site = Site(request)
+    try:
+        files = site.render()
+    finally:
+        site.close()
+    status = _status(site.problems, options.strict)
+    _say(site.problems, 'text')
+    if status == 0:
+        swap.write(files, options.out)
+        print(f'{len(site.shown())} pages in {os.path.relpath(options.out)}')
+    return status
+
+
+def _status(problems: Problems, strict: bool) -> int:
+    return 1 if problems.errors or (strict and problems) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,173 @@
+r"""
+# Check: what an author would rather hear from us than from a reader
+
+`check` does everything that `build` does, except writing, and then looks closer. What would show
+a reader something false is an error: a dead link, a formula that cannot be set, a test that does
+not exist. What may be intended is a warning.
+
+With `--symbols` it also asks whether the code of a note has the quantities that the note speaks of.
+A note may well be more general than its code, so this is asked for, and a warning can be answered
+in the code: `# pylit: no-symbols`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import layout, symbols, translate
+from .page import Page, Row
+from .problems import Mistakes, Problems, Refusal
+from .site import Request, Site, texts
+
+
+def run(request: Request, compare: bool = False) -> Problems:
+    """Every problem of the sources, errors and warnings."""
+    site = Site(request)
+    problems = Problems()
+    try:
+        site.render()
+    except Mistakes as mistakes:
+        problems.extend(mistakes.problems)
+    finally:
+        site.close()
+    problems.extend(p for p in site.problems if p not in problems)
+    for page in site.shown():
+        look(page, problems)
+        for row in page.rows if compare else ():
+            _symbols(page, row, problems)
+    for catalog in site.catalogs.values():
+        shown = str(catalog.path.relative_to(request.config.root))
+        translate.check(catalog, site.shown(), problems, shown)
+    return problems
+
+
+def look(page: Page, problems: Problems) -> None:
+    """The closer look at one page."""
+    _colours(page, problems)
+    _brackets(page, problems)
+    _commented_code(page, problems)
+    if not page.rows:
+        problems.warning((page.source.shown, 1, 1), 'an empty page')
+
+
+# ## Formulas
+def _colours(page: Page, problems: Problems) -> None:
+    for _, formula in page.formulas():
+        for name, offset in symbols.colours(formula.tex):
+            if name not in layout.COLOURS:
+                where, excerpt = page.spot(*formula.at(offset))
+                known = ', '.join(sorted(set(layout.COLOURS.values()) - {'ink'}))
+                problems.error(where, f'unknown colour {name!r}: there are {known}', excerpt)
+
+
+def _brackets(page: Page, problems: Problems) -> None:
+    for _, formula in page.formulas():
+        bracket = symbols.unbalanced(formula.tex)
+        if bracket:
+            where, excerpt = page.spot(*formula.at(0))
+            problems.warning(where, f'{bracket} without its partner in a formula', excerpt)
+
+
+# ## Symbols that a note speaks of and its code does not have
+#
+# The code of a note is the whole function around it: a docstring announces what comes further down.
+# Only formulas in the line are taken to speak of the code, because a derivation may say more.
+def _symbols(page: Page, row: Row, problems: Problems) -> None:
+    code = _code_of(page, row)
+    if row.kind != 'pair' or 'pylit: no-symbols' in code:
+        return
+    for formula in page.notes[row.sections[0]].formulas:
+        for key in sorted(page.glossary.find(formula.tex)) if not formula.display else ():
+            names = page.glossary.symbols[key].names
+            if names and not any(_mentions(code, name) for name in names):
+                where, excerpt = page.spot(*formula.at(0))
+                said = f'the note speaks of {key}, its code has no {" or ".join(names)}'
+                problems.warning(where, said, excerpt)
+
+
+def _code_of(page: Page, row: Row) -> str:
+    lines = {line.number for i in row.sections for line in page.sections[i].code}
+    name = row.name or page.sections[row.sections[0]].scope
+    definitions = page.module.definitions if page.module else []
+    for definition in definitions:
+        if definition.name == name:
+            lines |= set(range(definition.start, definition.end + 1))
+    shown = (c for s in page.sections for c in s.code if c.number in lines)
+    return '\n'.join(line.text for line in shown)
+
+
+def _mentions(code: str, name: str) -> bool:
+    """`alpha_bar` is in `self.alpha_bar` and in `alpha_bar_prev`, and not in `alphabar`."""
+    return re.search(rf'(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])', code) is not None
+
+
+# ## Code that was commented out
+#
+# A comment that Python can read as a statement. Prose is seldom a statement, except for single
+# words, lists of them and quotations, so only what does something counts.
+DOES = (
+    ast.Assign, ast.AugAssign, ast.Return, ast.Import, ast.ImportFrom, ast.Raise, ast.For, ast.If,
+    ast.While, ast.With, ast.FunctionDef, ast.ClassDef, ast.Delete, ast.Assert,
+)  # fmt: skip
+
+
+def _commented_code(page: Page, problems: Problems) -> None:
+    if page.module is None:
+        return
+    documented = {line.number for doc in page.module.docstrings for line in doc.lines}
+    for section in page.sections:
+        lines = [line for line in section.prose if line.number and line.number not in documented]
+        fenced = False
+        for line in lines:
+            if line.text.lstrip().startswith(('```', '~~~')):
+                fenced = not fenced
+            if not fenced and not line.text.startswith('    ') and is_code(line.text):
+                where, excerpt = page.spot(line.number, line.column + 1)
+                problems.warning(where, 'code in a comment: delete it, or write `## …`', excerpt)
+
+
+def is_code(text: str) -> bool:
+    """Whether a line of a comment reads like a statement that does something."""
+    for candidate in _attempts(text.strip()):
+        try:
+            body = ast.parse(candidate).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return any(_does(node) for node in body)
+    return False
+
+
+def _attempts(text: str) -> Iterator[str]:
+    yield text
+    if text.endswith(':'):
+        yield f'{text} pass'
+
+
+def _does(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Expr):
+        # `[text](address)` is a call too, of a list
+        call = node.value
+        return isinstance(call, ast.Call) and isinstance(call.func, (ast.Name, ast.Attribute))
+    return isinstance(node, DOES)
+
+
+# ## Catalogues
+def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
+    """Write the template, and bring the languages that were asked for up to date."""
+    request.languages = []
+    site = Site(request)
+    site.read()
+    site.problems.raise_errors()
+    config = request.config
+    if locale:
+        try:
+            folder = locale.resolve().relative_to(config.root.resolve())
+        except ValueError:
+            raise Refusal(f'{locale}: not inside the project {config.root}') from None
+        config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
+    for language in ('', *languages):
+        print(translate.update(config, site.shown(), texts(), language))
+    return 0

@@ -1,0 +1,130 @@
+r"""
+# Config: what a project may say about its pages
+
+Everything has a default, and a project without configuration gets good pages. What is said, is
+said in `[tool.pylit]` of `pyproject.toml`, next to the settings of the other tools. An unknown
+key is a mistake and not silence: a misspelt `glosary` would cost an author an hour.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .problems import Mistakes, Problem, Refusal
+from .symbols import Symbol
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one project. Paths are relative to the folder of `pyproject.toml`."""
+
+    root: Path
+    title: str = ''
+    # Sources in reading order; the others follow by name
+    nav: tuple[str, ...] = ()
+    # Sources that are no pages, as patterns of paths
+    exclude: tuple[str, ...] = ()
+    # Where a reader finds the sources: https://…/project, and which commit or branch
+    repository: str = ''
+    revision: str = 'main'
+    # Where the site will stand, for canonical addresses and the site map
+    site_url: str = ''
+    tests: str = 'tests'
+    figures: str = 'docs/figures'
+    locale: str = 'docs/locale'
+    languages: tuple[str, ...] = ()
+    macros: Mapping[str, str] = field(default_factory=dict)
+    glossary: tuple[Symbol, ...] = ()
+
+
+def load(start: Path) -> Config:
+    """The configuration that holds for a path: of the nearest `pyproject.toml` above it."""
+    start = start.resolve()
+    folder = start if start.is_dir() else start.parent
+    for parent in (folder, *folder.parents):
+        path = parent / 'pyproject.toml'
+        if path.is_file():
+            said = _read(path).get('tool', {}).get('pylit')
+            return Config(parent) if said is None else _config(path, said)
+    return Config(folder)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        toml = importlib.import_module('tomllib')
+    except ImportError:
+        try:
+            toml = importlib.import_module('tomli')
+        except ImportError:
+            raise Refusal(
+                'reading pyproject.toml needs Python 3.11, or `pip install tomli`'
+            ) from None
+    try:
+        found: dict[str, Any] = toml.loads(path.read_text(encoding='utf-8'))
+        return found
+    except (ValueError, OSError) as error:
+        at = re.search(r'line (\d+), column (\d+)', str(error))
+        line, column = (int(at[1]), int(at[2])) if at else (1, 1)
+        message = str(error).split(' (at line')[0]
+        raise Mistakes([Problem(str(path), line, column, 'error', message)]) from None
+
+
+def _config(path: Path, said: dict[str, Any]) -> Config:
+    known = {f.name: f for f in fields(Config) if f.name != 'root'}
+    values: dict[str, Any] = {}
+    for key, value in said.items():
+        if key not in known:
+            _refuse(path, key, f'unknown setting {key!r}{_nearest(key, known)}')
+        elif key == 'glossary':
+            values[key] = tuple(_symbol(path, name, entry) for name, entry in value.items())
+        elif known[key].type.startswith('tuple'):
+            values[key] = tuple(_strings(path, key, value))
+        elif known[key].type == 'str' and not isinstance(value, str):
+            _refuse(path, key, f'{key} must be a string')
+        else:
+            values[key] = value
+    return Config(path.parent, **values)
+
+
+def _symbol(path: Path, key: str, entry: Any) -> Symbol:
+    if not re.fullmatch(r'[A-Za-z_]\w*', key):
+        _refuse(path, key, f'the key of a symbol must be a name, and {key!r} is not')
+    if not isinstance(entry, dict) or 'tex' not in entry:
+        _refuse(path, key, f'glossary.{key} needs `tex`')
+    allowed = ('tex', 'names', 'meaning', 'only')
+    for name in entry:
+        if name not in allowed:
+            _refuse(path, name, f'glossary.{key} has no {name!r}{_nearest(name, allowed)}')
+    return Symbol(
+        key,
+        tuple(_strings(path, 'tex', entry['tex'])),
+        tuple(_strings(path, 'names', entry.get('names', [key]))),
+        str(entry.get('meaning', '')),
+        tuple(_strings(path, 'only', entry.get('only', []))),
+    )
+
+
+def _strings(path: Path, key: str, value: Any) -> list[str]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(item, str) and item for item in found):
+        _refuse(path, key, f'{key} must be a string or a list of strings')
+    return list(found)
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f': did you mean {near[0]!r}?' if near else ''
+
+
+def _refuse(path: Path, key: str, message: str) -> None:
+    lines = path.read_text(encoding='utf-8').split('\n')
+    line = next(
+        (n for n, text in enumerate(lines, 1) if re.search(rf'\b{re.escape(key)}\b', text)), 1
+    )
+    raise Mistakes([Problem(str(path), line, 1, 'error', message, lines[line - 1])])

@@ -1,0 +1,142 @@
+r"""
+# Figures: drawn by the code they are about
+
+`![what it shows](figure:schedule.py::alpha_bar)` names a function in the project's folder of
+figures. It takes `theme` (`'light'` or `'dark'`) and gives back SVG: as a string, or as a
+matplotlib figure.
+
+Building pages never runs anyone's code. `--execute` does, on purpose: it draws the figures whose
+sources have changed and keeps them beside the source, to be committed. A build without it uses
+what is there, and warns about a figure that is older than the code it imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .config import Config
+
+THEMES = ('light', 'dark')
+PATIENCE = 600
+
+# Runs in a process of its own, so that a figure cannot disturb the build, nor one figure the next
+DRAW = r"""
+import importlib.util, io, sys
+path, name, theme = sys.argv[1:]
+spec = importlib.util.spec_from_file_location('figure', path)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+figure = getattr(module, name)(theme)
+if not isinstance(figure, str):
+    import matplotlib
+    matplotlib.rcParams['svg.hashsalt'] = 'pylit'
+    out = io.StringIO()
+    figure.savefig(out, format='svg', metadata={'Date': None, 'Creator': None})
+    figure = out.getvalue()
+sys.stdout.reconfigure(encoding='utf-8')
+sys.stdout.write('\x1epylit\x1e' + figure)
+"""
+
+
+@dataclass
+class Drawn:
+    """A figure's files by theme; or why there are none."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    stale: bool = False
+    error: str = ''
+
+
+def find(config: Config, target: str, execute: bool) -> Drawn:
+    """The files of a figure, drawn now if asked for and needed."""
+    name, _, function = target.partition('::')
+    folder = config.root / config.figures
+    source = folder / name
+    inside = source.resolve().is_relative_to(folder.resolve())
+    if not inside or source.suffix != '.py' or not function.isidentifier() or not source.is_file():
+        return Drawn(error=f'no such figure: {config.figures}/{target}')
+    files = {theme: folder / f'{source.stem}.{function}.{theme}.svg' for theme in THEMES}
+    stamp = _stamp(source, config.root)
+    fresh = all(path.is_file() and _stamp_of(path) == stamp for path in files.values())
+    if execute and not fresh:
+        error = _draw(source, function, files, stamp, config.root)
+        return Drawn(error=error) if error else Drawn(files)
+    if not all(path.is_file() for path in files.values()):
+        return Drawn(error=f'figure {target} was never drawn: build with --execute')
+    return Drawn(files, stale=not fresh)
+
+
+def _draw(source: Path, function: str, files: dict[str, Path], stamp: str, root: Path) -> str:
+    drawn = {}
+    for theme in files:
+        command = [sys.executable, '-c', DRAW, str(source), function, theme]
+        around = {**os.environ, 'PYTHONPATH': str(root), 'MPLBACKEND': 'agg'}
+        around['SOURCE_DATE_EPOCH'] = '0'
+        try:
+            done = subprocess.run(
+                command, cwd=root, env=around, capture_output=True, timeout=PATIENCE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f'figure {source.name}::{function} took more than {PATIENCE} seconds'
+        _, _, svg = done.stdout.decode('utf-8', 'replace').partition('\x1epylit\x1e')
+        if done.returncode or '<svg' not in svg:
+            said = done.stderr.decode('utf-8', 'replace').strip().split('\n')[-1]
+            return f'figure {source.name}::{function}: {said or "gave no SVG"}'
+        drawn[theme] = svg
+    for theme, svg in drawn.items():
+        files[theme].write_text(f'{svg.rstrip()}\n<!-- drawn from {stamp} -->\n', encoding='utf-8')
+    return ''
+
+
+def _stamp_of(path: Path) -> str:
+    found = re.search(r'<!-- drawn from (\w+) -->\s*$', path.read_text(encoding='utf-8'))
+    return found[1] if found else ''
+
+
+# ## When a figure is out of date
+#
+# When its source has changed, or anything of the project that the source imports, or that imports.
+def _stamp(source: Path, root: Path) -> str:
+    seen: dict[Path, bytes] = {}
+    waiting = [source.resolve()]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen[path] = path.read_bytes()
+            waiting += _imported(path, seen[path], root.resolve())
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(path.relative_to(root.resolve()).as_posix().encode() + b'\0' + seen[path])
+    return digest.hexdigest()[:16]
+
+
+def _imported(path: Path, data: bytes, root: Path) -> list[Path]:
+    try:
+        tree = ast.parse(data)
+    except (SyntaxError, ValueError):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [_module(root, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1] if node.level else root
+            name = node.module or ''
+            found.append(_module(base, name))
+            found += [_module(base, f'{name}.{alias.name}'.strip('.')) for alias in node.names]
+    return [p for p in found if p and p.resolve().is_relative_to(root)]
+
+
+def _module(base: Path, name: str) -> Path | None:
+    path = base.joinpath(*name.split('.')) if name else base
+    for candidate in (path.with_name(f'{path.name}.py'), path / '__init__.py'):
+        if candidate.is_file():
+            return candidate.resolve()
+    return None

@@ -1,0 +1,151 @@
+r"""
+# Highlight: colours for code, and names that lead somewhere
+
+Python has told [parse](parse.py) what every token is, so a Python file needs no second reading:
+the tokens are there, only their colours are missing. A string over three lines stays one string,
+because a file is coloured as a whole and cut into lines afterwards. Other languages, and pieces of
+Python in a sentence that may not be whole, are read by Pygments.
+
+Most of a page's HTML is code, so most of what could be marked is not: a plain name or a comma
+needs no colour of its own and gets no element.
+"""
+
+from __future__ import annotations
+
+import builtins
+import html
+import keyword
+import tokenize
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from pygments.lexer import Lexer  # type: ignore[import-untyped]
+from pygments.lexers import PythonLexer, get_lexer_by_name  # type: ignore[import-untyped]
+from pygments.token import Token, _TokenType  # type: ignore[import-untyped]
+from pygments.util import ClassNotFound  # type: ignore[import-untyped]
+
+from .parse import Module
+
+# Keyed by line and column, the line from 1 and the column from 0, as `ast` counts
+Links = Mapping[tuple[int, int], str]
+
+# ## Python files
+#
+# A class of one letter for each kind of token that has a colour: (k)eyword, (m) literal value,
+# (d)ecorator, (f) what is being defined, (b)uiltin, (p) `self`, (s)tring, (c)omment.
+NAMES = {
+    **dict.fromkeys(vars(builtins), 'b'),
+    **dict.fromkeys(keyword.kwlist, 'k'),
+    **dict.fromkeys(('self', 'cls'), 'p'),
+    **dict.fromkeys(('True', 'False', 'None'), 'm'),
+}
+KINDS = {tokenize.STRING: 's', tokenize.NUMBER: 'm', tokenize.COMMENT: 'c'} | {
+    getattr(tokenize, f'{letter}STRING_{part}'): 's'
+    for letter in 'FT'
+    for part in ('START', 'MIDDLE', 'END')
+    if hasattr(tokenize, f'{letter}STRING_{part}')
+}
+
+
+def python_lines(module: Module, links: Links, symbols: Mapping[str, str]) -> list[str]:
+    """The HTML of every line: `symbols` gives the glossary's key of a name."""
+    out: list[list[str]] = [[] for _ in module.lines]
+    done = [0] * len(module.lines)  # how far each line has been written
+    for token, css in _coloured(module.tokens):
+        row, column = token.start
+        href = links.get(token.start, '')
+        symbol = symbols.get(token.string, '') if token.type == tokenize.NAME else ''
+        if not (css or href or symbol):
+            continue
+        for number in range(row, token.end[0] + 1):
+            # The lines say it exactly; the text of a token inside an f-string does not
+            line = module.lines[number - 1]
+            begin = max(column if number == row else 0, done[number - 1])
+            end = token.end[1] if number == token.end[0] else len(line)
+            if begin < end:
+                out[number - 1].append(html.escape(line[done[number - 1] : begin], quote=False))
+                out[number - 1].append(_span(css, line[begin:end], href, symbol))
+                done[number - 1] = end
+    return [
+        ''.join(parts) + html.escape(line[end:], quote=False)
+        for parts, line, end in zip(out, module.lines, done, strict=True)
+    ]
+
+
+def _coloured(tokens: list[tokenize.TokenInfo]) -> Iterator[tuple[tokenize.TokenInfo, str]]:
+    before, decorator = '', False
+    for token in tokens:
+        css = KINDS.get(token.type, '')
+        if token.type == tokenize.NAME:
+            css = NAMES.get(token.string, '')
+            if before in ('def', 'class'):
+                css = 'f'
+            elif decorator and before in ('@', '.'):
+                css = 'd'
+            elif before == '.' and css in ('b', 'p'):
+                css = ''  # `x.type` is not the builtin
+        elif token.type == tokenize.OP and token.string == '@':
+            decorator = not token.line[: token.start[1]].strip()
+        elif token.type == tokenize.NEWLINE or token.string == '(':
+            decorator = False
+        yield token, css
+        before = token.string
+
+
+def _span(css: str, text: str, href: str = '', symbol: str = '') -> str:
+    shown = html.escape(text, quote=False)
+    kind = f' class="{css}"' if css else ''
+    data = f' data-sym="{symbol}"' if symbol else ''
+    if href:
+        return f'<a{kind}{data} href="{html.escape(href)}">{shown}</a>'
+    return f'<span{kind}{data}>{shown}</span>' if css or symbol else shown
+
+
+# ## Everything else
+CLASSES = {
+    Token.Keyword: 'k',
+    Token.Keyword.Constant: 'm',
+    Token.Operator.Word: 'k',
+    Token.Name.Decorator: 'd',
+    Token.Name.Function: 'f',
+    Token.Name.Class: 'f',
+    Token.Name.Builtin: 'b',
+    Token.Name.Builtin.Pseudo: 'p',
+    Token.Name.Exception: 'b',
+    Token.Name.Tag: 'k',
+    Token.Literal.String: 's',
+    Token.Literal.Number: 'm',
+    Token.Comment: 'c',
+    Token.Generic.Prompt: 'p',
+}
+
+
+@lru_cache(maxsize=256)
+def css_class(kind: _TokenType) -> str:
+    """The colour of a kind of token, or of the kind above it."""
+    while kind is not Token and kind not in CLASSES:
+        kind = kind.parent
+    return CLASSES.get(kind, '')
+
+
+def block(text: str, language: str) -> str:
+    """The HTML of a fenced block, coloured if the language is known."""
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return html.escape(text, quote=False)
+    return _read(lexer, text)
+
+
+def inline(text: str) -> str:
+    """Code inside a sentence."""
+    return _read(PYTHON, text)
+
+
+PYTHON = PythonLexer(stripnl=False, ensurenl=False)
+
+
+def _read(lexer: Lexer, text: str) -> str:
+    return ''.join(
+        _span(css_class(kind), value) for _, kind, value in lexer.get_tokens_unprocessed(text)
+    )

@@ -1,0 +1,414 @@
+r"""
+# Layout: from a page to HTML
+
+One small template holds the frame; what is here is what stands in it. The HTML is meant to be read
+by people who look at sources, by screen readers and by browsers without JavaScript: all content is
+there, and the script only adds comfort.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from string import Template
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from markdown_it.token import Token
+
+from . import claims, highlight, prose
+from .claims import Claim
+from .formulas import Formula, Result
+from .page import Heading, Page, Row, anchor_of
+from .parse import Line, Section
+from .problems import Problems
+from .prose import Note
+
+TEMPLATE = Template((Path(__file__).parent / 'templates' / 'page.html').read_text('utf-8'))
+# Nothing is fetched from anywhere else. KaTeX places glyphs with style attributes.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'"
+)
+# The colours a formula may name. The style sheet gives each one value by day and one by night.
+COLOURS = {
+    **{c: c for c in ('red', 'orange', 'green', 'teal', 'blue', 'purple', 'pink', 'gray')},
+    'grey': 'gray',
+    'cyan': 'teal',
+    'lightgreen': 'green',
+    'lightblue': 'blue',
+    'magenta': 'pink',
+    'violet': 'purple',
+    'brown': 'orange',
+    'black': 'ink',
+}
+
+
+class World(Protocol):
+    """What a page asks of the site around it."""
+
+    problems: Problems
+
+    def formula(self, formula: Formula) -> Result: ...
+    def page_at(self, page: Page, target: str) -> Page | None: ...
+    def asset(self, page: Page, target: str) -> str: ...
+    def figure(self, page: Page, target: str) -> tuple[str, str]: ...
+    def test(self, claim: Claim) -> tuple[Page, int] | None: ...
+    def verdict(self, claim: Claim, page: Page) -> str: ...
+    def source_url(self, path: Path, line: int = 0) -> str: ...
+
+
+@lru_cache(maxsize=4096)
+def relative(source: str, target: str) -> str:
+    """An address that holds on any host, in any folder, and from a file."""
+    folder = posixpath.dirname(source) or '.'
+    return posixpath.relpath(target, folder)
+
+
+# ## A page being written
+@dataclass
+class Writing:
+    """The notes' view of the page and the site: answers what `prose.Writer` asks."""
+
+    page: Page
+    world: World
+    url: str
+    say: Callable[[str], str] = str
+    # Inside a heading of the table of contents there can be no links
+    links: bool = True
+    translate: Callable[[Note, Token], str] | None = None
+    formulas: int = 0
+    memo: dict[str, str] = field(default_factory=dict)
+
+    def formula(self, formula: prose.Formula) -> str:
+        result = self.world.formula(self.page.request(formula))
+        shown = result.html
+        if 'color:' in shown:
+            shown = re.sub(r'(?<=[" ;])color:(\w+)', _colour, shown)
+            shown = re.sub(r' mathcolor="[^"]*"', '', shown)
+        if not self.links:
+            # In the table of contents a screen reader hears the TeX instead of a second tree
+            shown = re.sub(
+                r'<span class="katex-mathml">.*?</span>(?=<span class="katex-html")',
+                f'<span class="unseen">{html.escape(formula.tex)}</span>'.replace('\\', r'\\'),
+                shown,
+            )
+        if formula.display:
+            return f'<span class="display">{shown}</span>'
+        return shown
+
+    def code(self, text: str, language: str) -> str:
+        if language:
+            return f'<pre class="block"><code>{highlight.block(text, language)}</code></pre>\n'
+        if text not in self.memo:
+            target = self._definition(text) if self.links else ''
+            shown = f'<code>{highlight.inline(text)}</code>'
+            self.memo[text] = f'<a href="{target}">{shown}</a>' if target else shown
+        return self.memo[text]
+
+    def _definition(self, text: str) -> str:
+        """`Class.method` in a note leads to the definition if it is on this page."""
+        module = self.page.module
+        if module and any(d.name == text for d in module.definitions):
+            return f'#{html.escape(anchor_of(text))}'
+        return ''
+
+    # ### Links
+    def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        kind = prose.scheme(href)
+        if not self.links:
+            return '', ''
+        if kind == 'test':
+            return self._claim(href, note, block)
+        if kind in ('http', 'https') or href.startswith('//'):
+            return f'<a href="{html.escape(href)}" rel="noopener noreferrer">', '</a>'
+        if kind == 'mailto':
+            return f'<a href="{html.escape(href)}">', '</a>'
+        if kind:
+            self._error(note, block, href, f'a link may not begin with {kind}:')
+            return '', ''
+        return self._inside(href, note, block)
+
+    def _inside(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        parts = urlsplit(href)
+        path, anchor = unquote(parts.path), unquote(parts.fragment)
+        target = self.world.page_at(self.page, path) if path else self.page
+        if target is None:
+            asset = self.world.asset(self.page, path)
+            if asset:
+                return f'<a href="{html.escape(self._to(asset))}">', '</a>'
+            self._error(note, block, href, f'dead link: there is no {path}')
+            return '', ''
+        if anchor and anchor not in target.anchors and not _is_line(anchor, target):
+            self._error(note, block, href, f'dead link: {target.source.shown} has no #{anchor}')
+        address = '' if target is self.page else self._page(target)
+        return f'<a href="{html.escape(address + (f"#{anchor}" if anchor else ""))}">', '</a>'
+
+    def _to(self, target: str) -> str:
+        return target if prose.scheme(target) else relative(self.url, target)
+
+    def _page(self, target: Page) -> str:
+        # A page and its neighbours move together into the folder of a language
+        language = self.url.removesuffix(self.page.source.url)
+        return relative(self.url, language + target.source.url)
+
+    def _claim(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        claim = Claim.of(href)
+        found = self.world.test(claim) if claim else None
+        if not claim or not found:
+            self._error(note, block, href, f'there is no test {href.removeprefix("test:")}')
+            return '', ''
+        test, line = found
+        state = self.world.verdict(claim, self.page)
+        where = f'{self._page(test)}#L{line}'
+        title = f'{claim.path}::{claim.name.replace(".", "::")}'
+        kind = state.replace(' ', '-')
+        return (
+            f'<a class="claim {kind}" href="{html.escape(where)}" title="{html.escape(title)}">',
+            f'<span class="state">{html.escape(self.say(state))}</span></a>',
+        )
+
+    # ### Images
+    def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
+        if not alt:
+            self._error(note, block, src, 'an image without a description: ![what it shows](…)')
+        if prose.scheme(src) == 'figure':
+            return self._figure(src, alt, note, block)
+        if prose.scheme(src) or src.startswith('//'):
+            self._error(note, block, src, 'an image must be a file of the project')
+            return ''
+        asset = self.world.asset(self.page, unquote(src))
+        if not asset or prose.scheme(asset):
+            self._error(note, block, src, f'no such image: {src}')
+            return ''
+        return f'<img src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}" loading="lazy">'
+
+    def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
+        light, dark = self.world.figure(self.page, src.removeprefix('figure:'))
+        if not light:
+            self._error(note, block, src, f'{dark}')
+            return ''
+        return ''.join(
+            f'<img class="{theme}" src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}"'
+            ' loading="lazy">'
+            for theme, asset in (('by-day', light), ('by-night', dark))
+        )
+
+    def _error(self, note: Note, block: Token | None, text: str, message: str) -> None:
+        where, excerpt = self.page.spot(*note.where(block, text))
+        self.world.problems.error(where, message, excerpt)
+
+
+def _colour(match: re.Match[str]) -> str:
+    return f'color:var(--c-{COLOURS.get(match[1], "ink")})'
+
+
+def _is_line(anchor: str, page: Page) -> bool:
+    number = anchor.removeprefix('L')
+    return anchor[:1] == 'L' and number.isdigit() and 0 < int(number) <= len(page.lines)
+
+
+# ## Rows
+def rows(writing: Writing, code: list[str]) -> str:
+    """The body of a page: `code` is the HTML of each line of the file."""
+    page = writing.page
+    out = []
+    if not page.headings or page.headings[0].level != 1:
+        out.append(f'<h1>{html.escape(page.title)}</h1>\n')
+    for row in page.rows:
+        sections = [page.sections[i] for i in row.sections]
+        note = _note(writing, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
+        others = _other_names(page, row)
+        shown = _code(writing, sections, code, others) if row.kind != 'prose' else ''
+        out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
+        out.append(f'{note}{shown}</section>\n')
+    return ''.join(out)
+
+
+def _other_names(page: Page, row: Row) -> dict[int, str]:
+    """A row may define more than it is named after; those names have addresses too, by line."""
+    if not page.module or row.kind == 'prose':
+        return {}
+    shown = {line.number for i in row.sections for line in page.sections[i].code}
+    taken = {r.anchor for r in page.rows} | {h.anchor for h in page.headings}
+    found: dict[int, str] = {}
+    for d in page.module.definitions:
+        anchor = anchor_of(d.name)
+        if d.line in shown and anchor not in taken and anchor not in found.values():
+            found[d.line] = anchor
+    return found
+
+
+def _note(writing: Writing, note: Note, row: Row) -> str:
+    label = html.escape(writing.say('Link to this part'))
+    link = f'<a class="here" href="#{html.escape(row.anchor)}" aria-label="{label}"></a>'
+    return f'<div class="note"><div class="stick">{link}\n{_blocks(writing, note)}</div></div>\n'
+
+
+def _blocks(writing: Writing, note: Note) -> str:
+    if writing.translate is None:
+        return prose.write(note, note.tokens, writing)
+    return _translated(writing, note)
+
+
+def _translated(writing: Writing, note: Note) -> str:
+    """Each paragraph in its language; what has no translation says so and stays English."""
+    assert writing.translate
+    tokens = []
+    for token in note.tokens:
+        if token.type != 'inline':
+            tokens.append(token)
+            continue
+        token = token.copy()
+        state = writing.translate(note, token)
+        if state and tokens:
+            opening = tokens[-1].copy(attrs={**tokens[-1].attrs, 'lang': 'en', 'class': state})
+            tokens[-1] = opening
+        tokens.append(token)
+    return prose.write(note, tokens, writing)
+
+
+def _code(writing: Writing, sections: list[Section], code: list[str], names: dict[int, str]) -> str:
+    lines = [line for section in sections for line in section.code]
+    indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
+    shown = ''.join(
+        (f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else '')
+        + f'<span class="l" id="L{x.number}"{_counted(lines, i)}>'
+        f'{_dedent(code[x.number - 1].expandtabs(), indent)}</span>\n'
+        for i, x in enumerate(lines)
+    )
+    copy = html.escape(writing.say('Copy'))
+    return (
+        f'<div class="code"><div class="stick"><button type="button" class="copy" hidden>{copy}'
+        f'</button><pre><code>{shown}</code></pre></div></div>\n'
+    )
+
+
+def _counted(lines: list[Line], i: int) -> str:
+    # The numbers are counted by the style sheet, so that they are not copied with the code;
+    # where a docstring was taken out, the count jumps
+    number = lines[i].number
+    if i and lines[i - 1].number == number - 1:
+        return ''
+    return f' style="counter-reset:n {number - 1}"'
+
+
+def _indent(text: str) -> int:
+    text = text.expandtabs()
+    return len(text) - len(text.lstrip(' '))
+
+
+def _dedent(line: str, indent: int) -> str:
+    """Mark the indentation that all lines share: a phone does not show it."""
+    found = re.match(rf'(<span class="\w+">)?( {{{indent}}})', line) if indent else None
+    if not found:
+        return line
+    return f'<span class="in">{found[2]}</span>{found[1] or ""}{line[found.end() :]}'
+
+
+# ## Around the rows
+def contents(writing: Writing) -> str:
+    """The headings, and the definitions without one."""
+    quiet = Writing(writing.page, writing.world, writing.url, writing.say, links=False)
+    entries = []
+    by_row: dict[int, list[Heading]] = {}
+    for heading in writing.page.headings:
+        by_row.setdefault(heading.row, []).append(heading)
+    depth = 1
+    for number, row in enumerate(writing.page.rows):
+        for heading in by_row.get(number, []):
+            depth = heading.level
+            token = heading.token.copy()
+            if writing.translate:
+                writing.translate(heading.note, token)
+            shown = prose.write_inline(heading.note, token, quiet)
+            entries.append((depth, heading.anchor, shown))
+        named = [(row.name, row.anchor)] if row.name and number not in by_row else []
+        for name, anchor in [*named, *((n, n) for n in _other_names(writing.page, row).values())]:
+            short = name.rpartition('.')[2]
+            # What is private is for those who read the code
+            if not short.startswith('_'):
+                level = min(depth, 2) + 1 + name.count('.')
+                entries.append((level, anchor, f'<code>{html.escape(short)}</code>'))
+    items = ''.join(
+        f'<li class="d{min(level, 4)}"><a href="#{html.escape(anchor)}">{shown}</a></li>\n'
+        for level, anchor, shown in entries
+    )
+    return f'<ol>\n{items}</ol>' if items else '<p></p>'
+
+
+def notation(writing: Writing, code_keys: set[str]) -> str:
+    """A row of buttons, one for each symbol that this page uses: the keyboard's way to them."""
+    page = writing.page
+    used = set().union(*(page.glossary.find(f.tex) for _, f in page.formulas()))
+    buttons = []
+    for key, symbol in page.glossary.symbols.items():
+        if key in used and key in code_keys:
+            request = Formula(symbol.tex[0], False, symbol.tex[0])
+            shown = writing.world.formula(request).html
+            names = ', '.join(f'<code>{html.escape(name)}</code>' for name in symbol.names[:2])
+            meaning = f'<span>{html.escape(symbol.meaning)}</span>' if symbol.meaning else ''
+            buttons.append(
+                f'<button type="button" aria-pressed="false" data-sym="{key}" disabled>'
+                f'{shown}{names}{meaning}</button>'
+            )
+    if not buttons:
+        return ''
+    label = html.escape(writing.say('Notation'))
+    inner = '\n'.join(buttons)
+    return (
+        f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
+    )
+
+
+def fill(values: Mapping[str, str]) -> str:
+    return TEMPLATE.substitute(values)
+
+
+# ## What a search finds
+def entries(page: Page) -> list[list[str]]:
+    """For each row: anchor, heading, names that are defined there, and words."""
+    found = []
+    headings: dict[int, str] = {}
+    for heading in page.headings:
+        headings.setdefault(heading.row, heading.text)
+    for number, row in enumerate(page.rows):
+        note = page.notes[row.sections[0]]
+        words = ' '.join(
+            prose.plain(note, t, formulas=False) for t in note.tokens if t.type == 'inline'
+        )
+        if words or row.name:
+            title = headings.get(number, '').replace('\\', '')
+            found.append([row.anchor, title, row.name, words[:400]])
+    return found
+
+
+# ## Counting what is tested
+def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
+    """How many display formulas, which of them carry a test, and the tests they carry."""
+    blocks: list[tuple[str, int]] = []
+    count, named = 0, []
+    for note in page.notes:
+        for token in note.tokens:
+            if token.type == 'heading_open':
+                blocks.append(('heading', 0))
+            if token.type != 'inline':
+                continue
+            marks = []
+            for child in token.children or ():
+                for mark in prose.MARK.finditer(child.content):
+                    if note.formulas[int(mark[1])].display:
+                        blocks.append(('equation', count))
+                        count += 1
+                claim = Claim.of(str(child.attrs.get('href', ''))) if child.attrs else None
+                if claim and str(child.attrs['href']).startswith('test:'):
+                    named.append(claim)
+                    marks.append(('mark', 0))
+            # A mark in a paragraph speaks of the equation in it, on whichever side it stands
+            blocks += marks
+    return count, claims.covered(blocks), named

@@ -1,0 +1,407 @@
+r"""
+# Parse: from Python source to sections
+
+A page is a sequence of **sections**: a note, and the code the note is about.
+This room finds where one section ends and the next begins. It looks at nothing but comments,
+docstrings, definitions and blank lines; what the note *says* is the business of
+[prose](prose.py).
+
+Python itself tells us what a line is. Whether `#` starts a comment or sits inside a string is a
+question for `tokenize`, and whether a string is a docstring is a question for `ast`; a pattern
+over lines gets both wrong sooner or later.
+
+The rules, in the order a reader meets them:
+
+1. Adjacent comment lines are one note. A blank line ends the note.
+2. A note belongs to the code below it, even in the middle of a call: annotating the arguments
+   one by one is the point.
+3. A docstring belongs to the `def` or `class` above it, and so does the comment above that.
+   The body is the next section.
+4. Decorators, name and signature stay together and begin a section.
+5. A string right after an assignment in a class or module documents the assignment.
+6. Comments for tools (`# type:`, `# noqa`, …), trailing comments and `## …` stay in the code.
+7. A bare `#` ends the note above without starting another.
+
+> Whatever the rules decide, they may not lose anything. Every line that is not blank lands in
+> exactly one place, in order, on any source that Python accepts
+> [tested](test:pylit/test_parse_property.py::test_every_line_once_in_generated_sources).
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+from .problems import Mistakes, Problem
+
+Body = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+# ## What comes out
+@dataclass(frozen=True)
+class Line:
+    """One line of a note or of code; `column` says how much of the source line was cut off."""
+
+    number: int
+    text: str
+    column: int = 0
+
+
+@dataclass
+class Section:
+    """A note and its code. `name` is the first thing defined here, `scope` what surrounds it."""
+
+    prose: list[Line] = field(default_factory=list)
+    code: list[Line] = field(default_factory=list)
+    name: str = ''
+    scope: str = ''
+    # The body right after a docstring: the page may show it as one row with its `def`
+    continues: bool = False
+
+    @property
+    def start(self) -> int:
+        return min(line.number for line in self.prose[:1] + self.code[:1])
+
+    @property
+    def has_note(self) -> bool:
+        return any(line.text.strip() for line in self.prose)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A class or function: where its first decorator stands, where it is named, where it ends."""
+
+    name: str
+    kind: str
+    start: int
+    line: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """A string that documents something. `raw` matters only to those who look for mistakes."""
+
+    lines: tuple[Line, ...]
+    raw: bool
+    of: str = 'definition'  # or 'module', or 'attribute'
+
+    @property
+    def start(self) -> int:
+        return self.lines[0].number
+
+    @property
+    def end(self) -> int:
+        return self.lines[-1].number
+
+
+@dataclass
+class Module:
+    """All that the other rooms need to know of one file."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+    tokens: list[tokenize.TokenInfo]
+    sections: list[Section]
+    definitions: list[Definition]
+    docstrings: list[Docstring]
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split('\n')
+
+
+# ## Reading
+#
+# A file may say in its second line how it is encoded, and may begin with a byte order mark.
+# Line ends are made one kind first. `str.splitlines` is never used: it also cuts at form feeds
+# and at U+2028, where Python does not.
+def read(path: Path, shown: str = '') -> str:
+    """Read a source file, or raise `Mistakes` with the line that cannot be read."""
+    name = shown or str(path)
+    data = path.read_bytes()
+    try:
+        encoding = 'utf-8-sig'
+        if path.suffix == '.py':
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b'\n') + 1, len(before) - before.rfind(b'\n')
+        message = f'byte 0x{data[error.start]:02x} is not {error.encoding}: save the file as UTF-8'
+        raise Mistakes([Problem(name, line, column, 'error', message)]) from None
+    except SyntaxError as error:
+        raise Mistakes([Problem(name, 1, 1, 'error', f'encoding: {error.msg}')]) from None
+    text = text.removeprefix('\ufeff').replace('\r\n', '\n').replace('\r', '\n')
+    if '\0' in text:
+        before_nul = text[: text.index('\0')]
+        line = before_nul.count('\n') + 1
+        column = len(before_nul) - before_nul.rfind('\n')
+        raise Mistakes([Problem(name, line, column, 'error', 'a NUL byte: not a text file')])
+    return text
+
+
+def parse(text: str, path: Path, shown: str = '') -> Module:
+    """Split one source text. `ast` goes first, because its messages say more."""
+    name = shown or str(path)
+    tree, tokens = _understand(text, name)
+    lines = text.split('\n')
+    docstrings = list(_docstrings(tree, tokens, lines))
+    definitions = list(_definitions(tree, ''))
+    kinds = _classify(lines, tokens)
+    for doc in docstrings:
+        kinds[doc.start - 1 : doc.end] = ['doc'] * (doc.end - doc.start + 1)
+    splitter = _Splitter(lines, kinds, docstrings, _starters(tree, definitions, docstrings, lines))
+    sections = splitter.run()
+    _name(sections, definitions)
+    return Module(path, text, tree, tokens, sections, definitions, docstrings)
+
+
+def _understand(text: str, name: str) -> tuple[ast.Module, list[tokenize.TokenInfo]]:
+    try:
+        with warnings.catch_warnings():
+            # `'\d'` in someone's source is a remark of the compiler, and not for our reader
+            warnings.simplefilter('ignore')
+            tree = ast.parse(text)
+        return tree, list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except SyntaxError as error:
+        line, column = error.lineno or 1, max(error.offset or 1, 1)
+        raise Mistakes(
+            [Problem(name, line, column, 'error', error.msg, _line(text, line))]
+        ) from None
+    except tokenize.TokenError as error:
+        raise Mistakes([Problem(name, error.args[1][0], 1, 'error', error.args[0])]) from None
+    except (RecursionError, MemoryError):
+        raise Mistakes([Problem(name, 1, 1, 'error', 'nested too deeply to be read')]) from None
+
+
+def _line(text: str, number: int) -> str:
+    lines = text.split('\n')
+    return lines[number - 1] if 0 < number <= len(lines) else ''
+
+
+# ## What each line is
+#
+# Comments that speak to a tool are not written for the reader. `##` is the author's way to say
+# the same of any comment.
+TOOL = re.compile(
+    r'#(#|!|:|\s*(pylit:|type:|noqa\b|nosec\b|fmt:|pylint:|pyright:|mypy:|ruff:|isort:|flake8:|yapf:'
+    r'|pragma\b|coverage:|%%|-\*-|vim?:|(?:.*\b)?coding[:=]))'
+)
+
+
+def is_for_tools(comment: str) -> bool:
+    return TOOL.match(comment) is not None
+
+
+def _classify(lines: list[str], tokens: list[tokenize.TokenInfo]) -> list[str]:
+    kinds = ['code' if line.strip() else 'blank' for line in lines]
+    inside = 0  # depth of f-strings, which are several tokens from Python 3.12 on
+    begun = 0
+    for token in tokens:
+        first, last = token.start[0], token.end[0]
+        if token.type in _STRING_STARTS:
+            begun = begun if inside else first
+            inside += 1
+        elif token.type in _STRING_ENDS:
+            inside -= 1
+            first = begun
+        if token.type == tokenize.STRING or (token.type in _STRING_ENDS and not inside):
+            # A blank line inside a string is part of the string
+            kinds[first - 1 : last] = ['code'] * (last - first + 1)
+        elif token.type == tokenize.COMMENT and not inside:
+            alone = not lines[first - 1][: token.start[1]].strip()
+            if alone and not is_for_tools(token.string):
+                kinds[first - 1] = 'comment'
+    return kinds
+
+
+_STRING_STARTS = {getattr(tokenize, name, -1) for name in ('FSTRING_START', 'TSTRING_START')}
+_STRING_ENDS = {getattr(tokenize, name, -1) for name in ('FSTRING_END', 'TSTRING_END')}
+
+
+# ## Docstrings
+#
+# The tree knows which strings document something; the tokens know how they were written. A
+# docstring is shown as prose only where it has its lines to itself: `def f(): "doc"` is code.
+def _docstrings(
+    tree: ast.Module, tokens: list[tokenize.TokenInfo], lines: list[str]
+) -> Iterator[Docstring]:
+    strings = {t.start: t for t in tokens if t.type == tokenize.STRING}
+    for node, of in _documenting(tree):
+        token = strings.get((node.lineno, node.col_offset))
+        if token is None or token.end[0] != node.end_lineno:
+            continue
+        before = lines[token.start[0] - 1][: token.start[1]]
+        after = lines[token.end[0] - 1][token.end[1] :].strip()
+        if not before.strip() and (not after or is_for_tools(after)):
+            yield _docstring(token, of)
+
+
+def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
+    found: list[tuple[ast.stmt, str]] = []
+    for node in _bodies(tree):
+        if node.body and _is_string(node.body[0]):
+            of = 'module' if isinstance(node, ast.Module) else 'definition'
+            found.append((node.body[0], of))
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            for above, below in pairwise(node.body):
+                if isinstance(above, (ast.Assign, ast.AnnAssign)) and _is_string(below):
+                    found.append((below, 'attribute'))
+    return sorted(found, key=lambda f: f[0].lineno)
+
+
+def _bodies(node: ast.AST) -> Iterator[Body]:
+    """Everything that may begin with a docstring; expressions are not looked into."""
+    if isinstance(node, Body):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS:
+            yield from _bodies(child)
+
+
+def _is_string(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _docstring(token: tokenize.TokenInfo, of: str) -> Docstring:
+    opening = re.match(r'''([rRuU]*)("""|\'\'\'|"|')''', token.string)
+    assert opening, token.string
+    body = token.string[opening.end() : -len(opening[2])]
+    raw = 'r' in opening[1].lower()
+    first, *rest = body.split('\n')
+    if not raw and first == '\\':
+        first = ''  # `"""\` only says that the text begins on the next line
+    number, column = token.start
+    lead = len(first) - len(first.lstrip())
+    lines = [Line(number, first.strip(), column + opening.end() + lead)]
+    rest = [line.expandtabs() for line in rest]
+    margin = min((len(t) - len(t.lstrip()) for t in rest if t.strip()), default=0)
+    for i, text in enumerate(rest, start=number + 1):
+        lines.append(Line(i, text[margin:].rstrip(), margin))
+    return Docstring(tuple(lines), raw, of)
+
+
+# ## Definitions, and other lines that begin a section
+def _definitions(node: ast.AST, prefix: str) -> Iterator[Definition]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            name = f'{prefix}{child.name}'
+            first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
+            kind = 'class' if isinstance(child, ast.ClassDef) else 'function'
+            yield Definition(name, kind, first, child.lineno, child.end_lineno or child.lineno)
+            yield from _definitions(child, f'{name}.')
+        elif isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS:
+            yield from _definitions(child, prefix)
+
+
+_BLOCKS = {'match_case'}
+
+
+def _starters(
+    tree: ast.Module, definitions: list[Definition], docstrings: list[Docstring], lines: list[str]
+) -> set[int]:
+    starts = {d.start for d in definitions}
+    documented = {d.start for d in docstrings}
+    for node in _bodies(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            body: list[ast.stmt] = node.body
+            for above, below in pairwise(body):
+                if isinstance(above, (ast.Assign, ast.AnnAssign)) and below.lineno in documented:
+                    starts.add(above.lineno)
+    for top in tree.body:
+        above_is_blank = top.lineno > 1 and not lines[top.lineno - 2].strip()
+        if isinstance(top, ast.If) and above_is_blank and '__name__' in ast.dump(top.test):
+            starts.add(top.lineno)
+    return starts
+
+
+# ## Splitting
+class _Splitter:
+    """One walk over the lines, with the section that is still open."""
+
+    def __init__(
+        self, lines: list[str], kinds: list[str], docstrings: list[Docstring], starters: set[int]
+    ):
+        self.lines = lines
+        self.kinds = kinds
+        self.docstrings = {d.start: d for d in docstrings}
+        self.starters = starters
+        self.sections = [Section()]
+        self.previous = 'blank'
+
+    def run(self) -> list[Section]:
+        for number, (text, kind) in enumerate(zip(self.lines, self.kinds, strict=True), start=1):
+            getattr(self, f'_{kind}')(number, text)
+            self.previous = kind
+        for section in self.sections:
+            while section.code and not section.code[-1].text.strip():
+                section.code.pop()
+        return [s for s in self.sections if s.prose or s.code]
+
+    @property
+    def now(self) -> Section:
+        return self.sections[-1]
+
+    def _new(self) -> None:
+        self.sections.append(Section())
+
+    def _blank(self, number: int, text: str) -> None:
+        if self.now.code:
+            self.now.code.append(Line(number, text))
+
+    def _comment(self, number: int, text: str) -> None:
+        if self.previous != 'comment' or self.now.code:
+            self._new()
+        column = text.index('#') + 1
+        column += text[column : column + 1] == ' '
+        self.now.prose.append(Line(number, text[column:].rstrip(), column))
+
+    def _doc(self, number: int, text: str) -> None:
+        doc = self.docstrings.get(number)
+        if doc is None:
+            return  # further lines of a docstring that was taken whole
+        if doc.of == 'module' and self.now.code:
+            self._new()
+        if self.now.prose:
+            self.now.prose.append(Line(0, ''))
+        self.now.prose.extend(doc.lines)
+        # The imports below a module's docstring are not what it talks about
+        self._new()
+        self.now.continues = doc.of == 'definition'
+
+    def _code(self, number: int, text: str) -> None:
+        if number in self.starters:
+            if self.now.code or (self.previous == 'blank' and self._is_chapter()):
+                self._new()
+            self.now.continues = False
+        self.now.code.append(Line(number, text))
+
+    def _is_chapter(self) -> bool:
+        # A heading with air below it stands above all that follows, not above one function
+        return any(re.match(r'#{1,6} ', line.text) for line in self.now.prose)
+
+
+def _name(sections: list[Section], definitions: list[Definition]) -> None:
+    starts = [s.start for s in sections]
+    for definition in definitions:
+        section = sections[bisect_right(starts, definition.line) - 1]
+        if not section.name and any(c.number == definition.line for c in section.code):
+            section.name = definition.name
+    for section in sections:
+        around = [d for d in definitions if d.start < section.start <= d.end]
+        section.scope = max(around, key=lambda d: d.start).name if around else ''

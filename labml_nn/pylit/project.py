@@ -1,0 +1,129 @@
+r"""
+# Project: which files become which pages
+
+`__init__.py` is the index of its folder, `x.py` becomes `x.html`, and `x.md` is a page too. Two
+sources that want the same page are a mistake, whichever came first.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Config
+from .problems import Mistakes, Problem, Refusal
+
+# Never pages, unless they are named on the command line
+SKIPPED = {'__pycache__', 'node_modules', 'build', 'dist', 'site', 'tests', 'test', 'venv', 'env'}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, how messages call it, where its page stands, and its name for `import`."""
+
+    path: Path
+    shown: str
+    url: str
+    module: str
+    package: bool = False
+    kind: str = 'page'  # or 'test'
+
+
+def collect(paths: Sequence[Path], config: Config, out: Path | None = None) -> list[Source]:
+    """Every source below the paths, in reading order."""
+    found: dict[str, Source] = {}
+    for path in paths:
+        if not path.exists() and not path.is_symlink():
+            raise Refusal(f'{path}: no such file or folder')
+        for file, base in _files(path, config, out):
+            source = make(file, base)
+            _claim(found, source)
+    if not found:
+        raise Refusal(f'{" ".join(map(str, paths))}: no Python or Markdown file here')
+    return sorted(found.values(), key=lambda s: _order(s, config))
+
+
+def _claim(found: dict[str, Source], source: Source) -> None:
+    other = found.setdefault(source.url, source)
+    if other.path != source.path:
+        message = f'this and {other.shown} both become {source.url}: rename one'
+        raise Mistakes([Problem(source.shown, 1, 1, 'error', message)])
+
+
+def _files(path: Path, config: Config, out: Path | None) -> Iterator[tuple[Path, Path]]:
+    if not path.is_dir():
+        if path.suffix not in ('.py', '.md'):
+            raise Refusal(f'{path}: not a Python or Markdown file')
+        yield path, path.parent
+        return
+
+    def fail(error: OSError) -> None:
+        raise Refusal(f'{error.filename}: {error.strerror}')
+
+    # Links to folders are not followed: a loop of links would be an endless site
+    for folder, folders, files in os.walk(path, onerror=fail):
+        here = Path(folder)
+        folders[:] = sorted(f for f in folders if _is_ours(here / f, out))
+        for name in sorted(files):
+            file = here / name
+            if file.suffix in ('.py', '.md') and not _excluded(file, config):
+                yield file, path
+
+
+def _is_ours(folder: Path, out: Path | None) -> bool:
+    if folder.name.startswith('.') or folder.name in SKIPPED or folder.resolve() == out:
+        return False
+    return not (folder / 'pyvenv.cfg').exists()
+
+
+def _excluded(file: Path, config: Config) -> bool:
+    if file.name in ('setup.py', 'conftest.py'):
+        return True
+    try:
+        shown = file.resolve().relative_to(config.root).as_posix()
+    except (ValueError, OSError, RuntimeError):
+        return False
+    return any(fnmatch.fnmatch(shown, pattern) for pattern in config.exclude)
+
+
+def make(file: Path, base: Path, prefix: str = '', kind: str = 'page') -> Source:
+    relative = file.relative_to(base)
+    stem = relative.with_suffix('')
+    package = relative.name == '__init__.py'
+    is_index = package or relative.name.lower() in ('index.md', 'readme.md')
+    url = (stem.parent / 'index.html' if is_index else stem.with_suffix('.html')).as_posix()
+    if not is_index:
+        url = f'{stem.as_posix()}.html'
+    return Source(file, show(file), prefix + url, _module(file), package, kind)
+
+
+def show(path: Path) -> str:
+    """A path as the author would type it here."""
+    try:
+        return path.absolute().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _module(file: Path) -> str:
+    folder = file.absolute().parent
+    parts = [] if file.name == '__init__.py' else [file.stem]
+    while (folder / '__init__.py').exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return '.'.join(parts) or file.stem
+
+
+def _order(source: Source, config: Config) -> tuple[int, list[tuple[int, str]]]:
+    try:
+        inside = source.path.resolve().relative_to(config.root).as_posix()
+    except (ValueError, OSError, RuntimeError):
+        inside = source.shown
+    place = config.nav.index(inside) if inside in config.nav else len(config.nav)
+    # The index of a folder comes first, then its files, then its folders
+    *folders, name = source.url.split('/')
+    key = [(2, folder) for folder in folders] + [(0 if name == 'index.html' else 1, name)]
+    return place, key

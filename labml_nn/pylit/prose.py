@@ -1,0 +1,414 @@
+r"""
+# Prose: from notes to tokens to HTML
+
+A note is Markdown (CommonMark, with tables) and mathematics. The two do not mix: Markdown eats
+the underscores of `$x_t$` and the backslashes of a matrix. So the mathematics is **taken out
+first**, and each formula leaves a mark behind that Markdown has no opinion about.
+
+| written | becomes |
+|---|---|
+| `$x_t$` | in the line |
+| `$$x_t$$` | a line of its own, also in the middle of a sentence |
+| `\begin{align} … \end{align}` | the same, without dollars |
+| `\$` | a dollar |
+
+A price is not a formula: `$` opens only before something, closes only after something, and a
+digit must not follow, so that $5 and $10 can be paid in one sentence
+[tested](test:pylit/test_prose.py::test_a_price_is_not_a_formula).
+
+Raw HTML is not let through, and addresses are limited to what a reader may click on. A page of
+someone else's comments must not become a page of someone else's script.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+from .parse import Line
+
+# The mark that a formula leaves behind, from Unicode's private area
+OPEN, CLOSE = '\ue000', '\ue001'
+MARK = re.compile(f'{OPEN}(\\d+){CLOSE}')
+
+
+@dataclass
+class Formula:
+    """A formula in its place: `places[i]` is where line `i` of the TeX begins in the source."""
+
+    tex: str
+    display: bool
+    source: str
+    places: list[tuple[int, int]]
+
+    def at(self, offset: int) -> tuple[int, int]:
+        """Line and column, from 1, of a character of the TeX."""
+        before = self.tex[: max(offset, 0)]
+        row = min(before.count('\n'), len(self.places) - 1)
+        line, column = self.places[row]
+        return line, column + len(before) - (before.rfind('\n') + 1) + 1
+
+
+@dataclass
+class Note:
+    """One note, understood: the tokens, the formulas, and where every line came from."""
+
+    tokens: list[Token]
+    formulas: list[Formula]
+    lines: Sequence[Line]
+    table: list[int]
+    # (line, column, message) of what could not be understood
+    mistakes: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def where(self, token: Token | None, text: str = '') -> tuple[int, int]:
+        """The source position of a block, or of the first place in it where `text` stands."""
+        first, last = token.map if token and token.map else (0, len(self.table))
+        start = self.table[first] if first < len(self.table) else 0
+        end = self.table[last] if last < len(self.table) else len(self.lines)
+        numbered = [line for line in self.lines[start : max(end, start + 1)] if line.number]
+        for line in numbered:
+            if text and text in line.text:
+                return line.number, line.column + line.text.index(text) + 1
+        shown = numbered or [line for line in self.lines if line.number]
+        return (shown[0].number, shown[0].column + 1) if shown else (1, 1)
+
+    def restore(self, text: str) -> str:
+        """The author's words again, with each formula as it was written."""
+        return MARK.sub(lambda m: self.formulas[int(m[1])].source, text)
+
+
+# ## Taking the mathematics out
+INLINE = re.compile(r'\$(?![\s$])((?:\\.|(?!\n\s*\n)[^\\$])*?)(?<!\s)\$(?!\d)', re.S)
+DISPLAY = re.compile(r'\$\$(.+?)\$\$', re.S)
+BEGIN = re.compile(r'\\begin\{([A-Za-z]+\*?)\}')
+EVENT = re.compile(f'[`$\\\\{OPEN}{CLOSE}]|(?<=\n)')
+FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
+# KaTeX numbers these, and on a phone the number prints over the formula
+NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
+
+
+class _Extractor:
+    """One walk over the text of a note."""
+
+    def __init__(self, lines: Sequence[Line]):
+        self.lines = lines
+        self.text = '\n'.join(line.text for line in lines)
+        self.starts = [0]
+        for line in lines:
+            self.starts.append(self.starts[-1] + len(line.text) + 1)
+        self.out: list[str] = []
+        self.table = [0]
+        self.formulas: list[Formula] = []
+        self.mistakes: list[tuple[int, int, str]] = []
+        self.row = 0
+
+    def run(self) -> None:
+        i = 0
+        while i < len(self.text):
+            i = self._step(i)
+
+    def _step(self, i: int) -> int:
+        text, char = self.text, self.text[i]
+        if i == self.starts[self.row] and (fence := FENCE.match(text, i)):
+            return self._keep(i, self._fence_end(i, fence[1]))
+        if char == '`':
+            return self._keep(i, self._span_end(i))
+        if char == '\\':
+            if begin := BEGIN.match(text, i):
+                return self._environment(i, begin)
+            return self._keep(i, i + 2)
+        if char == '$':
+            return self._dollar(i)
+        if char in (OPEN, CLOSE):
+            self._mistake(i, f'U+{ord(char):04X} is a private character, and ours')
+            return i + 1
+        # Nothing happens before the next of these, and most of a note is before it
+        found = EVENT.search(self.text, i + 1)
+        return self._keep(i, found.start() if found else len(self.text))
+
+    def _keep(self, i: int, end: int) -> int:
+        kept = self.text[i:end]
+        self.out.append(kept)
+        for _ in range(kept.count('\n')):
+            self.row += 1
+            self.table.append(self.row)
+        return min(end, len(self.text))
+
+    def _fence_end(self, i: int, fence: str) -> int:
+        closing = re.compile(rf'\n[ >]*{fence[0]}{{{len(fence)},}}[ ]*(?=\n|$)')
+        found = closing.search(self.text, i)
+        return found.end() if found else len(self.text)
+
+    def _span_end(self, i: int) -> int:
+        ticks = re.compile('`+').match(self.text, i)
+        assert ticks
+        for other in re.compile(r'`+|\n[ ]*\n').finditer(self.text, ticks.end()):
+            if other[0] == ticks[0]:
+                return other.end()
+            if other[0][0] == '\n':
+                break
+        return ticks.end()
+
+    def _dollar(self, i: int) -> int:
+        if self.text.startswith('$$', i):
+            if found := DISPLAY.match(self.text, i):
+                return self._formula(i, found.end(), found.span(1), True)
+            self._mistake(i, '`$$` is never closed')
+            return self._keep(i, i + 2)
+        if found := INLINE.match(self.text, i):
+            return self._formula(i, found.end(), found.span(1), False)
+        return self._keep(i, i + 1)
+
+    def _environment(self, i: int, begin: re.Match[str]) -> int:
+        name = re.escape(begin[1])
+        depth = 0
+        for edge in re.compile(rf'\\(begin|end)\{{{name}\}}').finditer(self.text, i):
+            depth += 1 if edge[1] == 'begin' else -1
+            if not depth:
+                return self._formula(i, edge.end(), (i, edge.end()), True)
+        self._mistake(i, f'`{begin[0]}` is never closed')
+        return self._keep(i, begin.end())
+
+    def _formula(self, i: int, end: int, inner: tuple[int, int], display: bool) -> int:
+        tex, places = self._unquoted(*inner)
+        self.out.append(f'{OPEN}{len(self.formulas)}{CLOSE}')
+        self.formulas.append(Formula(tex, display, self.text[i:end], places))
+        self.row += self.text.count('\n', i, end)
+        return end
+
+    def _unquoted(self, start: int, end: int) -> tuple[str, list[tuple[int, int]]]:
+        # In a blockquote every line of a formula begins with `>`, which is not mathematics
+        row = self.row + self.text.count('\n', self.starts[self.row], start)
+        quoted = self.lines[self.row].text.lstrip().startswith('>')
+        places, pieces = [], []
+        for k, piece in enumerate(self.text[start:end].split('\n')):
+            line = self.lines[row + k]
+            lead = re.match(r'[ >]*', piece) if k and quoted else None
+            cut = lead.end() if lead else 0
+            begins = start - self.starts[row] if k == 0 else cut
+            places.append((line.number, line.column + begins))
+            pieces.append(piece[cut:])
+        return '\n'.join(pieces), places
+
+    def _mistake(self, i: int, message: str) -> None:
+        line = self.lines[self.row]
+        self.mistakes.append((line.number, line.column + i - self.starts[self.row] + 1, message))
+
+
+def for_katex(tex: str) -> str:
+    r"""`align` without its number, unless the author numbered something with `\tag`."""
+    return tex if r'\tag' in tex else NUMBERED.sub(r'\\\1{\2*}', tex)
+
+
+# ## Markdown
+def _markdown() -> MarkdownIt:
+    # HTML is recognised so that it can be refused by name; see `refuse_html`
+    md = MarkdownIt('commonmark', {'html': True, 'typographer': True})
+    md.enable(['table', 'strikethrough', 'smartquotes'])
+    # Everything is an address here, because a refused one is silently shown as text otherwise
+    md.validateLink = lambda url: True  # type: ignore[method-assign]
+    return md
+
+
+MARKDOWN = _markdown()
+
+
+def understand(lines: Sequence[Line]) -> Note:
+    """Parse one note."""
+    extractor = _Extractor(lines)
+    extractor.run()
+    tokens = MARKDOWN.parse(''.join(extractor.out))
+    table = [*extractor.table, len(lines)]
+    return Note(tokens, extractor.formulas, lines, table, extractor.mistakes)
+
+
+def inline(note: Note, text: str) -> list[Token]:
+    """Parse one paragraph that replaces another; its formulas join the note's."""
+    extractor = _Extractor([Line(0, text)])
+    extractor.formulas = note.formulas
+    extractor.run()
+    return MARKDOWN.parseInline(''.join(extractor.out))[0].children or []
+
+
+def walk(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token]]:
+    """Every token with the block it stands in."""
+    for token in tokens:
+        yield token, token
+        for child in token.children or ():
+            yield child, token
+
+
+def plain(note: Note, token: Token, formulas: bool = True) -> str:
+    """The words of an inline token: for titles, search and slugs."""
+    parts = []
+    for child in token.children or ():
+        if child.type in ('text', 'code_inline', 'image'):
+            parts.append(child.content)
+        elif child.type in ('softbreak', 'hardbreak'):
+            parts.append(' ')
+    text = ''.join(parts)
+    return MARK.sub(lambda m: note.formulas[int(m[1])].tex if formulas else '', text).strip()
+
+
+def slug(text: str) -> str:
+    """An anchor that a person can type."""
+    words = unicodedata.normalize('NFKC', text).lower()
+    return re.sub(r'[\s_-]+', '-', re.sub(r'[^\w\s-]', '', words)).strip('-') or 'section'
+
+
+EXPLICIT = re.compile(r'\s*\{#([A-Za-z][\w.:-]*)\}\s*$')
+
+
+def explicit_id(token: Token) -> str:
+    """Take `{#id}` off the end of a heading."""
+    last = token.children[-1] if token.children else None
+    found = EXPLICIT.search(last.content) if last and last.type == 'text' else None
+    if not found or not last:
+        return ''
+    last.content = last.content[: found.start()]
+    return found[1]
+
+
+# ## Addresses
+SCHEME = re.compile(r'([a-z][a-z0-9+.-]*):')
+ALLOWED = {'http', 'https', 'mailto', 'test', 'figure'}
+
+
+def scheme(href: str) -> str:
+    """The scheme as a browser would read it: case, blanks and control characters do not count."""
+    found = SCHEME.match(re.sub(r'[\x00-\x20]|%(?:0[9ad]|20)', '', href.lower(), flags=re.I))
+    return found[1] if found else ''
+
+
+# ## HTML that was written by hand
+TAGS = frozenset(
+    re.findall(
+        r'\w+',
+        """
+        a abbr article aside audio b base bdi big blockquote body br button canvas center code col
+        dd del details dfn div dl dt em embed fieldset figcaption figure font footer form frame h1
+        h2 h3 h4 h5 h6 head header hr html i iframe img input ins kbd label legend li link main map
+        mark math meta nav noscript object ol option p picture pre q s samp script section select
+        small source span strike strong style sub summary sup svg table tbody td template textarea
+        tfoot th thead title tr tt u ul var video wbr
+        """,
+    )
+)
+
+
+def is_html(text: str) -> bool:
+    """`<b>` is HTML; `<name>` in a docstring about arguments is not meant to be."""
+    found = re.match(r'\s*<(!|\?|/?([A-Za-z][\w-]*)([\s/>]|$))', text)
+    return bool(found and (found[2] is None or found[2].lower() in TAGS or '=' in text))
+
+
+# ## Tokens to HTML
+class Context(Protocol):
+    """What the writer asks of the page it writes for."""
+
+    def formula(self, formula: Formula) -> str: ...
+    def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]: ...
+    def image(self, src: str, alt: str, note: Note, block: Token | None) -> str: ...
+    def code(self, text: str, language: str) -> str: ...
+
+
+@dataclass
+class _State:
+    note: Note
+    page: Context
+    block: Token | None = None
+    closing: list[str] = field(default_factory=list)
+
+
+class Writer(RendererHTML):
+    """markdown-it's own writer, except where a page knows better."""
+
+    def text(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        parts = MARK.split(tokens[idx].content)
+        # `split` with one group gives text, number, text, number, …
+        return ''.join(
+            state.page.formula(state.note.formulas[int(part)]) if i % 2 else html.escape(part)
+            for i, part in enumerate(parts)
+        )
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        return state.page.code(state.note.restore(tokens[idx].content), '')
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        return state.page.code(state.note.restore(tokens[idx].content), 'text')
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        language = (tokens[idx].info.split() or ['text'])[0]
+        return state.page.code(state.note.restore(tokens[idx].content), language)
+
+    def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return html.escape(env['state'].note.restore(tokens[idx].content))
+
+    def html_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return f'<p>{self.html_inline(tokens, idx, options, env)}</p>\n'
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        opening, closing = state.page.link(str(tokens[idx].attrs['href']), state.note, state.block)
+        state.closing.append(closing)
+        return opening
+
+    def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        closing: str = env['state'].closing.pop()
+        return closing
+
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        alt = state.note.restore(self.renderInlineAsText(tokens[idx].children, options, env))
+        return state.page.image(str(tokens[idx].attrs['src']), alt, state.note, state.block)
+
+    # Our own voice stands in blockquotes, and a departure from the paper says so in bold
+    def blockquote_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        inner = next((t.content for t in tokens[idx:] if t.type == 'inline'), '')
+        kind = 'departure' if inner.startswith('**Departure.**') else 'aside'
+        return f'<blockquote class="{kind}">\n'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return '<div class="scroll"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return '</table></div>\n'
+
+    def render(self, tokens: Sequence[Token], options: Any, env: Any) -> str:
+        out = []
+        for i, token in enumerate(tokens):
+            if token.type == 'inline':
+                env['state'].block = token
+                out.append(self.renderInline(token.children or [], options, env))
+            elif token.type in self.rules:
+                out.append(self.rules[token.type](tokens, i, options, env))
+            else:
+                out.append(self.renderToken(tokens, i, options, env))
+        return ''.join(out)
+
+
+WRITER = Writer()
+
+
+def write(note: Note, tokens: Sequence[Token], page: Context) -> str:
+    """The HTML of some of a note's tokens."""
+    env = {'state': _State(note, page)}
+    return WRITER.render(tokens, MARKDOWN.options, env)
+
+
+def write_inline(note: Note, token: Token, page: Context) -> str:
+    """The HTML of the inside of one paragraph or heading."""
+    env = {'state': _State(note, page, token)}
+    return WRITER.renderInline(token.children or [], MARKDOWN.options, env)

@@ -1,0 +1,244 @@
+r"""
+# Serve: write, save, see
+
+A page in the browser follows the file in the editor. Nothing is written to disk: the site lives in
+memory, the page that changed is made again, and the browser is told through a stream of events.
+It stays where it was scrolled to. When a source cannot be rendered, the page shows what is wrong
+and where, and never an older state that looks right.
+
+> The server is for one person. It listens on this machine only, answers only those who call it by
+> that name (another site's script cannot ask through a name of its own), and knows no files but
+> those of the site.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import threading
+import time
+import webbrowser
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from . import layout
+from .problems import Mistakes, Refusal, as_text
+from .site import Memo, Request, Site
+
+HOST = '127.0.0.1'
+# How often the times of the files are looked at: a glance costs less than a millisecond
+GLANCE = 0.2
+TYPES = {
+    '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8',
+    '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
+    '.woff2': 'font/woff2', '.xml': 'application/xml', '.jpg': 'image/jpeg', '.gif': 'image/gif',
+    '.webp': 'image/webp', '.jpeg': 'image/jpeg',
+}  # fmt: skip
+LIVE = '/-/live.js'
+EVENTS = '/-/events'
+SCRIPT = """(() => {
+  const key = `pylit-scroll ${location.pathname}`;
+  const kept = sessionStorage.getItem(key);
+  if (kept) scrollTo({ top: Number(kept), behavior: 'instant' });
+  sessionStorage.removeItem(key);
+  const show = (text) => {
+    let pane = document.getElementById('pylit-wrong');
+    if (!pane) {
+      pane = document.createElement('pre');
+      pane.id = 'pylit-wrong';
+      pane.setAttribute('role', 'alert');
+      pane.style.cssText = 'position:fixed;inset:auto 0 0 0;max-height:60vh;z-index:99;' +
+        'padding:1rem;background:#2a1214;color:#ffd9d6;white-space:pre-wrap;' +
+        'border-top:3px solid #e5484d';
+      document.body.append(pane);
+    }
+    pane.textContent = text;
+  };
+  new EventSource('/-/events').onmessage = (event) => {
+    const { version, error } = JSON.parse(event.data);
+    if (error) return show(error);
+    if (window.pylitVersion === undefined) window.pylitVersion = version;
+    if (version === window.pylitVersion) return document.getElementById('pylit-wrong')?.remove();
+    sessionStorage.setItem(key, String(scrollY));
+    location.reload();
+  };
+})();
+"""
+
+
+class Live:
+    """The site as it is now, and what is wrong with it."""
+
+    def __init__(self, request: Request):
+        self.request = request
+        self.memo = Memo()
+        self.files: dict[str, bytes] = {}
+        self.error = ''
+        self.version = 0
+        self.changed = threading.Condition()
+        self.took = 0.0
+        self.stopped = False
+
+    def build(self) -> None:
+        begun = time.perf_counter()
+        error, files = '', self.files
+        try:
+            files = Site(self.request, self.memo).render()
+        except Mistakes as mistakes:
+            error = as_text(mistakes.problems)
+        except Refusal as refusal:
+            error = str(refusal)
+        with self.changed:
+            self.error = error
+            if not error and files != self.files:
+                self.files = files
+                self.version += 1
+            self.took = time.perf_counter() - begun
+            self.changed.notify_all()
+
+    def watch(self) -> None:
+        """Build again whenever a file has another time than before."""
+        seen = self._times()
+        while not self.stopped:
+            time.sleep(GLANCE)
+            times = self._times()
+            if times != seen:
+                seen = times
+                self.build()
+                print(
+                    f'built in {self.took * 1000:.0f} ms{": " + self.error if self.error else ""}'
+                )
+
+    def _times(self) -> dict[Path, int]:
+        found = {}
+        for path in self.request.paths:
+            for file in path.rglob('*') if path.is_dir() else [path]:
+                if file.suffix in ('.py', '.md', '.svg', '.png', '.jpg'):
+                    # A file may be gone between two glances
+                    with suppress(OSError):
+                        found[file] = file.stat().st_mtime_ns
+        return found
+
+    def close(self) -> None:
+        self.stopped = True
+        if self.memo.typesetter:
+            self.memo.typesetter.close()
+        with self.changed:
+            self.changed.notify_all()
+
+
+# ## Answering
+class Handler(BaseHTTPRequestHandler):
+    """Files of the site, one script and one stream."""
+
+    live: Live
+    protocol_version = 'HTTP/1.1'
+
+    def do_GET(self) -> None:
+        host = self.headers.get('Host', '').rpartition(':')[0] or self.headers.get('Host', '')
+        if host not in (HOST, 'localhost'):
+            return self._send(403, 'text/plain', b'not for this host\n')
+        path = unquote(urlsplit(self.path).path)
+        if path == EVENTS:
+            return self._events()
+        if path == LIVE:
+            return self._send(200, TYPES['.js'], SCRIPT.encode())
+        name = path.lstrip('/')
+        if name == '' or name.endswith('/'):
+            name += 'index.html'
+        # A dictionary has no parent folder: nothing outside the site can be asked for
+        data = self.live.files.get(name)
+        if data is None:
+            if not self.live.files:
+                return self._send(200, TYPES['.html'], _empty(self.live.error))
+            return self._send(404, 'text/plain', b'no such page\n')
+        kind = TYPES.get(Path(name).suffix, 'application/octet-stream')
+        return self._send(200, kind, _enliven(data) if name.endswith('.html') else data)
+
+    def _send(self, status: int, kind: str, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header('Content-Type', kind)
+        self.send_header('Content-Length', str(len(data)))
+        self.send_header('Cache-Control', 'no-store')
+        self.send_header('X-Content-Type-Options', 'nosniff')
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _events(self) -> None:
+        self.send_response(200)
+        self.send_header('Content-Type', 'text/event-stream')
+        self.send_header('Cache-Control', 'no-store')
+        self.end_headers()
+        self.close_connection = True
+        live, told = self.live, None
+        try:
+            while not live.stopped:
+                now = (live.version, live.error)
+                text = json.dumps({'version': now[0], 'error': now[1]})
+                # A comment now and then finds out whether anyone still listens
+                self.wfile.write((f'data: {text}\n\n' if now != told else ':\n\n').encode())
+                self.wfile.flush()
+                told = now
+                with live.changed:
+                    if (live.version, live.error) == told:
+                        live.changed.wait(timeout=5)
+        except OSError:
+            pass  # the page was closed
+
+    def log_message(self, *arguments: Any) -> None:
+        """A request is nothing to write home about."""
+
+
+def _enliven(data: bytes) -> bytes:
+    policy = layout.POLICY.encode()
+    data = data.replace(policy, policy + b"; connect-src 'self'", 1)
+    script = f'<script defer src="{LIVE}"></script>\n</head>'.encode()
+    return data.replace(b'</head>', script, 1)
+
+
+def _empty(error: str) -> bytes:
+    said = html.escape(error)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pylit</title>'
+        f'<script defer src="{LIVE}"></script></head><body><pre>{said}</pre></body></html>'
+    ).encode()
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def start(request: Request, port: int) -> tuple[Server, Live]:
+    """Build once, and be ready to answer."""
+    live = Live(request)
+    live.build()
+    handler = type('Handler', (Handler,), {'live': live})
+    try:
+        server = Server((HOST, port), handler)
+    except OSError as error:
+        live.close()
+        raise Refusal(f'port {port}: {error.strerror}') from None
+    return server, live
+
+
+def run(request: Request, port: int, browse: bool) -> int:
+    """Serve until Ctrl-C."""
+    server, live = start(request, port)
+    address = f'http://{HOST}:{server.server_address[1]}/'
+    print(f'{address}  (Ctrl-C ends)', flush=True)
+    if live.error:
+        print(live.error, flush=True)
+    threading.Thread(target=live.watch, daemon=True).start()
+    if browse:
+        webbrowser.open(address)
+    try:
+        server.serve_forever(poll_interval=0.2)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        live.close()
+        server.server_close()
+    return 0

@@ -1,0 +1,592 @@
+r"""
+# Site: from pages to a folder
+
+The pages of a project know each other here: links are resolved, names lead to definitions,
+claims find their tests. The result is first complete in memory and then written beside the old
+site and swapped in. Either all of it is there or nothing has changed.
+
+Every address is relative, so that a site works in any folder of any host, from a zip file and
+from `file://`. Nothing in it depends on the day: two builds of the same sources are equal to
+the byte [tested](test:pylit/test_site.py::test_two_builds_are_equal_to_the_byte).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import claims, figures, formulas, highlight, layout, names, page, project
+from .claims import Claim, Report
+from .config import Config
+from .formulas import Formula, Result, Typesetter
+from .layout import Writing, relative
+from .page import Page
+from .parse import read
+from .problems import Mistakes, Problems, Refusal
+from .project import Source
+from .translate import Catalog
+
+STATIC = Path(__file__).parent / 'static'
+
+
+@dataclass
+class Memo:
+    """What an earlier build in this process knows already. `serve` lives from it."""
+
+    pages: dict[tuple[Path, str, int], tuple[Page, Problems]] = field(default_factory=dict)
+    code: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)
+    html: dict[tuple[object, ...], tuple[bytes, Problems]] = field(default_factory=dict)
+    linked: dict[str, set[str]] = field(default_factory=dict)
+    entries: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
+    typesetter: Typesetter | None = None
+
+
+@dataclass
+class Request:
+    """What the command line asks for."""
+
+    paths: Sequence[Path]
+    config: Config
+    out: Path | None = None
+    junit: Path | None = None
+    languages: Sequence[str] | None = None
+    execute: bool = False
+    remember: bool = True
+
+
+class Site:
+    """All pages of a project, and what they know of each other."""
+
+    def __init__(self, request: Request, memo: Memo | None = None):
+        self.request = request
+        self.config = request.config
+        self.memo = memo or Memo()
+        self.problems = Problems()
+        self.report = claims.read_report(request.junit) if request.junit else Report()
+        self.pages: dict[str, Page] = {}
+        self.by_path: dict[Path, Page] = {}
+        self.index = names.Index()
+        self.assets: dict[str, Path] = {}
+        self.drawn: dict[str, tuple[str, str]] = {}
+        self.by_module: dict[str, Page] = {}
+        self.known: int | None = None
+        self.counted: tuple[int, int, int] | None = None
+        self.catalogs: dict[str, Catalog] = {}
+        self.base = _base(request.paths)
+
+    # ### Reading
+    def read(self) -> None:
+        """Understand every source, then the tests that they name."""
+        out = self.request.out.resolve() if self.request.out else None
+        for source in project.collect(self.request.paths, self.config, out):
+            self._read(source)
+        for written in list(self.pages.values()):
+            for claim in layout.equations(written)[2]:
+                self._read_test(claim)
+        # Everything that is wrong in one file is told together with what is wrong in the others
+        for language in self._languages():
+            self.catalogs[language] = Catalog.read(self.config, language)
+
+    def _languages(self) -> Sequence[str]:
+        asked = self.request.languages
+        return self.config.languages if asked is None else asked
+
+    def _read(self, source: Source) -> Page | None:
+        problems = Problems()
+        try:
+            text = read(source.path, source.shown)
+            key = (source.path, text, hash(self.config.glossary))
+            if key not in self.memo.pages:
+                found = page.understand(source, self.config.glossary, problems, text)
+                self.memo.pages[key] = (found, problems)
+            found, problems = self.memo.pages[key]
+        except Mistakes as mistakes:
+            self.problems.extend(mistakes.problems)
+            return None
+        except OSError as error:
+            self.problems.error((source.shown, 1, 1), f'cannot be read: {error.strerror}')
+            return None
+        if found.rows or source.url == 'index.html' or found.front.get('redirect'):
+            self.pages[source.url] = found
+            self.by_module[source.module] = found
+        self.by_path[source.path.resolve()] = found
+        self.problems.extend(p for p in problems if source.kind == 'page')
+        if found.module:
+            self.index.add(source.module, found.module, source.package)
+        return found
+
+    def _read_test(self, claim: Claim) -> None:
+        folder = self.config.root / self.config.tests
+        path = folder / claim.path
+        if path.is_file() and path.resolve() not in self.by_path:
+            prefix = posixpath.basename(self.config.tests.rstrip('/')) + '/'
+            self._read(project.make(path, folder, prefix, 'test'))
+
+    # ### What pages ask (`layout.World`)
+    def formula(self, formula: Formula) -> Result:
+        assert self.memo.typesetter
+        return self.memo.typesetter.known.get(formula) or Result(error='not set')
+
+    def page_at(self, source: Page, target: str) -> Page | None:
+        found = self._page_at(source, target)
+        if found:
+            self.memo.linked.setdefault(source.source.url, set()).add(found.source.url)
+        return found
+
+    def _page_at(self, source: Page, target: str) -> Page | None:
+        beside = source.source.path.parent / target
+        for path in (beside, beside / '__init__.py', beside.with_suffix('.py')):
+            found = self.by_path.get(path.resolve()) if path.suffix != '.html' else None
+            if found:
+                return found
+        url = posixpath.normpath(posixpath.join(posixpath.dirname(source.source.url), target))
+        if target.endswith('/') or url == '.':
+            url = posixpath.normpath(posixpath.join(url, 'index.html'))
+        return self.pages.get(url)
+
+    def asset(self, source: Page, target: str) -> str:
+        path = (source.source.path.parent / target).resolve()
+        root = self.config.root.resolve()
+        if not path.is_file() or not (path.is_relative_to(root) or path.is_relative_to(self.base)):
+            return ''
+        if path.suffix.lower() in ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.svg'):
+            inside = path.relative_to(self.base if path.is_relative_to(self.base) else root)
+            self.assets[f'assets/files/{inside.as_posix()}'] = path
+            return f'assets/files/{inside.as_posix()}'
+        return self.source_url(path)
+
+    def figure(self, source: Page, target: str) -> tuple[str, str]:
+        if target not in self.drawn:
+            drawn = figures.find(self.config, target, self.request.execute)
+            if drawn.stale and not drawn.error:
+                message = f'figure {target} is older than its source: build with --execute'
+                self.problems.warning((source.source.shown, 1, 1), message)
+            for theme, path in drawn.files.items():
+                self.assets[f'assets/figures/{path.name}'] = path
+                assert theme in ('light', 'dark')
+            names_ = [f'assets/figures/{p.name}' for p in drawn.files.values()]
+            self.drawn[target] = (names_[0], names_[-1]) if names_ else ('', drawn.error)
+        return self.drawn[target]
+
+    def test(self, claim: Claim) -> tuple[Page, int] | None:
+        path = (self.config.root / self.config.tests / claim.path).resolve()
+        found = self.by_path.get(path)
+        if not found or not found.module or claim.name not in claims.names(found.module):
+            return None
+        line = next(d.line for d in found.module.definitions if d.name == claim.name)
+        return found, line
+
+    def verdict(self, claim: Claim, source: Page) -> str:
+        path = self.config.root / self.config.tests / claim.path
+        newest = max(p.stat().st_mtime for p in (path, source.source.path))
+        return self.report.verdict(claim, newest)
+
+    def source_url(self, path: Path, line: int = 0) -> str:
+        root = self.config.root.resolve()
+        if not self.config.repository or not path.resolve().is_relative_to(root):
+            return ''
+        inside = path.resolve().relative_to(root).as_posix()
+        address = f'{self.config.repository.rstrip("/")}/blob/{self.config.revision}/{inside}'
+        return f'{address}#L{line}' if line else address
+
+    # ### Rendering
+    def render(self) -> dict[str, bytes]:
+        """Every file of the site. Raises `Mistakes` if anything is wrong."""
+        self.read()
+        if self.problems.errors:
+            self.problems.raise_errors()
+        typesetter = self._typesetter()
+        typesetter.ask(self._formulas())
+        # While Node sets the formulas, Python colours the code
+        code = {url: self._code(found) for url, found in self.pages.items()}
+        typesetter.collect()
+        for found in self.pages.values():
+            page.formula_mistakes(found, typesetter.known, self.problems)
+        files: dict[str, bytes] = {}
+        for language in ('', *self.catalogs):
+            folder = f'{language}/' if language else ''
+            for url, found in self.pages.items():
+                files[folder + url] = self._page(found, code[url], language)
+            if 'index.html' not in self.pages:
+                files[f'{folder}index.html'] = self._listing(language)
+            files[f'{folder}search.js'] = self._search()
+        self.problems.raise_errors()
+        files |= self._static()
+        return files
+
+    def _typesetter(self) -> Typesetter:
+        if self.memo.typesetter is None:
+            self.memo.typesetter = Typesetter(dict(self.config.macros), self.request.remember)
+        return self.memo.typesetter
+
+    def close(self) -> None:
+        if self.memo.typesetter:
+            self.memo.typesetter.close()
+
+    def _formulas(self) -> list[Formula]:
+        found = [p.request(f) for p in self.pages.values() for _, f in p.formulas()]
+        found += [Formula(s.tex[0], False, s.tex[0]) for s in self.config.glossary]
+        for language, catalog in self.catalogs.items():
+            for source in self.pages.values():
+                found += [source.request(f) for f in catalog.formulas(source)]
+            assert language
+        return found
+
+    def _code(self, source: Page) -> list[str]:
+        if source.module is None:
+            return []
+        key = (source.source.url, source.text, self.signature())
+        if key not in self.memo.code:
+            # The source of a test is where a mark leads, and no chapter to be studied
+            studied = source.source.kind == 'page'
+            links = self._links(source) if studied else {}
+            symbols = source.glossary.by_name if studied else {}
+            self.memo.code[key] = highlight.python_lines(source.module, links, symbols)
+        return self.memo.code[key]
+
+    def signature(self) -> int:
+        """All that pages know of each other's names; while it stays, links in code do."""
+        if self.known is None:
+            modules = tuple((m, frozenset(n)) for m, n in self.index.modules.items())
+            exports = tuple((m, frozenset(e.items())) for m, e in self.index.exports.items())
+            self.known = hash((modules, exports, tuple(self.pages)))
+        return self.known
+
+    def _links(self, source: Page) -> dict[tuple[int, int], str]:
+        assert source.module
+        place = source.source
+        found = {}
+        for at, use in names.uses(place.module, source.module, place.package, self.index).items():
+            target = self.by_module.get(use.module)
+            if target is None or (not use.name and target is source):
+                continue
+            address = '' if target is source else relative(place.url, target.source.url)
+            found[at] = address + (f'#{page.anchor_of(use.name)}' if use.name else '')
+        return found
+
+    def _page(self, source: Page, code: list[str], language: str) -> bytes:
+        if source.front.get('redirect'):
+            return _redirect(source.front['redirect'])
+        key = self._key(source, code, language)
+        if key not in self.memo.html:
+            before, self.problems = self.problems, Problems()
+            shown = _Frame(self, source, language).write(code)
+            self.memo.html[key] = (shown.encode('utf-8'), self.problems)
+            self.problems = before
+            # Its links are known only now, and belong to what it depends on
+            self.memo.html[self._key(source, code, language)] = self.memo.html[key]
+        shown_bytes, problems = self.memo.html[key]
+        self.problems.extend(p for p in problems if p not in self.problems)
+        return shown_bytes
+
+    def _key(self, source: Page, code: list[str], language: str) -> tuple[object, ...]:
+        """Everything that a page shows: while it is the same, so is the page."""
+        around = tuple((u, p.title) for u, p in self.pages.items())
+        # Whether an anchor is still there matters to those who link to it
+        linked = sorted(self.memo.linked.get(source.source.url, ()))
+        anchors = tuple((u, tuple(self.pages[u].anchors)) for u in linked if u in self.pages)
+        counted = self.coverage() if source.source.url == 'index.html' else None
+        catalog = self.catalogs.get(language)
+        tests = (self.report.written, len(self.by_path), self.request.execute)
+        said = hash(catalog) if catalog else 0
+        return (
+            source.source.url,
+            source.text,
+            language,
+            around,
+            anchors,
+            counted,
+            tests,
+            said,
+            id(code),
+        )
+
+    def _listing(self, language: str) -> bytes:
+        return _Frame(self, None, language).write([]).encode('utf-8')
+
+    def coverage(self) -> tuple[int, int, int]:
+        """Equations on all pages, those that carry a test, and the tests that passed."""
+        if self.counted:
+            return self.counted
+        total = tested = 0
+        passed: set[Claim] = set()
+        for source in self.shown():
+            count, covered, named = layout.equations(source)
+            total, tested = total + count, tested + len(covered)
+            good = [c for c in named if self.test(c)]
+            passed |= {c for c in good if self.verdict(c, source) == claims.PASSED}
+        self.counted = total, tested, len(passed)
+        return self.counted
+
+    def shown(self) -> list[Page]:
+        """The pages that a reader is led to: all but the sources of the tests."""
+        return [p for p in self.pages.values() if p.source.kind == 'page']
+
+    # ### Everything that is not a page
+    def _search(self) -> bytes:
+        """A script and not JSON: a page that was opened from a file may not fetch."""
+        index = [
+            [source.source.url, source.title, self._entries(source)] for source in self.shown()
+        ]
+        text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))
+        return f'pylit.index({text})\n'.encode()
+
+    def _entries(self, source: Page) -> list[list[str]]:
+        key = (source.source.url, source.text)
+        if key not in self.memo.entries:
+            self.memo.entries[key] = layout.entries(source)
+        return self.memo.entries[key]
+
+    def _static(self) -> dict[str, bytes]:
+        files = {f'assets/{p.name}': p.read_bytes() for p in sorted(STATIC.iterdir())}
+        dist = formulas.katex() / 'dist'
+        css = (dist / 'katex.min.css').read_text('utf-8')
+        # Every browser that can show the page reads woff2
+        css = re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("[a-z]+"\)', '', css)
+        files['assets/katex/katex.css'] = css.encode()
+        for font in sorted((dist / 'fonts').glob('*.woff2')):
+            files[f'assets/katex/fonts/{font.name}'] = font.read_bytes()
+        for url, path in sorted(self.assets.items()):
+            files[url] = path.read_bytes()
+        if self.config.site_url:
+            files['sitemap.xml'] = self._sitemap()
+        return files
+
+    def _sitemap(self) -> bytes:
+        base = self.config.site_url.rstrip('/')
+        urls = ''.join(f'<url><loc>{html.escape(f"{base}/{u}")}</loc></url>\n' for u in self.pages)
+        head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+        space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
+        return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
+
+
+def _base(paths: Sequence[Path]) -> Path:
+    first = paths[0].resolve()
+    return first if first.is_dir() else first.parent
+
+
+def _redirect(target: str) -> bytes:
+    if re.match(r'[a-z][a-z0-9+.-]*:|//', target, re.I):
+        raise Refusal(f'redirect to {target}: only to a page of the same site')
+    safe = html.escape(target)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe}</title>\n'
+        f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
+        f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
+    ).encode()
+
+
+# ## The frame of a page
+class _Frame:
+    """Fills the template: what is the same on all pages, seen from one of them."""
+
+    def __init__(self, site: Site, source: Page | None, language: str):
+        self.site = site
+        self.source = source
+        self.language = language
+        self.catalog = site.catalogs.get(language)
+        folder = f'{language}/' if language else ''
+        self.url = folder + (source.source.url if source else 'index.html')
+        self.folder = folder
+
+    def say(self, text: str) -> str:
+        return self.catalog.say(text) if self.catalog else text
+
+    def write(self, code: list[str]) -> str:
+        values: dict[str, Any] = {
+            'lang': self.language or 'en',
+            'policy': layout.POLICY,
+            'root': relative(self.url, '.'),
+            'search': relative(self.url, f'{self.folder}search.js'),
+            'home': relative(self.url, f'{self.folder}index.html'),
+            'site': html.escape(self._site_title()),
+            'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
+            'crumbs': self._crumbs(),
+            'languages': self._languages(),
+            'pages': self._pages(),
+            'turn': self._turn(),
+            'head': self._head(),
+            'colophon': self._colophon(),
+        }
+        for key, text in TEXTS.items():
+            values[f't_{key}'] = html.escape(self.say(text))
+        return layout.fill(values | self._content(code))
+
+    def _content(self, code: list[str]) -> dict[str, str]:
+        if self.source is None:
+            title = html.escape(self._site_title())
+            body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{self._pages()}'
+            return {'title': title, 'toc': '', 'body': f'{body}</div></section>'}
+        writing = Writing(self.source, self.site, self.url, self.say)
+        if self.catalog:
+            writing.translate = self.catalog.translate
+        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
+        title = self.source.title
+        if self._site_title() not in title:
+            title = f'{title} · {self._site_title()}'
+        body = layout.rows(writing, code)
+        if self.source.source.url == 'index.html':
+            body += self._coverage()
+        # The notation stands under the title
+        notation = layout.notation(writing, keys)
+        body = body.replace('</h1>\n', f'</h1>\n{notation}', 1)
+        return {
+            'title': html.escape(title.replace('\\', '')),
+            'body': body,
+            'toc': layout.contents(writing),
+        }
+
+    def _site_title(self) -> str:
+        home = self.site.pages.get('index.html')
+        return self.site.config.title or (home.title if home else self.say('Contents'))
+
+    def _strings(self) -> dict[str, str]:
+        return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
+
+    def _to(self, url: str) -> str:
+        return html.escape(relative(self.url, self.folder + url))
+
+    def _head(self) -> str:
+        lines = []
+        source = self.source
+        summary = source.front.get('summary', '') if source else ''
+        if summary:
+            lines.append(f'<meta name="description" content="{html.escape(summary)}">')
+        for language in ('', *self.site.catalogs) if self.site.catalogs else ():
+            url = f'{language}/' if language else ''
+            url = relative(self.url, url + self.url.removeprefix(self.folder))
+            lines.append(
+                f'<link rel="alternate" hreflang="{language or "en"}" href="{html.escape(url)}">'
+            )
+        if self.site.config.site_url:
+            address = html.escape(f'{self.site.config.site_url.rstrip("/")}/{self.url}')
+            title = html.escape(source.title if source else self._site_title())
+            lines.append(f'<link rel="canonical" href="{address}">')
+            lines.append(f'<meta property="og:title" content="{title}">')
+            lines.append(f'<meta property="og:url" content="{address}">')
+        return ''.join(f'{line}\n' for line in lines)
+
+    def _crumbs(self) -> str:
+        """The folders above this page, each a link where it has an index."""
+        if self.source is None:
+            return ''
+        *folders, _ = self.source.source.url.split('/')
+        out = []
+        for i, folder in enumerate(folders):
+            url = '/'.join([*folders[: i + 1], 'index.html'])
+            name = html.escape(folder)
+            known = url in self.site.pages and url != self.source.source.url
+            out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
+        if self.source.source.path.name != '__init__.py':
+            out.append(f'<span>{html.escape(self.source.source.path.name)}</span>')
+        return '\n'.join(out)
+
+    def _languages(self) -> str:
+        if not self.site.catalogs:
+            return ''
+        links = []
+        for language in ('', *self.site.catalogs):
+            url = f'{language}/' if language else ''
+            address = relative(self.url, url + self.url.removeprefix(self.folder))
+            here = ' aria-current="true"' if language == self.language else ''
+            name = self.site.catalogs[language].name if language else 'English'
+            code = language or 'en'
+            links.append(
+                f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
+            )
+        label = html.escape(self.say('Language'))
+        return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
+
+    def _pages(self) -> str:
+        items = []
+        for found in self.site.shown():
+            url = found.source.url
+            current = ' aria-current="page"' if found is self.source else ''
+            depth = url.removesuffix('index.html').strip('/').count('/') + (
+                0 if url == 'index.html' else 1
+            )
+            title = html.escape(found.title.replace('\\', ''))
+            items.append(
+                f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}"{current}>{title}</a></li>'
+            )
+        return '<ol>\n{}\n</ol>'.format('\n'.join(items))
+
+    def _turn(self) -> str:
+        """The pages before and after this one."""
+        shown = self.site.shown()
+        if self.source not in shown:
+            return ''
+        at = shown.index(self.source)
+        links = []
+        for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
+            if 0 <= at + step < len(shown):
+                other = shown[at + step]
+                title = html.escape(other.title.replace('\\', ''))
+                links.append(
+                    f'<a rel="{rel}" href="{self._to(other.source.url)}">'
+                    f'<small>{html.escape(self.say(text))}</small>{title}</a>'
+                )
+        label = html.escape(self.say('Pages before and after'))
+        return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
+
+    def _colophon(self) -> str:
+        if self.source is None:
+            return ''
+        shown = html.escape(self.source.source.path.name)
+        address = self.site.source_url(self.source.source.path)
+        source = f'<a href="{html.escape(address)}">{shown}</a>' if address else shown
+        return f'{html.escape(self.say("Made from"))} {source}'
+
+    def _coverage(self) -> str:
+        total, tested, passed = self.site.coverage()
+        if not total:
+            return ''
+        text = self.say('{tested} of the {total} equations on these pages carry a test.')
+        text = text.format(tested=tested, total=total)
+        ran = self.say('{passed} of these tests passed when the pages were made.')
+        ran = ran.format(passed=passed) if self.site.request.junit else ''
+        shown = html.escape(f'{text} {ran}'.strip())
+        return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
+
+
+# ## What the frame says, in the language of the sources
+TEXTS = {
+    'skip': 'Skip to the text',
+    'where': 'Where this page stands',
+    'search': 'Search',
+    'theme': 'Light or dark',
+    'help': 'Keys',
+    'contents': 'On this page',
+    'pages': 'All pages',
+}
+SCRIPT_TEXTS = {
+    'copied': 'Copied',
+    'nothing': 'Nothing found',
+    'code': 'Code',
+    'formula': 'Formula',
+    'table': 'Table',
+    'keys': 'Single-letter keys',
+    'key_j': 'next and previous part',
+    'key_n': 'next and previous page',
+    'key_s': 'search',
+    'key_t': 'light or dark',
+    'key_e': 'let go of a symbol, close',
+    'close': 'Close',
+}
+OTHER_TEXTS = (
+    'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
+    'Pages before and after', 'Made from', 'passed', 'failed', 'not run',
+    '{tested} of the {total} equations on these pages carry a test.',
+    '{passed} of these tests passed when the pages were made.',
+)  # fmt: skip
+
+
+def texts() -> list[str]:
+    """Everything that can be translated besides the notes."""
+    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]

@@ -1,0 +1,102 @@
+r"""
+# Swap: the new site for the old one
+
+A reader of the site, and an author whose build fails, must never see half of it. So the new site
+is written to a folder beside the old one; then two renames, which take no time and cannot run out
+of space. If anything goes wrong before, the old folder has not been touched.
+
+`.pylit-manifest.json` lists what we have written, so that we know what is ours. A folder with files
+and no manifest is not ours and stays as it is. Files that someone added to our folder (a `CNAME`,
+a `.nojekyll`) move along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from .problems import Refusal
+
+MANIFEST = '.pylit-manifest.json'
+
+
+def check(out: Path) -> None:
+    """Refuse a folder that is not ours, before any work is done."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise Refusal(f'{out}: exists and is not a folder')
+    if not (out / MANIFEST).is_file() and any(out.iterdir()):
+        raise Refusal(f'{out}: not empty, and not made by pylit: choose another folder')
+
+
+def write(files: Mapping[str, bytes], out: Path) -> None:
+    """Put the files at `out`, all or none."""
+    out = out.resolve()
+    check(out)
+    fresh = out.with_name(f'{out.name}.tmp-{os.getpid()}')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+        _fill(fresh, files)
+        if out.exists():
+            _keep_foreign(out, fresh, files)
+        _exchange(fresh, out)
+    except OSError as error:
+        raise Refusal(f'{error.filename or out}: {error.strerror}: nothing was changed') from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    made = set()
+    for name, data in files.items():
+        path = folder / name
+        if path.parent not in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made.add(path.parent)
+        path.write_bytes(data)
+    sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    text = json.dumps({'files': sums}, indent=1)
+    (folder / MANIFEST).write_text(f'{text}\n', encoding='utf-8')
+
+
+def _keep_foreign(out: Path, fresh: Path, files: Mapping[str, bytes]) -> None:
+    ours = _ours(out) | {MANIFEST}
+    for folder, folders, names in os.walk(out):
+        here = Path(folder)
+        for name in [*names, *(f for f in folders if (here / f).is_symlink())]:
+            inside = (here / name).relative_to(out).as_posix()
+            if inside in ours:
+                continue
+            if inside in files:
+                raise Refusal(f'{here / name}: is in the way of a page, and not made by pylit')
+            target = fresh / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(here / name, target, follow_symlinks=False)
+
+
+def _ours(out: Path) -> set[str]:
+    try:
+        found = json.loads((out / MANIFEST).read_text(encoding='utf-8'))
+        return set(found['files'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _exchange(fresh: Path, out: Path) -> None:
+    if not out.exists():
+        fresh.rename(out)
+        return
+    old = out.with_name(f'{out.name}.old-{os.getpid()}')
+    out.rename(old)
+    try:
+        fresh.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,30 @@
+"""The renderer needs KaTeX and no torch; in CI nothing that it needs may be missing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from pylit_kit import ROOT
+
+from labml_nn.pylit import formulas
+from labml_nn.pylit.problems import Refusal
+
+# Not in the home folder, which the tests replace
+os.environ.setdefault('PYLIT_CACHE', str(ROOT / '.pylit-cache'))
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Nothing here draws random numbers, so torch is not needed to have the same ones."""
+
+
+@pytest.fixture(scope='session', autouse=True)
+def katex() -> None:
+    """Installed once, if it is not there yet."""
+    try:
+        formulas.setup()
+    except Refusal as refusal:
+        if os.environ.get('CI') == 'true':
+            pytest.fail(str(refusal))
+        pytest.skip(str(refusal))

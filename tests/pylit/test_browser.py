@@ -1,0 +1,563 @@
+"""The pages as a reader has them: in a browser, with eyes, keys, paper and a screen reader."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pylit_kit import ROOT, project
+
+from labml_nn.pylit import serve
+from labml_nn.pylit.__main__ import main
+from labml_nn.pylit.config import load
+from labml_nn.pylit.site import Request
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
+REQUIRED = os.environ.get('CI') == 'true'
+FLAGS = [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+    '--disable-background-networking', '--disable-component-update',
+]  # fmt: skip
+WIDTHS = (1440, 1024, 390, 320)
+THEMES = ('light', 'dark')
+PAGES = ('index.html', 'page.html', 'second.html', 'pylit/index.html', 'pylit/parse.html')
+
+
+def needed(what: str) -> None:
+    if REQUIRED:
+        pytest.fail(f'{what} is missing, and the tests of the pages are required here')
+    pytest.skip(f'{what} is missing')
+
+
+# ## A site with everything on it
+PAGE = r'''r"""
+---
+summary: Everything on one page
+---
+
+# Noise and $\bar\alpha_t$
+
+The signal that is left is $\bar\alpha_t = \prod_s \alpha_s$ [tested](test:test_it.py::test_it).
+
+$$q(x_t|x_0) = \mathcal N\big(\sqrt{\bar\alpha_t}\,x_0, (1-\bar\alpha_t)\mathbf I\big)$$
+
+\begin{align}
+L &= \mathbb E\Big[\big\|\epsilon - \epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2\Big] + a + b + c + d + e + f \\
+  &= \textcolor{red}{r} + \textcolor{orange}{o} + \textcolor{green}{g} + \textcolor{teal}{t} + \textcolor{blue}{b} + \textcolor{purple}{p} + \textcolor{pink}{k} + \textcolor{gray}{y}
+\end{align}
+
+> **Departure.** We clip, and they do not.
+
+> Why? Because it is *easier* to see, see `here` and [the second page](second.py).
+
+| a long heading of a column | another long heading | and a third one |
+|---|---|---|
+| $x_0$ | `code_that_is_long_enough` | words |
+
+```python
+x = "not a document"  # but code
+```
+
+- one
+- two
+"""
+
+import math
+
+from second import gather
+
+
+# ## The class
+#
+# It keeps $\bar\alpha_t$ for every step.
+class Noise:
+    """Keeps things."""
+
+    def __init__(self, beta: list[float]):
+        # $\alpha_t = 1 - \beta_t$
+        alpha = [1 - b for b in beta]
+        # $\bar\alpha_t = \prod_{s \le t} \alpha_s$
+        self.alpha_bar = [math.prod(alpha[: i + 1]) for i in range(len(alpha))]
+
+    def mean(self, t: int) -> float:
+        """#### The mean, $\\sqrt{\\bar\\alpha_t}$"""
+        return math.sqrt(gather(self.alpha_bar, t))  # a comment that makes this line longer than any cell of the page is wide, on purpose
+
+    @property
+    def undocumented(self) -> int:
+        return 1
+'''.replace('"""#### The mean, $\\\\sqrt{\\\\bar\\\\alpha_t}$"""', 'r"""#### The mean, $\\sqrt{\\bar\\alpha_t}$"""')  # fmt: skip  # noqa: E501
+CONFIG = r"""
+[tool.pylit]
+title = "A site of tests"
+repository = "https://example.org/x"
+[tool.pylit.glossary]
+alpha_bar = { tex = '\bar\alpha', meaning = "what is left" }
+alpha = { tex = '\alpha' }
+"""
+FILES = {
+    'pyproject.toml': CONFIG,
+    'src/__init__.py': '"""\n# Home\n\nRead [the page](page.py#Noise.mean).\n"""\n',
+    'src/page.py': PAGE,
+    'src/second.py': '"""# Second page"""\n\n# Picks one\ndef gather(consts, t):\n    return consts[t]\n',  # noqa: E501
+    'src/long.py': '# A short note\n' + ''.join(f'x{i} = {i}\n' for i in range(80)),
+    'tests/test_it.py': 'def test_it():\n    pass\n',
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('site')
+    project(folder, FILES)
+    # The renderer's own pages are on it too: the longest prose and the longest code we have
+    for source in (ROOT / 'labml_nn' / 'pylit').glob('*.py'):
+        target = folder / 'src' / 'pylit' / source.name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(source.read_text())
+    shutil.copytree(
+        ROOT / 'tests' / 'pylit',
+        folder / 'tests' / 'pylit',
+        ignore=shutil.ignore_patterns('node_modules'),
+    )
+    assert main(['build', str(folder / 'src'), '-o', str(folder / 'out')]) == 0
+    return folder
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Any]:
+    if not CHROMIUM:
+        needed('chromium')
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        needed('playwright')
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+class Visit:
+    """A page, and everything about it that must not happen."""
+
+    def __init__(self, browser: Any, url: str, **options: Any):
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.home = url.rpartition('/')[0] if url.startswith('http') else 'file://'
+        self.page.on('console', lambda m: self.wrong.append(f'console: {m.text}'))
+        self.page.on('pageerror', lambda e: self.wrong.append(f'error: {e}'))
+        self.page.on('requestfailed', self._failed)
+        self.page.on('request', self._request)
+        self.page.add_init_script(
+            "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective))"  # noqa: E501
+        )
+        self.page.goto(url)
+
+    def _failed(self, request: Any) -> None:
+        # The stream of events ends when the page does
+        if not request.url.endswith(serve.EVENTS):
+            self.wrong.append(f'failed: {request.url}')
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.home, 'data:')):
+            self.wrong.append(f'request: {request.url}')
+
+
+@contextlib.contextmanager
+def visit(browser: Any, url: str, **options: Any) -> Iterator[Any]:
+    seen = Visit(browser, url, **options)
+    try:
+        yield seen.page
+        assert seen.wrong == []
+    finally:
+        seen.context.close()
+
+
+def address(folder: Path, name: str = 'page.html') -> str:
+    return (folder / 'out' / name).as_uri()
+
+
+# ## What must be true of every page at every width by day and by night
+@pytest.mark.parametrize('width', WIDTHS)
+@pytest.mark.parametrize('theme', THEMES)
+def test_every_page(folder: Path, browser: Any, width: int, theme: str) -> None:
+    if not AXE.exists():
+        needed('axe-core (run `npm ci` in tests/pylit)')
+    size = {'width': width, 'height': 900}
+    for name in PAGES:
+        with visit(
+            browser, address(folder, name), viewport=size, color_scheme=theme, bypass_csp=False
+        ) as page:
+            page.evaluate('document.fonts.ready')
+            overflow = page.evaluate('document.documentElement.scrollWidth - innerWidth')
+            assert overflow <= 0, f'{name} is {overflow} px too wide'
+            # Clipping could hide what sticks out: look at the boxes as well
+            assert page.evaluate(STICKING_OUT) == [], name
+            page.evaluate(AXE.read_text())
+            found = page.evaluate(
+                'axe.run(document, {resultTypes: ["violations"], preload: false})'
+            )
+            assert [(v['id'], v['nodes'][0]['html'][:200]) for v in found['violations']] == [], name
+
+
+STICKING_OUT = """() => [...document.querySelectorAll('main p, main h1, main h2, main h3, main li, main .note, main .code')]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 80))"""  # noqa: E501
+
+
+@pytest.mark.parametrize('theme', THEMES)
+def test_colours_of_formulas_have_contrast(folder: Path, browser: Any, theme: str) -> None:
+    # axe does not look at what is hidden from screen readers, and that is where formulas are drawn
+    with visit(browser, address(folder), color_scheme=theme) as page:
+        ratios = page.evaluate(CONTRAST)
+        assert len(ratios) >= 8
+        assert min(ratios.values()) >= 4.5, ratios
+
+
+CONTRAST = """() => {
+  const light = (c) => {
+    const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = light(getComputedStyle(document.body).backgroundColor);
+  const out = {};
+  for (const e of document.querySelectorAll('.katex [style*="--c-"]')) {
+    const ink = light(getComputedStyle(e).color);
+    out[e.getAttribute('style')] = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+  }
+  return out;
+}"""
+
+
+def test_prose_and_code_are_in_step(folder: Path, browser: Any) -> None:
+    for name in ('page.html', 'pylit/parse.html'):
+        with visit(browser, address(folder, name), viewport={'width': 1440, 'height': 900}) as page:
+            steps = page.evaluate(
+                """() => [...document.querySelectorAll('.row.pair')].map((row) =>
+                  row.querySelector('.note').getBoundingClientRect().top
+                  - row.querySelector('.code').getBoundingClientRect().top)"""
+            )
+            assert len(steps) > 3
+            assert max(map(abs, steps)) <= 1
+
+
+def test_the_short_side_stays_in_view(folder: Path, browser: Any) -> None:
+    size = {'width': 1440, 'height': 600}
+    with visit(browser, address(folder, 'long.html'), viewport=size) as page:
+        tops = page.evaluate(
+            """() => {
+              const row = document.querySelector('.row.pair');
+              scrollTo({ top: row.offsetTop + 400, behavior: 'instant' });
+              const note = row.querySelector('.note > .stick');
+              return [row.getBoundingClientRect().top, note.getBoundingClientRect().top];
+            }"""
+        )
+        assert tops[0] < -300
+        assert 0 < tops[1] < 120
+
+
+# ## Symbols
+def lit(page: Any, where: str) -> int:
+    return int(page.locator(f'{where} [data-sym="alpha_bar"].lit').count())
+
+
+def test_symbols_by_pointer_both_ways(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), viewport={'width': 1440, 'height': 900}) as page:
+        formulas = page.locator('main .note .katex [data-sym="alpha_bar"]').count()
+        code = page.locator('pre [data-sym="alpha_bar"]').count()
+        assert formulas >= 6
+        assert code == 2
+        assert lit(page, 'pre') == 0
+        page.locator('main .note .katex [data-sym="alpha_bar"]').nth(1).hover()
+        assert (lit(page, '.note .katex'), lit(page, 'pre')) == (formulas, code)
+        page.mouse.move(1, 1)
+        assert lit(page, 'pre') == 0
+        page.locator('pre [data-sym="alpha_bar"]').first.hover()
+        assert (lit(page, '.note .katex'), lit(page, 'pre')) == (formulas, code)
+        # A click keeps it, Escape lets go
+        page.locator('pre [data-sym="alpha_bar"]').first.click()
+        page.mouse.move(1, 1)
+        assert lit(page, 'pre') == code
+        page.keyboard.press('Escape')
+        assert lit(page, 'pre') == 0
+        # Nothing else was lit: `alpha` is another symbol
+        page.locator('pre [data-sym="alpha"]').first.hover()
+        assert lit(page, 'pre') == 0
+
+
+def test_symbols_by_keyboard(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder)) as page:
+        button = page.locator('.notation button[data-sym="alpha_bar"]')
+        for _ in range(60):
+            page.keyboard.press('Tab')
+            if button.evaluate('(b) => b === document.activeElement'):
+                break
+        assert lit(page, 'pre') == 2, 'focus lights a symbol up'
+        page.keyboard.press('Enter')
+        assert button.get_attribute('aria-pressed') == 'true'
+        page.keyboard.press('Tab')
+        page.keyboard.press('Tab')
+        page.keyboard.press('Tab')
+        assert lit(page, 'pre') == 2, 'and pressed, it stays'
+        page.keyboard.press('Escape')
+        assert button.get_attribute('aria-pressed') == 'false'
+        assert lit(page, 'pre') == 0
+
+
+def test_symbols_by_touch(folder: Path, browser: Any) -> None:
+    with visit(
+        browser, address(folder), viewport={'width': 390, 'height': 800}, has_touch=True
+    ) as page:
+        page.locator('.note .katex [data-sym="alpha_bar"]').first.tap()
+        assert lit(page, 'pre') == 2
+        page.locator('.note .katex [data-sym="alpha_bar"]').first.tap()
+        assert lit(page, 'pre') == 0
+
+
+# ## Code
+def test_copies_have_no_line_numbers(folder: Path, browser: Any) -> None:
+    permissions = ['clipboard-read', 'clipboard-write']
+    with visit(browser, address(folder), permissions=permissions) as page:
+        cell = page.locator('#Noise .code')
+        cell.hover()
+        cell.locator('.copy').click()
+        copied = page.evaluate('navigator.clipboard.readText()')
+        assert copied.startswith('class Noise:\n')
+        selected = page.evaluate(
+            """() => {
+              const range = document.createRange();
+              range.selectNodeContents(document.querySelector('#Noise pre code'));
+              getSelection().removeAllRanges();
+              getSelection().addRange(range);
+              return getSelection().toString();
+            }"""
+        )
+        assert not any(line.strip()[:1].isdigit() for line in selected.split('\n'))
+
+
+def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
+    lines = PAGE.split('\n')
+    number = lines.index('class Noise:') + 1
+    with visit(browser, f'{address(folder)}#L{number}') as page:
+        line = page.locator(f'#L{number}')
+        assert line.text_content().strip() == 'class Noise:'
+        arrives(page, f'L{number}')
+        # What the style sheet counts is what the anchor says, also behind a docstring
+        counted = page.evaluate(
+            """() => [...document.querySelectorAll('.l')].map((l) => {
+              let n = null;
+              for (let e = l; e; e = e.previousElementSibling) {
+                if (!e.matches('.l')) continue;
+                n = (n ?? 0) + 1;
+                const reset = e.style.counterReset.match(/\\d+/);
+                if (reset) return [l.id, Number(reset[0]) + n];
+              }
+              return [l.id, null];
+            })"""
+        )
+        assert len(counted) > 10
+        assert all(anchor == f'L{n}' for anchor, n in counted)
+
+
+def test_a_phone_does_not_show_shared_indentation(folder: Path, browser: Any) -> None:
+    for width, shown in ((390, 'none'), (1440, 'inline')):
+        with visit(browser, address(folder), viewport={'width': width, 'height': 800}) as page:
+            assert page.evaluate('getComputedStyle(document.querySelector(".in")).display') == shown
+
+
+def test_cells_that_scroll_can_be_reached(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), viewport={'width': 390, 'height': 800}) as page:
+        states = page.evaluate(
+            """() => [...document.querySelectorAll('pre, .display')].map((e) =>
+              [e.scrollWidth > e.clientWidth + 1, e.tabIndex === 0 && !!e.getAttribute('aria-label')])"""  # noqa: E501
+        )
+        assert [True, True] in states
+        assert [False, False] in states
+        assert all(overflows == reachable for overflows, reachable in states)
+
+
+# ## Theme
+def test_the_theme_is_remembered_without_a_flash(folder: Path, browser: Any) -> None:
+    # Nothing is painted before the style sheet is there, and then the paper has a colour
+    paint = """() => requestAnimationFrame(function look() {
+      const colour = document.body && getComputedStyle(document.body).backgroundColor;
+      if (!colour || colour === 'rgba(0, 0, 0, 0)') requestAnimationFrame(look);
+      else window.first ??= colour;
+    })"""
+    with visit(browser, address(folder), color_scheme='light') as page:
+        day = page.evaluate('getComputedStyle(document.body).backgroundColor')
+        page.locator('#pylit-theme').click()
+        night = page.evaluate('getComputedStyle(document.body).backgroundColor')
+        assert day != night
+        page.add_init_script(f'({paint})()')
+        page.reload()
+        assert page.evaluate('getComputedStyle(document.body).backgroundColor') == night
+        assert page.evaluate('window.first') == night, 'the first paint is dark already'
+        page.keyboard.press('t')
+        assert page.evaluate('getComputedStyle(document.body).backgroundColor') == day
+
+
+# ## Search and keys
+def test_search_from_a_file(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder, 'pylit/parse.html')) as page:
+        page.keyboard.press('/')
+        page.keyboard.type('the mean')
+        page.locator('#pylit-results a').first.wait_for()
+        page.keyboard.press('ArrowDown')
+        page.keyboard.press('Enter')
+        page.wait_for_url('**/page.html#Noise.mean')
+        page.locator('#pylit-search').fill('qqqqq')
+        assert page.locator('#pylit-results').inner_text().strip() == 'Nothing found'
+        page.keyboard.press('Escape')
+        assert page.locator('#pylit-results').is_hidden()
+
+
+def test_keys_walk_and_can_be_switched_off(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder)) as page:
+        page.keyboard.press('j')
+        page.keyboard.press('j')
+        page.keyboard.press('k')
+        assert page.locator('.row.now').count() == 1
+        assert page.locator('.row').first.evaluate('(r) => r.classList.contains("now")')
+        page.keyboard.press('?')
+        page.locator('dialog input[type=checkbox]').uncheck()
+        page.locator('dialog button').click()
+        page.keyboard.press('n')
+        page.wait_for_timeout(100)
+        assert page.url.endswith('page.html')
+        page.evaluate('localStorage.clear()')
+        page.keyboard.press('n')
+        page.wait_for_url('**/second.html')
+        page.keyboard.press('p')
+        page.wait_for_url('**/page.html')
+
+
+def test_links_arrive_at_their_row(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder, 'index.html')) as page:
+        page.locator('main a', has_text='the page').click()
+        page.wait_for_url('**/page.html#Noise.mean')
+        arrives(page, 'Noise.mean')
+
+
+def arrives(page: Any, anchor: str) -> None:
+    """Wait until the page has scrolled to an anchor."""
+    top = f'document.getElementById("{anchor}").getBoundingClientRect().top'
+    for _ in range(60):
+        if page.evaluate(f'{top} >= 0 && {top} < innerHeight / 2'):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f'the page did not arrive at {anchor}')
+
+
+# ## Without script, on paper, in any parser
+def test_everything_is_there_without_javascript(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), java_script_enabled=False, color_scheme='dark') as page:
+        assert page.locator('main .katex').first.is_visible()
+        assert page.locator('#Noise pre').is_visible()
+        assert not page.locator('#pylit-search').is_visible()
+        assert page.locator('.turn a').count() == 2
+        page.locator('.toc summary').click()
+        assert page.locator('#pylit-toc a').first.is_visible()
+
+
+def test_nothing_is_clipped_on_paper(folder: Path, browser: Any) -> None:
+    paper = {'width': 718, 'height': 1000}  # A4 at 96 dots an inch, less the margins
+    with visit(browser, address(folder), viewport=paper) as page:
+        page.emulate_media(media='print')
+        out = page.evaluate(
+            """() => [...document.querySelectorAll('.katex-html, pre .l, h1, p')]
+              .filter((e) => e.getClientRects().length)
+              .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+              .map((e) => e.textContent.slice(0, 60))"""
+        )
+        assert out == []
+        assert page.locator('.bar').is_hidden()
+        assert len(page.pdf()) > 10_000
+
+
+def test_the_html_is_html(folder: Path) -> None:
+    try:
+        import html5lib
+    except ImportError:
+        needed('html5lib')
+    for path in sorted((folder / 'out').rglob('*.html')):
+        text = path.read_text('utf-8')
+        html5lib.HTMLParser(strict=True).parse(text)
+        assert text.count('<math') >= text.count('class="katex-html"') - text.count(
+            'class="unseen"'
+        )
+
+
+# ## Serving
+@pytest.fixture
+def server(folder: Path, tmp_path: Path) -> Iterator[tuple[str, Path, serve.Live]]:
+    shutil.copytree(folder / 'src', tmp_path / 'src')
+    shutil.copytree(folder / 'tests', tmp_path / 'tests')
+    shutil.copy(folder / 'pyproject.toml', tmp_path)
+    request = Request([tmp_path / 'src'], load(tmp_path))
+    running, live = serve.start(request, 0)
+    threads = [
+        threading.Thread(target=running.serve_forever, kwargs={'poll_interval': 0.05}),
+        threading.Thread(target=live.watch),
+    ]
+    for thread in threads:
+        thread.start()
+    yield f'http://127.0.0.1:{running.server_address[1]}', tmp_path, live
+    live.close()
+    running.shutdown()
+    for thread in threads:
+        thread.join()
+    running.server_close()
+
+
+def test_live_reload(server: tuple[str, Path, serve.Live], browser: Any) -> None:
+    url, folder, live = server
+    path = folder / 'src' / 'second.py'
+    with visit(browser, f'{url}/second.html', viewport={'width': 900, 'height': 300}) as page:
+        page.wait_for_timeout(300)
+        path.write_text(path.read_text().replace('Picks one', 'Picks just one'))
+        begun = time.monotonic()
+        page.locator('text=Picks just one').wait_for(timeout=5000)
+        waited = time.monotonic() - begun
+        assert waited < (3 if REQUIRED else 1.5), f'{waited:.2f} s from saving to seeing'
+        # What is wrong is shown instead of a page that looks right
+        path.write_text('def (:\n')
+        page.locator('#pylit-wrong').wait_for(timeout=5000)
+        assert 'second.py:1:5: error: ' in page.locator('#pylit-wrong').inner_text()
+        path.write_text(FILES['src/second.py'])
+        page.locator('text=Picks one').wait_for(timeout=5000)
+        assert page.locator('#pylit-wrong').count() == 0
+    assert live.took < 1
+
+
+def fetch(url: str, host: str | None = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers={'Host': host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_the_server_knows_nothing_but_the_site(server: tuple[str, Path, serve.Live]) -> None:
+    url, _, _ = server
+    assert fetch(f'{url}/')[0] == 200
+    assert fetch(f'{url}/page.html')[0] == 200
+    for path in ('/../pyproject.toml', '/%2e%2e/pyproject.toml', '/assets/', '//etc/passwd', '/x'):
+        assert fetch(url + path)[0] == 404, path
+    for host in ('evil.example', 'evil.example:80', '127.0.0.1.evil.example', ''):
+        assert fetch(f'{url}/', host or 'x')[0] == 403, host
+    assert url.startswith('http://127.0.0.1:')

@@ -1,0 +1,343 @@
+"""The whole site: navigation, addresses, the swap, and nothing half done."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from pylit_kit import page, project, render, site
+
+from labml_nn.pylit import swap
+from labml_nn.pylit.__main__ import main
+from labml_nn.pylit.problems import Mistakes, Refusal
+
+FILES = {
+    '__init__.py': '"""\n# Home\n\nSee [a](a.py) and [b](sub/b.html#part) and [c](sub/).\n"""\n',
+    'a.py': '# ## One\n\n# ## One\nx = 1\n',
+    'sub/__init__.py': '"""# Sub"""\n',
+    'sub/b.py': '"""\n# Bee\n\n## Part\n\n[up](../a.py#one-2) [line](../a.py#L4)\n"""\ny = 1\n',
+}
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob('*'))
+        if p.is_file()
+    }
+
+
+def build(folder: Path, out: Path, *more: str) -> int:
+    return main(['build', str(folder), '-o', str(out), *more])
+
+
+def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
+    project(tmp_path / 'p', FILES)
+    assert build(tmp_path / 'p', tmp_path / 'one', '--no-cache') == 0
+    assert build(tmp_path / 'p', tmp_path / 'two') == 0
+    assert snapshot(tmp_path / 'one') == snapshot(tmp_path / 'two')
+
+
+def test_every_local_address_leads_somewhere(tmp_path: Path) -> None:
+    project(tmp_path / 'p', FILES)
+    out = tmp_path / 'out'
+    build(tmp_path / 'p', out)
+    seen = 0
+    for path in out.rglob('*.html'):
+        for address in re.findall(r'(?:href|src)="([^"]*)"', path.read_text()):
+            if re.match(r'[a-z]+:', address):
+                continue
+            name, _, anchor = unquote(address).partition('#')
+            target = (path.parent / name) if name else path
+            assert target.is_file(), (path, address)
+            if anchor:
+                assert f'id="{anchor}"' in target.read_text(), (path, address)
+            seen += 1
+    assert seen > 60
+
+
+def test_headings_never_skip_a_level_and_anchors_never_repeat(tmp_path: Path) -> None:
+    shown = page(tmp_path, '"""\n# T\n\n#### Deep\n\n## Up\n\n###### Down\n\n# Again\n"""\n')
+    assert re.findall(r'<h(\d)', shown) == ['1', '2', '2', '3', '2']
+    ids = re.findall(r' id="([^"]*)"', shown)
+    assert len(ids) == len(set(ids))
+
+
+def test_definitions_are_never_called_like_the_frame(tmp_path: Path) -> None:
+    names = ('main', 'search', 'results', 'theme', 'help', 'toc', 'index', 'L1', 'wrong')
+    project(tmp_path, {'page.py': ''.join(f'def {n}(): pass\n' for n in names)})
+    ids = re.findall(r' id="([^"]*)"', render(tmp_path)['page.html'])
+    # `L1` is a line, so a function of that name has another address
+    assert {*names, 'def-L1'} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_page_without_a_heading_gets_its_name(tmp_path: Path) -> None:
+    shown = page(tmp_path, '# Note\nx = 1\n\n# ### Later\ny = 1\n')
+    assert re.findall(r'<h(\d)[^>]*>([^<]*)', shown) == [('1', 'page.py'), ('2', 'Later')]
+
+
+def test_rows_have_no_empty_column(tmp_path: Path) -> None:
+    shown = page(
+        tmp_path, '"""Doc."""\nimport os\n\n# Note\nx = 1\n\ndef f():\n    """F."""\n    y = 1\n'
+    )
+    assert re.findall(r'<section class="row (\w+)" id="([^"]*)"', shown) == [
+        ('prose', 'part-1'), ('code', 'part-2'), ('pair', 'part-3'), ('pair', 'f'),
+    ]  # fmt: skip
+    # The body joins the row of its def, with the numbers of its own lines
+    last = shown.rpartition('<section')[2]
+    assert re.findall(r'id="L(\d+)"', last) == ['7', '9']
+
+
+def test_indentation_shared_by_a_section_is_marked(tmp_path: Path) -> None:
+    shown = page(
+        tmp_path,
+        'def f():\n    # n\n    x = 1\n    """s"""\n    if x:\n        y = """\n    z"""\n',
+    )
+    assert shown.count('<span class="in">    </span>') == 5
+
+
+def test_ids_of_headings_can_be_chosen(tmp_path: Path) -> None:
+    assert '<h1 id="MHA">Attention</h1>' in page(tmp_path, '# # Attention {#MHA}\nx = 1\n')
+    project(tmp_path, {'page.py': '# # A {#x}\n\n# # B {#x}\nx = 1\n'})
+    with pytest.raises(Mistakes, match=r"page\.py:3:\d+: error: the id 'x' is taken"):
+        render(tmp_path, 'page.py')
+
+
+def test_front_matter(tmp_path: Path) -> None:
+    source = '"""\n---\ntitle: The title\nsummary: About\n---\n\n# Heading\n"""\n'
+    project(tmp_path, {'page.py': source, 'old.py': '"""\n---\nredirect: page.html\n---\n"""\n'})
+    files = render(tmp_path)
+    assert '<title>The title' in files['page.html']
+    assert '<meta name="description" content="About">' in files['page.html']
+    assert 'summary:' not in files['page.html'].partition('<main')[2]
+    assert 'url=page.html' in files['old.html']
+
+
+def test_markdown_files_are_pages(tmp_path: Path) -> None:
+    project(tmp_path, {'index.md': '# Home\n\n[x](x.md)\n', 'x.md': '# X\n\n$y$\n'})
+    files = render(tmp_path)
+    assert 'href="x.html"' in files['index.html']
+    assert '<math' in files['x.html']
+
+
+@pytest.mark.parametrize(
+    ('link', 'message'),
+    [
+        ('none.py', 'dead link: there is no none.py'),
+        ('a.py#none', 'dead link: a.py has no #none'),
+        ('#none', r'dead link: __init__.py has no #none'),
+        ('a.py#L99', 'dead link: a.py has no #L99'),
+        ('../out.py', r'dead link: there is no \.\./out.py'),
+    ],
+)
+def test_dead_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str, message: str
+) -> None:
+    project(tmp_path / 'p', {**FILES, '__init__.py': f'"""\nText [x]({link})\n"""\n'})
+    monkeypatch.chdir(tmp_path / 'p')
+    with pytest.raises(Mistakes, match=rf'__init__\.py:2:10: error: {message}'):
+        render(Path('.'))
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project(tmp_path / 'p', {**FILES, 'a.py': 'x = (\n', 'sub/b.py': 'y = )\n', 'c.py': '\0'})
+    assert build(tmp_path / 'p', tmp_path / 'out') == 1
+    said = [line for line in capsys.readouterr().err.split('\n') if ': error: ' in line]
+    assert len(said) == 3
+    assert not (tmp_path / 'out').exists()
+
+
+# ## The old site is not touched
+def built(tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
+    project(tmp_path / 'p', FILES)
+    out = tmp_path / 'out'
+    assert build(tmp_path / 'p', out) == 0
+    return tmp_path / 'p', out, snapshot(out)
+
+
+BAD = {
+    'syntax error': 'def f(:\n',
+    'NUL': 'x = "\0"\n',
+    'formula': '# $\\foo$\nx = 1\n',
+    'link': '# [x](none.html)\nx = 1\n',
+    'HTML': '# <script>\nx = 1\n',
+    'test': '# [x](test:a.py::b)\nx = 1\n',
+    'image': '# ![x](none.png)\nx = 1\n',
+    'figure': '# ![x](figure:none.py::f)\nx = 1\n',
+}
+
+
+@pytest.mark.parametrize('kind', BAD)
+def test_a_failed_build_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    folder, out, before = built(tmp_path)
+    (folder / 'a.py').write_text(BAD[kind])
+    capsys.readouterr()
+    assert build(folder, out) == 1
+    said = capsys.readouterr()
+    assert re.search(r'a\.py:\d+:\d+: error: ', said.err)
+    assert 'Traceback' not in said.err + said.out
+    assert snapshot(out) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['out', 'p']
+
+
+def test_a_full_disk_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out, before = built(tmp_path)
+    written = 0
+    real = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        nonlocal written
+        written += 1
+        if written > 5:
+            raise OSError(28, 'No space left on device', str(self))
+        return real(self, data)
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    assert build(folder, out) == 2
+    assert 'No space left on device: nothing was changed' in capsys.readouterr().err
+    assert snapshot(out) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['out', 'p']
+
+
+def test_a_rename_that_fails_brings_the_old_site_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out, before = built(tmp_path)
+    real = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if '.tmp-' in self.name:
+            raise OSError(5, 'Input/output error', str(self))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, 'rename', fail)
+    assert build(folder, out) == 2
+    assert snapshot(out) == before
+
+
+def test_a_folder_that_is_not_ours_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(tmp_path / 'p', FILES)
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'thesis.txt').write_text('years of work')
+    before = snapshot(out)
+    assert build(tmp_path / 'p', out) == 2
+    assert 'not made by pylit' in capsys.readouterr().err
+    assert build(tmp_path / 'p', tmp_path / 'p') == 2
+    assert build(tmp_path / 'p', out / 'thesis.txt') == 2
+    assert snapshot(out) == before
+
+
+def test_stale_pages_go_and_foreign_files_stay(tmp_path: Path) -> None:
+    folder, out, _ = built(tmp_path)
+    (out / 'CNAME').write_text('example.org')
+    (out / '.git').mkdir()
+    (out / '.git' / 'HEAD').write_text('ref')
+    (folder / 'sub' / 'b.py').unlink()
+    (folder / '__init__.py').write_text('"""# Home"""\n')
+    assert build(folder, out) == 0
+    assert not (out / 'sub' / 'b.html').exists()
+    assert (out / 'CNAME').read_text() == 'example.org'
+    assert (out / '.git' / 'HEAD').exists()
+
+
+def test_a_foreign_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    folder, out, _ = built(tmp_path)
+    (out / 'new.html').write_text('mine')
+    (folder / 'new.py').write_text('# n\nx = 1\n')
+    assert build(folder, out) == 2
+    assert (out / 'new.html').read_text() == 'mine'
+    assert not (folder / 'new.html').exists()
+
+
+# ## Bad arguments and bad machines
+def test_two_sources_for_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project(tmp_path / 'p', {**FILES, 'a.md': '# A\n'})
+    assert build(tmp_path / 'p', tmp_path / 'out') == 1
+    said = capsys.readouterr().err
+    assert 'a.py:1:1: error: this and' in said
+    assert 'a.md both become a.html' in said
+
+
+@pytest.mark.parametrize('name', ['none.py', 'none', 'notes.txt'])
+def test_what_cannot_be_built(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(tmp_path, {'notes.txt': 'x'})
+    assert build(tmp_path / name, tmp_path / 'out') == 2
+    assert len(capsys.readouterr().err.strip().split('\n')) == 1
+
+
+def test_loops_of_links(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project(tmp_path / 'p', FILES)
+    (folder / 'again').symlink_to(folder)
+    assert build(folder, tmp_path / 'out') == 0
+    assert not (tmp_path / 'out' / 'again').exists()
+    (folder / 'self.py').symlink_to(folder / 'self.py')
+    assert build(folder, tmp_path / 'out') == 1
+    assert 'self.py:1:1: error: cannot be read' in capsys.readouterr().err
+
+
+def test_an_unreadable_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project(tmp_path / 'p', FILES)
+    (folder / 'dir.py').mkdir()
+    assert build(folder, tmp_path / 'out') == 0
+    if os.geteuid() == 0:
+        pytest.skip('root can read everything')
+    (folder / 'a.py').chmod(0)
+    assert build(folder, tmp_path / 'out') == 1
+    assert 'a.py:1:1: error: cannot be read: Permission denied' in capsys.readouterr().err
+
+
+def test_node_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(tmp_path / 'p', {'a.py': f'# $x^{{{tmp_path.name}}}$\nx = 1\n'.replace('_', '')})
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert build(tmp_path / 'p', tmp_path / 'out', '--no-cache') == 2
+    assert 'Node.js is not installed' in capsys.readouterr().err
+
+
+def test_katex_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(tmp_path / 'p', FILES)
+    monkeypatch.setenv('PYLIT_CACHE', str(tmp_path / 'cache'))
+    assert build(tmp_path / 'p', tmp_path / 'out') == 2
+    assert 'run `python -m labml_nn.pylit setup`' in capsys.readouterr().err
+
+
+def test_a_single_file_with_formulas_needs_nothing(tmp_path: Path) -> None:
+    (tmp_path / 'model.py').write_text('"""\n# Mine\n\n$$x_t$$\n"""\n\n# n $y$\nz = 1\n')
+    assert build(tmp_path / 'model.py', tmp_path / 'out') == 0
+    assert {'model.html', 'index.html', 'assets', 'search.js'} <= set(os.listdir(tmp_path / 'out'))
+
+
+def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
+    project(tmp_path, FILES)
+    made = site(tmp_path)
+    files = made.render()
+    made.close()
+    for url, data in files.items():
+        if url.endswith(('.html', '.css')):
+            text = data.decode()
+            assert not re.findall(r'(?:src|<link[^>]*href)="(?:https?:)?//', text), url
+            assert not re.findall(r'url\((?!fonts/)', text), url
+
+
+def test_swap_refuses_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / 'x').write_text('')
+    with pytest.raises(Refusal):
+        swap.check(tmp_path / 'x')
+    swap.check(tmp_path / 'none')
