@@ -9,11 +9,15 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 ARGS ?=
 OUT ?= runs/digits
+# Formulas that were set before, and the report of the tests that the marks on the pages go by
+export PYLIT_CACHE := $(CURDIR)/.pylit-cache
+JUNIT = $(if $(wildcard report.xml),--junit report.xml)
 # As many test processes as there are cores, each with one thread
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sample test lint types format figures bench quality sizes clean
+.PHONY: help setup train sample test lint types format docs docs-check docs-serve bench-docs \
+	figures bench quality sizes clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +41,8 @@ sample: $(READY)  ## sample from runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.evaluate sample $(OUT) $(ARGS)
 
 test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@test -d tests/pylit/node_modules || ! command -v npm >/dev/null || npm ci --silent --prefix tests/pylit
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --junit-xml=report.xml $(ARGS)
 
 lint: $(READY)  ## ruff, as linter and as formatter
 	$(VENV)/bin/ruff check .
@@ -49,6 +54,22 @@ types: $(READY)  ## mypy on the package
 format: $(READY)  ## format and mend what can be mended
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+docs: $(READY)  ## the pages, in docs/site (needs Node 18)
+	@$(RUN) -m labml_nn.pylit setup
+	$(RUN) -m labml_nn.pylit check labml_nn --strict $(JUNIT)
+	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site $(JUNIT)
+
+docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, alt texts
+	@$(RUN) -m labml_nn.pylit setup
+	$(RUN) -m labml_nn.pylit check labml_nn --strict
+
+docs-serve: $(READY)  ## the pages in a browser, while they are written
+	@$(RUN) -m labml_nn.pylit setup
+	$(RUN) -m labml_nn.pylit serve labml_nn --open
+
+bench-docs: $(READY)  ## how long the pages take, and how large they are
+	$(RUN) -m labml_nn.pylit.bench
 
 figures: $(READY)  ## the pictures of the README, from runs/digits
 	$(RUN) docs/figures/readme.py $(OUT)

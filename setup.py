@@ -4,7 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-DOCS = ['markdown-it-py>=3', 'pygments>=2.17']  # the renderer; KaTeX comes through npm
+# The renderer; KaTeX comes through npm
+DOCS = ['markdown-it-py>=3', 'pygments>=2.17', 'tomli>=2; python_version < "3.11"']
 I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
 VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
 TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
