@@ -322,7 +322,7 @@ def add_command(commands: Any, name: str, text: str) -> None:
         p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
         p.add_argument(
             '--t', type=int, nargs='+', metavar='STEPS',
-            help='steps to noise and undo, one row each (T/8 T/4 T/2 3T/4)',
+            help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
         )  # fmt: skip
         p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
 
@@ -428,7 +428,7 @@ def interpolate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
         raise ValueError(f'--n {a.n}: a row has at least its two ends')
     x1, x2 = pair(sampler, a)
     T = sampler.n_steps
-    steps = a.t or [max(1, round(T * share)) for share in (1 / 8, 1 / 4, 1 / 2, 3 / 4)]
+    steps = a.t or [max(1, round(T * share)) for share in (1 / 16, 1 / 8, 1 / 4, 1 / 2)]
     lambdas = torch.linspace(0, 1, a.n).tolist()
     for t_ in steps:
         sampler.check_interpolation(x1, x2, torch.tensor(lambdas), t_)
