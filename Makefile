@@ -41,7 +41,8 @@ sample: $(READY)  ## sample from runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.evaluate sample $(OUT) $(ARGS)
 
 test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
-	@test -d tests/pylit/node_modules || ! command -v npm >/dev/null || npm ci --silent --prefix tests/pylit
+	@test -d tests/pylit/node_modules || npm ci --loglevel=error --no-audit --no-fund --prefix tests/pylit \
+		|| echo 'note: without npm the tests of the rendered pages are skipped'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --junit-xml=report.xml $(ARGS)
 
 lint: $(READY)  ## ruff, as linter and as formatter
