@@ -1,0 +1,159 @@
+r"""
+---
+title: Denoising diffusion implicit models (DDIM)
+summary: >
+  A family of chains with the same marginals and any amount of noise; without noise it is an
+  equation that can be followed both ways, from noise to image and back.
+---
+
+# Denoising Diffusion Implicit Models
+
+This page derives and implements [DDIM](https://arxiv.org/abs/2010.02502) (Song, Meng and
+Ermon, 2021).
+
+## The loss knows marginals only
+
+$L_\text{simple}$ draws $x_t$ from $q(x_t|x_0)$, one $t$ at a time. How $x_t$ and $x_{t-1}$ hang
+together never enters. Any joint distribution with these marginals is trained by the same loss, and
+we may look for one whose way back is better. Ask for a Gaussian step from $\tau_i = t$ to
+$\tau_{i-1} = s$ that is told $x_0$, with a variance $\sigma^2$ that we choose:
+
+$$q_\sigma(x_s|x_t, x_0) = \mathcal N\big(\sqrt{\bar\alpha_s}\,x_0 + c\,\epsilon,\
+\sigma^2\mathbf I\big), \qquad
+\epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1-\bar\alpha_t}}$$
+
+It carries $x_0$ over at its new size, and some of the noise that was there. If
+$x_t \sim q(x_t|x_0)$ then $\epsilon$ is unit noise, so $x_s$ has mean $\sqrt{\bar\alpha_s}\,x_0$,
+as it should, and variance $c^2 + \sigma^2$. It should have $1 - \bar\alpha_s$. So (eq. 7)
+
+$$c = \sqrt{1 - \bar\alpha_s - \sigma^2}$$
+
+and the marginals are right for *every* $\sigma$ between 0 and $\sqrt{1-\bar\alpha_s}$
+[tested](test:diffusion/samplers/test_ddim.py::test_every_eta_has_the_same_marginals). The
+model's step puts its guesses $\hat x_0$ and $\epsilon_\theta$ in the place of $x_0$ and
+$\epsilon$ (eq. 12):
+
+$$x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\,\epsilon_\theta(x_t, t)
++ \sigma z$$
+
+## How much noise
+
+One number $\eta$ scales it, with the variance of DDPM's posterior as the unit (eq. 16):
+
+$$\sigma^2 = \eta^2\,\tilde\beta', \qquad
+\tilde\beta' =
+\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big)$$
+
+* $\eta = 1$ is [ancestral sampling](ancestral.html) with $\tilde\beta$: the two formulas for the
+  mean are rewrites of each other, $c = \sqrt{\bar\alpha_t/\bar\alpha_s}\,(1-\bar\alpha_s) /
+  \sqrt{1-\bar\alpha_t}$ [tested](test:diffusion/samplers/test_ddim.py::test_eta_1_is_ancestral).
+* $\eta = 0$ has no noise at all: the image is a function of $x_T$
+  [tested](test:diffusion/samplers/test_ddim.py::test_eta_0_is_deterministic).
+
+## Without noise it is Euler's method
+
+Divide the step with $\eta = 0$ by $\sqrt{\bar\alpha_s}$, and put $\hat x_0 = (x_t -
+\sqrt{1-\bar\alpha_t}\,\epsilon_\theta)/\sqrt{\bar\alpha_t}$ into it. With
+$\bar x = x/\sqrt{\bar\alpha}$ and $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha}$,
+
+$$\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_\theta(x_t, t)
+\qquad\text{is a step along}\qquad \frac{d\bar x}{d\bar\sigma} = \epsilon_\theta(x_t, t)$$
+
+(eq. 14), a differential equation from $\bar\sigma_T = 157$ down to 0. Euler's method has order one:
+twice the steps, half the error. On Gaussian data, whose $\epsilon$ is known exactly, the equation
+has a closed solution, $x_t$ keeping its distance from the mean in units of the standard deviation
+of step $t$; halving the step size divides the distance from it by two
+[tested](test:diffusion/samplers/test_orders.py::test_ddim_has_order_one).
+
+![Error against steps on Gaussian data](../../../docs/figures/sampler_orders.png)
+
+> The left half measures the way down to one eighth of $T$, the right half all of it. Near $t = 0$
+> the noise $\bar\sigma$ grows like $\sqrt t$, which no polynomial in $t$ follows: there the methods
+> of higher order lose some of it.
+
+> **The last step.** $\bar\alpha_s = 1$ leaves nothing of $\epsilon_\theta$ and $\sigma$: the chain
+> ends on $\hat x_0$. Code that takes $\bar\alpha$ of index 0 there stops at 1 % of noise, for ever.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.samplers import DEFAULT_STEPS, ReverseSampler
+
+
+class DDIM(ReverseSampler):
+    r"""
+    ## DDIM sampler
+
+    Raises `ValueError` for an $\eta$ outside $[0, 1]$: more noise than $\tilde\beta'$ would leave
+    $1 - \bar\alpha_s - \sigma^2$ negative somewhere.
+    """
+
+    def __init__(
+        self,
+        diffusion: DenoiseDiffusion,  # the model with its schedule
+        n_steps: int = DEFAULT_STEPS,  # how many of the steps, 1 .. T
+        *,
+        spacing: str = 'trailing',  # which of them
+        clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
+        eta: float = 0.0,  # how much noise: 0 none, 1 as much as ancestral sampling
+    ):
+        super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0)
+        if not 0 <= eta <= 1:
+            raise ValueError(f'eta={eta:g} must lie in [0, 1]: 0 is without noise, 1 is ancestral')
+        self.eta = eta
+
+    @torch.no_grad()
+    def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:
+        r"""
+        ### From noise to image
+        """
+        for i in reversed(range(self.n_steps)):
+            t, s = self.tau[i], self.before(i)
+            eps, x0_hat = self.predict(xt, t)
+            # $\sigma^2 = \eta^2\,\tilde\beta'$
+            sigma = self.eta * float(self.short.beta_tilde[i]) ** 0.5
+            # $\sqrt{1-\bar\alpha_s-\sigma^2}$: what is left for the noise that was there
+            direction = max(self.noise[s] ** 2 - sigma**2, 0.0) ** 0.5
+            # $x_s = \sqrt{\bar\alpha_s}\,\hat x_0 +
+            #   \sqrt{1-\bar\alpha_s-\sigma^2}\,\epsilon_\theta(x_t,t) + \sigma z$
+            xt = self.signal[s] * x0_hat + direction * eps
+            if self.eta > 0:
+                xt = xt + sigma * noise(xt.shape, xt.device)
+            yield t, xt, x0_hat
+
+    @torch.no_grad()
+    def invert(self, x0: Tensor, *, n_iterations: int = 1) -> Tensor:
+        r"""
+        ### From image to noise
+
+        The equation has no preferred direction. Solve the step from $t$ to $s$ for $x_t$:
+
+        $$x_t = \frac{\sqrt{\bar\alpha_t}}{\sqrt{\bar\alpha_s}}\,x_s +
+        \Big(\sqrt{1-\bar\alpha_t} - \frac{\sqrt{\bar\alpha_t}}{\sqrt{\bar\alpha_s}}
+        \sqrt{1-\bar\alpha_s}\Big)\,\epsilon_\theta(x_t, t)$$
+
+        $x_t$ is on both sides. Putting $x_s$ for it on the right is one more Euler step, wrong by
+        as much as Euler steps are; putting the result in again comes closer, and at the fixed
+        point the step down gives $x_s$ back exactly.
+
+        * `x0` images, `[batch, ...]`
+        * `n_iterations` how often the right side is computed, each a call of the model; 1 is the
+          paper's way
+
+        Returns $x_T$ from which `sample`, with $\eta = 0$ and nothing clipped, gives the image
+        back: to first order in the step size with one iteration, exactly with enough of them
+        [tested](test:diffusion/samplers/test_ddim.py::test_inversion_gives_the_image_back).
+        """
+        if n_iterations < 1:
+            raise ValueError(f'n_iterations={n_iterations}: at least one is needed')
+        xt = x0
+        for i in range(self.n_steps):
+            xs, t, s = xt, self.tau[i], self.before(i)
+            for _ in range(n_iterations):
+                xt = self.transfer(xs, self.eps_theta(xt, t), s, t)
+        return xt

@@ -1,0 +1,21 @@
+"""The `diffusers` package, to compare with."""
+
+import os
+import warnings
+
+import pytest
+
+
+def diffusers():
+    """The package; the test is skipped where it is not installed, and fails where CI lacks it."""
+    with warnings.catch_warnings():
+        # Of its own dependencies, while they are imported
+        warnings.simplefilter('ignore')
+        try:
+            import diffusers
+        except ImportError as error:
+            if os.environ.get('CI') == 'true':
+                raise
+            pytest.skip(f'diffusers is not installed ({error}): pip install diffusers')
+    diffusers.utils.logging.set_verbosity_error()
+    return diffusers

@@ -1,0 +1,57 @@
+"""Ancestral sampling on a subset of the steps."""
+
+import pytest
+import torch
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.samplers import Ancestral
+from tests.diffusion.samplers.test_contract import SPACINGS, model
+
+
+@pytest.mark.parametrize('variance', ['beta', 'beta_tilde'])
+def test_all_steps_are_algorithm_2(variance):
+    diffusion = DenoiseDiffusion(model, 1000, variance=variance)
+    for clip_x0 in (True, False):
+        sampler = Ancestral(diffusion, 1000, variance=variance, clip_x0=clip_x0)
+        for name in ('beta', 'alpha_bar', 'beta_tilde', 'sigma2'):
+            short, whole = getattr(sampler.short, name), getattr(diffusion, name)
+            torch.testing.assert_close(short, whole, rtol=1e-5, atol=0)
+        expected = diffusion.sample((3, 4), seed=5, clip_x0=clip_x0)
+        got = sampler.sample((3, 4), seed=5)
+        torch.testing.assert_close(got, expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize('spacing', SPACINGS)
+def test_a_subset_is_a_shorter_chain(spacing):
+    """Its steps compose to the marginals of the long chain at the steps that were chosen."""
+    diffusion = DenoiseDiffusion(model, 1000)
+    for n in (20, 27, 999):
+        sampler = Ancestral(diffusion, n, spacing=spacing)
+        short = sampler.short
+        assert short.n_steps == n
+        tau = torch.tensor(sampler.tau)
+        torch.testing.assert_close(short.alpha_bar, diffusion.alpha_bar[tau], rtol=1e-5, atol=0)
+        torch.testing.assert_close(
+            short.one_minus_alpha_bar, diffusion.one_minus_alpha_bar[tau], rtol=1e-5, atol=0
+        )
+        torch.testing.assert_close(
+            short.alpha.double().cumprod(0).float(), short.alpha_bar, rtol=1e-4, atol=0
+        )
+
+
+def test_ratio_of_the_two_variances():
+    """The figures of the page: 10 steps, the last four before the end."""
+    short = Ancestral(DenoiseDiffusion(model, 1000), 10).short
+    ratio = short.beta_tilde / short.beta
+    assert [round(float(r), 2) for r in ratio[1:5]] == [0.3, 0.56, 0.75, 0.87]
+
+
+def test_the_variance_is_the_one_asked_for():
+    diffusion = DenoiseDiffusion(lambda xt, t: xt * 0, 1000)
+    n = 40_000
+    for variance in ('beta', 'beta_tilde'):
+        sampler = Ancestral(diffusion, 10, variance=variance, clip_x0=False)
+        xt, noise = sampler.start(torch.zeros(n, 1))
+        _, xt, _ = next(sampler.chain(xt, noise))
+        expected = float(getattr(sampler.short, variance)[-1])
+        assert float(xt.var()) == pytest.approx(expected, rel=5 * (2 / n) ** 0.5)

@@ -1,0 +1,121 @@
+"""The same chains as the schedulers of `diffusers`: same model, start, steps and injected noise."""
+
+import warnings
+
+import pytest
+import torch
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver
+from tests.diffusion.reference import diffusers
+from tests.diffusion.samplers.test_contract import ALPHA_BAR, model
+
+SHAPE = (4, 3, 2, 2)
+SEED = 11
+steps = pytest.mark.parametrize('n_steps', [10, 20, 50])
+
+
+def scheduler(name, n_steps, **options):
+    made = getattr(diffusers(), name)(
+        num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02, beta_schedule='linear', **options
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        made.set_timesteps(n_steps)
+    return made
+
+
+def theirs(scheduler, draws=False, **options):
+    """Every x_t of a chain by their scheduler; `draws` hands it the noise of our seed."""
+    noise = SeededNoise(SHAPE[0], SEED)
+    xt = noise(SHAPE, 'cpu')
+    chain = []
+    for t in scheduler.timesteps:
+        eps = model(xt, torch.full((SHAPE[0],), int(t)))
+        if draws:
+            options['variance_noise'] = noise(SHAPE, 'cpu')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            xt = scheduler.step(eps, t, xt, **options).prev_sample
+        chain.append(xt)
+    return chain
+
+
+def agree(sampler, chain):
+    ours = [xt for _, xt, _ in sampler.chain(*sampler.start(SHAPE, SEED))]
+    for a, b in zip(ours[::-1], chain[::-1], strict=False):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+    assert len(chain) >= len(ours)
+
+
+@pytest.fixture
+def diffusion():
+    return DenoiseDiffusion(model, 1000)
+
+
+@steps
+# Not `linspace`: theirs steps back by T // n, although the steps then lie elsewhere
+@pytest.mark.parametrize('spacing', ['leading', 'trailing'])
+@pytest.mark.parametrize('clip', [True, False])
+@pytest.mark.parametrize('eta', [0.0, 0.5, 1.0])
+def test_ddim(diffusion, n_steps, spacing, clip, eta):
+    reference = scheduler(
+        'DDIMScheduler', n_steps, timestep_spacing=spacing, clip_sample=clip, set_alpha_to_one=True
+    )
+    sampler = DDIM(diffusion, n_steps, spacing=spacing, clip_x0=clip, eta=eta)
+    assert reference.timesteps.tolist() == sampler.tau[::-1]
+    agree(sampler, theirs(reference, eta > 0, eta=eta, use_clipped_model_output=True))
+
+
+@steps
+@pytest.mark.parametrize('spacing', ['leading', 'trailing'])
+@pytest.mark.parametrize('start', ['prk', 'plms'])
+def test_pndm(diffusion, n_steps, spacing, start):
+    reference = scheduler(
+        'PNDMScheduler', n_steps,
+        timestep_spacing=spacing, skip_prk_steps=start == 'plms', set_alpha_to_one=True,
+    )  # fmt: skip
+    sampler = PNDM(diffusion, n_steps, spacing=spacing, clip_x0=False, start=start)
+    # Theirs subtracts from one in float32, which keeps four digits at step 0; a mixture of noises
+    # from far away is large there and would show it
+    reference.alphas_cumprod = ALPHA_BAR
+    reference.final_alpha_cumprod = torch.ones((), dtype=torch.float64)
+    assert len(reference.timesteps) == sampler.n_calls
+    chain = theirs(reference)
+    # Where theirs has taken a look ahead it is no point of the chain: one in four, or all but one
+    if start == 'prk':
+        chain = chain[3:12:4] + chain[12:]
+    else:
+        chain = chain[1:]
+    agree(sampler, chain)
+
+
+@steps
+@pytest.mark.parametrize('order', [1, 2])
+@pytest.mark.parametrize('sde', [False, True])
+def test_dpm_solver(diffusion, n_steps, order, sde):
+    reference = scheduler(
+        'DPMSolverMultistepScheduler', n_steps, timestep_spacing='trailing', solver_order=order,
+        algorithm_type='sde-dpmsolver++' if sde else 'dpmsolver++', final_sigmas_type='zero',
+    )  # fmt: skip
+    sampler = DPMSolver(diffusion, n_steps, clip_x0=False, order=order, sde=sde)
+    assert reference.timesteps.tolist() == sampler.tau[::-1]
+    agree(sampler, theirs(reference, sde))
+
+
+@steps
+@pytest.mark.parametrize('variance', ['beta', 'beta_tilde'])
+@pytest.mark.parametrize('clip', [True, False])
+def test_ancestral(diffusion, n_steps, variance, clip, monkeypatch):
+    reference = scheduler(
+        'DDPMScheduler', n_steps, timestep_spacing='leading', clip_sample=clip,
+        variance_type={'beta': 'fixed_large', 'beta_tilde': 'fixed_small'}[variance],
+    )  # fmt: skip
+    # Of `trailing`'s last step theirs adds noise, as it is not step 0
+    sampler = Ancestral(diffusion, n_steps, spacing='leading', variance=variance, clip_x0=clip)
+    noise = SeededNoise(SHAPE[0], SEED)
+    noise(SHAPE, 'cpu')  # x_T
+    module = 'diffusers.schedulers.scheduling_ddpm.randn_tensor'
+    monkeypatch.setattr(module, lambda shape, **_: noise(shape, 'cpu'))
+    agree(sampler, theirs(reference))
