@@ -5,6 +5,8 @@ import warnings
 
 import pytest
 
+from labml_nn.helpers.vision import vision
+
 
 def diffusers():
     """The package; the test is skipped where it is not installed, and fails where CI lacks it."""
@@ -12,6 +14,7 @@ def diffusers():
         # Of its own dependencies, while they are imported
         warnings.simplefilter('ignore')
         try:
+            vision()  # diffusers imports torchvision too, and would trip over a broken one
             import diffusers
         except ImportError as error:
             if os.environ.get('CI') == 'true':

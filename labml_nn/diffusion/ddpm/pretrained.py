@@ -1,0 +1,462 @@
+r"""
+---
+title: Published weights
+summary: The folder format of diffusers, read into our network and written from it.
+---
+
+# Published weights
+
+The authors' models are published as folders of the package
+[diffusers](https://github.com/huggingface/diffusers): `google/ddpm-cifar10-32`,
+`google/ddpm-celebahq-256`, `-bedroom-256`, `-church-256`, `-cat-256`, and those with averaged
+weights, `google/ddpm-ema-…`. The network is the paper's and so is [ours](unet.html): reading one is
+a matter of names.
+
+    from labml_nn.diffusion.ddpm.pretrained import from_pretrained
+    from labml_nn.diffusion.samplers import DDIM  # or Ancestral, or PNDM
+    from labml_nn.helpers.pictures import save_png, to_uint8
+
+    diffusion, unet, config = from_pretrained('google/ddpm-ema-celebahq-256')
+    images = DDIM(diffusion, 50).sample((1, 3, 256, 256), seed=0)
+    save_png('image.png', to_uint8(images)[0])
+
+([tested](test:diffusion/ddpm/test_pretrained.py::test_the_snippet_of_the_page), on a small one).
+A folder on the disk needs no other package; a name on the hub needs `huggingface_hub`
+(`pip install 'labml-nn[hub]'`), and from the second time on no network.
+
+| what | tested |
+|---|---|
+| published architectures, a call | [1e-5](test:diffusion/ddpm/test_pretrained.py::test_published) |
+| odd ones, a call | [1e-5](test:diffusion/ddpm/test_pretrained.py::test_odd_architectures) |
+| a DDIM image, 50 steps | [1e-4](test:diffusion/ddpm/test_pretrained.py::test_a_whole_image) |
+| there and back | [bit by bit](test:diffusion/ddpm/test_pretrained.py::test_round_trip) |
+
+> **What can go wrong without a sound?** Much: diffusers' own defaults are not the paper's (the
+> frequencies of the time embedding, sine and cosine swapped, another $\epsilon$ in GroupNorm,
+> symmetric padding, heads of eight channels). With any of them wrong, the weights load and the
+> pictures are slightly bad. So each setting is compared with what this network is, and refused by
+> name when it is another.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
+from labml_nn.helpers import safetensors
+from labml_nn.helpers.checkpoint import first_line, load_weights
+
+# ## Settings
+#
+# What `UNet2DModel` may be told and what our network is: the name, the default of diffusers when
+# the file does not say, and the values that are ours.
+UNET: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    'act_fn': ('silu', ('silu', 'swish')),
+    'add_attention': (True, (True,)),
+    'attn_norm_num_groups': (None, (None,)),
+    'center_input_sample': (False, (False,)),
+    'class_embed_type': (None, (None,)),
+    'num_class_embeds': (None, (None,)),
+    'downsample_padding': (1, (0,)),
+    'downsample_type': ('conv', ('conv',)),
+    'upsample_type': ('conv', ('conv',)),
+    'flip_sin_to_cos': (True, (False,)),
+    'freq_shift': (0, (1,)),
+    'mid_block_scale_factor': (1, (1,)),
+    'mid_block_type': ('UNetMidBlock2D', ('UNetMidBlock2D',)),
+    'norm_eps': (1e-5, (1e-6,)),
+    'resnet_time_scale_shift': ('default', ('default',)),
+    'time_embedding_type': ('positional', ('positional',)),
+    'time_embedding_dim': (None, (None,)),
+    'num_train_timesteps': (None, (None,)),
+}
+SCHEDULER: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    'prediction_type': ('epsilon', ('epsilon',)),
+    'thresholding': (False, (False,)),
+    'rescale_betas_zero_snr': (False, (False,)),
+    'clip_sample_range': (1.0, (1.0,)),
+}
+# `fixed_small_log` is the same number by way of its logarithm
+VARIANCES = {'fixed_small': 'beta_tilde', 'fixed_small_log': 'beta_tilde', 'fixed_large': 'beta'}
+
+
+def refuse_others(config: Mapping[str, Any], ours: Mapping[str, Any], file: Path) -> None:
+    r"""
+    A `ValueError` that names the settings of `file` that this package does not implement.
+    """
+    other = [
+        f'{name}={config.get(name, default)!r} (need {values[0]!r})'
+        for name, (default, values) in ours.items()
+        if config.get(name, default) not in values
+    ]
+    if other:
+        raise ValueError(f'{file.absolute()} has what is not implemented here: {", ".join(other)}')
+
+
+def refuse(file: Path, need: str, **settings: Any) -> None:
+    r"""
+    Raise the `ValueError` for settings that do not fit together, or not here.
+    """
+    found = ', '.join(f'{name}={value!r}' for name, value in settings.items())
+    raise ValueError(f'{file.absolute()} has what is not implemented here: {found} (need {need})')
+
+
+def read_unet(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    r"""
+    What the settings of a `UNet2DModel` are for [our U-Net](unet.html), by our names.
+    """
+    if config.get('_class_name') != 'UNet2DModel':
+        kind = config.get('_class_name', 'no model')
+        raise ValueError(f'{file.absolute()} describes {kind}: need UNet2DModel')
+    for name in ('block_out_channels', 'down_block_types', 'up_block_types'):
+        if name not in config:
+            raise ValueError(f'{file.absolute()} does not say {name}: the folder is incomplete')
+    refuse_others(config, UNET, file)
+    check_blocks(config, file)
+    widths = config['block_out_channels']
+    return {
+        'image_channels': config.get('in_channels', 3),
+        'n_channels': widths[0],
+        'ch_mults': tuple(w // widths[0] for w in widths),
+        'is_attn': attention_of(config),
+        'n_blocks': config.get('layers_per_block', 2),
+        'dropout': config.get('dropout', 0.0),
+        'n_groups': config.get('norm_num_groups', 32),
+    }
+
+
+def attention_of(config: Mapping[str, Any]) -> tuple[bool, ...]:
+    r"""
+    At which levels there is attention.
+    """
+    return tuple(kind == 'AttnDownBlock2D' for kind in config['down_block_types'])
+
+
+def check_blocks(config: Mapping[str, Any], file: Path) -> None:
+    r"""
+    A `ValueError` unless the blocks are those of our network.
+    """
+    is_attn, widths = attention_of(config), config['block_out_channels']
+    # The way up is the way down, mirrored
+    for way, levels in (('Down', is_attn), ('Up', is_attn[::-1])):
+        name, wanted = f'{way.lower()}_block_types', [f'{"Attn" * a}{way}Block2D' for a in levels]
+        if list(config[name]) != wanted:
+            refuse(file, str(wanted), **{name: config[name]})
+    if any(w % widths[0] for w in widths):
+        refuse(file, 'multiples of the first', block_out_channels=widths)
+    channels = config.get('in_channels', 3), config.get('out_channels', 3)
+    if channels[0] != channels[1]:
+        need = 'the same: eps alone, no variance'
+        refuse(file, need, in_channels=channels[0], out_channels=channels[1])
+    # One head, as wide as the feature map; the middle has attention in any case
+    head = config.get('attention_head_dim', 8)
+    with_attn = {w for w, a in zip(widths, is_attn, strict=True) if a} | {widths[-1]}
+    if head is not None and with_attn != {head}:
+        refuse(file, f'None, one head of full width: {sorted(with_attn)}', attention_head_dim=head)
+
+
+def read_schedule(config: Mapping[str, Any], file: Path) -> tuple[Tensor, str]:
+    r"""
+    What a scheduler's settings say: $\beta$, float64, and which $\sigma^2$ is meant.
+    """
+    refuse_others(config, SCHEDULER, file)
+    variance = config.get('variance_type', 'fixed_small')
+    if variance not in VARIANCES:
+        refuse(file, ', '.join(VARIANCES), variance_type=variance)
+    return read_beta(config, file), VARIANCES[variance]
+
+
+def read_beta(config: Mapping[str, Any], file: Path) -> Tensor:
+    r"""
+    The schedule $\beta$ of a scheduler's settings, float64.
+    """
+    n = config.get('num_train_timesteps', 1000)
+    if config.get('trained_betas') is not None:
+        return torch.tensor(config['trained_betas'], dtype=torch.float64)
+    start, end = config.get('beta_start', 1e-4), config.get('beta_end', 0.02)
+    schedule = config.get('beta_schedule', 'linear')
+    if schedule == 'linear':
+        return torch.linspace(start, end, n, dtype=torch.float64)
+    if schedule != 'scaled_linear':
+        refuse(file, 'linear, scaled_linear or trained_betas', beta_schedule=schedule)
+    # Linear in the root
+    return torch.linspace(start**0.5, end**0.5, n, dtype=torch.float64) ** 2
+
+
+# ## Names
+#
+# Ours to theirs, in order; what is below a residual block or an attention comes last.
+RENAMED = [
+    (r'^time\.linear(\d)', r'time_embedding.linear_\1'),
+    (r'^stem\.', 'conv_in.'),
+    (r'^norm\.', 'conv_norm_out.'),
+    (r'^head\.', 'conv_out.'),
+    (r'^(down|up)\.(\d+)\.resample', r'\1_blocks.\2.\1samplers.0.conv'),
+    (r'^(down|up)\.(\d+)\.blocks', r'\1_blocks.\2.blocks'),
+    (r'^middle\.blocks', 'mid_block.blocks'),
+    (r'blocks\.(\d+)\.residual', r'resnets.\1'),
+    (r'blocks\.(\d+)\.attention', r'attentions.\1'),
+    (r'(resnets\.\d+)\.time\.', r'\1.time_emb_proj.'),
+    (r'(resnets\.\d+)\.shortcut\.', r'\1.conv_shortcut.'),
+    (r'(attentions\.\d+)\.norm\.', r'\1.group_norm.'),
+    (r'(attentions\.\d+)\.query\.', r'\1.to_q.'),
+    (r'(attentions\.\d+)\.key\.', r'\1.to_k.'),
+    (r'(attentions\.\d+)\.value\.', r'\1.to_v.'),
+    (r'(attentions\.\d+)\.out\.', r'\1.to_out.0.'),
+]
+# Theirs, of the first generation, to theirs
+OLD = {'query': 'to_q', 'key': 'to_k', 'value': 'to_v', 'proj_attn': 'to_out.0'}
+
+
+def their_name(name: str) -> str:
+    r"""
+    What diffusers calls the weights that are `name` here.
+    """
+    for pattern, replacement in RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def current_name(name: str) -> str:
+    r"""
+    The name that weights of either generation have today.
+    """
+    return re.sub(
+        r'(attentions\.\d+)\.(query|key|value|proj_attn)\.',
+        lambda m: f'{m[1]}.{OLD[m[2]]}.',
+        name,
+    )
+
+
+class WithTheirNames(nn.Module):
+    r"""
+    Our U-Net, with weights that go by the names of diffusers: so a file is checked against these,
+    and an error says what to look for in it.
+    """
+
+    def __init__(self, unet: UNet):
+        super().__init__()
+        self.unet = unet
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:  # type: ignore[override]
+        return {their_name(name): w for name, w in self.unet.state_dict().items()}
+
+    def load_state_dict(  # type: ignore[override]
+        self, weights: Mapping[str, Tensor], *args: Any, **kwargs: Any
+    ) -> Any:
+        return self.unet.load_state_dict(
+            {n: weights[their_name(n)] for n in self.unet.state_dict()}
+        )
+
+
+# ## In
+def from_pretrained(
+    path_or_id: str | Path, device: torch.device | str = 'cpu'
+) -> tuple[DenoiseDiffusion, UNet, dict[str, Any]]:
+    r"""
+    ### Read a published model
+
+    * `path_or_id` a folder, or a name on the hub, `owner/name`
+    * `device` where to put it
+
+    Returns the diffusion, its network in evaluation mode, and the configuration by our names:
+    those of `UNet`, and `image_size`, `n_steps`, `variance` and `clip_x0`, whether the model is
+    meant to be sampled with clipping, for the samplers.
+
+    Raises `FileNotFoundError`, or `ValueError` for another kind of model, a setting that is not
+    implemented, and weights that do not fit. No code in the folder is run.
+    """
+    folder = folder_of(path_or_id)
+    check_family(folder)
+    file = found(folder, 'unet/config.json', 'config.json')
+    settings = read_json(file)
+    options = read_unet(settings, file)
+    scheduler_file = found(folder, 'scheduler/scheduler_config.json', 'scheduler_config.json')
+    scheduler = read_json(scheduler_file)
+    beta, variance = read_schedule(scheduler, scheduler_file)
+    unet = UNet(**options)
+    read_weights(unet, file.parent)
+    unet.to(device).eval()
+    diffusion = DenoiseDiffusion(unet, len(beta), beta=beta, variance=variance)
+    options |= {'image_size': settings.get('sample_size'), 'n_steps': len(beta)}
+    options |= {'variance': variance, 'clip_x0': scheduler.get('clip_sample', True)}
+    return diffusion, unet, options
+
+
+def check_family(folder: Path) -> None:
+    r"""
+    A `ValueError` if the folder says that it holds another kind of model.
+    """
+    index = folder / 'model_index.json'
+    kind = read_json(index).get('_class_name') if index.exists() else 'DDPMPipeline'
+    if kind not in ('DDPMPipeline', 'DDIMPipeline', 'PNDMPipeline'):
+        raise ValueError(f'{folder.absolute()} is a {kind}: need DDPMPipeline, images from noise')
+
+
+def folder_of(path_or_id: str | Path) -> Path:
+    r"""
+    The folder that is meant, from the hub if need be.
+    """
+    path = Path(path_or_id)
+    if path.is_dir():
+        return path
+    name = str(path_or_id)
+    if path.exists() or not re.fullmatch(r'[\w-][\w.-]*/[\w.-]+', name):
+        raise FileNotFoundError(
+            f'{path.absolute()} is no folder: give one that diffusers has written, or a name on '
+            f'the hub such as google/ddpm-cifar10-32'
+        )
+    try:
+        import huggingface_hub as hub
+    except ImportError as error:
+        raise ImportError(
+            f'{name} is no folder here, and the hub needs a package ({error}): '
+            f"pip install 'labml-nn[hub]', or download it and give its folder"
+        ) from error
+    wanted = ['*.json', '*.safetensors', 'unet/*', 'scheduler/*']
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=[*wanted, '*.bin']))
+    except Exception as error:
+        # What was downloaded before needs no network
+        try:
+            return Path(hub.snapshot_download(name, local_files_only=True))
+        except Exception:
+            raise FileNotFoundError(
+                f'{name} could not be downloaded ({first_line(error)}) and is not in the cache '
+                f'{hub.constants.HF_HUB_CACHE}. Get model_index.json, config.json, '
+                f'scheduler_config.json and diffusion_pytorch_model.safetensors from '
+                f'https://huggingface.co/{name}/tree/main, put them into a folder, and give that'
+            ) from error
+
+
+def found(folder: Path, *names: str) -> Path:
+    r"""
+    The first of the files that is there, or a `FileNotFoundError` that says what is.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    there = ', '.join(sorted(p.name for p in folder.iterdir())[:8]) or 'nothing'
+    raise FileNotFoundError(f'{folder.absolute()} has no {" or ".join(names)}: it holds {there}')
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    r"""
+    The settings in a file, or a `ValueError`.
+    """
+    try:
+        settings = json.loads(file.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{file.absolute()} is no JSON file: {error}') from error
+    if not isinstance(settings, dict):
+        raise ValueError(f'{file.absolute()} holds no settings but a {type(settings).__name__}')
+    return settings
+
+
+def read_weights(unet: UNet, folder: Path) -> None:
+    r"""
+    Put the weights in `folder` into `unet`: all of them, and nothing else.
+    """
+    name = 'diffusion_pytorch_model'
+    file = found(folder, f'{name}.safetensors', f'{name}.bin')
+    if file.suffix == '.bin':
+        try:
+            # Tensors and nothing else: a pickle could hold code
+            weights = torch.load(file, map_location='cpu', weights_only=True)
+        except Exception as error:
+            raise ValueError(
+                f'{file.absolute()} is damaged, or refused as it holds more than tensors '
+                f'({first_line(error)})'
+            ) from error
+    else:
+        weights = safetensors.load_file(file)
+    load_weights(WithTheirNames(unet), {current_name(n): w for n, w in weights.items()}, file)
+
+
+# ## Out
+def save_pretrained(
+    folder: str | Path, diffusion: DenoiseDiffusion, image_size: int, *, clip_x0: bool = True
+) -> Path:
+    r"""
+    ### Write a model that diffusers reads
+
+    * `diffusion` with our `UNet` as its `eps_model`
+    * `image_size` of the images it was trained on
+    * `clip_x0` whether it is meant to be sampled with clipping
+
+    `diffusers.DDPMPipeline.from_pretrained(folder)` loads it and samples from it
+    [tested](test:diffusion/ddpm/test_pretrained.py::test_their_pipeline_loads_and_samples_ours).
+    Raises `ValueError` for another network.
+    """
+    unet = diffusion.eps_model
+    if not isinstance(unet, UNet):
+        raise ValueError(
+            f'eps_model is a {type(unet).__name__}: only our UNet has a form in diffusers'
+        )
+    folder = Path(folder)
+    for name, content in {
+        'model_index.json': {
+            '_class_name': 'DDPMPipeline',
+            '_diffusers_version': '0.31.0',
+            'scheduler': ['diffusers', 'DDPMScheduler'],
+            'unet': ['diffusers', 'UNet2DModel'],
+        },
+        'unet/config.json': unet_settings(unet, image_size),
+        'scheduler/scheduler_config.json': scheduler_settings(diffusion, clip_x0),
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+    weights = WithTheirNames(unet).state_dict()
+    safetensors.save_file(folder / 'unet/diffusion_pytorch_model.safetensors', weights)
+    return folder
+
+
+def unet_settings(unet: UNet, image_size: int) -> dict[str, Any]:
+    r"""
+    Our network in the words of `UNet2DModel`, read off its layers.
+    """
+    is_attn = [isinstance(stage.blocks[0].attention, AttentionBlock) for stage in unet.down]
+    first = unet.down[0].blocks[0].residual
+    return {
+        '_class_name': 'UNet2DModel',
+        # What the paper's network has and diffusers' defaults have not, and all the rest
+        **{name: values[0] for name, (_, values) in UNET.items()},
+        'attention_head_dim': None,
+        'sample_size': image_size,
+        'in_channels': unet.image_channels,
+        'out_channels': unet.image_channels,
+        'block_out_channels': [s.blocks[-1].residual.conv2.out_channels for s in unet.down],
+        'down_block_types': [f'{"Attn" * a}DownBlock2D' for a in is_attn],
+        'up_block_types': [f'{"Attn" * a}UpBlock2D' for a in is_attn[::-1]],
+        'layers_per_block': len(unet.down[0].blocks),
+        'norm_num_groups': first.norm1.num_groups,
+        'dropout': first.dropout.p,
+    }
+
+
+def scheduler_settings(diffusion: DenoiseDiffusion, clip_x0: bool) -> dict[str, Any]:
+    r"""
+    Our schedule in the words of `DDPMScheduler`.
+    """
+    beta = diffusion.beta.cpu()
+    first, last = (float(f'{float(b):.6g}') for b in (beta[0], beta[-1]))
+    line = torch.linspace(first, last, len(beta), dtype=torch.float64).float()
+    is_large = torch.equal(diffusion.sigma2, diffusion.beta)
+    settings = {
+        '_class_name': 'DDPMScheduler',
+        **{name: values[0] for name, (_, values) in SCHEDULER.items()},
+        'num_train_timesteps': diffusion.n_steps,
+        'beta_start': first,
+        'beta_end': last,
+        'beta_schedule': 'linear',
+        'variance_type': 'fixed_large' if is_large else 'fixed_small',
+        'clip_sample': clip_x0,
+    }
+    # Another schedule is written out
+    return settings if torch.equal(line, beta) else {**settings, 'trained_betas': beta.tolist()}

@@ -1,0 +1,418 @@
+"""Published weights: the same output as diffusers, there and back, and what is refused."""
+
+import json
+import re
+import shutil
+import sys
+import warnings
+
+import pytest
+import torch
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, pretrained
+from labml_nn.diffusion.ddpm.pretrained import from_pretrained, save_pretrained
+from labml_nn.diffusion.ddpm.unet import UNet
+from labml_nn.diffusion.samplers import DDIM
+from tests.diffusion.reference import diffusers
+
+# The settings of the published models that are not the package's defaults
+PAPER = {
+    'downsample_padding': 0,
+    'flip_sin_to_cos': False,
+    'freq_shift': 1,
+    'norm_eps': 1e-6,
+    'attention_head_dim': None,
+}
+CIFAR10 = dict(
+    block_out_channels=(128, 256, 256, 256), is_attn=(0, 1, 0, 0), layers_per_block=2,
+    sample_size=32,
+)  # fmt: skip
+# celebahq, ema-celebahq, bedroom, church and cat
+LARGE = dict(
+    block_out_channels=(128, 128, 256, 256, 512, 512), is_attn=(0, 0, 0, 0, 1, 0),
+    layers_per_block=2, sample_size=256,
+)  # fmt: skip
+SMALL = dict(
+    block_out_channels=(32, 64), is_attn=(0, 1), layers_per_block=1, sample_size=8, in_channels=1
+)
+
+
+def their_unet(block_out_channels, is_attn, sample_size, in_channels=3, **options):
+    """A random UNet2DModel with weights of a size that shows every mistake."""
+    model = diffusers().UNet2DModel(
+        sample_size=sample_size, in_channels=in_channels, out_channels=in_channels,
+        block_out_channels=block_out_channels,
+        down_block_types=tuple(f'{"Attn" * a}DownBlock2D' for a in is_attn),
+        up_block_types=tuple(f'{"Attn" * a}UpBlock2D' for a in is_attn[::-1]),
+        **{**PAPER, **options},
+    )  # fmt: skip
+    for name, w in model.named_parameters():
+        if name.endswith('bias') or 'norm' in name:
+            torch.nn.init.normal_(w, 1.0 * ('norm' in name and 'weight' in name), 0.3)
+    return model.eval()
+
+
+def their_folder(path, scheduler=None, **architecture):
+    """A folder as their pipeline writes it, and its network."""
+    package = diffusers()
+    unet = their_unet(**architecture)
+    scheduler = package.DDPMScheduler(**(scheduler or {}))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        package.DDPMPipeline(unet, scheduler).save_pretrained(path)
+    return unet
+
+
+def our_model(**options):
+    torch.manual_seed(1)
+    unet = UNet(1, 32, (1, 2), (False, True), 1, **options)
+    for w in unet.parameters():
+        if w.ndim > 1:
+            torch.nn.init.xavier_uniform_(w)
+    return DenoiseDiffusion(unet.eval(), 1000, variance='beta_tilde')
+
+
+def edit(file, **values):
+    settings = json.loads(file.read_text())
+    for name, value in values.items():
+        if value is Ellipsis:
+            settings.pop(name)
+        else:
+            settings[name] = value
+    file.write_text(json.dumps(settings))
+
+
+def close(theirs, ours, side, channels, batch=2):
+    x, t = torch.randn(batch, channels, side, side), torch.tensor([999, 3])[:batch]
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x, t), theirs(x, t).sample, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(('architecture', 'side'), [(CIFAR10, 32), (LARGE, 32)])
+def test_published(tmp_path, architecture, side):
+    """The 256² architecture is convolutional, and cheaper to compare on 32²."""
+    theirs = their_folder(tmp_path, **architecture)
+    diffusion, ours, config = from_pretrained(tmp_path)
+    assert sum(p.numel() for p in ours.parameters()) == (
+        35_746_307 if architecture is CIFAR10 else 113_673_219
+    )
+    assert config['image_size'] == architecture['sample_size']
+    close(theirs, ours, side, 3, batch=1)
+
+
+@pytest.mark.parametrize(
+    ('architecture', 'side'),
+    [
+        (SMALL, 8),
+        (dict(SMALL, layers_per_block=3, is_attn=(1, 0)), 8),
+        (dict(SMALL, block_out_channels=(32,), is_attn=(0,)), 7),
+        (dict(SMALL, block_out_channels=(24, 72, 24), is_attn=(1, 1, 1), norm_num_groups=12), 12),
+        (dict(SMALL, in_channels=5, block_out_channels=(32, 32, 96), is_attn=(0, 0, 1)), 16),
+        (dict(SMALL, attention_head_dim=64), 8),
+    ],
+)
+def test_odd_architectures(tmp_path, architecture, side):
+    theirs = their_folder(tmp_path, **architecture)
+    _, ours, _ = from_pretrained(tmp_path)
+    close(theirs, ours, side, architecture['in_channels'])
+
+
+def test_a_whole_image(tmp_path):
+    theirs = their_folder(tmp_path, **SMALL)
+    diffusion, _, _ = from_pretrained(tmp_path)
+    sampler = DDIM(diffusion, 50)
+    xt, _ = sampler.start((2, 1, 8, 8), seed=4)
+    scheduler = diffusers().DDIMScheduler(timestep_spacing='trailing', clip_sample=True)
+    scheduler.set_timesteps(50)
+    x = xt
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            eps = theirs(x, t).sample
+            x = scheduler.step(eps, t, x, use_clipped_model_output=True).prev_sample
+    torch.testing.assert_close(sampler.sample(xt), x, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('variance', ['beta', 'beta_tilde'])
+@pytest.mark.parametrize('clip_x0', [True, False])
+def test_round_trip(tmp_path, variance, clip_x0):
+    diffusion = our_model(dropout=0.25)
+    diffusion = DenoiseDiffusion(diffusion.eps_model, 1000, variance=variance)
+    save_pretrained(tmp_path, diffusion, 8, clip_x0=clip_x0)
+    again, unet, config = from_pretrained(tmp_path)
+    for name, w in diffusion.eps_model.state_dict().items():
+        assert torch.equal(w, unet.state_dict()[name]), name
+    for name, constant in diffusion.named_buffers():
+        assert torch.equal(constant, dict(again.named_buffers())[name]), name
+    assert config == {
+        'image_channels': 1, 'n_channels': 32, 'ch_mults': (1, 2), 'is_attn': (False, True),
+        'n_blocks': 1, 'dropout': 0.25, 'n_groups': 32, 'image_size': 8, 'n_steps': 1000,
+        'variance': variance, 'clip_x0': clip_x0,
+    }  # fmt: skip
+
+
+def test_a_schedule_of_its_own_is_written_out(tmp_path):
+    beta = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64) ** 1.01
+    diffusion = DenoiseDiffusion(our_model().eps_model, 1000, beta=beta)
+    save_pretrained(tmp_path, diffusion, 8)
+    assert torch.equal(from_pretrained(tmp_path)[0].beta, diffusion.beta)
+
+
+def test_round_trip_through_their_network(tmp_path):
+    """Ours, loaded and saved by theirs, and read again: not a bit has changed."""
+    diffusion = our_model()
+    save_pretrained(tmp_path / 'ours', diffusion, 8)
+    theirs = diffusers().UNet2DModel.from_pretrained(tmp_path / 'ours' / 'unet').eval()
+    close(theirs, diffusion.eps_model, 8, 1)
+    theirs.save_pretrained(tmp_path / 'theirs' / 'unet')
+    shutil.copytree(tmp_path / 'ours' / 'scheduler', tmp_path / 'theirs' / 'scheduler')
+    _, again, _ = from_pretrained(tmp_path / 'theirs')
+    for name, w in diffusion.eps_model.state_dict().items():
+        assert torch.equal(w, again.state_dict()[name]), name
+
+
+def test_their_pipeline_loads_and_samples_ours(tmp_path):
+    diffusion = our_model()
+    save_pretrained(tmp_path, diffusion, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        pipeline = diffusers().DDPMPipeline.from_pretrained(tmp_path)
+        pipeline.set_progress_bar_config(disable=True)
+        images = pipeline(batch_size=2, num_inference_steps=5, output_type='np').images
+    assert images.shape == (2, 8, 8, 1)
+    scheduler = pipeline.scheduler
+    assert scheduler.config.variance_type == 'fixed_small'
+    torch.testing.assert_close(scheduler.alphas_cumprod, diffusion.alpha_bar, rtol=1e-5, atol=0)
+    close(pipeline.unet, diffusion.eps_model, 8, 1)
+
+
+# ## Forms of a folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small model as we write it; no other package is needed for it."""
+    return save_pretrained(tmp_path / 'model', our_model(), 8)
+
+
+def weights_of(folder):
+    return pretrained.safetensors.load_file(folder / 'unet/diffusion_pytorch_model.safetensors')
+
+
+def write_weights(folder, weights):
+    pretrained.safetensors.save_file(folder / 'unet/diffusion_pytorch_model.safetensors', weights)
+
+
+def same_as(folder, diffusion):
+    _, unet, _ = from_pretrained(folder)
+    assert all(torch.equal(a, b) for a, b in zip(
+        unet.state_dict().values(), diffusion.eps_model.state_dict().values(), strict=True
+    ))  # fmt: skip
+
+
+def test_a_flat_folder(folder):
+    """As the authors' models are published."""
+    for file in [*folder.glob('unet/*'), *folder.glob('scheduler/*')]:
+        file.rename(folder / file.name)
+    same_as(folder, our_model())
+
+
+def test_weights_as_bin(folder):
+    torch.save(weights_of(folder), folder / 'unet/diffusion_pytorch_model.bin')
+    (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
+    same_as(folder, our_model())
+
+
+def test_first_generation_of_attention_names(folder):
+    old = {new: old for old, new in pretrained.OLD.items()}
+    weights = {
+        re.sub(r'\.(to_q|to_k|to_v|to_out\.0)\.', lambda m: f'.{old[m[1]]}.', name): w
+        for name, w in weights_of(folder).items()
+    }
+    assert sum('proj_attn' in name for name in weights) == 2 * 4
+    write_weights(folder, weights)
+    same_as(folder, our_model())
+
+
+def test_half_precision_becomes_float32(folder):
+    write_weights(folder, {n: w.half() for n, w in weights_of(folder).items()})
+    _, unet, _ = from_pretrained(folder)
+    assert {w.dtype for w in unet.parameters()} == {torch.float32}
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ('this ran',))
+
+
+def test_bin_that_holds_code_is_refused(folder, capsys):
+    (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
+    torch.save({'conv_in.weight': Evil()}, folder / 'unet/diffusion_pytorch_model.bin')
+    with pytest.raises(ValueError, match=r'\.bin is damaged, or refused'):
+        from_pretrained(folder)
+    assert 'this ran' not in capsys.readouterr().out
+
+
+def test_it_is_in_evaluation_mode(folder):
+    assert not from_pretrained(folder)[1].training
+
+
+# ## What is refused
+
+
+def test_keys_that_do_not_fit_are_named(folder):
+    whole = weights_of(folder)
+    write_weights(folder, {n: w for n, w in whole.items() if n != 'mid_block.resnets.1.conv1.bias'})
+    with pytest.raises(ValueError, match=r'1 missing: mid_block\.resnets\.1\.conv1\.bias'):
+        from_pretrained(folder)
+    write_weights(folder, {**whole, 'extra.weight': torch.zeros(2)})
+    with pytest.raises(ValueError, match=r'1 not in this model: extra\.weight'):
+        from_pretrained(folder)
+    write_weights(folder, {**whole, 'conv_out.bias': torch.zeros(7)})
+    with pytest.raises(ValueError, match=r'of another shape: conv_out\.bias \[7\], need \[1\]'):
+        from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('act_fn', 'gelu'), ('add_attention', False), ('center_input_sample', True),
+        ('downsample_padding', 1), ('downsample_type', 'resnet'), ('flip_sin_to_cos', True),
+        ('flip_sin_to_cos', ...), ('freq_shift', 0), ('mid_block_scale_factor', 1.4),
+        ('norm_eps', 1e-5), ('resnet_time_scale_shift', 'scale_shift'),
+        ('time_embedding_type', 'fourier'), ('num_class_embeds', 10), ('attention_head_dim', 8),
+        ('attention_head_dim', ...), ('out_channels', 2), ('block_out_channels', [32, 48]),
+        ('down_block_types', ['DownBlock2D', 'ResnetDownsampleBlock2D']),
+        ('up_block_types', ['UpBlock2D', 'AttnUpBlock2D']), ('attention_head_dim', 32),
+    ],
+)  # fmt: skip
+def test_networks_that_are_not_ours_are_refused_by_name(folder, name, value):
+    edit(folder / 'unet/config.json', **{name: value})
+    default = {'flip_sin_to_cos': True, 'attention_head_dim': 8}
+    found = default[name] if value is Ellipsis else value
+    with pytest.raises(ValueError, match=re.escape(f'{name}={found!r}')) as error:
+        from_pretrained(folder)
+    assert 'unet/config.json' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('prediction_type', 'v_prediction'), ('prediction_type', 'sample'),
+        ('variance_type', 'learned_range'), ('variance_type', 'fixed_large_log'),
+        ('beta_schedule', 'squaredcos_cap_v2'), ('thresholding', True),
+        ('rescale_betas_zero_snr', True), ('clip_sample_range', 2.0),
+    ],
+)  # fmt: skip
+def test_schedules_that_are_not_ours_are_refused_by_name(folder, name, value):
+    edit(folder / 'scheduler/scheduler_config.json', **{name: value})
+    with pytest.raises(ValueError, match=re.escape(f'{name}={value!r}')):
+        from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ('options', 'variance', 'clip'),
+    [
+        ({}, 'beta_tilde', True),
+        ({'variance_type': 'fixed_large', 'clip_sample': False}, 'beta', False),
+        ({'variance_type': 'fixed_small_log'}, 'beta_tilde', True),
+        ({'beta_schedule': 'scaled_linear'}, 'beta_tilde', True),
+        ({'num_train_timesteps': 2000, 'beta_end': 0.01}, 'beta_tilde', True),
+    ],
+)
+def test_schedules_are_mapped(tmp_path, options, variance, clip):
+    their_folder(tmp_path, options, **SMALL)
+    diffusion, _, config = from_pretrained(tmp_path)
+    expected = diffusers().DDPMScheduler(**options)
+    torch.testing.assert_close(diffusion.alpha_bar, expected.alphas_cumprod, rtol=1e-4, atol=0)
+    assert (config['variance'], config['clip_x0']) == (variance, clip)
+    assert torch.equal(diffusion.sigma2, getattr(diffusion, variance))
+
+
+def test_folders_that_hold_something_else(folder, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(
+        FileNotFoundError, match=r'has no unet/config\.json or config\.json: .*nothing'
+    ):
+        from_pretrained(tmp_path / 'empty')
+    edit(folder / 'model_index.json', _class_name='StableDiffusionPipeline')
+    with pytest.raises(ValueError, match='is a StableDiffusionPipeline: need DDPMPipeline'):
+        from_pretrained(folder)
+    edit(folder / 'model_index.json', _class_name='DDPMPipeline')
+    edit(folder / 'unet/config.json', _class_name='UNet2DConditionModel')
+    with pytest.raises(ValueError, match='describes UNet2DConditionModel: need UNet2DModel'):
+        from_pretrained(folder)
+    edit(folder / 'unet/config.json', _class_name='UNet2DModel')
+    saved = (folder / 'unet/config.json').read_text()
+    edit(folder / 'unet/config.json', block_out_channels=...)
+    with pytest.raises(ValueError, match='does not say block_out_channels'):
+        from_pretrained(folder)
+    (folder / 'unet/config.json').write_text(saved)
+    (folder / 'scheduler/scheduler_config.json').unlink()
+    with pytest.raises(FileNotFoundError, match=r'has no scheduler/scheduler_config\.json'):
+        from_pretrained(folder)
+    (folder / 'unet/config.json').write_text('{')
+    with pytest.raises(ValueError, match=r'unet/config\.json is no JSON file'):
+        from_pretrained(folder)
+
+
+def test_a_folder_without_weights(folder):
+    (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
+    with pytest.raises(FileNotFoundError, match=r'diffusion_pytorch_model\.bin: it holds config'):
+        from_pretrained(folder)
+
+
+def test_only_our_network_can_be_written(tmp_path):
+    with pytest.raises(ValueError, match='eps_model is a Linear'):
+        save_pretrained(tmp_path, DenoiseDiffusion(torch.nn.Linear(2, 2), 1000), 8)
+
+
+# ## The hub
+
+
+def test_no_folder_and_no_name():
+    with pytest.raises(FileNotFoundError, match='is no folder: give one'):
+        from_pretrained('no/such/folder')
+
+
+class Hub:
+    """A hub without network, with what is in its cache."""
+
+    def __init__(self, cached=()):
+        self.cached, self.asked = dict(cached), []
+        self.constants = type('constants', (), {'HF_HUB_CACHE': '/the/cache'})
+
+    def snapshot_download(self, name, *, local_files_only=False, allow_patterns=None):
+        self.asked.append(local_files_only)
+        if not local_files_only:
+            raise OSError('no route to host')
+        if name not in self.cached:
+            raise FileNotFoundError('not cached')
+        return str(self.cached[name])
+
+
+def test_the_hub_without_network(folder, monkeypatch):
+    hub = Hub({'owner/model': folder})
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', hub)
+    _, unet, _ = from_pretrained('owner/model')
+    assert isinstance(unet, UNet)
+    with pytest.raises(FileNotFoundError) as error:
+        from_pretrained('owner/other')
+    for part in ('no route to host', '/the/cache', 'config.json', 'huggingface.co/owner/other'):
+        assert part in str(error.value)
+
+
+def test_the_hub_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
+    with pytest.raises(ImportError, match=r"pip install 'labml-nn\[hub\]'"):
+        from_pretrained('google/ddpm-cifar10-32')
+
+
+def test_the_snippet_of_the_page(folder, tmp_path, monkeypatch):
+    """The lines of the page, run as they stand, on a small model and few steps."""
+    lines = re.findall(r'^    (.*)$', pretrained.__doc__, re.M)
+    code = '\n'.join(lines).replace("'google/ddpm-ema-celebahq-256'", repr(str(folder)))
+    assert str(folder) in code
+    code = code.replace('(1, 3, 256, 256)', '(1, 1, 8, 8)')
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, 'snippet', 'exec'), {})
+    assert (tmp_path / 'image.png').stat().st_size > 50
