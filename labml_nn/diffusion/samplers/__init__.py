@@ -58,7 +58,7 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise, evaluating
 
 # How many steps are taken when nobody says
-DEFAULT_STEPS = 50
+DEFAULT_STEPS = 20
 
 
 def spaced(spacing: str, n_steps: int, T: int) -> list[int]:

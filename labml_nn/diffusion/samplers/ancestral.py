@@ -30,7 +30,8 @@ behind that no later step has the time to take away.
 > **How much?** The [DDIM paper](https://arxiv.org/abs/2010.02502) (table 1) has for CIFAR-10, with
 > 10, 20, 50, 100 and 1000 steps, FID 367, 133, 33, 10 and 3.2 with $\sigma^2 = \beta'$, and 41, 18,
 > 8.0, 5.8 and 4.7 with $\tilde\beta'$. The larger one wins only if all steps are taken. So here
-> $\tilde\beta$ is the default, whatever variance the model was trained to be sampled with.
+> $\tilde\beta$ is the default for fewer steps, whatever variance the whole chain has. (On digits of
+> 8 × 8 pixels the two [differ little](index.html).)
 """
 
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ from labml_nn.diffusion.samplers import DEFAULT_STEPS, ReverseSampler
 class Ancestral(ReverseSampler):
     r"""
     ## Ancestral sampler
+
+    With `variance=None`, all steps have the variance of `diffusion`, and fewer steps $\tilde\beta$.
     """
 
     def __init__(
@@ -55,8 +58,11 @@ class Ancestral(ReverseSampler):
         *,
         spacing: str = 'trailing',  # which of them
         clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        variance: str = 'beta_tilde',  # of a step back: beta or beta_tilde
+        variance: str | None = None,  # of a step back: beta, beta_tilde or None
     ):
+        if variance is None:
+            own = 'beta' if torch.equal(diffusion.sigma2, diffusion.beta) else 'beta_tilde'
+            variance = own if n_steps == diffusion.n_steps else 'beta_tilde'
         super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0, variance=variance)
 
     @torch.no_grad()

@@ -46,6 +46,14 @@ def test_ratio_of_the_two_variances():
     assert [round(float(r), 2) for r in ratio[1:5]] == [0.3, 0.56, 0.75, 0.87]
 
 
+@pytest.mark.parametrize('own', ['beta', 'beta_tilde'])
+def test_the_variance_when_nobody_asks(own):
+    diffusion = DenoiseDiffusion(model, 1000, variance=own)
+    whole, part = Ancestral(diffusion, 1000).short, Ancestral(diffusion, 999).short
+    assert torch.equal(whole.sigma2, getattr(whole, own))
+    assert torch.equal(part.sigma2, part.beta_tilde)
+
+
 def test_the_variance_is_the_one_asked_for():
     diffusion = DenoiseDiffusion(lambda xt, t: xt * 0, 1000)
     n = 40_000

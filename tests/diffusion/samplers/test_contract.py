@@ -19,8 +19,8 @@ WAYS = [
     ('ddim', {'eta': 1.0}),
     ('pndm', {'start': 'plms'}),
     ('pndm', {'start': 'prk'}),
-    ('dpm', {}),
-    ('dpm', {'order': 1}),
+    ('dpm', {'sde': False}),
+    ('dpm', {'sde': False, 'order': 1}),
     ('dpm', {'sde': True}),
 ]
 IDS = ['-'.join([name, *(f'{k}={v}' for k, v in options.items())]) for name, options in WAYS]

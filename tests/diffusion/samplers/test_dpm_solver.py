@@ -14,7 +14,7 @@ def test_first_order_is_ddim(spacing, clip_x0):
     diffusion, options = DenoiseDiffusion(model, 1000), dict(spacing=spacing, clip_x0=clip_x0)
     for n in (10, 27, 1000):
         torch.testing.assert_close(
-            DPMSolver(diffusion, n, order=1, **options).sample((4, 3)),
+            DPMSolver(diffusion, n, order=1, sde=False, **options).sample((4, 3)),
             DDIM(diffusion, n, **options).sample((4, 3)),
             rtol=0, atol=1e-4,
         )  # fmt: skip
@@ -42,5 +42,5 @@ def test_log_signal_to_noise_at_both_ends():
 def test_a_first_step_has_nothing_to_extrapolate_from():
     diffusion = DenoiseDiffusion(model, 1000)
     xt = torch.randn(4, 3)
-    one = [next(DPMSolver(diffusion, 10, order=k).chain(xt, None))[1] for k in (1, 2)]
+    one = [next(DPMSolver(diffusion, 10, order=k, sde=False).chain(xt, None))[1] for k in (1, 2)]
     assert torch.equal(*one)
