@@ -33,7 +33,7 @@ def main(run: str) -> None:
     data = load_digits()
     real = data.data / 8 - 1
     began = time.monotonic()
-    sampler = Sampler.from_run(run)
+    sampler = Sampler.from_run(run, sampler='ddpm')
     samples = sampler.sample(N, seed=1).double().cpu().numpy().reshape(N, -1)
     seconds = time.monotonic() - began
     rounded = np.round((samples + 1) * 8) / 8 - 1

@@ -9,6 +9,7 @@ summary: Samples, the chain as an animation, interpolation between two images, a
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate animate runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
+    python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits --sampler ddim --steps 50
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -19,7 +20,9 @@ The checkpoint describes itself, so there is nothing else to say. The same in Py
 Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of 4.
 
 > **Will another sampler need another training?** No. Training knows nothing of the chain that is
-> run backwards, only of $\epsilon_\theta$ at each $t$.
+> run backwards, only of $\epsilon_\theta$ at each $t$. So the default is the best of those that are
+> fast, 20 steps of [DPM-Solver++ with noise](../samplers/dpm_solver.html); `--sampler ddpm` takes
+> all steps, as the paper does. [Compared](../samplers/index.html).
 """
 
 import sys
@@ -31,18 +34,29 @@ import torch
 from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.experiment import build, make_configs
+from labml_nn.diffusion.ddpm.experiment import build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
 from labml_nn.helpers.device import describe, pick_device
-from labml_nn.helpers.options import Parser, nearest
+from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
 from labml_nn.helpers.progress import Progress
 
-# The ways to sample, by the name they have on the command line
-SAMPLERS = ('ddpm',)
+# The sampler when none is named: the best of those that are fast, by measurement
+FAST = 'dpm'
+
+# What single samplers can be told on the command line
+SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
+    'spacing': (str, 'which steps: leading, linspace, trailing or quadratic (trailing)'),
+    'variance': (str, 'ddpm: of a step back, beta or beta_tilde'),
+    'eta': (float, 'ddim: how much noise, 0 to 1 (0)'),
+    'start': (str, 'pndm: how to begin, plms or prk (plms)'),
+    'order': (int, 'dpm: 1 or 2 (2)'),
+    'sde': (bool, 'dpm: the form with noise, true or false (true)'),
+}
 
 # How many images go through the network at a time
 BATCH = 256
@@ -59,6 +73,10 @@ class Sampler:
     * `image_channels`, `image_size` of the images it was trained on
     * `device` where to compute; where the model is when not given
     * `clip_x0` keep $\hat x_0$ within $[-1, 1]$ at every step
+    * `sampler` the way back: `ddpm` (Algorithm 2), `ddim`, `pndm` or `dpm`, as the page of
+      [samplers](../samplers/index.html) compares them
+    * `steps` how many; when not given, all for `ddpm` and 20 for the others
+    * `options` of that sampler, such as `spacing` or `eta`
 
     > **Departure.** Clipping is on here, as in the authors' released code, and not in Algorithm 2.
     > Images have no values outside $[-1, 1]$; an $\hat x_0$ that has would pull the chain there.
@@ -72,8 +90,12 @@ class Sampler:
         device: torch.device | str | None = None,
         *,
         clip_x0: bool = True,
+        sampler: str = FAST,
+        steps: int | None = None,
+        **options: Any,
     ):
         self.diffusion = diffusion if device is None else diffusion.to(device)
+        self.reverse = make_sampler(sampler, diffusion, steps, clip_x0=clip_x0, **options)
         self.image_shape = (image_channels, image_size, image_size)
         self.clip_x0 = clip_x0
         self.device = diffusion.beta.device
@@ -86,12 +108,13 @@ class Sampler:
         *,
         weights: str = 'ema',
         device: torch.device | str = 'auto',
-        clip_x0: bool = True,
+        **options: Any,
     ) -> 'Sampler':
         r"""
         The sampler of a run's folder or a checkpoint file.
 
         * `weights` `ema`, the averaged ones, or `raw`, the last ones
+        * `options` `sampler`, `steps`, `clip_x0` and the sampler's own
 
         Raises `FileNotFoundError` or `ValueError` for a checkpoint that is missing, damaged or not
         ours.
@@ -104,7 +127,7 @@ class Sampler:
         model: UNet = diffusion.eps_model  # type: ignore[assignment]
         checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
         device = pick_device(device) if isinstance(device, str) else device
-        return cls(diffusion.to(device), c.image_channels, c.image_size, clip_x0=clip_x0)
+        return cls(diffusion.to(device), c.image_channels, c.image_size, **options)
 
     def p_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         r"""
@@ -146,10 +169,12 @@ class Sampler:
         images = []
         for at in range(first, first + n_samples, BATCH):
             n = min(BATCH, first + n_samples - at)
-            noise = SeededNoise(n, seed, first=at)
             # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
-            xt = noise((n, *self.image_shape), self.device)
-            images.append(self.denoise(xt, noise, tell=tell))
+            start = self.reverse.start((n, *self.image_shape), seed, first=at)
+            for t, xt, _ in self.reverse.chain(*start):
+                if tell is not None:
+                    tell(t)
+            images.append(xt)
         return torch.cat(images)
 
     def sample_animation(
@@ -164,12 +189,13 @@ class Sampler:
         Returns `n_frames` of $\hat x_0$, `[n_samples, channels, height, width]` each, evenly spaced
         over the chain; the last one is the image. More frames than steps are as many as steps.
         """
-        wanted = set(frame_steps(self.n_steps, n_frames))
-        noise = SeededNoise(n_samples, seed)
-        xt = noise((n_samples, *self.image_shape), self.device)
+        n_steps = self.reverse.n_steps
+        wanted = set(frame_steps(n_steps, n_frames))
+        start = self.reverse.start((n_samples, *self.image_shape), seed)
         frames = []
-        for t, _, x0_hat in self.diffusion.p_chain(xt, noise, clip_x0=self.clip_x0):
-            if t in wanted:
+        left = reversed(range(n_steps))  # steps that are still to be taken
+        for i, (t, _, x0_hat) in zip(left, self.reverse.chain(*start), strict=True):
+            if i in wanted:
                 frames.append(x0_hat)
             if tell is not None:
                 tell(t)
@@ -304,10 +330,11 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
     p.add_argument('--seed', type=int, default=0, help='of the noise (0)')
     p.add_argument('--weights', default='ema', help='ema, the averaged ones, or raw (ema)')
-    p.add_argument('--sampler', default='ddpm', help=f'one of {", ".join(SAMPLERS)} (ddpm)')
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
+    if name in ('sample', 'animate'):
+        add_sampler_options(p)
     if name == 'sample':
         p.add_argument('--n', type=int, default=16, help='how many (16)')
         p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
@@ -327,15 +354,35 @@ def add_command(commands: Any, name: str, text: str) -> None:
         p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
 
 
+def add_sampler_options(p: Any) -> None:
+    r"""
+    Which sampler, how many steps, and what the sampler is told.
+    """
+    p.add_argument('--sampler', default=FAST, help=f'one of {", ".join(SAMPLERS)} ({FAST})')
+    p.add_argument('--steps', type=int, help='calls of the network (ddpm: all, others: 20)')
+    for option, (kind, text) in SAMPLER_OPTIONS.items():
+        p.add_argument(f'--{option}', help=text, metavar=kind.__name__.upper())
+
+
+def sampler_options(a: Any) -> dict[str, Any]:
+    r"""
+    What the command line says of the sampler.
+    """
+    if not hasattr(a, 'sampler'):  # interpolation is ancestral, and says how many steps itself
+        return {'sampler': 'ddpm'}
+    told = {name: getattr(a, name) for name in SAMPLER_OPTIONS if getattr(a, name) is not None}
+    options = {name: parse_value(text, SAMPLER_OPTIONS[name][0]) for name, text in told.items()}
+    return {'sampler': a.sampler, 'steps': a.steps, **options}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
     The command. Exit status: 0 done, 1 failed, 2 bad input.
     """
     a = parser().parse(sys.argv[1:] if argv is None else argv)
     try:
-        if a.sampler not in SAMPLERS:
-            raise ValueError(nearest(a.sampler, SAMPLERS, 'sampler'))
-        sampler = Sampler.from_run(a.run, weights=a.weights, device=a.device)
+        options = sampler_options(a)
+        sampler = Sampler.from_run(a.run, weights=a.weights, device=a.device, **options)
         kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
         print(
             f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}'
@@ -379,7 +426,8 @@ def about(a: Any, **more: object) -> dict[str, object]:
     r"""
     What is kept inside each picture: how to make it again.
     """
-    return {'run': a.run, 'weights': a.weights, 'sampler': a.sampler, 'seed': a.seed, **more}
+    options = {k: v for k, v in sampler_options(a).items() if v is not None}
+    return {'run': a.run, 'weights': a.weights, **options, 'seed': a.seed, **more}
 
 
 def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -388,7 +436,7 @@ def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     """
     if a.separate and a.out is None:
         raise ValueError('--separate writes many files: give the folder for them with --out')
-    bar, tell = told(-(-a.n // BATCH) * sampler.n_steps)
+    bar, tell = told(-(-a.n // BATCH) * sampler.reverse.n_steps)
     images = sampler.sample(a.n, a.seed, tell=tell)
     bar.close()
     if not a.separate:
@@ -410,7 +458,7 @@ def animate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     out = a.out or folder_of(a.run) / f'animate_{a.weights}_seed{a.seed}.gif'
     if out.suffix.lower() not in ('.gif', '.mp4'):
         raise ValueError(f'--out {out}: an animation is written as .gif or .mp4')
-    bar, tell = told(sampler.n_steps)
+    bar, tell = told(sampler.reverse.n_steps)
     frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
     bar.close()
     yield save_animation(out, [grid(f) for f in frames])

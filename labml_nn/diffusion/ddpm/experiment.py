@@ -37,6 +37,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -49,7 +50,8 @@ from torch import Tensor
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
-from labml_nn.diffusion.ddpm.utils import SeededNoise, ShortChainWarning
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.samplers import DEFAULT_STEPS, SAMPLERS, ReverseSampler
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches, load_dataset
 from labml_nn.helpers.device import describe, pick_device
@@ -97,6 +99,8 @@ class Configs(BaseConfigs):
     preview_every: int = 500  # steps between sample grids, from one noise (and 1/8, 1/4, 1/2 of it)
     n_previews: int = 16  # images in a sample grid
     n_samples: int = 64  # images in samples.png, at the end
+    preview_sampler: str = 'dpm'  # how they and the last samples are made: ddpm, ddim, pndm, dpm
+    preview_steps: int = 20  # steps of that sampler
     preview_share: float = 0.2  # previews are skipped beyond this share of the run's time
     device: str = 'auto'  # auto, cpu, cuda, cuda:1 … or mps
     workers: int = 4  # processes that decode pictures too many for memory
@@ -149,12 +153,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 # What may differ when a run is resumed: how long, how often and where, not what
 FREE_ON_RESUME = {
     'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'preview_every',
-    'n_previews', 'n_samples', 'preview_share',
+    'n_previews', 'n_samples', 'preview_sampler', 'preview_steps', 'preview_share',
 }  # fmt: skip
 
 # The smallest numbers that make sense
 AT_LEAST = {
     **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
+    'preview_steps': 1,
     **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
 }
 
@@ -173,6 +178,8 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
+    if c.preview_sampler not in SAMPLERS:
+        raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
         raise ValueError(
             f'learning_rate={c.learning_rate:g} and grad_clip={c.grad_clip:g} must be positive, '
@@ -191,6 +198,29 @@ def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
         dropout=c.dropout, n_groups=c.n_groups,
     )  # fmt: skip
     return DenoiseDiffusion(model.to(device), c.n_steps, variance=c.variance)
+
+
+def make_sampler(
+    name: str, diffusion: DenoiseDiffusion, steps: int | None = None, **options: Any
+) -> ReverseSampler:
+    r"""
+    The [sampler](../samplers/index.html) of that name.
+
+    * `steps` how many; when not given, all for `ddpm` and 20 for the others
+    * `options` its own, such as `eta`
+
+    Raises `ValueError` with the nearest name for a sampler or an option that does not exist.
+    """
+    if name not in SAMPLERS:
+        raise ValueError(nearest(name, list(SAMPLERS), 'sampler'))
+    known = [k for k in signature(SAMPLERS[name]).parameters if k not in ('diffusion', 'n_steps')]
+    for option in options:
+        if option not in known:
+            raise ValueError(nearest(option, known, f'option of the sampler {name}:'))
+    if steps is None:
+        T = diffusion.n_steps
+        steps = T if name == 'ddpm' else min(DEFAULT_STEPS, T)
+    return SAMPLERS[name](diffusion, steps, **options)
 
 
 class Trainer:
@@ -328,13 +358,14 @@ class Trainer:
         """
         c = self.c
         averaged = DenoiseDiffusion(self.ema.module, c.n_steps, variance=c.variance)
-        noise = SeededNoise(n, seed=0)
-        x = noise((n, c.image_channels, c.image_size, c.image_size), self.device)
-        for t, x, _ in averaged.p_chain(x, noise, clip_x0=True):
+        steps = min(c.preview_steps, c.n_steps)
+        sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
+        start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
+        for done, (_, x, _) in enumerate(sampler.chain(*start), 1):
             if self.stop_signal is not None:
                 return None
             if progress is not None:
-                progress.update(c.n_steps - t)
+                progress.update(done)
         return x
 
     def state(self) -> dict[str, Any]:
@@ -542,12 +573,14 @@ def finish(trainer: Trainer) -> None:
     r"""
     Samples of the averaged weights, in `samples.png`.
     """
-    if not trainer.c.n_samples:
+    c = trainer.c
+    if not c.n_samples:
         return
-    images = trainer.sample(trainer.c.n_samples, bar := Progress(trainer.c.n_steps, unit='call'))
+    bar = Progress(min(c.preview_steps, c.n_steps))
+    images = trainer.sample(c.n_samples, bar)
     bar.close()
     if images is not None:
-        about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': 'ddpm'}
+        about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
         save_png(trainer.out / 'samples.png', grid(images), about)
 
 

@@ -116,7 +116,7 @@ def test_animation_frames_are_spread_and_end_in_the_image():
     frames = sampler.sample_animation(n_frames=10, n_samples=2, seed=3)
     assert len(frames) == 10
     assert torch.equal(frames[-1], sampler.sample(2, seed=3))
-    assert len(sampler.sample_animation(n_frames=5000)) == 1000
+    assert len(sampler.sample_animation(n_frames=5000)) == 20
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,28 @@ def test_sample_writes_a_grid_that_says_how_it_was_made(trained):
     picture = opened(path)
     assert picture.size == (2 * 34 + 2, 34 + 2)  # 8 × 8 shown at 32 × 32, a frame of 2 around each
     assert (picture.text['seed'], picture.text['weights'], picture.text['sampler']) == (
-        '5', 'ema', 'ddpm',
+        '5', 'ema', 'dpm',
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'sampler': 'ddpm', 'variance': 'beta'},
+        {'sampler': 'ddim', 'eta': '0.5', 'spacing': 'quadratic'},
+        {'sampler': 'pndm', 'start': 'prk', 'spacing': 'leading'},
+        {'sampler': 'dpm', 'order': '1', 'sde': 'false'},
+    ],
+)
+@pytest.mark.parametrize('command', ['sample', 'animate'])
+def test_every_sampler_by_name(trained, tmp_path, command, options):
+    out = tmp_path / ('grid.png' if command == 'sample' else 'chain.gif')
+    given = [part for k, v in options.items() for part in (f'--{k}', v)]
+    status, _, errors = run(command, trained, '--n', 2, '--steps', 5, '--out', out, *given)
+    assert status == 0, errors
+    text = opened(out.with_suffix('.png')).text
+    assert text['steps'] == '5'
+    assert {k: text[k].lower() for k in options} == options
 
 
 def test_separate_writes_single_pictures_at_the_models_resolution(trained, tmp_path):
@@ -281,6 +301,16 @@ def test_interpolate_takes_files(trained, tmp_path):
     ('arguments', 'message'),
     [
         (['sample', 'RUN', '--sampler', 'dddpm'], 'there is no sampler dddpm: did you mean ddpm?'),
+        (
+            ['sample', 'RUN', '--sampler', 'ddpm', '--eta', '1'],
+            'no option of the sampler ddpm: eta',
+        ),
+        (['sample', 'RUN', '--sampler', 'ddim', '--eta', '2'], r'eta=2 must lie in \[0, 1\]'),
+        (['sample', 'RUN', '--sampler', 'ddim', '--eta', 'x'], 'need a number, got'),
+        (['sample', 'RUN', '--spacing', 'trailling'], "spacing='trailling' is not known: use"),
+        (['sample', 'RUN', '--steps', '0'], 'n_steps=0: the model was trained with 1000'),
+        (['animate', 'RUN', '--steps', '1001'], 'use 1 to 1000 of them'),
+        (['interpolate', 'RUN', '--sampler', 'ddim'], 'no option sampler'),
         (['sample', 'RUN', '--weights', 'best'], 'use ema or raw'),
         (['sample', 'RUN', '--n', '0'], 'n_samples=0: ask for at least one'),
         (['sample', 'RUN', '--separate'], 'give the folder for them with --out'),
