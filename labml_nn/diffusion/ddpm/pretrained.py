@@ -41,6 +41,7 @@ A folder on the disk needs no other package; a name on the hub needs `huggingfac
 import json
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +314,7 @@ def folder_of(path_or_id: str | Path) -> Path:
             f'the hub such as google/ddpm-cifar10-32'
         )
     try:
-        import huggingface_hub as hub
+        hub = import_module('huggingface_hub')
     except ImportError as error:
         raise ImportError(
             f'{name} is no folder here, and the hub needs a package ({error}): '
