@@ -320,9 +320,8 @@ def folder_of(path_or_id: str | Path) -> Path:
             f'{name} is no folder here, and the hub needs a package ({error}): '
             f"pip install 'labml-nn[hub]', or download it and give its folder"
         ) from error
-    wanted = ['*.json', '*.safetensors', 'unet/*', 'scheduler/*']
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=[*wanted, '*.bin']))
+        return download(hub, name)
     except Exception as error:
         # What was downloaded before needs no network
         try:
@@ -331,9 +330,20 @@ def folder_of(path_or_id: str | Path) -> Path:
             raise FileNotFoundError(
                 f'{name} could not be downloaded ({first_line(error)}) and is not in the cache '
                 f'{hub.constants.HF_HUB_CACHE}. Get model_index.json, config.json, '
-                f'scheduler_config.json and diffusion_pytorch_model.safetensors from '
+                f'scheduler_config.json and diffusion_pytorch_model.safetensors (or .bin) from '
                 f'https://huggingface.co/{name}/tree/main, put them into a folder, and give that'
             ) from error
+
+
+def download(hub: Any, name: str) -> Path:
+    r"""
+    A model's settings and weights from the hub; weights as `.bin` only if there are no others.
+    """
+    wanted = ['*.json', '*.safetensors']
+    folder = Path(hub.snapshot_download(name, allow_patterns=wanted))
+    if not any(folder.rglob('*.safetensors')):
+        folder = Path(hub.snapshot_download(name, allow_patterns=[*wanted, '*.bin']))
+    return folder
 
 
 def found(folder: Path, *names: str) -> Path:

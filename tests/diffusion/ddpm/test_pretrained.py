@@ -377,13 +377,13 @@ def test_no_folder_and_no_name():
 class Hub:
     """A hub without network, with what is in its cache."""
 
-    def __init__(self, cached=()):
-        self.cached, self.asked = dict(cached), []
+    def __init__(self, cached=(), online=False):
+        self.cached, self.online, self.asked = dict(cached), online, []
         self.constants = type('constants', (), {'HF_HUB_CACHE': '/the/cache'})
 
     def snapshot_download(self, name, *, local_files_only=False, allow_patterns=None):
-        self.asked.append(local_files_only)
-        if not local_files_only:
+        self.asked.append(allow_patterns)
+        if not local_files_only and not self.online:
             raise OSError('no route to host')
         if name not in self.cached:
             raise FileNotFoundError('not cached')
@@ -399,6 +399,17 @@ def test_the_hub_without_network(folder, monkeypatch):
         from_pretrained('owner/other')
     for part in ('no route to host', '/the/cache', 'config.json', 'huggingface.co/owner/other'):
         assert part in str(error.value)
+
+
+def test_the_hub_is_asked_for_bin_only_if_there_is_nothing_else(folder, monkeypatch):
+    hub = Hub({'owner/model': folder}, online=True)
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', hub)
+    from_pretrained('owner/model')
+    assert hub.asked == [['*.json', '*.safetensors']]
+    torch.save(weights_of(folder), folder / 'unet/diffusion_pytorch_model.bin')
+    (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
+    from_pretrained('owner/model')
+    assert hub.asked[1:] == [['*.json', '*.safetensors'], ['*.json', '*.safetensors', '*.bin']]
 
 
 def test_the_hub_without_its_package(monkeypatch):

@@ -1,14 +1,17 @@
 """What holds for every sampler."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 
+from labml_nn.diffusion import samplers
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import DDIM, PNDM, SAMPLERS, DPMSolver, spaced
 from tests.diffusion.ddpm.test_sampling import DropoutModel
 
+ROOT = Path(__file__).parents[3]
 SPACINGS = ['leading', 'linspace', 'trailing', 'quadratic']
 # Every sampler, with each of its ways
 WAYS = [
@@ -101,6 +104,22 @@ def test_spacings_are_what_their_names_say():
     assert spaced('linspace', 5, 1000) == [0, 250, 500, 749, 999]
     assert spaced('quadratic', 5, 1000) == [0, 62, 249, 561, 999]
     assert spaced('leading', 600, 1000)[-1] == 998
+
+
+def test_the_step_to_index_0_is_a_third_of_the_way(diffusion):
+    """The figures of the page, on the scale of half the log of the signal-to-noise ratio."""
+    lam = (diffusion.alpha_bar / diffusion.one_minus_alpha_bar).log() / 2
+    first, second = spaced('linspace', 20, 1000)[:2]
+    assert (first, second) == (0, 53)
+    assert [round(float(lam[t]), 1) for t in (second, first)] == [1.7, 4.6]
+    assert round(float((lam[first] - lam[second]) / (lam[0] - lam[-1])), 2) == 0.3
+    assert spaced('trailing', 20, 1000)[0] == 49
+    assert spaced('leading', 20, 1000)[-1] == 950
+
+
+def test_the_tables_of_the_page_are_those_that_were_measured():
+    measured = ROOT / 'docs' / 'figures' / 'sampler_frontier.md'
+    assert measured.read_text(encoding='utf-8').strip() in samplers.__doc__
 
 
 @every_way
