@@ -45,7 +45,72 @@ after the last goes to $\bar\alpha = 1$: it ends on $\hat x_0$, without noise
 
 ## Which steps
 
-TABLE
+Four ways to choose $n$ of the $T$ steps are in use. Left their indices, right where they are in
+terms of signal and noise, the scale on which [DPM-Solver++](dpm_solver.html) looks at them:
+
+![20 of 1000 steps by index and by signal to noise](../../../docs/figures/sampler_spacing.png)
+
+* `leading` takes the multiples of $T/n$, from 0. It never sees $T$: with 20 steps it asks the
+  network first at index 950, for the noise of index 999.
+* `linspace` goes evenly from 0 to $T-1$.
+* `trailing` takes the multiples of $T/n$ counted from the noisy end. It has $T-1$ but not 0: with
+  20 steps the last call is at index 49, and its $\hat x_0$ is the image.
+* `quadratic`, $\tau_i \propto i^2$, has many steps where there is little noise.
+
+**They differ in the last step but one.** Evenly spaced indices are not evenly spaced in noise. From
+index 53 to index 0, as `linspace` steps, half the logarithm of the signal-to-noise ratio,
+$\lambda$, climbs from 1.7 to 4.6: 30 % of the whole way, in one step of twenty
+([tested](test:diffusion/samplers/test_contract.py::test_the_step_to_index_0_is_a_third_of_the_way)).
+A method that extrapolates is carried far off by it. `trailing` leaves that step out and lands on
+$\hat x_0$, extrapolating nothing; `quadratic` divides it into many.
+
+## What they cost
+
+Fréchet distance in pixel space of 898 samples from the 1,797 real digits, for a model that the
+preset `digits` has trained, with $\hat x_0$ clipped (`make figures` measures it again):
+
+| `trailing`, steps | 5 | 10 | 20 | 50 |
+|---|---|---|---|---|
+| ancestral, $\beta$ | 1.55 | 0.82 | 0.52 | 0.38 |
+| ancestral, $\tilde\beta$ | 2.17 | 0.86 | 0.54 | 0.40 |
+| DDIM, $\eta = 0.5$ | 1.48 | 0.59 | 0.39 | 0.30 |
+| DDIM, $\eta = 0$ | 1.38 | 0.58 | 0.38 | 0.33 |
+| PNDM | 0.97 | 0.42 | 0.32 | 0.32 |
+| DPM-Solver++ 2M | 1.22 | 0.39 | 0.31 | 0.32 |
+| the same with noise | 1.69 | 0.42 | 0.30 | 0.30 |
+| seconds | 1.7 | 3.3 | 6.0 | 17.4 |
+
+Ancestral sampling with all 1000 steps: 0.33, in 305 seconds. Draws of the real digits: 0.14.
+
+| 20 steps | `leading` | `linspace` | `trailing` | `quadratic` |
+|---|---|---|---|---|
+| ancestral, $\beta$ | 0.90 | 0.95 | 0.52 | 0.47 |
+| ancestral, $\tilde\beta$ | 0.55 | 0.56 | 0.54 | 0.50 |
+| DDIM, $\eta = 0.5$ | 0.41 | 0.41 | 0.39 | 0.38 |
+| DDIM, $\eta = 0$ | 0.38 | 0.39 | 0.38 | 0.39 |
+| PNDM | 0.32 | 0.34 | 0.32 | – |
+| DPM-Solver++ 2M | 0.47 | 0.49 | 0.31 | 0.33 |
+| the same with noise | 0.56 | 0.58 | 0.30 | 0.31 |
+
+![Distance against calls of the network](../../../docs/figures/sampler_frontier.png)
+
+* **Spacing** decides for DPM-Solver++, whose distance with `trailing` is little more than half of
+  that with `leading`, and for ancestral sampling with $\beta$, which adds the noise of that long
+  step just before the image. DDIM and PNDM, which do not extrapolate in $\lambda$, hardly notice.
+* **Order** pays while steps are few: at 10 and 20 the methods of higher order are far ahead of DDIM
+  and of ancestral sampling.
+* **Noise** costs steps and pays a little when there are enough: it forgives errors of the network,
+  which a chain without noise carries to the end. DPM-Solver++ is better without it at 5 and 10
+  steps, the same at 20, and at 50, averaged over three seeds, 0.32 with and 0.34 without (DDIM
+  with $\eta = 0.5$ and 0: 0.32 and 0.34). All of ancestral sampling's noise, in first order, needs
+  more steps than 50.
+* **The last step** lands on $\hat x_0$ everywhere. Stopping at index 0 instead leaves 1 % of noise.
+
+> So the default is DPM-Solver++ with noise, `trailing`, 20 steps: on this model as near to the
+> data as all 1000 ancestral steps, with a fiftieth of the calls. Mind the spread: from four seeds
+> the default gave 0.30, 0.32, 0.32 and 0.34, and with 50 steps from three 0.28, 0.30 and 0.38, so
+> small differences in the tables mean nothing. Other data may want other steps: for CIFAR-10 the
+> authors of DDIM chose `quadratic`.
 """
 
 from abc import ABC, abstractmethod
