@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import layout, symbols, translate
+from .frame import texts
 from .page import Page, Row
 from .problems import Mistakes, Problems, Refusal
-from .site import Request, Site, texts
+from .site import Request, Site
 
 
 def run(request: Request, compare: bool = False) -> Problems:

@@ -60,7 +60,7 @@ class World(Protocol):
     def figure(self, page: Page, target: str) -> tuple[str, str]: ...
     def test(self, claim: Claim) -> tuple[Page, int] | None: ...
     def verdict(self, claim: Claim, page: Page) -> str: ...
-    def source_url(self, path: Path, line: int = 0) -> str: ...
+    def source_url(self, path: Path, first: int = 0, last: int = 0) -> str: ...
 
 
 @lru_cache(maxsize=4096)
@@ -284,9 +284,19 @@ def _code(writing: Writing, sections: list[Section], code: list[str], names: dic
     )
     copy = html.escape(writing.say('Copy'))
     return (
-        f'<div class="code"><div class="stick"><button type="button" class="copy" hidden>{copy}'
-        f'</button><pre><code>{shown}</code></pre></div></div>\n'
+        f'<div class="code"><div class="stick"><p class="acts">{_kept(writing, lines)}'
+        f'<button type="button" class="copy" hidden>{copy}</button></p>'
+        f'<pre><code>{shown}</code></pre></div></div>\n'
     )
+
+
+def _kept(writing: Writing, lines: list[Line]) -> str:
+    """The way to these very lines in the project's repository, if it has one."""
+    path = writing.page.source.path
+    address = writing.world.source_url(path, lines[0].number, lines[-1].number)
+    if not address:
+        return ''
+    return f'<a href="{html.escape(address)}">{html.escape(writing.say("Source"))}</a>'
 
 
 def _counted(lines: list[Line], i: int) -> str:
@@ -355,7 +365,7 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
             meaning = f'<span>{html.escape(symbol.meaning)}</span>' if symbol.meaning else ''
             buttons.append(
                 f'<button type="button" aria-pressed="false" data-sym="{key}" disabled>'
-                f'{shown}{names}{meaning}</button>'
+                f'{shown}<span class="names">{names}</span>{meaning}</button>'
             )
     if not buttons:
         return ''

@@ -19,13 +19,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from . import claims, figures, formulas, highlight, layout, names, page, project
+from . import claims, figures, formulas, highlight, layout, names, origin, page, project
 from .claims import Claim, Report
 from .config import Config
 from .formulas import Formula, Result, Typesetter
-from .layout import Writing, relative
+from .frame import LOST, Frame, source_script
+from .layout import relative
 from .page import Page
 from .parse import read
 from .problems import Mistakes, Problems, Refusal
@@ -79,6 +80,7 @@ class Site:
         self.counted: tuple[int, int, int] | None = None
         self.catalogs: dict[str, Catalog] = {}
         self.base = _base(request.paths)
+        self.origin = origin.find(self.config)
 
     # ### Reading
     def read(self) -> None:
@@ -187,13 +189,21 @@ class Site:
         newest = max(p.stat().st_mtime for p in (path, source.source.path))
         return self.report.verdict(claim, newest)
 
-    def source_url(self, path: Path, line: int = 0) -> str:
-        root = self.config.root.resolve()
-        if not self.config.repository or not path.resolve().is_relative_to(root):
-            return ''
-        inside = path.resolve().relative_to(root).as_posix()
-        address = f'{self.config.repository.rstrip("/")}/blob/{self.config.revision}/{inside}'
-        return f'{address}#L{line}' if line else address
+    def source_url(self, path: Path, first: int = 0, last: int = 0) -> str:
+        return self.origin.address(path, first, last)
+
+    def inside(self, path: Path) -> str:
+        """How a file is called on the pages: from the root of the project, wherever we stand."""
+        for folder in (self.config.root.resolve(), self.base):
+            if path.resolve().is_relative_to(folder):
+                return path.resolve().relative_to(folder).as_posix()
+        return path.name
+
+    def address(self, url: str) -> str:
+        """Where the world finds a page, if the project has said where the site will stand."""
+        base = self.config.site_url.rstrip('/')
+        shown = re.sub(r'(^|(?<=/))index[.]html$', '', url)
+        return f'{base}/{shown}' if base else ''
 
     # ### Rendering
     def render(self) -> dict[str, bytes]:
@@ -216,6 +226,9 @@ class Site:
             if 'index.html' not in self.pages:
                 files[f'{folder}index.html'] = self._listing(language)
             files[f'{folder}search.js'] = self._search()
+        for url, found in self.pages.items():
+            text = json.dumps(found.text, ensure_ascii=False)
+            files[source_script(url)] = f'pylit.source({text})\n'.encode()
         self.problems.raise_errors()
         files |= self._static()
         return files
@@ -276,7 +289,7 @@ class Site:
         key = self._key(source, code, language)
         if key not in self.memo.html:
             before, self.problems = self.problems, Problems()
-            shown = _Frame(self, source, language).write(code)
+            shown = Frame(self, source, language).write(code)
             self.memo.html[key] = (shown.encode('utf-8'), self.problems)
             self.problems = before
             # Its links are known only now, and belong to what it depends on
@@ -308,7 +321,7 @@ class Site:
         )
 
     def _listing(self, language: str) -> bytes:
-        return _Frame(self, None, language).write([]).encode('utf-8')
+        return Frame(self, None, language).write([]).encode('utf-8')
 
     def coverage(self) -> tuple[int, int, int]:
         """Equations on all pages, those that carry a test, and the tests that passed."""
@@ -356,11 +369,20 @@ class Site:
             files[url] = path.read_bytes()
         if self.config.site_url:
             files['sitemap.xml'] = self._sitemap()
+            files[LOST] = self.lost(urlsplit(self.config.site_url).path.rstrip('/') + '/')
         return files
 
+    def lost(self, base: str) -> bytes:
+        """The page for addresses that do not exist; `base` is the path of the whole site."""
+        return Frame(self, None, base=base).write([]).encode('utf-8')
+
     def _sitemap(self) -> bytes:
-        base = self.config.site_url.rstrip('/')
-        urls = ''.join(f'<url><loc>{html.escape(f"{base}/{u}")}</loc></url>\n' for u in self.pages)
+        folders = ['', *(f'{language}/' for language in self.catalogs)]
+        shown = [p.source.url for p in self.shown() if not p.front.get('redirect')]
+        if 'index.html' not in self.pages:
+            shown.insert(0, 'index.html')
+        addresses = [html.escape(self.address(folder + u)) for folder in folders for u in shown]
+        urls = ''.join(f'<url><loc>{address}</loc></url>\n' for address in addresses)
         head = '<?xml version="1.0" encoding="UTF-8"?>\n'
         space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
         return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
@@ -380,213 +402,3 @@ def _redirect(target: str) -> bytes:
         f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
         f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
     ).encode()
-
-
-# ## The frame of a page
-class _Frame:
-    """Fills the template: what is the same on all pages, seen from one of them."""
-
-    def __init__(self, site: Site, source: Page | None, language: str):
-        self.site = site
-        self.source = source
-        self.language = language
-        self.catalog = site.catalogs.get(language)
-        folder = f'{language}/' if language else ''
-        self.url = folder + (source.source.url if source else 'index.html')
-        self.folder = folder
-
-    def say(self, text: str) -> str:
-        return self.catalog.say(text) if self.catalog else text
-
-    def write(self, code: list[str]) -> str:
-        values: dict[str, Any] = {
-            'lang': self.language or 'en',
-            'policy': layout.POLICY,
-            'root': relative(self.url, '.'),
-            'search': relative(self.url, f'{self.folder}search.js'),
-            'home': relative(self.url, f'{self.folder}index.html'),
-            'site': html.escape(self._site_title()),
-            'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
-            'crumbs': self._crumbs(),
-            'languages': self._languages(),
-            'pages': self._pages(),
-            'turn': self._turn(),
-            'head': self._head(),
-            'colophon': self._colophon(),
-        }
-        for key, text in TEXTS.items():
-            values[f't_{key}'] = html.escape(self.say(text))
-        return layout.fill(values | self._content(code))
-
-    def _content(self, code: list[str]) -> dict[str, str]:
-        if self.source is None:
-            title = html.escape(self._site_title())
-            body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{self._pages()}'
-            return {'title': title, 'toc': '', 'body': f'{body}</div></section>'}
-        writing = Writing(self.source, self.site, self.url, self.say)
-        if self.catalog:
-            writing.translate = self.catalog.translate
-        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
-        title = self.source.title
-        if self._site_title() not in title:
-            title = f'{title} · {self._site_title()}'
-        body = layout.rows(writing, code)
-        if self.source.source.url == 'index.html':
-            body += self._coverage()
-        # The notation stands under the title
-        notation = layout.notation(writing, keys)
-        body = body.replace('</h1>\n', f'</h1>\n{notation}', 1)
-        return {
-            'title': html.escape(title.replace('\\', '')),
-            'body': body,
-            'toc': layout.contents(writing),
-        }
-
-    def _site_title(self) -> str:
-        home = self.site.pages.get('index.html')
-        return self.site.config.title or (home.title if home else self.say('Contents'))
-
-    def _strings(self) -> dict[str, str]:
-        return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
-
-    def _to(self, url: str) -> str:
-        return html.escape(relative(self.url, self.folder + url))
-
-    def _head(self) -> str:
-        lines = []
-        source = self.source
-        summary = source.front.get('summary', '') if source else ''
-        if summary:
-            lines.append(f'<meta name="description" content="{html.escape(summary)}">')
-        for language in ('', *self.site.catalogs) if self.site.catalogs else ():
-            url = f'{language}/' if language else ''
-            url = relative(self.url, url + self.url.removeprefix(self.folder))
-            lines.append(
-                f'<link rel="alternate" hreflang="{language or "en"}" href="{html.escape(url)}">'
-            )
-        if self.site.config.site_url:
-            address = html.escape(f'{self.site.config.site_url.rstrip("/")}/{self.url}')
-            title = html.escape(source.title if source else self._site_title())
-            lines.append(f'<link rel="canonical" href="{address}">')
-            lines.append(f'<meta property="og:title" content="{title}">')
-            lines.append(f'<meta property="og:url" content="{address}">')
-        return ''.join(f'{line}\n' for line in lines)
-
-    def _crumbs(self) -> str:
-        """The folders above this page, each a link where it has an index."""
-        if self.source is None:
-            return ''
-        *folders, _ = self.source.source.url.split('/')
-        out = []
-        for i, folder in enumerate(folders):
-            url = '/'.join([*folders[: i + 1], 'index.html'])
-            name = html.escape(folder)
-            known = url in self.site.pages and url != self.source.source.url
-            out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
-        if self.source.source.path.name != '__init__.py':
-            out.append(f'<span>{html.escape(self.source.source.path.name)}</span>')
-        return '\n'.join(out)
-
-    def _languages(self) -> str:
-        if not self.site.catalogs:
-            return ''
-        links = []
-        for language in ('', *self.site.catalogs):
-            url = f'{language}/' if language else ''
-            address = relative(self.url, url + self.url.removeprefix(self.folder))
-            here = ' aria-current="true"' if language == self.language else ''
-            name = self.site.catalogs[language].name if language else 'English'
-            code = language or 'en'
-            links.append(
-                f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
-            )
-        label = html.escape(self.say('Language'))
-        return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
-
-    def _pages(self) -> str:
-        items = []
-        for found in self.site.shown():
-            url = found.source.url
-            current = ' aria-current="page"' if found is self.source else ''
-            depth = url.removesuffix('index.html').strip('/').count('/') + (
-                0 if url == 'index.html' else 1
-            )
-            title = html.escape(found.title.replace('\\', ''))
-            items.append(
-                f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}"{current}>{title}</a></li>'
-            )
-        return '<ol>\n{}\n</ol>'.format('\n'.join(items))
-
-    def _turn(self) -> str:
-        """The pages before and after this one."""
-        shown = self.site.shown()
-        if self.source not in shown:
-            return ''
-        at = shown.index(self.source)
-        links = []
-        for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
-            if 0 <= at + step < len(shown):
-                other = shown[at + step]
-                title = html.escape(other.title.replace('\\', ''))
-                links.append(
-                    f'<a rel="{rel}" href="{self._to(other.source.url)}">'
-                    f'<small>{html.escape(self.say(text))}</small>{title}</a>'
-                )
-        label = html.escape(self.say('Pages before and after'))
-        return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
-
-    def _colophon(self) -> str:
-        if self.source is None:
-            return ''
-        shown = html.escape(self.source.source.path.name)
-        address = self.site.source_url(self.source.source.path)
-        source = f'<a href="{html.escape(address)}">{shown}</a>' if address else shown
-        return f'{html.escape(self.say("Made from"))} {source}'
-
-    def _coverage(self) -> str:
-        total, tested, passed = self.site.coverage()
-        if not total:
-            return ''
-        text = self.say('{tested} of the {total} equations on these pages carry a test.')
-        text = text.format(tested=tested, total=total)
-        ran = self.say('{passed} of these tests passed when the pages were made.')
-        ran = ran.format(passed=passed) if self.site.request.junit else ''
-        shown = html.escape(f'{text} {ran}'.strip())
-        return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
-
-
-# ## What the frame says, in the language of the sources
-TEXTS = {
-    'skip': 'Skip to the text',
-    'where': 'Where this page stands',
-    'search': 'Search',
-    'theme': 'Light or dark',
-    'help': 'Keys',
-    'contents': 'On this page',
-    'pages': 'All pages',
-}
-SCRIPT_TEXTS = {
-    'copied': 'Copied',
-    'nothing': 'Nothing found',
-    'code': 'Code',
-    'formula': 'Formula',
-    'table': 'Table',
-    'keys': 'Single-letter keys',
-    'key_j': 'next and previous part',
-    'key_n': 'next and previous page',
-    'key_s': 'search',
-    'key_t': 'light or dark',
-    'key_e': 'let go of a symbol, close',
-    'close': 'Close',
-}
-OTHER_TEXTS = (
-    'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
-    'Pages before and after', 'Made from', 'passed', 'failed', 'not run',
-    '{tested} of the {total} equations on these pages carry a test.',
-    '{passed} of these tests passed when the pages were made.',
-)  # fmt: skip
-
-
-def texts() -> list[str]:
-    """Everything that can be translated besides the notes."""
-    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]

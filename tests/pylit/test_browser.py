@@ -347,6 +347,36 @@ def test_copies_have_no_line_numbers(folder: Path, browser: Any) -> None:
         assert not any(line.strip()[:1].isdigit() for line in selected.split('\n'))
 
 
+def test_the_whole_file_is_copied_by_keyboard(folder: Path, browser: Any) -> None:
+    permissions = ['clipboard-read', 'clipboard-write']
+    with visit(browser, address(folder), permissions=permissions) as page:
+        button = page.locator('button.whole')
+        button.focus()
+        page.keyboard.press('Enter')
+        page.locator('button.whole', has_text='Copied').wait_for()
+        # It is said to those who do not see the button
+        assert page.locator('[role=status]').text_content() == 'Copied'
+        assert page.evaluate('navigator.clipboard.readText()') == PAGE
+        page.locator('button.whole', has_text='Copy the whole file').wait_for()
+        assert page.locator('[role=status]').text_content() == ''
+
+
+def test_copying_works_where_there_is_no_clipboard(folder: Path, browser: Any) -> None:
+    # On an address that is not safe a browser has no `navigator.clipboard`
+    with visit(browser, address(folder)) as page:
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.evaluate(
+            "addEventListener('copy', () => { window.got = String(document.activeElement.value) })"
+        )
+        page.locator('button.whole').click()
+        page.locator('button.whole', has_text='Copied').wait_for()
+        assert page.evaluate('window.got') == PAGE
+        assert page.evaluate('document.querySelector("textarea")') is None
+        page.evaluate('document.execCommand = () => false')
+        page.locator('button.whole').click()
+        page.locator('button.whole', has_text='Could not be copied').wait_for()
+
+
 def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
     lines = PAGE.split('\n')
     number = lines.index('class Noise:') + 1
@@ -556,6 +586,10 @@ def test_the_server_knows_nothing_but_the_site(server: tuple[str, Path, serve.Li
     url, _, _ = server
     assert fetch(f'{url}/')[0] == 200
     assert fetch(f'{url}/page.html')[0] == 200
+    status, lost = fetch(f'{url}/deep/down/none')
+    assert status == 404
+    assert b'There is no such page' in lost
+    assert b'href="/page.html"' in lost
     for path in ('/../pyproject.toml', '/%2e%2e/pyproject.toml', '/assets/', '//etc/passwd', '/x'):
         assert fetch(url + path)[0] == 404, path
     for host in ('evil.example', 'evil.example:80', '127.0.0.1.evil.example', ''):
