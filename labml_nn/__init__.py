@@ -17,6 +17,8 @@ Read in this order:
 3. [Averaged weights](diffusion/ddpm/ema.html), which one samples from
 4. [Training](diffusion/ddpm/experiment.html): Algorithm 1
 5. [Sampling](diffusion/ddpm/evaluate.html): Algorithm 2, and what else one can do with the chain
+6. [Fast samplers](diffusion/samplers/index.html): 20 calls of the network instead of 1000
+7. [Published weights](diffusion/ddpm/pretrained.html): loaded, sampled from, and saved
 
 Behind them: [the diffusion papers](diffusion/index.html), [evaluation](evaluation/index.html) and
 [helpers](helpers/index.html).
