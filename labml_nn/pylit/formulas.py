@@ -184,7 +184,7 @@ class Typesetter:
     def _memory(self) -> _Memory:
         salt = [
             (HERE / 'package-lock.json').read_text(),
-            (HERE / 'render.js').read_text(),
+            *(path.read_text() for path in sorted(HERE.glob('*.js'))),
             json.dumps(self.macros, sort_keys=True),
         ]
         return _Memory(''.join(salt), self.remember)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 import urllib.error
@@ -14,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pylit_kit import ROOT, project
+from pylit_kit import ROOT, project, split
 
-from labml_nn.pylit import serve
+from labml_nn.pylit import formulas, serve
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
+from labml_nn.pylit.prose import understand
 from labml_nn.pylit.site import Request
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -266,6 +269,76 @@ def test_the_short_side_stays_in_view(folder: Path, browser: Any) -> None:
         )
         assert tops[0] < -300
         assert 0 < tops[1] < 120
+
+
+# ## Formulas with fewer elements look the same
+ZOO = Path(__file__).with_name('zoo.txt')
+BOTH = """
+const katex = require(process.argv[1]);
+const lighter = require(process.argv[2]);
+const texs = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+process.stdout.write(JSON.stringify(texs.map((tex) => {
+  const options = { output: 'html', displayMode: true, trust: true, strict: false };
+  const html = katex.renderToString(tex, options);
+  return [html, lighter.html(html)];
+})));
+"""
+# Every visible letter and rule: what it is and where it stands in its formula
+RULES = 'svg, .frac-line, .overline-line, .underline-line, .katex-hline, .fbox'
+GLYPHS = """(rules) => ['.old', '.new'].map((s) => [...document.querySelectorAll(s)].map((f) => {
+  const home = f.getBoundingClientRect();
+  const out = [[home.width, home.height]];
+  const place = (what, r) =>
+    out.push([what, r.left - home.left, r.top - home.top, r.width, r.height]);
+  const walk = document.createTreeWalker(f, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (walk.nextNode()) for (let i = 0; i < walk.currentNode.length; i++) {
+    range.setStart(walk.currentNode, i);
+    range.setEnd(walk.currentNode, i + 1);
+    const char = walk.currentNode.data[i];
+    if (char !== '\u200b') place(char, range.getBoundingClientRect());
+  }
+  for (const e of f.querySelectorAll(rules)) place(e.tagName, e.getBoundingClientRect());
+  return out;
+}))"""
+
+
+def test_lighter_formulas_look_the_same(folder: Path, browser: Any, tmp_path: Path) -> None:
+    pages = (ROOT / 'labml_nn' / 'diffusion').rglob('*.py')
+    ours = {f.tex for path in pages for f in formulas_of(path.read_text('utf-8'))}
+    texs = [*ZOO.read_text('utf-8').splitlines(), *sorted(ours)]
+    assert len(texs) > 200
+    home = formulas.katex()
+    command = ['node', '-e', BOTH, str(home), str(formulas.HERE / 'lighter.js')]
+    said = json.dumps(texs)
+    done = subprocess.run(command, input=said, capture_output=True, text=True, check=True)
+    pairs = json.loads(done.stdout)
+    assets = (folder / 'out' / 'assets').as_uri()
+    sheets = ''.join(
+        f'<link rel="stylesheet" href="{assets}/{s}.css">' for s in ('katex/katex', 'pylit')
+    )
+    rows = ''.join(
+        f'<p><span class="{side}">{html}</span></p>'
+        for pair in pairs for side, html in zip(('old', 'new'), pair, strict=True)
+    )  # fmt: skip
+    page_ = tmp_path / 'both.html'
+    page_.write_text(f'<!doctype html><meta charset="utf-8">{sheets}{rows}', encoding='utf-8')
+    with visit(browser, page_.as_uri()) as page:
+        page.evaluate('document.fonts.ready')
+        old, new = page.evaluate(GLYPHS, RULES)
+    count = [0, 0]
+    for tex, pair, was, now in zip(texs, pairs, old, new, strict=True):
+        assert len(was) == len(now) > 1, tex
+        for one, other in zip(was, now, strict=True):
+            assert one[0] == other[0] or not isinstance(one[0], str)
+            numbers = [(a, b) for a, b in zip(one, other, strict=True) if not isinstance(a, str)]
+            assert all(abs(a - b) < 0.05 for a, b in numbers), (tex, one, other)
+        count = [n + html.count('<span') for n, html in zip(count, pair, strict=True)]
+    assert count[1] < 0.75 * count[0], count
+
+
+def formulas_of(source: str) -> list[Any]:
+    return [f for section in split(source).sections for f in understand(section.prose).formulas]
 
 
 # ## Symbols

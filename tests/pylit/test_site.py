@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from pylit_kit import page, project, render, site
+from pylit_kit import ROOT, page, project, render, site
 
 from labml_nn.pylit import swap
 from labml_nn.pylit.__main__ import main
@@ -334,6 +335,19 @@ def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
             text = data.decode()
             assert not re.findall(r'(?:src|<link[^>]*href)="(?:https?:)?//', text), url
             assert not re.findall(r'url\((?!fonts/)', text), url
+
+
+def test_no_page_of_ours_is_heavy() -> None:
+    made = site(ROOT, 'labml_nn')
+    files = made.render()
+    made.close()
+    pages = {url: data for url, data in files.items() if url.endswith('.html')}
+    assert len(pages) > 40
+    for url, data in pages.items():
+        assert len(gzip.compress(data, 9, mtime=0)) <= 30_000, url
+        assert len(re.findall(rb'<[a-z]', data)) <= 12_000, url
+    own = [data for url, data in files.items() if re.fullmatch(r'assets/\w+\.(css|js)', url)]
+    assert sum(map(len, own)) <= 40_000
 
 
 def test_swap_refuses_before_the_work(tmp_path: Path) -> None:
