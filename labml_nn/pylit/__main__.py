@@ -67,7 +67,7 @@ def _shared(command: argparse.ArgumentParser) -> None:
     command.add_argument('--junit', type=Path, metavar='XML', help='report of a run of the tests')
     command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
     command.add_argument('--strict', action='store_true', help='warnings are errors')
-    command.add_argument('--no-cache', action='store_true', help='set every formula again')
+    command.add_argument('--no-cache', action='store_true', help='make everything again')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,6 +133,7 @@ def _build(request: Request, options: argparse.Namespace) -> int:
 
     swap.check(options.out)
     request.out = options.out
+    request.keep = not options.no_cache
     site = Site(request)
     try:
         files = site.render()

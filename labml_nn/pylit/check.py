@@ -32,12 +32,13 @@ def run(request: Request) -> Problems:
     finally:
         site.close()
     problems.extend(p for p in site.problems if p not in problems)
-    for page in site.shown():
+    pages = [site.full(found) for found in site.shown()]
+    for page in pages:
         look(page, problems)
-    quantities.check(site.shown(), problems)
+    quantities.check(pages, problems)
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
-        translate.check(catalog, site.shown(), problems, shown)
+        translate.check(catalog, pages, problems, shown)
     return problems
 
 
@@ -132,6 +133,7 @@ def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
         except ValueError:
             raise Refusal(f'{locale}: not inside the project {config.root}') from None
         config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
+    pages = [site.full(found) for found in site.shown()]
     for language in ('', *languages):
-        print(translate.update(config, site.shown(), texts(), language))
+        print(translate.update(config, pages, texts(), language))
     return 0

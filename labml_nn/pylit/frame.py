@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import json
+import posixpath
 from collections.abc import Iterator
 from itertools import pairwise
 from textwrap import shorten
@@ -20,6 +21,7 @@ from .layout import Writing, relative
 from .page import Page
 
 if TYPE_CHECKING:
+    from .outline import Outline
     from .site import Site
 
 # Where a host looks for what it shows instead of a page that does not exist
@@ -208,25 +210,32 @@ class Frame:
         return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
 
     def _pages(self) -> str:
-        items = []
-        for found in self.site.shown():
-            url = found.source.url
-            current = ' aria-current="page"' if found is self.source else ''
-            depth = url.removesuffix('index.html').strip('/').count('/') + (
-                0 if url == 'index.html' else 1
-            )
-            title = html.escape(found.title.replace('\\', ''))
-            items.append(
-                f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}"{current}>{title}</a></li>'
-            )
+        """All pages. The list is long and the same for all pages of a folder, but for one mark."""
+        at = (self.base, posixpath.dirname(self.url))
+        if at not in self.site.listed:
+            self.site.listed[at] = [
+                (found.source.url, self._item(found)) for found in self.site.shown()
+            ]
+        here = self.source.source.url if self.source else ''
+        items = [
+            item.replace('<a ', '<a aria-current="page" ', 1) if url == here else item
+            for url, item in self.site.listed[at]
+        ]
         return '<ol>\n{}\n</ol>'.format('\n'.join(items))
+
+    def _item(self, found: Outline) -> str:
+        url = found.source.url
+        depth = url.removesuffix('index.html').strip('/').count('/') + (url != 'index.html')
+        title = html.escape(found.title.replace('\\', ''))
+        return f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}">{title}</a></li>'
 
     def _turn(self) -> str:
         """The pages before and after this one."""
         shown = self.site.shown()
-        if self.source not in shown:
+        urls = [found.source.url for found in shown]
+        if self.source is None or self.source.source.url not in urls:
             return ''
-        at = shown.index(self.source)
+        at = urls.index(self.source.source.url)
         links = []
         for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
             if 0 <= at + step < len(shown):

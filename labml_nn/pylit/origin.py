@@ -37,9 +37,10 @@ class Origin:
 
     def address(self, path: Path, first: int = 0, last: int = 0) -> str:
         """The address of a file or of lines of it; empty where there is none that is right."""
-        if not self.base or not path.resolve().is_relative_to(self.root):
+        real = path.resolve() if self.base else path
+        if not self.base or not real.is_relative_to(self.root):
             return ''
-        inside = path.resolve().relative_to(self.root).as_posix()
+        inside = real.relative_to(self.root).as_posix()
         address = f'{self.base}/{quote(inside)}'
         if not first:
             return address

@@ -16,20 +16,23 @@ import html
 import json
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from . import claims, figures, formulas, highlight, layout, names, origin, page, project
+from . import claims, figures, formulas, highlight, names, origin, outline, page, project
 from .claims import Claim, Report
 from .config import Config
 from .formulas import Formula, Result, Typesetter
 from .frame import LOST, Frame, source_script
+from .kept import Store, program, stamp
 from .layout import relative
+from .outline import Outline
 from .page import Page
 from .parse import read
-from .problems import Mistakes, Problems, Refusal
+from .problems import Mistakes, Problem, Problems, Refusal
 from .project import Source
 from .translate import Catalog
 
@@ -40,11 +43,9 @@ STATIC = Path(__file__).parent / 'static'
 class Memo:
     """What an earlier build in this process knows already. `serve` lives from it."""
 
-    pages: dict[tuple[Path, str, int], tuple[Page, Problems]] = field(default_factory=dict)
-    code: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)
-    html: dict[tuple[object, ...], tuple[bytes, Problems]] = field(default_factory=dict)
-    linked: dict[str, set[str]] = field(default_factory=dict)
-    entries: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
+    pages: dict[tuple[Path, str, str], tuple[Page, Problems]] = field(default_factory=dict)
+    code: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    store: Store | None = None
     typesetter: Typesetter | None = None
 
 
@@ -58,7 +59,13 @@ class Request:
     junit: Path | None = None
     languages: Sequence[str] | None = None
     execute: bool = False
+    # Formulas are always remembered; pages only by who writes them
     remember: bool = True
+    keep: bool = False
+
+
+# A question that was asked while a page was made, and its answer
+Asked = list[Any]
 
 
 class Site:
@@ -70,17 +77,26 @@ class Site:
         self.memo = memo or Memo()
         self.problems = Problems()
         self.report = claims.read_report(request.junit) if request.junit else Report()
-        self.pages: dict[str, Page] = {}
-        self.by_path: dict[Path, Page] = {}
+        self.texts: dict[str, str] = {}
+        self.pages: dict[str, Outline] = {}
+        self.outlines: dict[str, Outline] = {}
+        self.by_path: dict[Path, Outline] = {}
+        self.by_module: dict[str, Outline] = {}
         self.index = names.Index()
         self.assets: dict[str, Path] = {}
-        self.drawn: dict[str, tuple[str, str]] = {}
-        self.by_module: dict[str, Page] = {}
-        self.known: int | None = None
-        self.counted: tuple[int, int, int] | None = None
+        self.drawn: dict[str, list[Any]] = {}
+        self.asked: list[Asked] = []
+        self.known = ''
+        self.rendering = False
+        self.listed: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self.catalogs: dict[str, Catalog] = {}
         self.base = _base(request.paths)
         self.origin = origin.find(self.config)
+        self.called: dict[Path, str] = {}
+        if self.memo.store is None:
+            path = formulas.cache_home() / 'pages-1.sqlite' if request.keep else None
+            self.memo.store = Store(self.base, path)
+        self.store = self.memo.store
 
     # ### Reading
     def read(self) -> None:
@@ -89,7 +105,7 @@ class Site:
         for source in project.collect(self.request.paths, self.config, out):
             self._read(source)
         for written in list(self.pages.values()):
-            for claim in layout.equations(written)[2]:
+            for claim in written.claims:
                 self._read_test(claim)
         # Everything that is wrong in one file is told together with what is wrong in the others
         for language in self._languages():
@@ -99,29 +115,50 @@ class Site:
         asked = self.request.languages
         return self.config.languages if asked is None else asked
 
-    def _read(self, source: Source) -> Page | None:
-        problems = Problems()
+    def _read(self, source: Source) -> None:
         try:
             text = read(source.path, source.shown)
-            key = (source.path, text, hash(self.config.glossary))
-            if key not in self.memo.pages:
-                found = page.understand(source, self.config.glossary, problems, text)
-                self.memo.pages[key] = (found, problems)
-            found, problems = self.memo.pages[key]
+            found = self._outline(source, text)
         except Mistakes as mistakes:
             self.problems.extend(mistakes.problems)
-            return None
+            return
         except OSError as error:
             self.problems.error((source.shown, 1, 1), f'cannot be read: {error.strerror}')
-            return None
+            return
+        self.texts[source.url] = text
+        self.outlines[source.url] = found
         if found.rows or source.url == 'index.html' or found.front.get('redirect'):
             self.pages[source.url] = found
             self.by_module[source.module] = found
         self.by_path[source.path.resolve()] = found
-        self.problems.extend(p for p in problems if source.kind == 'page')
-        if found.module:
-            self.index.add(source.module, found.module, source.package)
-        return found
+        self.problems.extend(p for p in found.problems if source.kind == 'page')
+        if found.exports is not None:
+            self.index.add(source.module, (n for n, _, _ in found.definitions), found.exports)
+
+    def _outline(self, source: Source, text: str) -> Outline:
+        place = f'outline {source.kind} {source.url}'
+        made = stamp(program(), source, text, self.config.glossary)
+        known = self.store.get(place, made)
+        if known is None:
+            written, problems = self._understand(source, text)
+            if self.rendering and not problems.errors:
+                # Node begins to set the formulas while we read on
+                self._typesetter().ask(written.request(f) for _, f in written.formulas())
+            known = outline.dump(outline.of(written, problems))
+            self.store.put(place, made, known)
+        return outline.load(source, known)
+
+    def _understand(self, source: Source, text: str) -> tuple[Page, Problems]:
+        key = (source.path, text, stamp(self.config.glossary))
+        if key not in self.memo.pages:
+            problems = Problems()
+            written = page.understand(source, self.config.glossary, problems, text)
+            self.memo.pages[key] = (written, problems)
+        return self.memo.pages[key]
+
+    def full(self, found: Outline) -> Page:
+        """All of a page, and not only what others know of it."""
+        return self._understand(found.source, self.texts[found.source.url])[0]
 
     def _read_test(self, claim: Claim) -> None:
         folder = self.config.root / self.config.tests
@@ -131,29 +168,45 @@ class Site:
             self._read(project.make(path, folder, prefix, 'test'))
 
     # ### What pages ask (`layout.World`)
+    #
+    # Every question is written down with its answer. A page that was kept asks them again.
+    def _answer(self, source: Source, question: str, *said: str) -> Any:
+        answer = self._ask(source, question, *said)
+        self.asked.append([question, *said, answer])
+        return answer
+
+    def _ask(self, source: Source, question: str, *said: str) -> Any:
+        return getattr(self, f'_ask_{question}')(source, *said)
+
     def formula(self, formula: Formula) -> Result:
         assert self.memo.typesetter
         return self.memo.typesetter.known.get(formula) or Result(error='not set')
 
-    def page_at(self, source: Page, target: str) -> Page | None:
-        found = self._page_at(source, target)
-        if found:
-            self.memo.linked.setdefault(source.source.url, set()).add(found.source.url)
-        return found
+    def page_at(self, source: Source, target: str) -> Outline | None:
+        return self.outlines.get(self._answer(source, 'page', target))
 
-    def _page_at(self, source: Page, target: str) -> Page | None:
-        beside = source.source.path.parent / target
+    def _ask_page(self, source: Source, target: str) -> str:
+        beside = source.path.parent / target
         for path in (beside, beside / '__init__.py', beside.with_suffix('.py')):
             found = self.by_path.get(path.resolve()) if path.suffix != '.html' else None
             if found:
-                return found
-        url = posixpath.normpath(posixpath.join(posixpath.dirname(source.source.url), target))
+                return found.source.url
+        url = posixpath.normpath(posixpath.join(posixpath.dirname(source.url), target))
         if target.endswith('/') or url == '.':
             url = posixpath.normpath(posixpath.join(url, 'index.html'))
-        return self.pages.get(url)
+        return url if url in self.pages else ''
 
-    def asset(self, source: Page, target: str) -> str:
-        path = (source.source.path.parent / target).resolve()
+    def has(self, page: Outline, anchor: str) -> bool:
+        return bool(self._answer(page.source, 'anchor', page.source.url, anchor))
+
+    def _ask_anchor(self, source: Source, url: str, anchor: str) -> bool:
+        return url in self.outlines and self.outlines[url].has(anchor)
+
+    def asset(self, source: Source, target: str) -> str:
+        return str(self._answer(source, 'asset', target))
+
+    def _ask_asset(self, source: Source, target: str) -> str:
+        path = (source.path.parent / target).resolve()
         root = self.config.root.resolve()
         if not path.is_file() or not (path.is_relative_to(root) or path.is_relative_to(self.base)):
             return ''
@@ -163,41 +216,54 @@ class Site:
             return f'assets/files/{inside.as_posix()}'
         return self.source_url(path)
 
-    def figure(self, source: Page, target: str) -> tuple[str, str]:
+    def figure(self, source: Source, target: str) -> tuple[str, str]:
+        light, dark, _ = self._answer(source, 'figure', target)
+        return light, dark
+
+    def _ask_figure(self, source: Source, target: str) -> list[Any]:
         if target not in self.drawn:
             drawn = figures.find(self.config, target, self.request.execute)
             if drawn.stale and not drawn.error:
                 message = f'figure {target} is older than its source: build with --execute'
-                self.problems.warning((source.source.shown, 1, 1), message)
+                self.problems.warning((source.shown, 1, 1), message)
             for theme, path in drawn.files.items():
                 self.assets[f'assets/figures/{path.name}'] = path
                 assert theme in ('light', 'dark')
             names_ = [f'assets/figures/{p.name}' for p in drawn.files.values()]
-            self.drawn[target] = (names_[0], names_[-1]) if names_ else ('', drawn.error)
+            shown = (names_[0], names_[-1]) if names_ else ('', drawn.error)
+            self.drawn[target] = [*shown, drawn.stale]
         return self.drawn[target]
 
-    def test(self, claim: Claim) -> tuple[Page, int] | None:
-        path = (self.config.root / self.config.tests / claim.path).resolve()
-        found = self.by_path.get(path)
-        if not found or not found.module or claim.name not in claims.names(found.module):
-            return None
-        line = next(d.line for d in found.module.definitions if d.name == claim.name)
-        return found, line
+    def test(self, source: Source, claim: Claim) -> tuple[str, int] | None:
+        found = self._answer(source, 'test', claim.path, claim.name)
+        return (str(found[0]), int(found[1])) if found else None
 
-    def verdict(self, claim: Claim, source: Page) -> str:
-        path = self.config.root / self.config.tests / claim.path
-        newest = max(p.stat().st_mtime for p in (path, source.source.path))
-        return self.report.verdict(claim, newest)
+    def _ask_test(self, source: Source, path: str, name: str) -> list[Any]:
+        found = self.by_path.get((self.config.root / self.config.tests / path).resolve())
+        for defined, kind, line in found.definitions if found else ():
+            if found and defined == name and claims.is_test(defined, kind):
+                return [found.source.url, line]
+        return []
+
+    def verdict(self, source: Source, claim: Claim) -> str:
+        return str(self._answer(source, 'verdict', claim.path, claim.name))
+
+    def _ask_verdict(self, source: Source, path: str, name: str) -> str:
+        newest = max(
+            p.stat().st_mtime for p in (self.config.root / self.config.tests / path, source.path)
+        )
+        return self.report.verdict(Claim(path, name), newest)
 
     def source_url(self, path: Path, first: int = 0, last: int = 0) -> str:
         return self.origin.address(path, first, last)
 
     def inside(self, path: Path) -> str:
         """How a file is called on the pages: from the root of the project, wherever we stand."""
-        for folder in (self.config.root.resolve(), self.base):
-            if path.resolve().is_relative_to(folder):
-                return path.resolve().relative_to(folder).as_posix()
-        return path.name
+        if path not in self.called:
+            real = path.resolve()
+            roots = [r for r in (self.config.root.resolve(), self.base) if real.is_relative_to(r)]
+            self.called[path] = real.relative_to(roots[0]).as_posix() if roots else path.name
+        return self.called[path]
 
     def address(self, url: str) -> str:
         """Where the world finds a page, if the project has said where the site will stand."""
@@ -208,30 +274,43 @@ class Site:
     # ### Rendering
     def render(self) -> dict[str, bytes]:
         """Every file of the site. Raises `Mistakes` if anything is wrong."""
+        self.rendering = True
         self.read()
-        if self.problems.errors:
-            self.problems.raise_errors()
-        typesetter = self._typesetter()
-        typesetter.ask(self._formulas())
-        # While Node sets the formulas, Python colours the code
-        code = {url: self._code(found) for url, found in self.pages.items()}
-        typesetter.collect()
-        for found in self.pages.values():
-            page.formula_mistakes(found, typesetter.known, self.problems)
+        self.problems.raise_errors()
         files: dict[str, bytes] = {}
+        missing: list[tuple[str, Outline]] = []
         for language in ('', *self.catalogs):
             folder = f'{language}/' if language else ''
             for url, found in self.pages.items():
-                files[folder + url] = self._page(found, code[url], language)
+                kept = self._kept(found, language)
+                if kept is None:
+                    missing.append((language, found))
+                else:
+                    files[folder + url] = kept
             if 'index.html' not in self.pages:
-                files[f'{folder}index.html'] = self._listing(language)
+                files[f'{folder}index.html'] = Frame(self, None, language).write([]).encode()
             files[f'{folder}search.js'] = self._search()
-        for url, found in self.pages.items():
-            text = json.dumps(found.text, ensure_ascii=False)
+        self._make(missing, files)
+        for url in self.pages:
+            text = json.dumps(self.texts[url], ensure_ascii=False)
             files[source_script(url)] = f'pylit.source({text})\n'.encode()
         self.problems.raise_errors()
         files |= self._static()
+        self.store.save(self._places())
         return files
+
+    def _make(self, missing: list[tuple[str, Outline]], files: dict[str, bytes]) -> None:
+        """Write the pages that are not kept."""
+        written = {found.source.url: self.full(found) for _, found in missing}
+        typesetter = self._typesetter()
+        typesetter.ask(self._formulas(written.values()) if written else [])
+        # While Node sets the formulas, Python colours the code
+        code = {url: self._code(source) for url, source in written.items()}
+        typesetter.collect()
+        for language, found in missing:
+            url = found.source.url
+            folder = f'{language}/' if language else ''
+            files[folder + url] = self._page(written[url], found, code[url], language)
 
     def _typesetter(self) -> Typesetter:
         if self.memo.typesetter is None:
@@ -242,11 +321,12 @@ class Site:
         if self.memo.typesetter:
             self.memo.typesetter.close()
 
-    def _formulas(self) -> list[Formula]:
-        found = [p.request(f) for p in self.pages.values() for _, f in p.formulas()]
+    def _formulas(self, pages: Iterable[Page]) -> list[Formula]:
+        pages = list(pages)
+        found = [p.request(f) for p in pages for _, f in p.formulas()]
         found += [Formula(s.tex[0], False, s.tex[0]) for s in self.config.glossary]
         for language, catalog in self.catalogs.items():
-            for source in self.pages.values():
+            for source in pages:
                 found += [source.request(f) for f in catalog.formulas(source)]
             assert language
         return found
@@ -263,98 +343,98 @@ class Site:
             self.memo.code[key] = highlight.python_lines(source.module, links, symbols)
         return self.memo.code[key]
 
-    def signature(self) -> int:
-        """All that pages know of each other's names; while it stays, links in code do."""
-        if self.known is None:
-            modules = tuple((m, frozenset(n)) for m, n in self.index.modules.items())
-            exports = tuple((m, frozenset(e.items())) for m, e in self.index.exports.items())
-            self.known = hash((modules, exports, tuple(self.pages)))
-        return self.known
-
     def _links(self, source: Page) -> dict[tuple[int, int], str]:
         assert source.module
         place = source.source
         found = {}
         for at, use in names.uses(place.module, source.module, place.package, self.index).items():
             target = self.by_module.get(use.module)
-            if target is None or (not use.name and target is source):
+            if target is None or (not use.name and target.source == place):
                 continue
-            address = '' if target is source else relative(place.url, target.source.url)
+            address = '' if target.source == place else relative(place.url, target.source.url)
             found[at] = address + (f'#{page.anchor_of(use.name)}' if use.name else '')
         return found
 
-    def _page(self, source: Page, code: list[str], language: str) -> bytes:
+    def _page(self, source: Page, found: Outline, code: list[str], language: str) -> bytes:
         if source.front.get('redirect'):
             return _redirect(source.front['redirect'])
-        key = self._key(source, code, language)
-        if key not in self.memo.html:
-            before, self.problems = self.problems, Problems()
-            shown = Frame(self, source, language).write(code)
-            self.memo.html[key] = (shown.encode('utf-8'), self.problems)
-            self.problems = before
-            # Its links are known only now, and belong to what it depends on
-            self.memo.html[self._key(source, code, language)] = self.memo.html[key]
-        shown_bytes, problems = self.memo.html[key]
+        before, self.problems = self.problems, Problems()
+        self.asked = []
+        assert self.memo.typesetter
+        page.formula_mistakes(source, self.memo.typesetter.known, self.problems)
+        shown = Frame(self, source, language).write(code)
+        problems, self.problems = self.problems, before
         self.problems.extend(p for p in problems if p not in self.problems)
-        return shown_bytes
+        if not problems.errors:
+            said = [list(vars(p).values()) for p in problems]
+            kept = {'html': shown, 'asked': self.asked, 'problems': said}
+            self.store.put(_place(found, language), self._stamp(found, language), kept)
+        return shown.encode('utf-8')
 
-    def _key(self, source: Page, code: list[str], language: str) -> tuple[object, ...]:
-        """Everything that a page shows: while it is the same, so is the page."""
-        around = tuple((u, p.title) for u, p in self.pages.items())
-        # Whether an anchor is still there matters to those who link to it
-        linked = sorted(self.memo.linked.get(source.source.url, ()))
-        anchors = tuple((u, tuple(self.pages[u].anchors)) for u in linked if u in self.pages)
-        counted = self.coverage() if source.source.url == 'index.html' else None
+    # ### Keeping
+    def _kept(self, found: Outline, language: str) -> bytes | None:
+        """The page as it was made before, if nothing has changed that it shows."""
+        kept = self.store.get(_place(found, language), self._stamp(found, language))
+        if kept is None:
+            return None
+        for question, *said, answer in kept['asked']:
+            if self._ask(found.source, question, *said) != answer:
+                return None
+        problems = [Problem(*said) for said in kept['problems']]
+        self.problems.extend(p for p in problems if p not in self.problems)
+        return str(kept['html']).encode('utf-8')
+
+    def _stamp(self, found: Outline, language: str) -> str:
+        """Everything that a page is made from, besides the answers to its questions."""
+        source = found.source
         catalog = self.catalogs.get(language)
-        tests = (self.report.written, len(self.by_path), self.request.execute)
-        said = hash(catalog) if catalog else 0
-        return (
-            source.source.url,
-            source.text,
-            language,
-            around,
-            anchors,
-            counted,
-            tests,
-            said,
-            id(code),
-        )
+        said = (catalog.done, sorted(catalog.fuzzy)) if catalog else ()
+        counted = self.coverage() if source.url == 'index.html' else None
+        own = (self.inside(source.path), self.source_url(source.path, 1))
+        return stamp(self.signature(), source, self.texts[source.url], language, said, counted, own)
 
-    def _listing(self, language: str) -> bytes:
-        return Frame(self, None, language).write([]).encode('utf-8')
+    def signature(self) -> str:
+        """All that any page may know of the others without asking; the settings; this program."""
+        if not self.known:
+            self.known = stamp(
+                program(),
+                self.config,
+                [(u, o.title, o.source.kind) for u, o in self.pages.items()],
+                {name: sorted(defined) for name, defined in self.index.modules.items()},
+                {name: sorted(e.items()) for name, e in self.index.exports.items()},
+                [(name, o.source.url) for name, o in self.by_module.items()],
+                [(code, catalog.name) for code, catalog in self.catalogs.items()],
+                (self.request.junit is not None, self.origin.base),
+            )
+        return self.known
+
+    def _places(self) -> list[str]:
+        languages = ('', *self.catalogs)
+        outlines = [f'outline {o.source.kind} {url}' for url, o in self.outlines.items()]
+        return outlines + [_place(o, lang) for o in self.pages.values() for lang in languages]
 
     def coverage(self) -> tuple[int, int, int]:
         """Equations on all pages, those that carry a test, and the tests that passed."""
-        if self.counted:
-            return self.counted
-        total = tested = 0
-        passed: set[Claim] = set()
-        for source in self.shown():
-            count, covered, named = layout.equations(source)
-            total, tested = total + count, tested + len(covered)
-            good = [c for c in named if self.test(c)]
-            passed |= {c for c in good if self.verdict(c, source) == claims.PASSED}
-        self.counted = total, tested, len(passed)
-        return self.counted
+        shown = self.shown()
+        passed = {
+            (claim.path, claim.name)
+            for o in shown
+            for claim in o.claims
+            if self._ask_test(o.source, claim.path, claim.name)
+            and self._ask_verdict(o.source, claim.path, claim.name) == claims.PASSED
+        }
+        return sum(o.equations for o in shown), sum(o.tested for o in shown), len(passed)
 
-    def shown(self) -> list[Page]:
+    def shown(self) -> list[Outline]:
         """The pages that a reader is led to: all but the sources of the tests."""
         return [p for p in self.pages.values() if p.source.kind == 'page']
 
     # ### Everything that is not a page
     def _search(self) -> bytes:
         """A script and not JSON: a page that was opened from a file may not fetch."""
-        index = [
-            [source.source.url, source.title, self._entries(source)] for source in self.shown()
-        ]
+        index = [[found.source.url, found.title, found.entries] for found in self.shown()]
         text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))
         return f'pylit.index({text})\n'.encode()
-
-    def _entries(self, source: Page) -> list[list[str]]:
-        key = (source.source.url, source.text)
-        if key not in self.memo.entries:
-            self.memo.entries[key] = layout.entries(source)
-        return self.memo.entries[key]
 
     def _static(self) -> dict[str, bytes]:
         files = {f'assets/{p.name}': p.read_bytes() for p in sorted(STATIC.iterdir())}
@@ -391,6 +471,10 @@ class Site:
 def _base(paths: Sequence[Path]) -> Path:
     first = paths[0].resolve()
     return first if first.is_dir() else first.parent
+
+
+def _place(found: Outline, language: str) -> str:
+    return f'page {language} {found.source.url}'
 
 
 def _redirect(target: str) -> bytes:
