@@ -171,9 +171,11 @@ class Frame:
         shown = f'<a href="{html.escape(address)}">{inside}</a>' if address else inside
         script = html.escape(self._root(source_script(place.url)))
         label = html.escape(self.say('Copy the whole file'))
+        wrap = html.escape(self.say('Wrap long lines'))
         return (
-            f'<p class="origin">{shown} <button type="button" class="whole" data-source="{script}"'
-            f' hidden>{label}</button></p>\n'
+            f'<p class="origin">{shown} <span><button type="button" class="wrap" hidden'
+            f' aria-pressed="false">{wrap}</button> <button type="button" class="whole" hidden'
+            f' data-source="{script}">{label}</button></span></p>\n'
         )
 
     def _root(self, url: str) -> str:
@@ -282,12 +284,14 @@ SCRIPT_TEXTS = {
     'key_n': 'next and previous page',
     'key_s': 'search',
     'key_t': 'light or dark',
+    'key_w': 'wrap long lines',
     'key_e': 'let go of a symbol, close',
     'close': 'Close',
 }
 OTHER_TEXTS = (
     'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
-    'Pages before and after', 'Source', 'Copy the whole file', 'There is no such page',
+    'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
+    'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',
     '{tested} of the {total} equations on these pages carry a test.',
     '{passed} of these tests passed when the pages were made.',

@@ -208,12 +208,55 @@ def test_every_page(folder: Path, browser: Any, width: int, theme: str) -> None:
             # Clipping could hide what sticks out: look at the boxes as well
             assert page.evaluate(STICKING_OUT) == [], name
             page.evaluate(AXE.read_text())
-            found = page.evaluate(
-                'axe.run(document, {resultTypes: ["violations"], preload: false})'
-            )
-            assert [(v['id'], v['nodes'][0]['html'][:200]) for v in found['violations']] == [], name
+            assert page.evaluate(VIOLATIONS) == [], name
 
 
+# ## The pages that readers come for
+REAL = (
+    'index.html', 'diffusion/ddpm/index.html', 'diffusion/ddpm/unet.html',
+    'diffusion/ddpm/experiment.html', 'diffusion/samplers/index.html',
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of this repository."""
+    out = tmp_path_factory.mktemp('real') / 'site'
+    assert main(['build', str(ROOT / 'labml_nn'), '-o', str(out)]) == 0
+    return out
+
+
+@pytest.mark.parametrize('name', REAL)
+def test_our_own_pages(real: Path, browser: Any, name: str) -> None:
+    if not AXE.exists():
+        needed('axe-core (run `npm ci` in tests/pylit)')
+    # One visit for all sizes and themes: what takes time is to load a page, and to look at it
+    with visit(browser, (real / name).as_uri()) as page:
+        page.evaluate('document.fonts.ready')
+        page.evaluate(AXE.read_text())
+        formulas_shown = page.locator('main .katex-html').count()
+        assert page.locator('main math').count() == formulas_shown, 'each formula is read aloud'
+        for i, width in enumerate(WIDTHS):
+            page.set_viewport_size({'width': width, 'height': 900})
+            for theme in THEMES:
+                page.emulate_media(color_scheme=theme)
+                overflow = page.evaluate('document.documentElement.scrollWidth - innerWidth')
+                assert overflow <= 0, f'{overflow} px too wide at {width}'
+                assert page.evaluate(STICKING_OUT) == [], width
+            # Each width and each theme is looked at; the pages above are, at each with each
+            theme = THEMES[i % 2]
+            page.emulate_media(color_scheme=theme)
+            page.wait_for_timeout(150)  # for colours that change gently
+            assert page.evaluate(VIOLATIONS) == [], (width, theme)
+
+
+# Formulas are drawn for eyes alone, and hidden from screen readers; axe passes over them anyway
+VIOLATIONS = """async () => {
+  const options = { resultTypes: ['violations'], preload: false,
+    rules: { 'target-size': { enabled: true } } };
+  const found = await axe.run({ exclude: ['.katex-html'] }, options);
+  return found.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3)]);
+}"""
 STICKING_OUT = """() => [...document.querySelectorAll('main p, main h1, main h2, main h3, main li, main .note, main .code')]
   .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
   .map((e) => e.outerHTML.slice(0, 80))"""  # noqa: E501
@@ -450,6 +493,64 @@ def test_copying_works_where_there_is_no_clipboard(folder: Path, browser: Any) -
         page.locator('button.whole', has_text='Could not be copied').wait_for()
 
 
+def test_long_lines_are_wrapped_on_request(folder: Path, browser: Any) -> None:
+    longest = """() => Math.max(...[...document.querySelectorAll('.code pre')].map(
+      (e) => e.scrollWidth - e.clientWidth))"""
+    with visit(browser, address(folder), viewport={'width': 390, 'height': 800}) as page:
+        assert page.evaluate(longest) > 10
+        page.locator('button.wrap').click()
+        assert page.locator('button.wrap').get_attribute('aria-pressed') == 'true'
+        assert page.evaluate(longest) <= 1
+        # What was wrapped hangs behind its line number, and is no other line when it is copied
+        text = page.locator('#Noise\\.mean pre code').inner_text()
+        assert 'longer than any cell of the page is wide, on purpose' in text
+        page.reload()
+        assert page.evaluate(longest) <= 1, 'it is remembered'
+        page.keyboard.press('w')
+        assert page.evaluate(longest) > 10
+
+
+def test_focus_is_always_seen(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), viewport={'width': 1440, 'height': 900}) as page:
+        page.locator('body').click(position={'x': 1, 'y': 1})
+        seen = 0
+        for _ in range(40):
+            page.keyboard.press('Tab')
+            if page.evaluate('document.activeElement === document.body'):
+                break  # once around
+            seen += 1
+            where, width, shown = page.evaluate(
+                """() => {
+                  const e = document.activeElement;
+                  const style = getComputedStyle(e);
+                  const box = e.getBoundingClientRect();
+                  return [e.outerHTML.slice(0, 80), parseFloat(style.outlineWidth),
+                    style.outlineStyle !== 'none' && box.width > 0 && box.height > 0];
+                }"""
+            )
+            assert width >= 2, where
+            assert shown, where
+        assert seen >= 20
+
+
+def test_forced_colours_show_which_symbol_is_meant(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), forced_colors='active') as page:
+        symbol = page.locator('pre [data-sym="alpha_bar"]').first
+        before = symbol.evaluate('(e) => getComputedStyle(e).outlineStyle')
+        symbol.hover()
+        assert (before, symbol.evaluate('(e) => getComputedStyle(e).outlineStyle')) == (
+            'none',
+            'solid',
+        )
+
+
+def test_who_wants_no_motion_gets_none(folder: Path, browser: Any) -> None:
+    for motion, expected in (('reduce', 'auto'), ('no-preference', 'smooth')):
+        with visit(browser, address(folder), reduced_motion=motion) as page:
+            behaviour = 'getComputedStyle(document.documentElement).scrollBehavior'
+            assert page.evaluate(behaviour) == expected
+
+
 def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
     lines = PAGE.split('\n')
     number = lines.index('class Noise:') + 1
@@ -557,8 +658,10 @@ def test_links_arrive_at_their_row(folder: Path, browser: Any) -> None:
 def arrives(page: Any, anchor: str) -> None:
     """Wait until the page has scrolled to an anchor."""
     top = f'document.getElementById("{anchor}").getBoundingClientRect().top'
-    for _ in range(60):
-        if page.evaluate(f'{top} >= 0 && {top} < innerHeight / 2'):
+    # High up in the window, or as high as the end of the page allows
+    end = 'scrollY + innerHeight >= document.documentElement.scrollHeight - 1'
+    for _ in range(100):
+        if page.evaluate(f'{top} >= 0 && {top} < ({end} ? innerHeight : innerHeight / 2)'):
             return
         page.wait_for_timeout(50)
     pytest.fail(f'the page did not arrive at {anchor}')

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -214,9 +215,10 @@ def test_a_damaged_cache_costs_time_and_nothing_else(folder: Path, damage: str) 
         path.write_bytes(b'nonsense' * 1000)
     elif damage == 'other tables':
         path.unlink()
-        sqlite3.connect(path).execute('create table other (x)').connection.close()
+        with closing(sqlite3.connect(path)) as base:
+            base.execute('create table other (x)')
     elif damage == 'broken rows':
-        with sqlite3.connect(path) as base:
+        with closing(sqlite3.connect(path)) as base, base:
             base.execute("update kept set data = x'00'")
     else:
         holder = sqlite3.connect(path)
@@ -232,7 +234,7 @@ def test_projects_that_are_gone_are_forgotten(folder: Path) -> None:
     assert build(other, 'out') == 0
 
     def projects() -> set[str]:
-        with sqlite3.connect(formulas.cache_home() / 'pages-1.sqlite') as base:
+        with closing(sqlite3.connect(formulas.cache_home() / 'pages-1.sqlite')) as base:
             return {Path(p).parent.name for (p,) in base.execute('select project from kept')}
 
     assert projects() == {'p', 'other'}

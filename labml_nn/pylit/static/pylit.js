@@ -75,7 +75,21 @@
       cell.setAttribute('aria-label', kind);
     }
   };
-  reach();
+  const wrapper = $('.wrap');
+  const wrap = (on) => {
+    root.classList.toggle('wrapped', on);
+    wrapper?.setAttribute('aria-pressed', String(on));
+    reach();
+  };
+  const rewrap = () => {
+    wrap(!root.classList.contains('wrapped'));
+    remember.set('wrap', root.classList.contains('wrapped') ? 'on' : 'off');
+  };
+  wrap(remember.get('wrap') === 'on');
+  if (wrapper && $('.code')) {
+    wrapper.hidden = false;
+    wrapper.addEventListener('click', rewrap);
+  }
   document.fonts?.ready.then(reach);
   addEventListener('resize', reach);
 
@@ -244,7 +258,7 @@
   const dialog = document.createElement('dialog');
   const help = () => {
     if (!dialog.isConnected) {
-      const list = [['j', 'k', say.key_j], ['n', 'p', say.key_n], ['/', '', say.key_s], ['t', '', say.key_t], ['Esc', '', say.key_e]];
+      const list = [['j', 'k', say.key_j], ['n', 'p', say.key_n], ['/', '', say.key_s], ['t', '', say.key_t], ['w', '', say.key_w], ['Esc', '', say.key_e]];
       const terms = document.createElement('dl');
       for (const [one, two, text] of list) {
         const term = document.createElement('dt');
@@ -277,7 +291,7 @@
   $('#pylit-help').addEventListener('click', help);
   const keys = {
     j: () => go(1), k: () => go(-1), n: () => page('next'), p: () => page('prev'),
-    t: turn, '?': help, '/': () => { input.focus(); input.select(); },
+    t: turn, w: rewrap, '?': help, '/': () => { input.focus(); input.select(); },
   };
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') {
