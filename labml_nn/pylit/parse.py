@@ -134,7 +134,7 @@ def read(path: Path, shown: str = '') -> str:
     try:
         encoding = 'utf-8-sig'
         if path.suffix == '.py':
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            encoding = _encoding(data)
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         before = data[: error.start]
@@ -150,6 +150,15 @@ def read(path: Path, shown: str = '') -> str:
         column = len(before_nul) - before_nul.rfind('\n')
         raise Mistakes([Problem(name, line, column, 'error', 'a NUL byte: not a text file')])
     return text
+
+
+def _encoding(data: bytes) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError:
+        # A wrong byte in the first lines: say which, and not that the declaration is missing
+        data.decode('utf-8-sig')
+        raise
 
 
 def parse(text: str, path: Path, shown: str = '') -> Module:
