@@ -251,14 +251,21 @@ class Frame:
         return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
 
     def _coverage(self) -> str:
-        total, tested, passed = self.site.coverage()
-        if not total:
+        """How much of the mathematics is tested, and what the tests have said."""
+        found = self.site.coverage()
+        if not found.equations:
             return ''
-        text = self.say('{tested} of the {total} equations on these pages carry a test.')
-        text = text.format(tested=tested, total=total)
-        ran = self.say('{passed} of these tests passed when the pages were made.')
-        ran = ran.format(passed=passed) if self.site.request.junit else ''
-        shown = html.escape(f'{text} {ran}'.strip())
+        how_many = self.say('{tested} of the {total} equations')
+        how_many = how_many.replace('{tested}', str(found.tested))
+        how_many = html.escape(how_many.replace('{total}', str(found.equations)))
+        text = self.say('{how_many} on these pages carry a test; the mark leads to its source.')
+        shown = html.escape(text).replace('{how_many}', f'<strong>{how_many}</strong>')
+        if self.site.request.junit:
+            said = 'All {n} tests that are named passed when the pages were made.'
+            if found.passed < found.named:
+                said = '{passed} of the {n} tests that are named passed when the pages were made.'
+            said = self.say(said).replace('{passed}', str(found.passed))
+            shown = f'{shown} {html.escape(said.replace("{n}", str(found.named)))}'
         return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
 
 
@@ -293,8 +300,10 @@ OTHER_TEXTS = (
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',
-    '{tested} of the {total} equations on these pages carry a test.',
-    '{passed} of these tests passed when the pages were made.',
+    '{tested} of the {total} equations',
+    '{how_many} on these pages carry a test; the mark leads to its source.',
+    'All {n} tests that are named passed when the pages were made.',
+    '{passed} of the {n} tests that are named passed when the pages were made.',
 )  # fmt: skip
 
 

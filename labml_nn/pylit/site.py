@@ -64,6 +64,16 @@ class Request:
     keep: bool = False
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """Equations on all pages, those that carry a test; the tests that are named, and passed."""
+
+    equations: int
+    tested: int
+    named: int
+    passed: int
+
+
 # A question that was asked while a page was made, and its answer
 Asked = list[Any]
 
@@ -413,17 +423,18 @@ class Site:
         outlines = [f'outline {o.source.kind} {url}' for url, o in self.outlines.items()]
         return outlines + [_place(o, lang) for o in self.pages.values() for lang in languages]
 
-    def coverage(self) -> tuple[int, int, int]:
-        """Equations on all pages, those that carry a test, and the tests that passed."""
+    def coverage(self) -> Coverage:
+        """The count on the front page."""
         shown = self.shown()
-        passed = {
-            (claim.path, claim.name)
+        named = {
+            (claim.path, claim.name): self._ask_verdict(o.source, claim.path, claim.name)
             for o in shown
             for claim in o.claims
             if self._ask_test(o.source, claim.path, claim.name)
-            and self._ask_verdict(o.source, claim.path, claim.name) == claims.PASSED
         }
-        return sum(o.equations for o in shown), sum(o.tested for o in shown), len(passed)
+        passed = sum(verdict == claims.PASSED for verdict in named.values())
+        equations, tested = sum(o.equations for o in shown), sum(o.tested for o in shown)
+        return Coverage(equations, tested, len(named), passed)
 
     def shown(self) -> list[Outline]:
         """The pages that a reader is led to: all but the sources of the tests."""
