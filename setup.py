@@ -10,7 +10,9 @@ I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
 VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
 TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
 BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
-REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4']  # what our samplers are compared with
+# What our samplers and measures are compared with
+REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4', 'torch-fidelity>=0.4']
+METRICS = ['torch-fidelity>=0.4']  # the Inception network of FID
 LINT = ['ruff>=0.9', 'mypy>=1.11']
 
 setup(
@@ -41,6 +43,7 @@ setup(
         'docs': DOCS,
         'i18n': I18N,
         'video': VIDEO,
+        'metrics': METRICS,
         'test': TEST,
         'browser': BROWSER,
         'lint': LINT,
