@@ -10,9 +10,10 @@ I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
 VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
 TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
 BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
-# What our samplers and measures are compared with
-REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4', 'torch-fidelity>=0.4']
+HUB = ['huggingface_hub>=0.25']  # published weights by their id; a local folder needs nothing
 METRICS = ['torch-fidelity>=0.4']  # the Inception network of FID
+# What our samplers and measures are compared with
+REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4', *METRICS]
 LINT = ['ruff>=0.9', 'mypy>=1.11']
 
 setup(
@@ -43,12 +44,13 @@ setup(
         'docs': DOCS,
         'i18n': I18N,
         'video': VIDEO,
+        'hub': HUB,
         'metrics': METRICS,
         'test': TEST,
         'browser': BROWSER,
         'lint': LINT,
         'reference': REFERENCE,
-        'dev': [*TEST, *BROWSER, *REFERENCE, *LINT],
+        'dev': [*TEST, *BROWSER, *HUB, *REFERENCE, *LINT],
     },
     classifiers=[
         'License :: OSI Approved :: MIT License',

@@ -38,11 +38,9 @@ def gaussians() -> None:
             x = DDIM(diffusion, 100, clip_x0=False).sample((N, 2), seed=c)
             axes.plot(*x.T.numpy(), '.', color=colour, markersize=2.5, alpha=0.6)
             for radius in (1, 2):
-                x, y = (
-                    MEANS[c, i] + radius * STDS[c] * f(angle)
-                    for i, f in enumerate((np.cos, np.sin))
-                )
-                axes.plot(x, y, color=colour, linewidth=1)
+                ring = np.stack([np.cos(angle), np.sin(angle)])
+                ring = MEANS[c].numpy()[:, None] + radius * float(STDS[c]) * ring
+                axes.plot(*ring, color=colour, linewidth=1)
         axes.set_title(f'w = {w}', fontsize=10)
         axes.set(xlim=(-2.2, 3), ylim=(-2.3, 2.2), aspect='equal')
     figure.savefig(HERE / 'guidance_gaussians.png', dpi=110)
@@ -60,6 +58,7 @@ def digits(run: str) -> None:
         images = sampler.sample(20, seed=5)
         picture.paste(to_pil(grid(images, 20)), (label, row * cell))
         draw.text((4, row * cell + 9), f'w = {w:g}', fill=0, font=font)
+    picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
     picture.save(HERE / 'guidance_digits.png')
 
 
