@@ -11,6 +11,8 @@ summary: Samples, the chain as an animation, interpolation between two images, a
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits --sampler ddim --steps 50
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits_conditional --label 7 --guidance 2
+    python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -24,6 +26,9 @@ Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of
 > run backwards, only of $\epsilon_\theta$ at each $t$. So the default is the best of those that are
 > fast, 20 steps of [DPM-Solver++ with noise](../samplers/dpm_solver.html); `--sampler ddpm` takes
 > all steps, as the paper does. [Compared](../samplers/index.html).
+
+What [`metrics`](metrics.html) and [`check`](check.html) measure, and what to do if
+[the samples look wrong](troubles.html), is on pages of their own.
 """
 
 import sys
@@ -34,7 +39,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, metrics
 from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
@@ -362,7 +367,7 @@ def frame_steps(n_steps: int, n_frames: int) -> list[int]:
 # ## Command line
 def parser() -> Parser:
     r"""
-    `sample`, `animate` and `interpolate`.
+    `sample`, `animate`, `interpolate`, `metrics` and `check`.
     """
     p = Parser(
         prog='python -m labml_nn.diffusion.ddpm.evaluate',
@@ -373,6 +378,8 @@ def parser() -> Parser:
         ('sample', 'a grid of samples, as PNG'),
         ('animate', 'what the network aims at along the chain, as GIF or MP4, and as a strip'),
         ('interpolate', 'between two images, at several numbers of steps'),
+        ('metrics', 'Fréchet distance, inception score, precision and recall'),
+        ('check', 'what samples tell about what may be wrong'),
     ):
         add_command(commands, name, text)
     return p
@@ -390,7 +397,7 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
     add_label_options(p)
-    if name in ('sample', 'animate'):
+    if name != 'interpolate':
         add_sampler_options(p)
     if name == 'sample':
         p.add_argument('--n', type=int, default=16, help='how many (16)')
@@ -398,17 +405,28 @@ def add_command(commands: Any, name: str, text: str) -> None:
     if name == 'animate':
         p.add_argument('--n', type=int, default=16, help='how many images side by side (16)')
         p.add_argument('--frames', type=int, default=60, help='frames of the animation (60)')
+    if name == 'metrics':
+        metrics.add_metrics_options(p)
+    if name == 'check':
+        check.add_check_options(p)
     if name == 'interpolate':
-        p.add_argument(
-            '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
-            help='two images: numbers in the data set of the run, or files (0 1)',
-        )  # fmt: skip
-        p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
-        p.add_argument(
-            '--t', type=int, nargs='+', metavar='STEPS',
-            help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
-        )  # fmt: skip
-        p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+        add_interpolate_options(p)
+
+
+def add_interpolate_options(p: Any) -> None:
+    r"""
+    What `interpolate` can be told.
+    """
+    p.add_argument(
+        '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
+        help='two images: numbers in the data set of the run, or files (0 1)',
+    )  # fmt: skip
+    p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
+    p.add_argument(
+        '--t', type=int, nargs='+', metavar='STEPS',
+        help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
+    )  # fmt: skip
+    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
 
 
 def add_label_options(p: Any) -> None:
@@ -591,6 +609,8 @@ COMMANDS: dict[str, Callable[[Sampler, Any], Iterator[Path]]] = {
     'sample': sample_command,
     'animate': animate_command,
     'interpolate': interpolate_command,
+    'metrics': metrics.metrics_command,
+    'check': check.check_command,
 }
 
 if __name__ == '__main__':
