@@ -108,7 +108,7 @@ def check_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     print(*findings, sep='\n')
     print('(beside the loss: that of the best filter; a guess of zero has 1)')
     found = ', '.join(dict.fromkeys(f.verdict for f in findings if f.verdict))
-    where = ': see labml_nn/diffusion/ddpm/troubles.py'
+    where = ': see labml_nn/diffusion/ddpm/troubles.md'
     print(found + where if found else 'nothing is out of the ordinary')
     out = a.out or checkpoint.find(a.run).parent / f'check_{a.weights}_seed{a.seed}.png'
     # Each sample above the training image that is nearest to it
@@ -152,7 +152,7 @@ def look(x: Tensor, y: Tensor) -> list[Finding]:
     return [
         *findings,
         ratio('neighbouring pixels, difference', detail(x), detail(y), 'blurry', 'noise', 0.75),
-        ratio('RMS between two images', variety(x), variety(y), 'all alike', '', 0.75),
+        ratio('RMS between two images', variety(x), variety(y), 'too alike', '', 0.75),
     ]
 
 

@@ -56,7 +56,7 @@ def test_other_images_of_the_same_data_are_well(digits):
         (lambda x: torch.full_like(x, -0.39), 'pale, or one colour'),
         (lambda x: x * 0.5 - 0.2, 'pale, or one colour'),
         (lambda x: blurred(blurred(x)), 'blurry'),
-        (lambda x: x[:1].expand_as(x) + 0.05 * torch.randn_like(x), 'all alike'),
+        (lambda x: x[:1].expand_as(x) + 0.05 * torch.randn_like(x), 'too alike'),
         (lambda x: torch.where(x > -0.4, 1.0, -1.0), 'black and white'),
     ],
 )

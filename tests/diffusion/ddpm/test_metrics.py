@@ -153,7 +153,7 @@ def test_check_of_a_run_that_has_learned_nothing(trained, tmp_path):  # noqa: F8
     status, printed, errors = run('check', trained, '--n', 32, *FAST, '--out', tmp_path / 'c.png')
     assert status == 0, errors
     assert re.search(r'loss, steps 501 to 750 .*← not learned', printed)
-    assert 'labml_nn/diffusion/ddpm/troubles.py' in printed
+    assert 'labml_nn/diffusion/ddpm/troubles.md' in printed
     # 24 samples, each above its nearest image
     assert opened(tmp_path / 'c.png').size == (8 * 34 + 2, 6 * 34 + 2)
 
