@@ -76,6 +76,35 @@ The model without classes need not be another one. While training, forget the la
 $\varnothing$ is the label $-1$, to which it adds no vector: so a conditional model that is called
 without labels, as `DenoiseDiffusion.sample` does, is the unconditional one
 [tested](test:diffusion/ddpm/test_unet.py::test_no_label_is_label_minus_one).
+
+## On digits
+
+The preset `digits_conditional` is `digits` with ten classes: 702,625 parameters instead of 701,345,
+and the same 2,400 steps. Of 500 samples, 50 of each class, how many does a support vector machine
+that was trained on the real digits take for what was asked? (`make train-classes quality-classes`;
+the default sampler; distance, precision and recall of the pixels, against the 1,797 real digits.)
+
+| $w$ | recognised | worst class | Fréchet distance | precision | recall |
+|---|---|---|---|---|---|
+| $-1$ | 7.4 % | 2 % | 0.61 | 0.61 | 0.91 |
+| 0 | 98.2 % | 94 % | 0.30 | 0.89 | 0.81 |
+| 0.5 | 100.0 % | 100 % | 0.41 | 0.95 | 0.71 |
+| 1 | 100.0 % | 100 % | 0.58 | 0.96 | 0.62 |
+| 2 | 100.0 % | 100 % | 0.99 | 0.95 | 0.46 |
+| 4 | 100.0 % | 100 % | 1.87 | 0.92 | 0.31 |
+
+The machine itself is right about 98.1 % of the real digits that it has not seen.
+
+![Digits by class and w, from the same noise](../../docs/figures/guidance_digits.png)
+
+* Told nothing, $w = -1$, the model draws what it likes, and is right as often as a guess.
+* Told the class, $w = 0$, it is right as often as the machine is.
+* Any guidance removes the last doubtful ones. It pays with recall, of which a third is left at
+  $w = 4$, and beyond $w = 1$ precision gains no more. The distance, which sees both, is best
+  without guidance.
+
+> So guidance is 0 unless asked for. Where samples of a class are often doubtful, as those of large
+> images are, the exchange is a better one.
 """
 
 import math
