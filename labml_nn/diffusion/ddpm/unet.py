@@ -273,6 +273,8 @@ class UNet(nn.Module):
         *,
         dropout: float = 0.1,  # the paper's for CIFAR-10; 0 for the 256² models
         n_groups: int = 32,  # of every GroupNorm
+        out_channels: int
+        | None = None,  # of the output: the images', or twice for learned variance
     ):
         r"""
         Raises `ValueError` where the numbers do not fit together.
@@ -318,7 +320,7 @@ class UNet(nn.Module):
         self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]
 
         self.norm = nn.GroupNorm(n_groups, width, eps=1e-6)
-        self.head = nn.Conv2d(width, image_channels, 3, padding=1)
+        self.head = nn.Conv2d(width, out_channels or image_channels, 3, padding=1)
         self.initialise()
 
     def initialise(self) -> None:
@@ -347,8 +349,8 @@ class UNet(nn.Module):
         * `x` noisy images $x_t$, `[batch, image_channels, height, width]`
         * `t` their steps, `[batch]`, 0..T-1
 
-        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`. Raises `ValueError` for an image
-        that cannot be halved often enough or has other channels.
+        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x` (or with `out_channels`). Raises
+        `ValueError` for an image that cannot be halved often enough or has other channels.
         """
         self.check_images(x)
         t = self.time(t)  # [batch, 4 * n_channels]
@@ -370,7 +372,7 @@ class UNet(nn.Module):
             if stage.resample is not None:
                 h = stage.resample(h)  # twice the height and width
         assert not skips
-        return self.head(F.silu(self.norm(h)))  # [batch, image_channels, height, width]
+        return self.head(F.silu(self.norm(h)))  # [batch, out_channels, height, width]
 
     def __repr__(self) -> str:
         ways = {

@@ -102,6 +102,14 @@ def evaluating(model: object) -> Iterator[None]:
             m.training = True
 
 
+# ## The paper's schedule
+def linear_beta(n_steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    r"""
+    $\beta_1 \dots \beta_T$ in a straight line, as float64 `[n_steps]` (section 4).
+    """
+    return torch.linspace(first, last, n_steps, dtype=torch.float64)
+
+
 # ## At the door
 class ShortChainWarning(UserWarning):
     r"""
