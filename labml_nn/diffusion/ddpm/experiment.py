@@ -36,7 +36,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from types import FrameType
@@ -47,11 +48,13 @@ from labml import monit
 from labml.configs import BaseConfigs
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import DEFAULT_STEPS, SAMPLERS, ReverseSampler
+from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches, load_dataset
 from labml_nn.helpers.device import describe, pick_device
@@ -83,7 +86,8 @@ class Configs(BaseConfigs):
     dropout: float = 0.0  # in each block, while training
     #
     n_steps: int = 1000  # T, the steps of the forward process
-    variance: str = 'beta'  # of a step back: beta or beta_tilde
+    schedule: str = 'linear'  # the betas: linear (1e-4 to 0.02) or cosine
+    variance: str = 'beta'  # of a step back: beta, beta_tilde or learned
     #
     batch_size: int = 64  # images a step
     learning_rate: float = 2e-3  # of Adam, once warmed up
@@ -178,6 +182,8 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
+    if c.schedule not in SCHEDULES:
+        raise ValueError(nearest(c.schedule, list(SCHEDULES), 'schedule'))
     if c.preview_sampler not in SAMPLERS:
         raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
@@ -196,8 +202,30 @@ def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
     model = UNet(
         c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
         dropout=c.dropout, n_groups=c.n_groups,
+        # Beside the noise, [where the variance lies](../learned_variance.html)
+        out_channels=2 * c.image_channels if c.variance == 'learned' else None,
     )  # fmt: skip
-    return DenoiseDiffusion(model.to(device), c.n_steps, variance=c.variance)
+    return diffusion_around(model.to(device), c)
+
+
+def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
+    r"""
+    The diffusion of a configuration, with its schedule and variance, around a model.
+    """
+    beta = SCHEDULES[c.schedule](c.n_steps)
+    return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
+
+
+def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[[Tensor], Tensor]:
+    r"""
+    What is trained: the simple loss, or [the hybrid](../learned_variance.html) of a learned
+    variance.
+
+    * `n_levels` how many levels a pixel of the data has
+    """
+    if diffusion.variance == 'learned':
+        return partial(hybrid_loss, diffusion, n_levels=n_levels, check_range=False)
+    return partial(diffusion.loss, check_range=False)
 
 
 def make_sampler(
@@ -240,6 +268,7 @@ class Trainer:
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c, device)
         self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
+        self.loss = loss_of(self.diffusion, dataset.levels)
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
@@ -272,7 +301,7 @@ class Trainer:
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
             # $\big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
-            loss = self.diffusion.loss(x0, check_range=False)
+            loss = self.loss(x0)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
             self.optimizer.zero_grad()
@@ -357,7 +386,7 @@ class Trainer:
         `n` images from the averaged weights; `None` when a signal came in between.
         """
         c = self.c
-        averaged = DenoiseDiffusion(self.ema.module, c.n_steps, variance=c.variance)
+        averaged = diffusion_around(self.ema.module, c)
         steps = min(c.preview_steps, c.n_steps)
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
