@@ -10,6 +10,7 @@ summary: Samples, the chain as an animation, interpolation between two images, a
     python -m labml_nn.diffusion.ddpm.evaluate animate runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits --sampler ddim --steps 50
+    python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -33,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, coding
 from labml_nn.diffusion.ddpm.experiment import build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise
@@ -43,7 +44,7 @@ from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
-from labml_nn.helpers.progress import Progress
+from labml_nn.helpers.progress import Tell, told
 
 # The sampler when none is named: the best of those that are fast, by measurement
 FAST = 'dpm'
@@ -51,7 +52,7 @@ FAST = 'dpm'
 # What single samplers can be told on the command line
 SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
     'spacing': (str, 'which steps: leading, linspace, trailing or quadratic (trailing)'),
-    'variance': (str, 'ddpm: of a step back, beta or beta_tilde'),
+    'variance': (str, 'ddpm: of a step back, beta, beta_tilde or learned'),
     'eta': (float, 'ddim: how much noise, 0 to 1 (0)'),
     'start': (str, 'pndm: how to begin, plms or prk (plms)'),
     'order': (int, 'dpm: 1 or 2 (2)'),
@@ -60,9 +61,6 @@ SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
 
 # How many images go through the network at a time
 BATCH = 256
-
-# What is told of each step of a chain: how many are done
-Tell = Callable[[int], None]
 
 
 class Sampler:
@@ -306,7 +304,7 @@ def frame_steps(n_steps: int, n_frames: int) -> list[int]:
 # ## Command line
 def parser() -> Parser:
     r"""
-    `sample`, `animate` and `interpolate`.
+    `sample`, `animate` and `interpolate`, and those of [likelihood](coding.html).
     """
     p = Parser(
         prog='python -m labml_nn.diffusion.ddpm.evaluate',
@@ -317,6 +315,7 @@ def parser() -> Parser:
         ('sample', 'a grid of samples, as PNG'),
         ('animate', 'what the network aims at along the chain, as GIF or MP4, and as a strip'),
         ('interpolate', 'between two images, at several numbers of steps'),
+        *coding.HELP.items(),
     ):
         add_command(commands, name, text)
     return p
@@ -335,6 +334,7 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--debug', action='store_true', help='show where an error came from')
     if name in ('sample', 'animate'):
         add_sampler_options(p)
+    coding.add_options(p, name)
     if name == 'sample':
         p.add_argument('--n', type=int, default=16, help='how many (16)')
         p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
@@ -368,7 +368,7 @@ def sampler_options(a: Any) -> dict[str, Any]:
     r"""
     What the command line says of the sampler.
     """
-    if not hasattr(a, 'sampler'):  # interpolation is ancestral, and says how many steps itself
+    if not hasattr(a, 'sampler'):  # the others are ancestral
         return {'sampler': 'ddpm'}
     told = {name: getattr(a, name) for name in SAMPLER_OPTIONS if getattr(a, name) is not None}
     options = {name: parse_value(text, SAMPLER_OPTIONS[name][0]) for name, text in told.items()}
@@ -405,21 +405,6 @@ def folder_of(run: Path) -> Path:
     The folder of a run, whether it or its checkpoint was named.
     """
     return checkpoint.find(run).parent
-
-
-def told(total: int) -> tuple[Progress, Tell]:
-    r"""
-    A progress bar over `total` calls of the network, and what moves it on.
-    """
-    done = 0
-    bar = Progress(total, unit='call')
-
-    def tell(_: int) -> None:
-        nonlocal done
-        done += 1
-        bar.update(done)
-
-    return bar, tell
 
 
 def about(a: Any, **more: object) -> dict[str, object]:
@@ -518,6 +503,7 @@ COMMANDS: dict[str, Callable[[Sampler, Any], Iterator[Path]]] = {
     'sample': sample_command,
     'animate': animate_command,
     'interpolate': interpolate_command,
+    **coding.COMMANDS,
 }
 
 if __name__ == '__main__':
