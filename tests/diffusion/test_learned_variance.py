@@ -332,3 +332,14 @@ def test_a_fixed_variance_has_no_hybrid_loss():
         hybrid_loss(d, pictures(), 17)
     with pytest.raises(ValueError, match='variance=learned: this model has a fixed one'):
         Ancestral(d, 10, variance='learned')
+
+
+def test_half_precision_outputs_do_not_spoil_the_variance():
+    """Of a network under autocast: v is rounded, the constants are not."""
+    d = learned(lambda xt, t: torch.cat([0 * xt, 0.3 + 0 * xt], dim=1).bfloat16())
+    exact = learned(constant(0.3))
+    xt, t = torch.zeros(3, 1, 2, 2), torch.tensor([0, 1, 99])
+    found, expected = (m.p_mean_var(xt, t)[1] for m in (d, exact))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=0)
+    assert hybrid_loss(d, torch.zeros(2, 1, 4, 4), 17).dtype == torch.float32

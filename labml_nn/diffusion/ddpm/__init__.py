@@ -22,6 +22,7 @@ ends in *tested* names the test that computes both sides of its equation.
 * [Averaged weights](ema.html), which one samples from
 * [Training](experiment.html): Algorithm 1 and its command line
 * [Evaluation](evaluate.html): samples, animations, interpolation
+* [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
 
 ## Names
 
@@ -112,8 +113,9 @@ for data of unit variance, $\sigma_t^2 = \tilde\beta_t$ for data that is a singl
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)): they differ
-> only in the last steps of a chain, and hardly matter when there are a thousand. The authors took
-> $\beta_t$ for CIFAR-10 and $\tilde\beta_t$ for the larger images.
+> only in the last steps of a chain, and pictures hardly show it when there are a thousand. The
+> authors took $\beta_t$ for CIFAR-10 and $\tilde\beta_t$ for the larger images. As a code the wrong
+> one is [dear](likelihood.html), and a variance [can be learned](../learned_variance.html).
 
 ## 4. The bound
 
@@ -423,7 +425,7 @@ class DenoiseDiffusion(nn.Module):
         if v is None:
             return gather(self.sigma2, t, ndim)
         low, high = gather(self.log_beta_tilde, t, ndim), gather(self.beta, t, ndim).log()
-        return torch.lerp(low, high, (v + 1) / 2).exp()
+        return (low + (v + 1) / 2 * (high - low)).exp()
 
     @torch.no_grad()
     def p_sample(

@@ -61,6 +61,10 @@ def add_options(p: Any, name: str) -> None:
         p.add_argument('--n', type=int, default=256, help='how many images (256)')
         p.add_argument('--dataset', help='another data set, such as folder for images held out')
         p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+        p.add_argument(
+            '--first', default='beta_tilde',
+            help='a fixed variance of the decoder: beta_tilde (of the second step) or beta',
+        )  # fmt: skip
         p.add_argument('--no-clip', action='store_true', help='let x0_hat leave [-1, 1]')
     if name == 'progressive':
         p.add_argument('--n', type=int, default=8, help='how many images, a row each (8)')
@@ -94,7 +98,8 @@ def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
         raise ValueError(
             f'--out {out}: the curve is written as .png, its numbers beside it as .csv'
         )
-    found = bound_of(sampler.diffusion, x0, dataset.levels, a.seed, clip_x0=not a.no_clip)
+    options = {'clip_x0': not a.no_clip, 'first': a.first}
+    found = bound_of(sampler.diffusion, x0, dataset.levels, a.seed, **options)
     origin = 'images of' if a.dataset else 'training images of'
     print(
         f'{len(x0):,} of {len(dataset):,} {origin} {name}, {dataset.levels} levels, '
@@ -118,10 +123,12 @@ def chosen(dataset: AnySet, n: int, seed: int, name: str) -> Tensor:
 
 
 def bound_of(
-    diffusion: DenoiseDiffusion, x0: Tensor, n_levels: int, seed: int, *, clip_x0: bool
+    diffusion: DenoiseDiffusion, x0: Tensor, n_levels: int, seed: int, **options: Any
 ) -> Bound:
     r"""
     The bound of images, a batch at a time, for every variance; the model's own one comes first.
+
+    * `options` of [`bound`](likelihood.html), such as `clip_x0`
     """
     own = diffusion.variance
     variances = (own, *(v for v in ('beta', 'beta_tilde') if v != own))
@@ -129,8 +136,8 @@ def bound_of(
     bar, tell = told(len(batches) * diffusion.n_steps)
     parts = [
         bound(
-            diffusion, batch.to(diffusion.beta.device), n_levels, clip_x0=clip_x0,
-            noise=SeededNoise(len(batch), seed, first=i * BATCH), variances=variances, tell=tell,
+            diffusion, batch.to(diffusion.beta.device), n_levels, variances=variances, tell=tell,
+            noise=SeededNoise(len(batch), seed, first=i * BATCH), **options,
         )
         for i, batch in enumerate(batches)
     ]  # fmt: skip

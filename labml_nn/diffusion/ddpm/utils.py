@@ -135,8 +135,8 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
     if left > 0.05:
         warnings.warn(
             f'{n_steps} steps with beta from {beta[0]:g} to {beta[-1]:g} leave {left:.0%} of the '
-            f'image at the end, so sampling cannot start from pure noise: use more steps or larger '
-            f'betas (n_steps=1000 with the default ones leaves 0.6 %)',
+            f'image at the end, so sampling cannot start from pure noise: use more steps, larger '
+            f'betas or the cosine schedule (1000 steps with the default betas leave 0.6 %)',
             ShortChainWarning,
             stacklevel=3,
         )
