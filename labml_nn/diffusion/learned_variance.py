@@ -87,6 +87,7 @@ def hybrid_loss(
     noise: Tensor | None = None,
     *,
     t: Tensor | None = None,
+    label: Tensor | None = None,
     weight: float = WEIGHT,
     check_range: bool = True,
 ) -> Tensor:
@@ -98,12 +99,15 @@ def hybrid_loss(
     * `n_levels` how many levels a pixel has, for $L_0$; `None` for continuous data
     * `noise` $\epsilon$, of the shape of `x0`; drawn when not given
     * `t` the step of each image, `[batch]`; drawn when not given
+    * `label` the class of each image, `[batch]`, for a model that is told
     * `weight` $\lambda$
     * `check_range` refuse images outside $[-1, 1]$; switch it off for latents
 
     Returns a scalar. Raises `ValueError` for a fixed variance, and for images outside $[-1, 1]$.
     """
-    simple, vlb = hybrid_terms(diffusion, x0, n_levels, noise, t=t, check_range=check_range)
+    simple, vlb = hybrid_terms(
+        diffusion, x0, n_levels, noise, t=t, label=label, check_range=check_range
+    )
     return simple + weight * vlb
 
 
@@ -114,6 +118,7 @@ def hybrid_terms(
     noise: Tensor | None = None,
     *,
     t: Tensor | None = None,
+    label: Tensor | None = None,
     check_range: bool = True,
 ) -> tuple[Tensor, Tensor]:
     r"""
@@ -125,7 +130,7 @@ def hybrid_terms(
         t = torch.randint(0, diffusion.n_steps, (len(x0),), device=x0.device)
     eps = torch.randn_like(x0) if noise is None else noise
     xt = diffusion.q_sample(x0, t, eps)
-    eps_theta, v = diffusion.eps_and_v(xt, t)
+    eps_theta, v = diffusion.eps_and_v(xt, t, label)
     if v is None:
         raise ValueError(
             f'variance={diffusion.variance!r} is fixed: the bound would have nothing to train. '

@@ -343,3 +343,17 @@ def test_half_precision_outputs_do_not_spoil_the_variance():
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=0)
     assert hybrid_loss(d, torch.zeros(2, 1, 4, 4), 17).dtype == torch.float32
+
+
+def test_labels_are_handed_to_the_model():
+    seen = []
+
+    def eps_model(xt, t, label=None):
+        seen.append(label)
+        return torch.cat([0 * xt, 0 * xt], dim=1)
+
+    d, label = learned(eps_model), torch.tensor([3, 1])
+    hybrid_loss(d, torch.zeros(2, 1, 4, 4), 17, label=label)
+    hybrid_loss(d, torch.zeros(2, 1, 4, 4), 17)
+    assert seen[0] is label
+    assert seen[1] is None

@@ -225,8 +225,9 @@ from labml_nn.diffusion.ddpm.utils import (
 
 __all__ = ['DenoiseDiffusion', 'EpsModel', 'gather']
 
-# Anything that guesses the noise: a network, a closed form, a network wrapped in guidance
-EpsModel = Callable[[Tensor, Tensor], Tensor]
+# Anything that guesses the noise from `(xt, t)`: a network, a closed form, a network wrapped in
+# guidance. To be trained with labels it takes them as a third argument
+EpsModel = Callable[..., Tensor]
 
 
 class DenoiseDiffusion(nn.Module):
@@ -364,19 +365,23 @@ class DenoiseDiffusion(nn.Module):
         noise_std = gather(self.one_minus_alpha_bar, t, xt.ndim) ** 0.5
         return (xt - noise_std * eps) / gather(self.alpha_bar, t, xt.ndim) ** 0.5
 
-    def eps_theta(self, xt: Tensor, t: Tensor) -> Tensor:
+    def eps_theta(self, xt: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         #### The model's guess $\epsilon_\theta(x_t, t)$
 
         Raises `ValueError` unless it has the shape of `xt`; a wrong one would broadcast silently.
         """
-        return self.eps_and_v(xt, t)[0]
+        return self.eps_and_v(xt, t, label)[0]
 
-    def eps_and_v(self, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+    def eps_and_v(
+        self, xt: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         r"""
         The guess, and the second half of the model's output, if the variance is learned
         """
-        output = self.eps_model(xt, t)
+        # Only training hands labels on. A sampler's model has been told, or knows of none
+        told = () if label is None else (label,)
+        output = self.eps_model(xt, t, *told)
         if self.variance != 'learned':
             return same_shape('the output of eps_model', output, xt), None
         need = [len(xt), 2 * xt.shape[1], *xt.shape[2:]]
