@@ -27,11 +27,11 @@ comes near 1:
 
 | $T$ | linear, as printed | linear, times $1000/T$ | cosine |
 |---|---|---|---|
-| 10 | 0.95 | 0.000 000 004 | 0.004 9 |
-| 50 | 0.78 | 0.002 8 | 0.000 99 |
-| 100 | 0.60 | 0.004 5 | 0.000 49 |
-| 1000 | 0.006 4 | 0.006 4 | 0.000 049 |
-| 4000 | 0.000 000 002 | 0.006 5 | 0.000 012 |
+| 10 | 0.95 | 4e-9 | 0.0049 |
+| 50 | 0.78 | 0.0028 | 0.00099 |
+| 100 | 0.60 | 0.0045 | 0.00049 |
+| 1000 | 0.0064 | 0.0064 | 0.000049 |
+| 4000 | 2e-9 | 0.0065 | 0.000012 |
 
 ([tested](test:diffusion/test_schedules.py::test_signal_left_as_the_page_has_it)). More than 0.05 is
 too much to start from pure noise: the class warns, and training refuses.
@@ -45,9 +45,9 @@ $$\bar\alpha_t = \frac{f(t)}{f(0)}, \qquad
 f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
 \beta_t = \min\Big(1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}},\ 0.999\Big)$$
 
-* The signal falls almost in a straight line through the middle, and changes little at both ends.
-  The linear schedule has destroyed the image long before its end: its last fifth of the steps can
-  be left out of a chain with hardly any harm (figure 4 of that paper).
+* $\bar\alpha_t$ falls almost in a straight line through the middle, and changes little at both
+  ends. The linear schedule has destroyed the image long before its end: its last fifth of the steps
+  can be left out of a chain with hardly any harm (figure 4 of that paper).
 * $s = 0.008$ keeps the first betas from vanishing: the network would have to find noise much
   fainter than one level of a pixel. It makes $\sqrt{\beta_1}$ a little smaller than such a level,
   $\frac1{127.5}$, for $T = 1000$
@@ -65,7 +65,7 @@ and a schedule is a decision how many steps to spend at which ratio. Of 1000 ste
 spends 231 below $-6$, where there is 400 times more noise than image; the cosine one 32
 ([tested](test:diffusion/test_schedules.py::test_where_the_steps_are_spent)).
 
-> **A price.** At the cosine's last step the image is divided by $\sqrt{\bar\alpha_T}$ = 0.000 049:
+> **A price.** At the cosine's last step the image is divided by $\sqrt{\bar\alpha_T}$ = 0.000049:
 > an error in $\epsilon_\theta$ comes out of $\hat x_0$ 20,000 times as large, where the linear
 > schedule has 157. Sample with `clip_x0`, which is the `Sampler`'s default.
 """

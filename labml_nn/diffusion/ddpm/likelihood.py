@@ -52,9 +52,9 @@ $10^{-5}$ bits per dimension for the paper's schedule
 [tested](test:diffusion/ddpm/test_bound.py::test_prior_term_is_as_small_as_the_paper_says). The
 terms between are divergences of two Gaussians, pixel by pixel:
 
-$$D_{KL}\big(\mathcal N(\mu_1, \sigma_1^2)\,\|\,\mathcal N(\mu_2, \sigma_2^2)\big) =
-\tfrac12\Big(e^\delta - 1 - \delta + \frac{(\mu_1-\mu_2)^2}{\sigma_2^2}\Big), \qquad
-\delta = \log\frac{\sigma_1^2}{\sigma_2^2}$$
+$$D_{KL}\big(\mathcal N(\mu_q, \sigma_q^2)\,\|\,\mathcal N(\mu_p, \sigma_p^2)\big) =
+\tfrac12\Big(e^\delta - 1 - \delta + \frac{(\mu_q-\mu_p)^2}{\sigma_p^2}\Big), \qquad
+\delta = \log\frac{\sigma_q^2}{\sigma_p^2}$$
 
 which is never negative, as $e^\delta \ge 1 + \delta$
 [tested](test:diffusion/ddpm/test_likelihood.py::test_kl_is_never_negative), and is what torch's own
@@ -75,8 +75,11 @@ so all that can be wrong is the variance. Regroup the bound by steps *back*, $q(
 q(x_T)\prod_t q(x_{t-1}|x_t)$: what it loses against the entropy of the data is
 
 $$L - H = D_{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T
-\mathbb E\,D_{KL}\big(q(x_{t-1}|x_t)\,\|\,p_\theta(x_{t-1}|x_t)\big)
-= D_T + \sum_{t=1}^T \tfrac12\big(r_t - 1 - \log r_t\big)$$
+\mathbb E\,D_{KL}\big(q(x_{t-1}|x_t)\,\|\,p_\theta(x_{t-1}|x_t)\big)$$
+
+The first is as small as $L_T$, and of two Gaussians with one mean the others are
+
+$$D_{KL} = \tfrac12\big(r_t - 1 - \log r_t\big)$$
 
 with $r_t = \operatorname{Var}(x_{t-1}|x_t) / \sigma_t^2$, the true variance over the assumed one.
 The code's bound is this number, within $10^{-4}$ bits per dimension, for $T$ of 10, 100 and 1000,
@@ -183,14 +186,14 @@ def log_normal_between(low: Tensor, high: Tensor) -> Tensor:
     return log_high + (-torch.expm1((log_low - log_high).clamp(max=-1e-30))).log()
 
 
-def normal_kl(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
+def normal_kl(q_mean: Tensor, q_log_var: Tensor, p_mean: Tensor, p_log_var: Tensor) -> Tensor:
     r"""
     ## Divergence of two Gaussians, pixel by pixel, in nats
     """
-    delta = log_var1 - log_var2
+    delta = q_log_var - p_log_var
     # $e^\delta - 1 - \delta \ge 0$; what is below is rounding
     shape = (torch.expm1(delta) - delta).clamp(min=0)
-    return (shape + (mean1 - mean2) ** 2 * (-log_var2).exp()) / 2
+    return (shape + (q_mean - p_mean) ** 2 * (-p_log_var).exp()) / 2
 
 
 def bits_per_dim(nats: Tensor) -> Tensor:
