@@ -9,7 +9,7 @@ summary: >
 # Learned variances
 
 DDPM fixes the variance of each step back, to $\beta_t$ or $\tilde\beta_t$.
-[What that costs](ddpm/likelihood.html) is known exactly on Gaussian data: up to 0.82 bits per
+[What that costs](ddpm/likelihood.html) is known exactly on Gaussian data: up to 0.8 bits per
 dimension, most of it in the first steps. [Nichol and Dhariwal](https://arxiv.org/abs/2102.09672)
 (section 3.1) let the network say it, pixel by pixel:
 
@@ -66,6 +66,40 @@ two share are the layers below the head.
 > nothing fails but the bits.
 
 ## Measured
+
+Two runs of the preset `digits` that differ in the loss (one with `--variance learned`), scored on
+the same 256 images with the same noise, under each variance (`make bits` trains the second and
+prints this):
+
+| trained with | variance | bits/dim | more than learned |
+|---|---|---|---|
+| simple | $\beta$ | 2.800 ± 0.019 | 0.180 ± 0.004 |
+| simple | $\tilde\beta$ | 2.909 ± 0.025 | 0.289 ± 0.007 |
+| hybrid | learned | 2.620 ± 0.021 | |
+| hybrid | $\beta$ | 2.804 ± 0.020 | 0.184 ± 0.002 |
+| hybrid | $\tilde\beta$ | 2.913 ± 0.025 | 0.293 ± 0.006 |
+
+Errors are standard errors over images; images differ more than variances do, so the differences,
+taken image by image, are known better than the sums. The learned variance saves 0.18 bits per
+dimension, one part in sixteen. The mean has not become better or worse for it: under a fixed
+variance both networks are the same to 0.004 bits.
+
+Where it saves, in bits per dimension for the network trained with the hybrid loss:
+
+| sent | learned | $\beta$ | $\tilde\beta$ |
+|---|---|---|---|
+| $x_{999} \dots x_{500}$ | 0.0178 | 0.0178 | 0.0178 |
+| $x_{499} \dots x_{250}$ | 0.1170 | 0.1174 | 0.1170 |
+| $x_{249} \dots x_{100}$ | 0.2313 | 0.2353 | 0.2317 |
+| $x_{99} \dots x_{10}$ | 1.0980 | 1.1387 | 1.1266 |
+| $x_{9} \dots x_{1}$ | 1.1557 | 1.2947 | 1.4201 |
+
+![Price of fixed variances, and where the learned one lies](../../docs/figures/learned_variance.png)
+
+Three quarters and more of it in the last nine steps, as on [Gaussian data](ddpm/likelihood.html).
+Before those $\tilde\beta$ is the better one: digits are nearer to a single point than to data of
+unit variance. In the last steps it is the worse, because there the network's own error is as large
+as the noise that is left, and a variance that is too small is punished for it.
 """
 
 import torch
