@@ -511,6 +511,7 @@ class DenoiseDiffusion(nn.Module):
         noise: Tensor | None = None,
         *,
         t: Tensor | None = None,
+        label: Tensor | None = None,
         check_range: bool = True,
     ) -> Tensor:
         r"""
@@ -519,6 +520,7 @@ class DenoiseDiffusion(nn.Module):
         * `x0` images in $[-1, 1]$, `[batch, ...]`
         * `noise` $\epsilon$, of the shape of `x0`; drawn when not given
         * `t` the step of each image, `[batch]`; drawn when not given
+        * `label` the class of each image, `[batch]`, for a model that [is told](../guidance.html)
         * `check_range` refuse images outside $[-1, 1]$; switch it off for latents
 
         Returns a scalar. Raises `ValueError` for images outside $[-1, 1]$ and for wrong shapes.
@@ -534,4 +536,4 @@ class DenoiseDiffusion(nn.Module):
         # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
         xt = self.q_sample(x0, t, eps)
         # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
-        return F.mse_loss(self.eps_theta(xt, t), eps)
+        return F.mse_loss(self.eps_theta(xt, t, label), eps)

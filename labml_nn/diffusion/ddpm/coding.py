@@ -145,6 +145,8 @@ def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     r"""
     `likelihood`: a table, the curve as numbers, and as a picture.
     """
+    if a.label is not None or a.guidance is not None:
+        raise ValueError('likelihood is that of images of any class: leave out --label, --guidance')
     c = make_configs(checkpoint.load(a.run)['config'])
     name = a.dataset or c.dataset
     dataset = load_dataset(name, a.data_root or c.data_root, c.image_size, c.image_channels)
@@ -318,7 +320,9 @@ def shared_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     if a.n < 2 or not all(1 <= t <= T for t in steps):
         raise ValueError(f'--n {a.n} must be at least 2, and --t {steps} within 1 to {T}')
     bar, tell = told(T + sum(steps))
+    sampler.ask_for(0, 1, one=True)
     frozen, end = one_chain(sampler, a.seed, steps, tell)
+    sampler.ask_for(0, a.n - 1, one=True)
     rows = []
     for t in steps:
         # New noise from there on, for all but the chain itself

@@ -173,3 +173,22 @@ def test_images_held_out_come_from_a_folder(trained, tmp_path):
     assert status == 0
     assert '3 of 3 images of folder, 256 levels, 64 dimensions; x0_hat free' in text
     assert 'as they are      8.0000' in text
+
+
+def test_a_run_with_classes(tmp_path):
+    """Its likelihood is that of any class; its pictures are of the one asked for."""
+    out = tmp_path / 'classes'
+    options = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '4', '--steps', '6']
+    options += ['--n_steps', '40', '--schedule', 'cosine', '--variance', 'learned']
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert train([*options, '--n_classes', '10', '--out', str(out)]) == 0
+    assert run('likelihood', out, '--n', 2)[0] == 0
+    status, _, error = run('likelihood', out, '--n', 2, '--label', 3)
+    assert status == 2
+    assert 'images of any class: leave out --label' in error
+    picture, found = tmp_path / 'shared.png', []
+    for more in (['--label', 3], ['--label', 5], ['--label', 5, '--guidance', 2]):
+        for command in ('shared', 'progressive'):
+            assert run(command, out, '--n', 2, '--out', picture, *more)[0] == 0
+            found.append(picture.read_bytes())
+    assert len(set(found)) == 6
