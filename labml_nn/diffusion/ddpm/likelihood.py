@@ -160,14 +160,14 @@ def decoder_log_prob(x0: Tensor, mean: Tensor, log_var: Tensor, n_levels: int | 
 
     Returns nats, of the shape of `x0`.
     """
-    std = (log_var / 2).exp()
+    sigma = (log_var / 2).exp()
     if n_levels is None:
-        return -((x0 - mean) ** 2 / std**2 + log_var + math.log(2 * math.pi)) / 2
+        return -((x0 - mean) ** 2 / sigma**2 + log_var + math.log(2 * math.pi)) / 2
     half = 1 / (n_levels - 1)
     # $\frac{\delta_\pm - \mu_\theta}{\sigma_1}$. Infinity is $10^4$ standard deviations: there
     # $\Phi$ is 0 and 1 in any float, and has a gradient
-    low = torch.where(x0 < half - 1, -1e4, (x0 - half - mean) / std)
-    high = torch.where(x0 > 1 - half, 1e4, (x0 + half - mean) / std)
+    low = torch.where(x0 < half - 1, -1e4, (x0 - half - mean) / sigma)
+    high = torch.where(x0 > 1 - half, 1e4, (x0 + half - mean) / sigma)
     return log_normal_between(low, high)
 
 
