@@ -12,6 +12,7 @@ import argparse
 import difflib
 import inspect
 import io
+import itertools
 import tokenize
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, get_args, get_origin
@@ -118,6 +119,22 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
 
+class Several(argparse.Action):
+    r"""
+    An option that takes several words: with commas, with blanks, or by being given again.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, ())
+        setattr(namespace, self.dest, (*before, *itertools.chain(*values)))
+
+
 def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]) -> None:
     r"""
     Let `parser` take every option of `configs`; what is not given stays out of the namespace.
@@ -132,6 +149,7 @@ def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[st
             except ValueError as error:
                 raise argparse.ArgumentTypeError(str(error)) from None
 
+        several: Any = {'action': Several, 'nargs': '+'} if kind == tuple[str, ...] else {}
         shown = defaults[name]
         shown = ','.join(map(str, shown)) if isinstance(shown, tuple) else shown
         group.add_argument(
@@ -142,4 +160,5 @@ def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[st
             default=argparse.SUPPRESS,
             metavar=kind_name(kind),
             help=f'{meanings[name]} ({shown})'.replace('%', '%%'),
+            **several,
         )
