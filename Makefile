@@ -72,11 +72,14 @@ docs-serve: $(READY)  ## the pages in a browser, while they are written
 bench-docs: $(READY)  ## how long the pages take, and how large they are
 	$(RUN) -m labml_nn.pylit.bench
 
-figures: $(READY)  ## the pictures of the README, from runs/digits
+figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15 minutes on 2 cores)
 	$(RUN) docs/figures/readme.py $(OUT)
+	$(RUN) docs/figures/sampler_orders.py
+	$(RUN) docs/figures/sampler_frontier.py $(OUT)
 
 bench: $(READY)  ## step, sampling and import times on this machine
 	$(RUN) docs/bench/times.py $(ARGS)
+	$(RUN) docs/bench/sampling.py
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
 	$(RUN) docs/bench/digits_quality.py $(OUT)

@@ -10,6 +10,7 @@ I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
 VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
 TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
 BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
+HUB = ['huggingface_hub>=0.25']  # published weights by their id; a local folder needs nothing
 REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4']  # what our samplers are compared with
 LINT = ['ruff>=0.9', 'mypy>=1.11']
 
@@ -41,11 +42,12 @@ setup(
         'docs': DOCS,
         'i18n': I18N,
         'video': VIDEO,
+        'hub': HUB,
         'test': TEST,
         'browser': BROWSER,
         'lint': LINT,
         'reference': REFERENCE,
-        'dev': [*TEST, *BROWSER, *REFERENCE, *LINT],
+        'dev': [*TEST, *BROWSER, *HUB, *REFERENCE, *LINT],
     },
     classifiers=[
         'License :: OSI Approved :: MIT License',

@@ -10,14 +10,26 @@ Denoising diffusion models, from the first equation to pictures, as programs tha
 prose and mathematics on one side, the code that they speak of on the other. A paragraph that ends
 in *tested* names the test that computes both sides of its equation.
 
-Read in this order:
+![Eight digits from the same noise, at six moments of a training run: first grey blurs, then
+recognisable digits](../docs/images/digits.png)
 
-1. [Denoising diffusion](diffusion/ddpm/index.html): what is added, what is undone, what is learned
-2. [The U-Net](diffusion/ddpm/unet.html) that does the learning
-3. [Averaged weights](diffusion/ddpm/ema.html), which one samples from
-4. [Training](diffusion/ddpm/experiment.html): Algorithm 1
-5. [Sampling](diffusion/ddpm/evaluate.html): Algorithm 2, and what else one can do with the chain
+Read in this order. After each page you can:
 
-Behind them: [the diffusion papers](diffusion/index.html), [evaluation](evaluation/index.html) and
-[helpers](helpers/index.html).
+1. [Denoising diffusion](diffusion/ddpm/index.html): derive the loss from the bound, step by step,
+   and say why the network is asked for the noise
+2. [The U-Net](diffusion/ddpm/unet.html): draw the network, count its 35,746,307 parameters, and
+   say what each block is there for
+3. [Averaged weights](diffusion/ddpm/ema.html): say what one samples from, and why not from the
+   weights that were trained
+4. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
+   curve whether it works
+5. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
+6. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
+   know what that costs
+7. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+   users of diffusers
+
+Which paper is on which page, and what its tests prove: [diffusion models](diffusion/index.html).
+Behind the pages: [evaluation](evaluation/index.html), [helpers](helpers/index.html), and
+[the renderer](pylit/index.html), which takes any annotated Python file.
 """

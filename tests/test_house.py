@@ -178,7 +178,17 @@ def readme_blocks(language):
     return re.findall(rf'```{language}\n(.*?)```', text, re.DOTALL)
 
 
-@pytest.mark.parametrize('block', readme_blocks('python'))
+def test_the_published_weights_of_the_readme_are_loaded_as_on_their_page():
+    """Whose own test runs these lines, on a folder in the place of the name on the hub."""
+    from labml_nn.diffusion.ddpm import pretrained
+
+    (block,) = (b for b in readme_blocks('python') if 'from_pretrained' in b)
+    on_page = [line[4:] for line in pretrained.__doc__.splitlines() if line.startswith('    ')]
+    lines = [line for line in block.splitlines() if line]
+    assert [line.partition('  #')[0] for line in on_page] == lines
+
+
+@pytest.mark.parametrize('block', [b for b in readme_blocks('python') if 'pretrained' not in b])
 def test_the_python_of_the_readme_runs(block):
     # On the smallest images and models that are of the same kind
     small = block.replace(

@@ -8,6 +8,18 @@ summary: Which paper is on which page, and what its tests prove.
 
 | paper | page | computed both ways by its tests |
 |---|---|---|
-| [Ho et al.](https://arxiv.org/abs/2006.11239), §2, §3 | [DDPM](ddpm/index.html) | q, p and L |
+| [Ho et al.][ddpm], §2, §3 | [DDPM](ddpm/index.html) | q, p and L |
 | the same, appendix B | [U-Net](ddpm/unet.html) | 35,746,307 parameters |
+| the same, [published weights][weights] | [pretrained](ddpm/pretrained.html) | diffusers' output |
+| [Song et al.][ddim] | [DDIM](samplers/ddim.html) | inversion; order 1; η = 1 is Algorithm 2 |
+| [Liu et al.][pndm] | [PNDM](samplers/pndm.html) | order 2; diffusers' chains |
+| [Lu et al.][dpm] | [DPM-Solver++](samplers/dpm_solver.html) | order 2; diffusers' chains |
+
+What the samplers share, and what each costs, is on [a page of its own](samplers/index.html).
+
+[ddpm]: https://arxiv.org/abs/2006.11239
+[weights]: https://huggingface.co/google/ddpm-cifar10-32
+[ddim]: https://arxiv.org/abs/2010.02502
+[pndm]: https://arxiv.org/abs/2202.09778
+[dpm]: https://arxiv.org/abs/2211.01095
 """

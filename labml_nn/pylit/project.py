@@ -1,8 +1,9 @@
 r"""
 # Project: which files become which pages
 
-`__init__.py` is the index of its folder, `x.py` becomes `x.html`, and `x.md` is a page too. Two
-sources that want the same page are a mistake, whichever came first.
+`__init__.py` is the index of its folder, `x.py` becomes `x.html`, and `x.md` is a page too;
+`readme.md` is the index where there is no `__init__.py`. Two sources that want the same page are a
+mistake, whichever came first.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ def make(file: Path, base: Path, prefix: str = '', kind: str = 'page') -> Source
     relative = file.relative_to(base)
     stem = relative.with_suffix('')
     package = relative.name == '__init__.py'
-    is_index = package or relative.name.lower() in ('index.md', 'readme.md')
+    is_index = package or (
+        relative.name.lower() in ('index.md', 'readme.md')
+        and not file.with_name('__init__.py').exists()
+    )
     url = (stem.parent / 'index.html' if is_index else stem.with_suffix('.html')).as_posix()
     if not is_index:
         url = f'{stem.as_posix()}.html'

@@ -341,3 +341,11 @@ def test_swap_refuses_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(Refusal):
         swap.check(tmp_path / 'x')
     swap.check(tmp_path / 'none')
+
+
+def test_a_readme_is_the_index_only_where_nothing_else_is(tmp_path: Path) -> None:
+    project(tmp_path / 'p', {**FILES, 'readme.md': '# In short\n', 'more/readme.md': '# More\n'})
+    assert build(tmp_path / 'p', tmp_path / 'out') == 0
+    assert '<h1' in (tmp_path / 'out/index.html').read_text()
+    assert 'In short' in (tmp_path / 'out/readme.html').read_text()
+    assert 'More' in (tmp_path / 'out/more/index.html').read_text()

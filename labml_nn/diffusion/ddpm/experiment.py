@@ -91,7 +91,7 @@ class Configs(BaseConfigs):
     cooldown: int = 1000  # last steps, over which it falls to zero; the paper has none
     grad_clip: float = 1.0  # the largest norm that a gradient may have
     ema_decay: float = 0.9999  # of the averaged weights, once their window has grown
-    steps: int = 2000  # training steps in all
+    steps: int = 2400  # training steps in all
     seed: int = 0  # of weights, data order and noise
     #
     log_every: int = 25  # steps between two rows of log.csv
@@ -252,7 +252,8 @@ class Trainer:
         self.losses: list[Tensor] = []  # since the last row of the log, on the device
         self.log_time = self.preview_seconds = 0.0
         self.note = ''  # of the progress bar
-        self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
+        # The first grids come early, as most is learned then, and the last is of the whole training
+        self.extra_previews = {c.preview_every // k for k in (8, 4, 2)} | {c.steps}
 
     def train(self, progress: Progress) -> None:
         r"""
@@ -290,8 +291,7 @@ class Trainer:
             progress.update(self.step, self.note)
             if self.step % c.save_every == 0 or self.step == c.steps:
                 self.save()
-            # The first grids come early, as most is learned then
-            if self.step % c.preview_every == 0 or self.step in self.early_previews:
+            if self.step % c.preview_every == 0 or self.step in self.extra_previews:
                 self.preview()
 
     def set_learning_rate(self) -> None:
