@@ -67,14 +67,14 @@ def library(module: str, name: str) -> str:
     except ModuleNotFoundError as error:
         if error.name == module:
             raise Amiss(f'missing: pip install {name}') from error
-        raise Amiss(f'{version(name)}, broken ({first_line(error)})') from error
+        raise Amiss(f'{version(name)}, broken ({in_one_line(error)})') from error
     # A broken library fails as it likes: AttributeError, OSError, RuntimeError …
     except Exception as error:
-        raise Amiss(f'{version(name)}, broken ({first_line(error)})') from error
+        raise Amiss(f'{version(name)}, broken ({in_one_line(error)})') from error
     return version(name)
 
 
-def first_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     r"""
     An error in one line.
     """
@@ -237,7 +237,7 @@ def examine(check: Callable[[], str]) -> tuple[bool, str]:
         return False, str(error)
     # Whatever else goes wrong is what somebody wants to see
     except Exception as error:
-        return False, first_line(error)
+        return False, in_one_line(error)
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ MAY_KNOW = {
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
     'diffusion/ddpm/experiment': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/evaluate': ['diffusion', 'helpers', 'evaluation'],
+    'diffusion/ddpm/lightning': ['diffusion', 'helpers'],
     'doctor': ['diffusion', 'helpers'],
     'helpers': [],
     'evaluation': [],

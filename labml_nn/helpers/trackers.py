@@ -38,6 +38,7 @@ from typing import Any
 from labml.configs import BaseConfigs
 from torch import Tensor
 
+from labml_nn.helpers.checkpoint import first_line
 from labml_nn.helpers.labml_run import labml_run, unreachable
 from labml_nn.helpers.options import nearest, option_values
 from labml_nn.helpers.pictures import to_pil
@@ -343,10 +344,3 @@ def kept_id(file: Path) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(uuid.uuid4().hex, encoding='utf-8')
     return file.read_text(encoding='utf-8')
-
-
-def first_line(error: BaseException) -> str:
-    r"""
-    An error in one line.
-    """
-    return str(error).strip().split('\n')[0] or type(error).__name__

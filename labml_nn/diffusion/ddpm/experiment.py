@@ -15,8 +15,9 @@ and leaves everything in `runs/digits`. Other presets, other data:
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10 --dataset folder \
         --data_root my_pictures --out runs/mine
 
-Every option of a preset can be given by its name; `--help` lists them, `--dry-run` shows what would
-be done. Ctrl-C or SIGTERM stops after the step at hand and saves; `--resume` goes on from there.
+Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
+lists them, `--dry-run` shows what would be done. Ctrl-C or SIGTERM stops after the step at hand and
+saves; `--resume` goes on from there.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
@@ -594,7 +595,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     the signal's number when one has stopped it.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
-    out = arguments['out'] or Path('runs', arguments['preset'])
+    out = Path(arguments['out'] or Path('runs', arguments['preset']))
     try:
         trainer = prepare(arguments, out)
         print(f'{"" if arguments["resume"] else "new "}run in {out.absolute()}')
