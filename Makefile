@@ -1,12 +1,19 @@
 # Everything one does here. `make help` lists it.
 #
 #   PYTHON=python3.12 make setup    another Python for the environment (3.10 or newer)
+#   TORCH=2.6.0 make setup          another torch than the pinned one
+#   CONSTRAINTS= make setup         no pins: what the package index has today
 #   ARGS="--steps 4000" make train  more options for the command behind a target
 
 PYTHON ?= python3
 VENV := .venv
-RUN := $(VENV)/bin/python
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := $(BIN)/python
 READY := $(VENV)/.ready
+TORCH ?=
+CONSTRAINTS ?= constraints.txt
+# torch brings its own demands; what it pins exactly is not ours to pin
+OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^\(torchvision\|sympy\)==/d')
 ARGS ?=
 OUT ?= runs/digits
 # Formulas that were set before, and the report of the tests that the marks on the pages go by
@@ -17,10 +24,10 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train sample test lint types format docs docs-check docs-serve bench-docs \
-	figures bench quality sizes clean
+	figures bench quality sizes clean notebooks notebooks-check doctor
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the pinned versions (done by the others when needed)
 
@@ -30,7 +37,8 @@ $(READY): setup.py constraints.txt
 		echo 'error: $(PYTHON) cannot make an environment: install Python 3.10 or newer with venv'; exit 1; }
 	@$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo 'error: $(VENV) has a Python older than 3.10: rm -r $(VENV); PYTHON=python3.12 make setup'; exit 1; }
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@sed -e '' $(OTHER_TORCH) $(or $(CONSTRAINTS),/dev/null) > $(VENV)/constraints.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[dev]'
 	@touch $@
 
 train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into runs/digits
@@ -45,16 +53,22 @@ test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
 		|| echo 'note: without npm the tests of the rendered pages are skipped'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --junit-xml=report.xml $(ARGS)
 
-lint: $(READY)  ## ruff, as linter and as formatter
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
+SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
+lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and the citation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/actionlint
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/problem.yml .github/ISSUE_TEMPLATE/question.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.citation-file-format CITATION.cff
 
 types: $(READY)  ## mypy on the package
-	$(VENV)/bin/mypy
+	$(BIN)/mypy
 
 format: $(READY)  ## format and mend what can be mended
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: $(READY)  ## the pages, in docs/site (needs Node 18)
 	@$(RUN) -m labml_nn.pylit setup
@@ -76,6 +90,15 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15
 	$(RUN) docs/figures/readme.py $(OUT)
 	$(RUN) docs/figures/sampler_orders.py
 	$(RUN) docs/figures/sampler_frontier.py $(OUT)
+
+notebooks: $(READY)  ## notebooks/*.ipynb from their text form
+	$(RUN) notebooks/build.py
+
+notebooks-check: $(READY)  ## whether they are up to date, and run from top to bottom
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/notebooks $(ARGS)
+
+doctor: $(READY)  ## what is installed here, and whether it works
+	$(RUN) -m labml_nn.doctor
 
 bench: $(READY)  ## step, sampling and import times on this machine
 	$(RUN) docs/bench/times.py $(ARGS)
