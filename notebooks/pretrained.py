@@ -74,7 +74,7 @@ def show(images, n_columns=None, scale=3):
 # weights that load into a slightly different network give slightly bad pictures, and no error.
 
 # %%
-diffusion, unet, config = from_pretrained(WEIGHTS)
+diffusion, unet, config = from_pretrained(WEIGHTS, device=pick_device('auto'))
 print(unet)
 
 # %% [markdown]
@@ -84,9 +84,8 @@ print(unet)
 # with all 1000.
 
 # %%
-channels, size = config['in_channels'], config['sample_size']
-options = dict(device=pick_device('auto'), sampler='dpm', steps=STEPS)
-sampler = Sampler(diffusion, channels, size, **options)
+image_shape = config['image_channels'], config['image_size']
+sampler = Sampler(diffusion, *image_shape, sampler='dpm', steps=STEPS)
 images = sampler.sample(N, seed=0)
 show(images)
 

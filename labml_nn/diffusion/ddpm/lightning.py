@@ -44,6 +44,7 @@ from labml_nn.helpers.datasets import AnySet, batches, load_dataset
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.options import option_values
 from labml_nn.helpers.pictures import grid, save_png
+from labml_nn.helpers.trackers import NONE
 from labml_nn.helpers.vision import vision
 
 # Lightning imports torchvision if there is one, and dies of one that does not fit torch
@@ -190,9 +191,26 @@ def trainer_of(c: Configs, out: Path) -> Any:
                 out, 'step_{step}', save_last=True, every_n_train_steps=c.save_every
             ),
         ],
-        logger=[L.pytorch.loggers.CSVLogger(out, name='log')],
+        logger=loggers_of(c, out),
         enable_model_summary=False,
     )
+
+
+def loggers_of(c: Configs, out: Path) -> list[Any]:
+    r"""
+    A CSV file, and TensorBoard if it is among `track`. Raises `ValueError` for others: Lightning
+    has loggers of its own for them, with settings of their own.
+    """
+    others = [name for name in c.track if name not in ('labml', 'tensorboard', *NONE)]
+    if others:
+        raise ValueError(
+            f"track={','.join(others)}: give Lightning's own logger for it to L.Trainer, or train "
+            f'with labml_nn.diffusion.ddpm.experiment'
+        )
+    loggers: list[Any] = [L.pytorch.loggers.CSVLogger(out, name='log')]
+    if 'tensorboard' in c.track:
+        loggers.append(L.pytorch.loggers.TensorBoardLogger(out, name='tensorboard'))
+    return loggers
 
 
 def main(argv: Sequence[str] | None = None) -> int:

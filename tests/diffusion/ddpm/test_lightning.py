@@ -33,7 +33,8 @@ def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp('runs')
     assert experiment.main([*RUN, '--out', str(folder / 'ours')]) == 0
     (folder / 'run.yaml').write_text('preset: tests\nbatch_size: 16\nch_mults: [1, 2]\n')
-    done = lightning('--config', folder / 'run.yaml', *RUN[2:], '--out', folder / 'theirs')
+    theirs = ['--out', folder / 'theirs', '--track', 'tensorboard']
+    done = lightning('--config', folder / 'run.yaml', *RUN[2:], *theirs)
     assert done.returncode == 0, done.stderr
     return folder / 'ours', folder / 'theirs'
 
@@ -65,6 +66,7 @@ def test_samples_are_logged_and_drawn_from_its_file(both):
     assert {p.name for p in (theirs / 'samples').iterdir()} == {
         'step_0000020.png', 'step_0000040.png',
     }  # fmt: skip
+    assert list(theirs.glob('tensorboard/version_0/events*'))
     images = evaluate.Sampler.from_run(theirs / 'weights.pt', device='cpu', steps=5).sample(2)
     assert images.shape == (2, 1, 8, 8)
 
@@ -102,4 +104,7 @@ def test_bad_options_are_found_at_the_door(tmp_path):
     done = lightning('--preset', 'digits', '--image_size', '9', '--out', tmp_path / 'x')
     assert done.returncode == 2
     assert 'error: image_size=9' in done.stderr
+    done = lightning('--preset', 'tests', '--track', 'wandb', '--out', tmp_path / 'x')
+    assert done.returncode == 2
+    assert "Lightning's own logger" in done.stderr
     assert not (tmp_path / 'x').exists()
