@@ -21,8 +21,8 @@ Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of
 
 > **Will another sampler need another training?** No. Training knows nothing of the chain that is
 > run backwards, only of $\epsilon_\theta$ at each $t$. So the default is the best of those that are
-> fast, 20 steps of [DPM-Solver++ with noise](../samplers/dpm_solver.html); `--sampler ddpm` takes
-> all steps, as the paper does. [Compared](../samplers/index.html).
+> fast, 20 steps of [DPM-Solver++](../samplers/dpm_solver.html); `--sampler ddpm` takes all steps,
+> as the paper does. [Compared](../samplers/index.html).
 """
 
 import sys
@@ -55,7 +55,7 @@ SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
     'eta': (float, 'ddim: how much noise, 0 to 1 (0)'),
     'start': (str, 'pndm: how to begin, plms or prk (plms)'),
     'order': (int, 'dpm: 1 or 2 (2)'),
-    'sde': (bool, 'dpm: the form with noise, true or false (true)'),
+    'sde': (bool, 'dpm: the form with noise, true or false (false)'),
 }
 
 # How many images go through the network at a time
