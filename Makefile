@@ -88,6 +88,9 @@ bench-docs: $(READY)  ## how long the pages take, and how large they are
 
 figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15 minutes on 2 cores)
 	$(RUN) docs/figures/readme.py $(OUT)
+	$(RUN) docs/figures/ddpm_data.py $(OUT)
+	rm -f docs/figures/ddpm.*.svg
+	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site --execute
 	$(RUN) docs/figures/sampler_orders.py
 	$(RUN) docs/figures/sampler_frontier.py $(OUT)
 

@@ -80,7 +80,7 @@ class DDPM(L.LightningModule):
 
     def training_step(self, batch: Any, _: int) -> Tensor:
         x0 = batch[0] if isinstance(batch, Sequence) else batch
-        # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
+        # All of Algorithm 1 that is no plumbing
         loss = self.diffusion.loss(x0, check_range=False)
         self.log('loss', loss, prog_bar=True)
         return loss
