@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
     Configs,
@@ -39,6 +39,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     parser,
 )
 from labml_nn.diffusion.ddpm.unet import UNet
+from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches, load_dataset
 from labml_nn.helpers.device import pick_device
@@ -80,8 +81,10 @@ class DDPM(L.LightningModule):
 
     def training_step(self, batch: Any, _: int) -> Tensor:
         x0 = batch[0] if isinstance(batch, Sequence) else batch
+        # What the model is told of the classes, if it is told anything
+        label = drop_labels(batch[1], self.c.p_uncond) if self.c.n_classes else None
         # All of Algorithm 1 that is no plumbing
-        loss = self.diffusion.loss(x0, check_range=False)
+        loss = self.diffusion.loss(x0, label=label, check_range=False)
         self.log('loss', loss, prog_bar=True)
         return loss
 
@@ -136,7 +139,11 @@ class Averaged(L.Callback):
         """
         assert self.ema is not None
         c = module.c
-        averaged = DenoiseDiffusion(self.ema.module, c.n_steps, variance=c.variance)
+        model: EpsModel = self.ema.module
+        if c.n_classes:
+            # Each class in turn
+            model = Guided(model, torch.arange(n) % c.n_classes)
+        averaged = DenoiseDiffusion(model, c.n_steps, variance=c.variance)
         steps = min(c.preview_steps, c.n_steps)
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         return sampler.sample((n, c.image_channels, c.image_size, c.image_size), seed)
