@@ -395,7 +395,8 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
-    add_label_options(p)
+    if name not in coding.HELP:  # these speak of the model without classes
+        add_label_options(p)
     if name not in ('interpolate', *coding.HELP):
         add_sampler_options(p)
     coding.add_options(p, name)
@@ -455,9 +456,9 @@ def sampler_options(a: Any) -> dict[str, Any]:
     What the command line says of the sampler.
     """
     asked: dict[str, Any] = {}
-    if a.label is not None:
+    if getattr(a, 'label', None) is not None:
         asked['label'] = [NO_LABEL if c == 'none' else parse_value(c, int) for c in a.label]
-    if a.guidance is not None:
+    if getattr(a, 'guidance', None) is not None:
         asked['guidance'] = parse_value(a.guidance, float)
     if not hasattr(a, 'sampler'):  # these commands are ancestral
         return {'sampler': 'ddpm', **asked}
