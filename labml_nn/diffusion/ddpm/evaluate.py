@@ -470,9 +470,9 @@ def sampler_options(a: Any) -> dict[str, Any]:
     What the command line says of the sampler.
     """
     asked: dict[str, Any] = {}
-    if a.label is not None:
+    if getattr(a, 'label', None) is not None:
         asked['label'] = [NO_LABEL if c == 'none' else parse_value(c, int) for c in a.label]
-    if a.guidance is not None:
+    if getattr(a, 'guidance', None) is not None:
         asked['guidance'] = parse_value(a.guidance, float)
     if not hasattr(a, 'sampler'):  # these commands are ancestral
         return {'sampler': 'ddpm', **asked}
