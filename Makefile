@@ -9,6 +9,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 ARGS ?=
 OUT ?= runs/digits
+CONDITIONAL ?= runs/digits_conditional
 # Formulas that were set before, and the report of the tests that the marks on the pages go by
 export PYLIT_CACHE := $(CURDIR)/.pylit-cache
 JUNIT = $(if $(wildcard report.xml),--junit report.xml)
@@ -16,8 +17,8 @@ JUNIT = $(if $(wildcard report.xml),--junit report.xml)
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sample test lint types format docs docs-check docs-serve bench-docs \
-	figures bench quality sizes clean
+.PHONY: help setup train train-classes sample test lint types format docs docs-check docs-serve bench-docs \
+	figures bench quality quality-classes sizes clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,10 @@ $(READY): setup.py constraints.txt
 		echo 'error: $(VENV) has a Python older than 3.10: rm -r $(VENV); PYTHON=python3.12 make setup'; exit 1; }
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional
+	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits_conditional --out $(CONDITIONAL) \
+		$(if $(wildcard $(CONDITIONAL)/checkpoint.pt),--resume) $(ARGS)
 
 train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits --out $(OUT) \
@@ -76,6 +81,9 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15
 	$(RUN) docs/figures/readme.py $(OUT)
 	$(RUN) docs/figures/sampler_orders.py
 	$(RUN) docs/figures/sampler_frontier.py $(OUT)
+	$(RUN) docs/figures/evaluation.py
+	$(RUN) docs/figures/guidance.py $(CONDITIONAL)
+	$(RUN) docs/figures/troubles.py $(CONDITIONAL)
 
 bench: $(READY)  ## step, sampling and import times on this machine
 	$(RUN) docs/bench/times.py $(ARGS)
@@ -83,6 +91,9 @@ bench: $(READY)  ## step, sampling and import times on this machine
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
 	$(RUN) docs/bench/digits_quality.py $(OUT)
+
+quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits it is asked for (a minute)
+	$(RUN) docs/bench/guidance_quality.py $(CONDITIONAL)
 
 sizes: $(READY)  ## the lines of each page and its longest function
 	$(RUN) tests/sizes.py

@@ -11,7 +11,9 @@ VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and P
 TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
 BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
 HUB = ['huggingface_hub>=0.25']  # published weights by their id; a local folder needs nothing
-REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4']  # what our samplers are compared with
+METRICS = ['torch-fidelity>=0.4']  # the Inception network of FID
+# What our samplers and measures are compared with
+REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4', *METRICS]
 LINT = ['ruff>=0.9', 'mypy>=1.11']
 
 setup(
@@ -43,6 +45,7 @@ setup(
         'i18n': I18N,
         'video': VIDEO,
         'hub': HUB,
+        'metrics': METRICS,
         'test': TEST,
         'browser': BROWSER,
         'lint': LINT,

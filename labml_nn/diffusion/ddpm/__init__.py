@@ -222,8 +222,9 @@ from labml_nn.diffusion.ddpm.utils import (
 
 __all__ = ['DenoiseDiffusion', 'EpsModel', 'gather']
 
-# Anything that guesses the noise: a network, a closed form, a network wrapped in guidance
-EpsModel = Callable[[Tensor, Tensor], Tensor]
+# Anything that guesses the noise from `(xt, t)`: a network, a closed form, a network wrapped in
+# guidance. To be trained with labels it takes them as a third argument
+EpsModel = Callable[..., Tensor]
 
 
 class DenoiseDiffusion(nn.Module):
@@ -351,13 +352,15 @@ class DenoiseDiffusion(nn.Module):
         noise_std = gather(self.one_minus_alpha_bar, t, xt.ndim) ** 0.5
         return (xt - noise_std * eps) / gather(self.alpha_bar, t, xt.ndim) ** 0.5
 
-    def eps_theta(self, xt: Tensor, t: Tensor) -> Tensor:
+    def eps_theta(self, xt: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         #### The model's guess $\epsilon_\theta(x_t, t)$
 
         Raises `ValueError` unless it has the shape of `xt`; a wrong one would broadcast silently.
         """
-        return same_shape('the output of eps_model', self.eps_model(xt, t), xt)
+        # Only training hands labels on. A sampler's model has been told, or knows of none
+        told = () if label is None else (label,)
+        return same_shape('the output of eps_model', self.eps_model(xt, t, *told), xt)
 
     def p_mean_var(
         self, xt: Tensor, t: Tensor, *, clip_x0: bool = False
@@ -459,6 +462,7 @@ class DenoiseDiffusion(nn.Module):
         noise: Tensor | None = None,
         *,
         t: Tensor | None = None,
+        label: Tensor | None = None,
         check_range: bool = True,
     ) -> Tensor:
         r"""
@@ -467,6 +471,7 @@ class DenoiseDiffusion(nn.Module):
         * `x0` images in $[-1, 1]$, `[batch, ...]`
         * `noise` $\epsilon$, of the shape of `x0`; drawn when not given
         * `t` the step of each image, `[batch]`; drawn when not given
+        * `label` the class of each image, `[batch]`, for a model that [is told](../guidance.html)
         * `check_range` refuse images outside $[-1, 1]$; switch it off for latents
 
         Returns a scalar. Raises `ValueError` for images outside $[-1, 1]$ and for wrong shapes.
@@ -482,4 +487,4 @@ class DenoiseDiffusion(nn.Module):
         # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
         xt = self.q_sample(x0, t, eps)
         # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
-        return F.mse_loss(self.eps_theta(xt, t), eps)
+        return F.mse_loss(self.eps_theta(xt, t, label), eps)

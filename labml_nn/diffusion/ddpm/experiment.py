@@ -47,13 +47,14 @@ from labml import monit
 from labml.configs import BaseConfigs
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.samplers import DEFAULT_STEPS, SAMPLERS, ReverseSampler
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, load_dataset
+from labml_nn.helpers.datasets import AnySet, batches, check_classes, load_dataset
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.labml_run import Track, labml_run
 from labml_nn.helpers.log import append_row, drop_rows_after, plot_loss
@@ -81,6 +82,8 @@ class Configs(BaseConfigs):
     n_blocks: int = 1  # blocks a level
     n_groups: int = 8  # groups of each GroupNorm; they divide all widths
     dropout: float = 0.0  # in each block, while training
+    n_classes: int = 0  # classes that the model is told; 0 trains without labels
+    p_uncond: float = 0.1  # how often a label is forgotten, which guidance needs
     #
     n_steps: int = 1000  # T, the steps of the forward process
     variance: str = 'beta'  # of a step back: beta or beta_tilde
@@ -118,6 +121,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         ch_mults=(1, 1), is_attn=(False, False), batch_size=16, steps=20, warmup=5, cooldown=0,
         log_every=5, save_every=10, preview_every=10, preview_share=1.0, n_previews=4, n_samples=4,
     ),
+    # The same network, told which digit it is
+    'digits_conditional': dict(n_classes=10),
     'mnist': dict(
         dataset='mnist', image_size=32,
         n_groups=32, n_channels=64, ch_mults=(1, 2, 2), is_attn=(False, True, False),
@@ -129,6 +134,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         dataset='cifar10', image_size=32, image_channels=3, flip=True,
         n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
         n_blocks=2, dropout=0.1,
+        batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
+        log_every=100, save_every=5000, preview_every=10_000,
+    ),
+    # Pictures by class: not the paper's any more
+    'cifar10_conditional': dict(
+        dataset='cifar10', image_size=32, image_channels=3, flip=True,
+        n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
+        n_blocks=2, dropout=0.1, n_classes=10,  # SCHEDULE: schedule='cosine'
         batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
@@ -160,7 +173,9 @@ FREE_ON_RESUME = {
 AT_LEAST = {
     **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
     'preview_steps': 1,
-    **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
+    **dict.fromkeys(
+        ('steps', 'warmup', 'cooldown', 'n_classes', 'n_previews', 'n_samples', 'workers'), 0
+    ),
 }
 
 
@@ -180,6 +195,8 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
     if c.preview_sampler not in SAMPLERS:
         raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
+    if not 0 <= c.p_uncond <= 1:
+        raise ValueError(f'p_uncond={c.p_uncond:g} is a probability: it must lie in [0, 1]')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
         raise ValueError(
             f'learning_rate={c.learning_rate:g} and grad_clip={c.grad_clip:g} must be positive, '
@@ -195,7 +212,7 @@ def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
     check_image_size(c.image_size, len(c.ch_mults))
     model = UNet(
         c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
-        dropout=c.dropout, n_groups=c.n_groups,
+        dropout=c.dropout, n_groups=c.n_groups, n_classes=c.n_classes or None,
     )  # fmt: skip
     return DenoiseDiffusion(model.to(device), c.n_steps, variance=c.variance)
 
@@ -266,13 +283,13 @@ class Trainer:
         )  # fmt: skip
         # **repeat** until $\nabla_\theta$ has been followed `steps` times, or somebody says stop
         while self.step < c.steps and self.stop_signal is None:
-            # $x_0 \sim q(x_0)$
-            x0, _ = next(data)
+            # $x_0, c \sim q(x_0, c)$
+            x0, label = next(data)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$,
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
             # $\big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
-            loss = self.diffusion.loss(x0, check_range=False)
+            loss = self.diffusion.loss(x0, label=self.told(label), check_range=False)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
             self.optimizer.zero_grad()
@@ -291,6 +308,12 @@ class Trainer:
                 self.save()
             if self.step % c.preview_every == 0 or self.step in self.extra_previews:
                 self.preview()
+
+    def told(self, label: Tensor) -> Tensor | None:
+        r"""
+        What the model is told of the classes: nothing, or [all but some of them](../guidance.html).
+        """
+        return drop_labels(label, self.c.p_uncond) if self.c.n_classes else None
 
     def set_learning_rate(self) -> None:
         r"""
@@ -357,7 +380,11 @@ class Trainer:
         `n` images from the averaged weights; `None` when a signal came in between.
         """
         c = self.c
-        averaged = DenoiseDiffusion(self.ema.module, c.n_steps, variance=c.variance)
+        model: EpsModel = self.ema.module
+        if c.n_classes:
+            # Each class in turn
+            model = Guided(model, torch.arange(n) % c.n_classes)
+        averaged = DenoiseDiffusion(model, c.n_steps, variance=c.variance)
         steps = min(c.preview_steps, c.n_steps)
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
@@ -502,6 +529,8 @@ def prepare(arguments: Mapping[str, Any], out: Path) -> Trainer:
     # labml rewrites its line in place, which a log file does not want
     with monit.section(f'Read {c.dataset}', is_silent=not sys.stdout.isatty()):
         dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
+    if c.n_classes:
+        check_classes(dataset, c.n_classes)
     trainer = Trainer(c, out, dataset, device)
     if state is not None:
         trainer.restore(state)
@@ -516,7 +545,8 @@ def announce(trainer: Trainer) -> None:
     n_parameters = sum(p.numel() for p in trainer.model.parameters())
     views = c.steps * c.batch_size / n
     print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
-    print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}')
+    classes = f', {c.n_classes} classes' if c.n_classes else ''
+    print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
     print(f'  steps   {c.steps:,} of {c.batch_size} images: each image {views:,.0f} times')
     print(f'  device  {describe(trainer.device)}')
     if n < 1000:

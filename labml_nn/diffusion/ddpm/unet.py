@@ -57,6 +57,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labml_nn.diffusion.ddpm.utils import check_label
+
 
 class TimeEmbedding(nn.Module):
     r"""
@@ -73,11 +75,17 @@ class TimeEmbedding(nn.Module):
 
     frequency: Tensor
 
-    def __init__(self, n_channels: int):
+    def __init__(self, n_channels: int, n_classes: int | None = None):
         r"""
         * `n_channels` the size of the sinusoidal embedding; the output has `4 * n_channels`
+        * `n_classes` how many classes a label can name; `None` for a network that takes no labels
+
+        Raises `ValueError` for no classes at all.
         """
         super().__init__()
+        if n_classes is not None and n_classes < 1:
+            raise ValueError(f'n_classes={n_classes}: give at least one, or None for no labels')
+        self.n_classes = n_classes or 0
         half = n_channels // 2
         # $10000^{-i/(h-1)}$ for $i = 0 \dots h-1$, with $h$ half the channels. The authors' code
         # divides by $h - 1$, the transformer's by $h$
@@ -86,18 +94,27 @@ class TimeEmbedding(nn.Module):
         self.register_buffer('frequency', frequency.float(), persistent=False)
         self.linear1 = nn.Linear(n_channels, 4 * n_channels)
         self.linear2 = nn.Linear(4 * n_channels, 4 * n_channels)
+        self.label = nn.Embedding(n_classes, 4 * n_channels) if n_classes else None
 
     def __repr__(self) -> str:
-        return f'{self.linear1.in_features} sinusoids → {self.linear2.out_features}'
+        labels = f' + {self.n_classes} classes' if self.n_classes else ''
+        return f'{self.linear1.in_features} sinusoids{labels} → {self.linear2.out_features}'
 
-    def forward(self, t: Tensor) -> Tensor:
+    def forward(self, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         * `t` `[batch]` to `[batch, 4 * n_channels]`
+        * `label` `[batch]`, int64: the class of each image, or -1 where nothing is said of it
         """
         angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
         emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
         # Without the activation the two linear layers would be one
-        return self.linear2(F.silu(self.linear1(emb)))
+        emb = self.linear2(F.silu(self.linear1(emb)))
+        if label is not None:
+            check_label(label, len(t), self.n_classes)
+            # A vector for each class, added to that of the time: every block is told both at once.
+            # No label is no vector
+            emb = emb + self.label(label.clamp(min=0)) * (label >= 0)[:, None]  # type: ignore[misc]
+        return emb
 
 
 class ResidualBlock(nn.Module):
@@ -273,6 +290,7 @@ class UNet(nn.Module):
         *,
         dropout: float = 0.1,  # the paper's for CIFAR-10; 0 for the 256² models
         n_groups: int = 32,  # of every GroupNorm
+        n_classes: int | None = None,  # classes that a label can name; None: it takes no labels
     ):
         r"""
         Raises `ValueError` where the numbers do not fit together.
@@ -280,7 +298,7 @@ class UNet(nn.Module):
         super().__init__()
         check_sizes(n_channels, ch_mults, is_attn, n_blocks, n_groups)
         self.image_channels = image_channels
-        self.time = TimeEmbedding(n_channels)
+        self.time = TimeEmbedding(n_channels, n_classes)
         common = (4 * n_channels, dropout, n_groups)  # time channels, and the same for all blocks
 
         widths = [n_channels * mult for mult in ch_mults]
@@ -342,16 +360,18 @@ class UNet(nn.Module):
                 nn.init.zeros_(module.out.weight)
         nn.init.zeros_(self.head.weight)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         * `x` noisy images $x_t$, `[batch, image_channels, height, width]`
         * `t` their steps, `[batch]`, 0..T-1
+        * `label` their classes, `[batch]`, -1 for none, for a network that has `n_classes`:
+          see [guidance](../guidance.html)
 
         Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`. Raises `ValueError` for an image
-        that cannot be halved often enough or has other channels.
+        that cannot be halved often enough or has other channels, and for labels that name no class.
         """
         self.check_images(x)
-        t = self.time(t)  # [batch, 4 * n_channels]
+        t = self.time(t, label)  # [batch, 4 * n_channels]
         h = self.stem(x)  # [batch, n_channels, height, width]
         skips = [h]
         for stage in self.down:

@@ -156,6 +156,29 @@ def in_range(x0: Tensor) -> None:
         )
 
 
+def check_label(label: Tensor, n: int, n_classes: int) -> None:
+    r"""
+    A `ValueError` unless `label` names a class, `0 .. n_classes-1`, or -1 for none, for each of `n`
+    images; and for a model without classes whatever it is.
+    """
+    if n_classes < 1:
+        raise ValueError(
+            'labels were given to a model that takes none: leave them out, or train one that does '
+            '(n_classes=10 for ten classes)'
+        )
+    if label.shape != (n,) or label.dtype != torch.int64:
+        raise ValueError(
+            f'label has shape {list(label.shape)} and type {label.dtype}: give one int64 for each '
+            f'of {n} images'
+        )
+    # The look at the numbers would make the CPU wait for a GPU, at every step
+    if not label.is_cuda and not bool(((label >= -1) & (label < n_classes)).all()):
+        raise ValueError(
+            f'labels go from {int(label.min())} to {int(label.max())}: this model has the classes '
+            f'0 to {n_classes - 1}, and -1 for none'
+        )
+
+
 def device_of(eps_model: object) -> torch.device:
     r"""
     Where the model's weights are; the CPU for a callable that has none.
