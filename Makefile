@@ -18,7 +18,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test lint types format docs docs-check docs-serve bench-docs \
-	figures bench quality quality-classes sizes clean
+	figures bench quality quality-classes bits sizes clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,10 +77,13 @@ docs-serve: $(READY)  ## the pages in a browser, while they are written
 bench-docs: $(READY)  ## how long the pages take, and how large they are
 	$(RUN) -m labml_nn.pylit.bench
 
-figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15 minutes on 2 cores)
+figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20 minutes on 2 cores)
 	$(RUN) docs/figures/readme.py $(OUT)
 	$(RUN) docs/figures/sampler_orders.py
 	$(RUN) docs/figures/sampler_frontier.py $(OUT)
+	$(RUN) docs/figures/schedules.py
+	$(RUN) docs/figures/likelihood_gaps.py
+	$(RUN) docs/figures/coding.py $(OUT)
 	$(RUN) docs/figures/evaluation.py
 	$(RUN) docs/figures/guidance.py $(CONDITIONAL)
 	$(RUN) docs/figures/troubles.py $(CONDITIONAL)
@@ -91,6 +94,9 @@ bench: $(READY)  ## step, sampling and import times on this machine
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
 	$(RUN) docs/bench/digits_quality.py $(OUT)
+
+bits: $(READY)  ## what a learned variance saves on the digits (12 minutes on 2 cores)
+	$(RUN) docs/bench/learned_variance.py $(OUT) $(OUT)_learned
 
 quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits it is asked for (a minute)
 	$(RUN) docs/bench/guidance_quality.py $(CONDITIONAL)

@@ -22,7 +22,9 @@ MAY_KNOW = {
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
     'diffusion/ddpm/pretrained': ['diffusion/ddpm', 'diffusion/samplers', 'helpers'],
-    'diffusion/schedules': ['diffusion/ddpm'],
+    'diffusion/ddpm/coding': ['diffusion', 'helpers'],
+    'diffusion/schedules': ['diffusion/ddpm/utils'],
+    'diffusion/learned_variance': ['diffusion/ddpm'],
     'diffusion/guidance': ['diffusion/ddpm'],
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
     'diffusion/ddpm/experiment': ['diffusion', 'helpers', 'evaluation'],
@@ -37,6 +39,7 @@ MAY_KNOW = {
 MATHEMATICS = (
     'diffusion/ddpm/utils', 'diffusion/ddpm/__init__', 'diffusion/ddpm/unet', 'diffusion/ddpm/ema',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
+    'diffusion/learned_variance',
 )  # fmt: skip
 
 

@@ -170,13 +170,20 @@ class Frame:
         address = self.site.source_url(place.path)
         shown = f'<a href="{html.escape(address)}">{inside}</a>' if address else inside
         script = html.escape(self._root(source_script(place.url)))
+        # As wide as what follows
+        wide = ' wide' if self.source.headings and self._begins_with_code() else ''
         label = html.escape(self.say('Copy the whole file'))
         wrap = html.escape(self.say('Wrap long lines'))
         return (
-            f'<p class="origin">{shown} <span><button type="button" class="wrap" hidden'
+            f'<p class="origin{wide}">{shown} <span><button type="button" class="wrap" hidden'
             f' aria-pressed="false">{wrap}</button> <button type="button" class="whole" hidden'
             f' data-source="{script}">{label}</button></span></p>\n'
         )
+
+    def _begins_with_code(self) -> bool:
+        assert self.source
+        titled = self.source.headings[0].level == 1
+        return titled and bool(self.source.rows) and self.source.rows[0].kind != 'prose'
 
     def _root(self, url: str) -> str:
         return self.base + url if self.base else relative(self.url, url)

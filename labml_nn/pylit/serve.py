@@ -234,13 +234,13 @@ def run(request: Request, port: int, browse: bool) -> int:
     """Serve until Ctrl-C."""
     server, live = start(request, port)
     address = f'http://{HOST}:{server.server_address[1]}/'
-    print(f'{address}  (Ctrl-C ends)', flush=True)
-    if live.error:
-        print(live.error, flush=True)
-    threading.Thread(target=live.watch, daemon=True).start()
-    if browse:
-        webbrowser.open(address)
     try:
+        print(f'{address}  (Ctrl-C ends)', flush=True)
+        if live.error:
+            print(live.error, flush=True)
+        threading.Thread(target=live.watch, daemon=True).start()
+        if browse:
+            webbrowser.open(address)
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:
         pass

@@ -6,6 +6,9 @@ import gzip
 import hashlib
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
@@ -380,6 +383,17 @@ def test_katex_is_missing(
     monkeypatch.setenv('PYLIT_CACHE', str(tmp_path / 'cache'))
     assert build(tmp_path / 'p', tmp_path / 'out') == 2
     assert 'run `python -m labml_nn.pylit setup`' in capsys.readouterr().err
+
+
+def test_serving_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    project(tmp_path, FILES)
+    command = [sys.executable, '-m', 'labml_nn.pylit', 'serve', str(tmp_path)]
+    around = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around) as running:
+        assert running.stdout
+        assert running.stdout.readline().startswith('http://127.0.0.1:')
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=30) == 0
 
 
 def test_a_single_file_with_formulas_needs_nothing(tmp_path: Path) -> None:

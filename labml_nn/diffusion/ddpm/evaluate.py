@@ -11,6 +11,7 @@ summary: Samples, the chain as an animation, interpolation between two images, a
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits --sampler ddim --steps 50
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits_conditional --label 7 --guidance 2
+    python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
 
@@ -39,7 +40,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, metrics
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, metrics
 from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
@@ -50,7 +51,7 @@ from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
-from labml_nn.helpers.progress import Progress
+from labml_nn.helpers.progress import Tell, told
 
 # The sampler when none is named: the best of those that are fast, by measurement
 FAST = 'dpm'
@@ -58,7 +59,7 @@ FAST = 'dpm'
 # What single samplers can be told on the command line
 SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
     'spacing': (str, 'which steps: leading, linspace, trailing or quadratic (trailing)'),
-    'variance': (str, 'ddpm: of a step back, beta or beta_tilde'),
+    'variance': (str, 'ddpm: of a step back, beta, beta_tilde or learned'),
     'eta': (float, 'ddim: how much noise, 0 to 1 (0)'),
     'start': (str, 'pndm: how to begin, plms or prk (plms)'),
     'order': (int, 'dpm: 1 or 2 (2)'),
@@ -67,9 +68,6 @@ SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
 
 # How many images go through the network at a time
 BATCH = 256
-
-# What is told of each step of a chain: how many are done
-Tell = Callable[[int], None]
 
 
 class Sampler:
@@ -367,7 +365,7 @@ def frame_steps(n_steps: int, n_frames: int) -> list[int]:
 # ## Command line
 def parser() -> Parser:
     r"""
-    `sample`, `animate`, `interpolate`, `metrics` and `check`.
+    `sample`, `animate`, `interpolate`, `metrics`, `check`, and those of [coding](coding.html).
     """
     p = Parser(
         prog='python -m labml_nn.diffusion.ddpm.evaluate',
@@ -378,6 +376,7 @@ def parser() -> Parser:
         ('sample', 'a grid of samples, as PNG'),
         ('animate', 'what the network aims at along the chain, as GIF or MP4, and as a strip'),
         ('interpolate', 'between two images, at several numbers of steps'),
+        *coding.HELP.items(),
         ('metrics', 'Fréchet distance, inception score, precision and recall'),
         ('check', 'what samples tell about what may be wrong'),
     ):
@@ -396,9 +395,11 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
-    add_label_options(p)
-    if name != 'interpolate':
+    if name not in coding.HELP:  # these speak of the model without classes
+        add_label_options(p)
+    if name not in ('interpolate', *coding.HELP):
         add_sampler_options(p)
+    coding.add_options(p, name)
     if name == 'sample':
         p.add_argument('--n', type=int, default=16, help='how many (16)')
         p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
@@ -455,11 +456,11 @@ def sampler_options(a: Any) -> dict[str, Any]:
     What the command line says of the sampler.
     """
     asked: dict[str, Any] = {}
-    if a.label is not None:
+    if getattr(a, 'label', None) is not None:
         asked['label'] = [NO_LABEL if c == 'none' else parse_value(c, int) for c in a.label]
-    if a.guidance is not None:
+    if getattr(a, 'guidance', None) is not None:
         asked['guidance'] = parse_value(a.guidance, float)
-    if not hasattr(a, 'sampler'):  # interpolation is ancestral, and says how many steps itself
+    if not hasattr(a, 'sampler'):  # these commands are ancestral
         return {'sampler': 'ddpm', **asked}
     told = {name: getattr(a, name) for name in SAMPLER_OPTIONS if getattr(a, name) is not None}
     options = {name: parse_value(text, SAMPLER_OPTIONS[name][0]) for name, text in told.items()}
@@ -496,21 +497,6 @@ def folder_of(run: Path) -> Path:
     The folder of a run, whether it or its checkpoint was named.
     """
     return checkpoint.find(run).parent
-
-
-def told(total: int) -> tuple[Progress, Tell]:
-    r"""
-    A progress bar over `total` calls of the network, and what moves it on.
-    """
-    done = 0
-    bar = Progress(total, unit='call')
-
-    def tell(_: int) -> None:
-        nonlocal done
-        done += 1
-        bar.update(done)
-
-    return bar, tell
 
 
 def about(a: Any, **more: object) -> dict[str, object]:
@@ -609,6 +595,7 @@ COMMANDS: dict[str, Callable[[Sampler, Any], Iterator[Path]]] = {
     'sample': sample_command,
     'animate': animate_command,
     'interpolate': interpolate_command,
+    **coding.COMMANDS,
     'metrics': metrics.metrics_command,
     'check': check.check_command,
 }

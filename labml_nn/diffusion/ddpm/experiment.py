@@ -36,7 +36,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from types import FrameType
@@ -52,7 +53,9 @@ from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided, drop_labels
+from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import DEFAULT_STEPS, SAMPLERS, ReverseSampler
+from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches, check_classes, load_dataset
 from labml_nn.helpers.device import describe, pick_device
@@ -86,7 +89,8 @@ class Configs(BaseConfigs):
     p_uncond: float = 0.1  # how often a label is forgotten, which guidance needs
     #
     n_steps: int = 1000  # T, the steps of the forward process
-    variance: str = 'beta'  # of a step back: beta or beta_tilde
+    schedule: str = 'linear'  # the betas: linear (1e-4 to 0.02) or cosine
+    variance: str = 'beta'  # of a step back: beta, beta_tilde or learned
     #
     batch_size: int = 64  # images a step
     learning_rate: float = 2e-3  # of Adam, once warmed up
@@ -141,7 +145,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     'cifar10_conditional': dict(
         dataset='cifar10', image_size=32, image_channels=3, flip=True,
         n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
-        n_blocks=2, dropout=0.1, n_classes=10,  # SCHEDULE: schedule='cosine'
+        n_blocks=2, dropout=0.1, n_classes=10, schedule='cosine',
         batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
@@ -193,6 +197,8 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
+    if c.schedule not in SCHEDULES:
+        raise ValueError(nearest(c.schedule, list(SCHEDULES), 'schedule'))
     if c.preview_sampler not in SAMPLERS:
         raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
     if not 0 <= c.p_uncond <= 1:
@@ -213,8 +219,30 @@ def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
     model = UNet(
         c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
         dropout=c.dropout, n_groups=c.n_groups, n_classes=c.n_classes or None,
+        # Beside the noise, [where the variance lies](../learned_variance.html)
+        out_channels=2 * c.image_channels if c.variance == 'learned' else None,
     )  # fmt: skip
-    return DenoiseDiffusion(model.to(device), c.n_steps, variance=c.variance)
+    return diffusion_around(model.to(device), c)
+
+
+def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
+    r"""
+    The diffusion of a configuration, with its schedule and variance, around a model.
+    """
+    beta = SCHEDULES[c.schedule](c.n_steps)
+    return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
+
+
+def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[..., Tensor]:
+    r"""
+    What is trained: the simple loss, or [the hybrid](../learned_variance.html) of a learned
+    variance.
+
+    * `n_levels` how many levels a pixel of the data has
+    """
+    if diffusion.variance == 'learned':
+        return partial(hybrid_loss, diffusion, n_levels=n_levels, check_range=False)
+    return partial(diffusion.loss, check_range=False)
 
 
 def make_sampler(
@@ -257,6 +285,7 @@ class Trainer:
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c, device)
         self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
+        self.loss = loss_of(self.diffusion, dataset.levels)
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
@@ -289,7 +318,7 @@ class Trainer:
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
             # $\big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
-            loss = self.diffusion.loss(x0, label=self.told(label), check_range=False)
+            loss = self.loss(x0, label=self.told(label))
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
             self.optimizer.zero_grad()
@@ -384,7 +413,7 @@ class Trainer:
         if c.n_classes:
             # Each class in turn
             model = Guided(model, torch.arange(n) % c.n_classes)
-        averaged = DenoiseDiffusion(model, c.n_steps, variance=c.variance)
+        averaged = diffusion_around(model, c)
         steps = min(c.preview_steps, c.n_steps)
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)

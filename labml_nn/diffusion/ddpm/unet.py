@@ -290,6 +290,7 @@ class UNet(nn.Module):
         *,
         dropout: float = 0.1,  # the paper's for CIFAR-10; 0 for the 256² models
         n_groups: int = 32,  # of every GroupNorm
+        out_channels: int | None = None,  # the image's; twice as many for a learned variance
         n_classes: int | None = None,  # classes that a label can name; None: it takes no labels
     ):
         r"""
@@ -336,7 +337,7 @@ class UNet(nn.Module):
         self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]
 
         self.norm = nn.GroupNorm(n_groups, width, eps=1e-6)
-        self.head = nn.Conv2d(width, image_channels, 3, padding=1)
+        self.head = nn.Conv2d(width, out_channels or image_channels, 3, padding=1)
         self.initialise()
 
     def initialise(self) -> None:
@@ -367,8 +368,9 @@ class UNet(nn.Module):
         * `label` their classes, `[batch]`, -1 for none, for a network that has `n_classes`:
           see [guidance](../guidance.html)
 
-        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`. Raises `ValueError` for an image
-        that cannot be halved often enough or has other channels, and for labels that name no class.
+        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x` (but for `out_channels`). Raises
+        `ValueError` for an image that cannot be halved often enough or has other channels, and for
+        labels that name no class.
         """
         self.check_images(x)
         t = self.time(t, label)  # [batch, 4 * n_channels]
@@ -390,7 +392,7 @@ class UNet(nn.Module):
             if stage.resample is not None:
                 h = stage.resample(h)  # twice the height and width
         assert not skips
-        return self.head(F.silu(self.norm(h)))  # [batch, image_channels, height, width]
+        return self.head(F.silu(self.norm(h)))  # [batch, out_channels, height, width]
 
     def __repr__(self) -> str:
         ways = {

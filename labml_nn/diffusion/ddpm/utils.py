@@ -102,6 +102,14 @@ def evaluating(model: object) -> Iterator[None]:
             m.training = True
 
 
+# ## The paper's schedule
+def linear_beta(n_steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    r"""
+    $\beta_1 \dots \beta_T$ in a straight line, as float64 `[n_steps]` (section 4).
+    """
+    return torch.linspace(first, last, n_steps, dtype=torch.float64)
+
+
 # ## At the door
 class ShortChainWarning(UserWarning):
     r"""
@@ -127,8 +135,8 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
     if left > 0.05:
         warnings.warn(
             f'{n_steps} steps with beta from {beta[0]:g} to {beta[-1]:g} leave {left:.0%} of the '
-            f'image at the end, so sampling cannot start from pure noise: use more steps or larger '
-            f'betas (n_steps=1000 with the default ones leaves 0.6 %)',
+            f'image at the end, so sampling cannot start from pure noise: use more steps, larger '
+            f'betas or the cosine schedule (1000 steps with the default betas leave 0.6 %)',
             ShortChainWarning,
             stacklevel=3,
         )

@@ -186,6 +186,11 @@ class ReverseSampler(ABC):
         clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
         variance: str = 'beta_tilde',  # of a step back of `short`
     ):
+        if variance == 'learned' and diffusion.variance != 'learned':
+            raise ValueError(
+                f'variance=learned: this model has a fixed one ({diffusion.variance}): use beta or '
+                f'beta_tilde'
+            )
         self.diffusion = diffusion
         self.n_steps = n_steps
         self.clip_x0 = clip_x0
@@ -197,8 +202,10 @@ class ReverseSampler(ABC):
         alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
         alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$
+        # A learned variance is in the rest of the model's output
+        ask = self.output if variance == 'learned' else self.eps_theta
         self.short = DenoiseDiffusion(
-            lambda xt, i: self.eps_theta(xt, self.tau[int(i[0])]),
+            lambda xt, i: ask(xt, self.tau[int(i[0])]),
             n_steps,
             diffusion.beta.device,
             beta=1 - alpha_bar / alpha_bar_prev,
@@ -260,6 +267,13 @@ class ReverseSampler(ABC):
         """
         with evaluating(self.diffusion.eps_model):
             return self.diffusion.eps_theta(xt, self.all_at(t, xt))
+
+    def output(self, xt: Tensor, t: int) -> Tensor:
+        r"""
+        All that the model puts out there
+        """
+        with evaluating(self.diffusion.eps_model):
+            return self.diffusion.eps_model(xt, self.all_at(t, xt))
 
     def all_at(self, t: int, xt: Tensor) -> Tensor:
         r"""

@@ -363,7 +363,7 @@ def test_pictures_without_labels_cannot_train_classes(tmp_path):
         (['--dropout', '1'], r'dropout=1 in \[0, 1\)'),
         (['--image_channels', '2'], 'use 1 for grey or 3 for colour'),
         (['--n_steps', '100'], 'leave 60% of the image at the end'),
-        (['--variance', 'learned'], "variance='learned' is not known"),
+        (['--variance', 'large'], "variance='large' is not known"),
         (['--ema_decay', '1'], r'must lie in \[0, 1\)'),
         (['--n_classes', '9'], 'labels of digits go from 0 to 9, which needs n_classes=10'),
         (['--n_classes', '-1'], 'n_classes=-1 must be at least 0'),
