@@ -31,6 +31,8 @@ MAY_KNOW = {
     'diffusion/ddpm/metrics': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/check': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/evaluate': ['diffusion', 'helpers', 'evaluation'],
+    'diffusion/ddpm/lightning': ['diffusion', 'helpers'],
+    'doctor': ['diffusion', 'helpers'],
     'helpers': [],
     'evaluation': [],
     'pylit': [],

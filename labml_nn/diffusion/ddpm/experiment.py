@@ -15,8 +15,9 @@ and leaves everything in `runs/digits`. Other presets, other data:
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10 --dataset folder \
         --data_root my_pictures --out runs/mine
 
-Every option of a preset can be given by its name; `--help` lists them, `--dry-run` shows what would
-be done. Ctrl-C or SIGTERM stops after the step at hand and saves; `--resume` goes on from there.
+Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
+lists them, `--dry-run` shows what would be done. Ctrl-C or SIGTERM stops after the step at hand and
+saves; `--resume` goes on from there.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
@@ -59,11 +60,11 @@ from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches, check_classes, load_dataset
 from labml_nn.helpers.device import describe, pick_device
-from labml_nn.helpers.labml_run import Track, labml_run
 from labml_nn.helpers.log import append_row, drop_rows_after, plot_loss
 from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.progress import Progress, clock
+from labml_nn.helpers.trackers import Track, check_trackers, tracked
 
 
 class Configs(BaseConfigs):
@@ -110,6 +111,7 @@ class Configs(BaseConfigs):
     preview_steps: int = 20  # steps of that sampler
     preview_share: float = 0.2  # previews are skipped beyond this share of the run's time
     device: str = 'auto'  # auto, cpu, cuda, cuda:1 … or mps
+    track: tuple[str, ...] = ('labml',)  # labml, tensorboard, wandb, comet, several or none
     workers: int = 4  # processes that decode pictures too many for memory
 
 
@@ -170,7 +172,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 # What may differ when a run is resumed: how long, how often and where, not what
 FREE_ON_RESUME = {
     'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'preview_every',
-    'n_previews', 'n_samples', 'preview_sampler', 'preview_steps', 'preview_share',
+    'n_previews', 'n_samples', 'preview_sampler', 'preview_steps', 'preview_share', 'track',
 }  # fmt: skip
 
 # The smallest numbers that make sense
@@ -201,6 +203,7 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
         raise ValueError(nearest(c.schedule, list(SCHEDULES), 'schedule'))
     if c.preview_sampler not in SAMPLERS:
         raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
+    check_trackers(c.track)
     if not 0 <= c.p_uncond <= 1:
         raise ValueError(f'p_uncond={c.p_uncond:g} is a probability: it must lie in [0, 1]')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
@@ -362,7 +365,7 @@ class Trainer:
 
     def log(self, grad_norm: Tensor) -> str:
         r"""
-        A row for `log.csv` and for labml's tracker; returns what the progress bar says.
+        A row for `log.csv` and for the trackers; returns what the progress bar says.
 
         Only here does the CPU wait for the device. Raises `FloatingPointError` for a loss that is
         not a number, before anything spoiled is saved.
@@ -400,7 +403,9 @@ class Trainer:
             if images is not None:
                 path = self.out / 'samples' / f'step_{self.step:07}.png'
                 path.parent.mkdir(exist_ok=True)
-                save_png(path, grid(images), {'step': self.step, 'seed': 0, 'weights': 'ema'})
+                pixels = grid(images)
+                save_png(path, pixels, {'step': self.step, 'seed': 0, 'weights': 'ema'})
+                self.track(self.step, {'samples': pixels})
             self.preview_seconds += time.monotonic() - began
             self.log_time += time.monotonic() - began  # no part of the training speed
 
@@ -601,7 +606,7 @@ def run(trainer: Trainer) -> int:
     """
     c, out, began = trainer.c, trainer.out, time.monotonic()
     progress = Progress(c.steps, trainer.step)
-    with labml_run(out, c, trainer.step) as trainer.track, trainer.stopped_by_signals():
+    with tracked(c.track, out, c, trainer.step) as trainer.track, trainer.stopped_by_signals():
         try:
             trainer.train(progress)
             progress.close()
@@ -649,7 +654,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     the signal's number when one has stopped it.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
-    out = arguments['out'] or Path('runs', arguments['preset'])
+    out = Path(arguments['out'] or Path('runs', arguments['preset']))
     try:
         trainer = prepare(arguments, out)
         print(f'{"" if arguments["resume"] else "new "}run in {out.absolute()}')

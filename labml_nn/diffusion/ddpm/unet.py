@@ -29,6 +29,11 @@ This is what `print(UNet())` shows
       up 0    384 → 128, 256 → 128, 256 → 128
       head    128 → 3
 
+![The U-Net as a U of boxes, as high as the resolution and as wide as the channels. Down the left
+side two blocks each of 128 channels at 32 × 32, 256 with attention at 16 × 16, 256 at 8 × 8 and 256
+at 4 × 4; at the bottom two more, the first with attention; up the right side three blocks a level,
+to each of which a skip connection leads across.](figure:ddpm.py::unet)
+
 A block on the way up takes what came from below and one tensor from the way down, side by side,
 which is why it is wider on the left. For a 32 × 32 image:
 
@@ -71,6 +76,10 @@ class TimeEmbedding(nn.Module):
     > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
     > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones give the
     > whereabouts.
+
+    ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
+    channels flicker from step to step; further down the waves get longer, and the last channels
+    hardly change over all 1000 steps.](figure:ddpm.py::embedding)
     """
 
     frequency: Tensor
