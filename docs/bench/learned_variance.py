@@ -53,7 +53,7 @@ def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
         # As they are sent, from x_{T-1} down to x_1
         so_far = more.flip(0).cumsum(0).flip(0)
         left.plot(range(1, T), so_far, label=f'{NAMES[variance]} less learned')
-    left.set(xscale='log', xlabel='t', ylabel=r'bits/dim, from $x_T$ to $x_t$', title='price')
+    left.set(xscale='log', xlabel='t', ylabel=r'bits/dim, from $x_{T-1}$ to $x_t$', title='price')
     left.legend(fontsize=8)
     steps = sorted({round(T ** (k / 60)) - 1 for k in range(61)})
     low, middle, high = weights(diffusion, x0, steps).T
@@ -62,7 +62,7 @@ def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
     right.plot(t, middle, label='median')
     for end, name in ((0, r'$\tilde\beta_t$'), (1, r'$\beta_t$')):
         right.axhline(end, color='gray', linestyle=':', linewidth=1)
-        right.annotate(name, (T, end), xytext=(4, -3), textcoords='offset points')
+        right.text(1.01, end, name, transform=right.get_yaxis_transform(), va='center')
     right.set(xscale='log', xlabel='step t', ylabel='w', title='where the learned one lies')
     right.legend(fontsize=8)
     for axes in (left, right):

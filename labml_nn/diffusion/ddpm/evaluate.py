@@ -409,7 +409,8 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
-    add_label_options(p)
+    if name != 'likelihood':  # which is of images of any class
+        add_label_options(p)
     if name not in ('interpolate', *coding.HELP):
         add_sampler_options(p)
     coding.add_options(p, name)
