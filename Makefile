@@ -17,7 +17,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train sample test lint types format docs docs-check docs-serve bench-docs \
-	figures bench quality sizes clean
+	figures bench faults quality sizes clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15
 bench: $(READY)  ## step, sampling and import times on this machine
 	$(RUN) docs/bench/times.py $(ARGS)
 	$(RUN) docs/bench/sampling.py
+
+faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (5 minutes)
+	$(RUN) -m tests.faults $(ARGS)
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
 	$(RUN) docs/bench/digits_quality.py $(OUT)

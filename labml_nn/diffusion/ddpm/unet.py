@@ -56,6 +56,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class TimeEmbedding(nn.Module):
@@ -94,10 +95,12 @@ class TimeEmbedding(nn.Module):
         r"""
         * `t` `[batch]` to `[batch, 4 * n_channels]`
         """
-        angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
-        emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
-        # Without the activation the two linear layers would be one
-        return self.linear2(F.silu(self.linear1(emb)))
+        # In float32 also where the other layers are not: bfloat16 has no number between 512 and 516
+        with torch.autocast(t.device.type, enabled=False):
+            angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
+            emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
+            # Without the activation the two linear layers would be one
+            return self.linear2(F.silu(self.linear1(emb)))
 
 
 class ResidualBlock(nn.Module):
@@ -193,6 +196,7 @@ class Block(nn.Module):
         super().__init__()
         self.residual = ResidualBlock(in_channels, out_channels, time_channels, dropout, n_groups)
         self.attention = AttentionBlock(out_channels, n_groups) if has_attn else nn.Identity()
+        self.recompute = False
 
     def __repr__(self) -> str:
         conv = self.residual.conv1
@@ -200,6 +204,12 @@ class Block(nn.Module):
         return f'{conv.in_channels} → {conv.out_channels}' + ' with attention' * has_attn
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            # Nothing between its ends is kept: the way back computes it again
+            return checkpoint(self.compute, x, t, use_reentrant=False)
+        return self.compute(x, t)
+
+    def compute(self, x: Tensor, t: Tensor) -> Tensor:
         return self.attention(self.residual(x, t))
 
 
@@ -371,6 +381,16 @@ class UNet(nn.Module):
                 h = stage.resample(h)  # twice the height and width
         assert not skips
         return self.head(F.silu(self.norm(h)))  # [batch, image_channels, height, width]
+
+    def recompute(self, on: bool = True) -> None:
+        r"""
+        Trade time for memory: let blocks compute their activations again on the way back instead of
+        keeping them. Values and gradients stay the same
+        [tested](test:diffusion/ddpm/test_fast.py::test_recomputing_changes_no_gradient).
+        """
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.recompute = on
 
     def __repr__(self) -> str:
         ways = {
