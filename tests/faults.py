@@ -10,6 +10,7 @@ whether everything was survived.
 
 import argparse
 import contextlib
+import io
 import os
 import random
 import re
@@ -165,12 +166,11 @@ def killed_at_random_moments(w: Workshop, times: int) -> Outcome:
     """`kill -9`, also in the middle of writing."""
     outcome, out, writing = Outcome('kill -9 at a random moment'), w.new(), 0
     began = time.monotonic()
-    first = Run(w.new(), '--steps', 1)
-    assert first.wait() == 0
+    assert Run(w.new(), '--steps', 1).wait() == 0
     start = time.monotonic() - began  # until there is something to lose
     for _ in range(times):
         run = Run(out, '--steps', 1_000_000)
-        time.sleep(w.random.uniform(0.3 * start, 2.5 * start))
+        time.sleep(w.random.uniform(0.3 * start, 2 * start))
         run.send(signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
         if not out.exists():
@@ -273,7 +273,7 @@ def damaged(name: str, damage: Callable[[Workshop, bytes], bytes]) -> Callable[.
         good = checkpoint.checksum(checkpoint.load(out))
         for _ in range(times):
             file.write_bytes(damage(w, whole))
-            with contextlib.redirect_stderr(None):
+            with contextlib.redirect_stderr(io.StringIO()):
                 found = checkpoint.load(out)
             # Found out, or harmless: zip files have bits that nobody reads
             is_same = checkpoint.checksum(found) == good
@@ -425,6 +425,9 @@ def command(argv: list[str] | None = None) -> int:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix='faults_') as folder:
         w = Workshop(Path(folder), a.seed)
+        # All that is imported late, for the children to have it
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main([*OPTIONS, '--steps', '1', '--out', str(w.new())]) == 0
         for fault, often, seldom in FAULTS:
             times = seldom if a.short else often
             if a.kills and fault is killed_at_random_moments:

@@ -484,6 +484,9 @@ def file_batches(
         batch_sampler=indices,
         num_workers=n_workers,
         pin_memory=device.type == 'cuda',
+        # It draws a number for its workers' seeds: not from those of the training, which would be
+        # others after each resume
+        generator=torch.Generator(),
     )
     for images in loader:
         images = images.to(device, non_blocking=True)
