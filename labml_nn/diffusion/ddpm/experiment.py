@@ -454,9 +454,10 @@ class Trainer:
         r"""
         ### What a checkpoint holds
 
-        * `alone` whether the other processes are not there to be asked for their random states
+        * `alone` whether the other processes are not there to be asked for their part
         """
-        random = [self.random] if alone else self.world.of_all(self.random)
+        own = {'random': self.random, 'log': self.window.state().cpu()}
+        _, *others = [own] if alone else self.world.of_all(own)
         epoch, position = divmod(self.step * self.c.batch_size, len(self.dataset))
         return {
             'config': option_values(self.c),
@@ -467,9 +468,8 @@ class Trainer:
             'optimizer': self.optimizer.state_dict(),
             'scaler': self.descent.scaler.state_dict(),
             'bad_steps': self.descent.streak,
-            'log': self.window.state(),
-            'random': random[0],
-            'random_of_others': random[1:],
+            **own,
+            'others': others,
             # For the reader, and to refuse other data: the order follows from seed and step
             'data': {**fingerprint(self.dataset), 'epoch': epoch, 'position': position},
             'versions': checkpoint.versions(),
@@ -510,16 +510,13 @@ class Trainer:
         # Not in files of the first version
         if state.get('scaler') and self.descent.scaler.is_enabled():
             self.descent.scaler.load_state_dict(state['scaler'])
-        if 'log' in state:
-            self.window.restore(state['log'])
-        others, rank = state.get('random_of_others', []), self.world.rank
-        if self.world.is_first:
-            self.random = state['random']
-        elif len(others) == self.world.size - 1:
-            self.random = others[rank - 1]
-        else:
+        others, rank = state.get('others', []), self.world.rank
+        own = [state, *others][rank] if len(others) == self.world.size - 1 or rank == 0 else {}
+        if 'log' in own:
+            self.window.restore(own['log'])
+        if 'random' not in own:
             checkpoint.seed_everything(image_seed(self.c.seed + self.step, rank))
-            self.random = checkpoint.random_states()
+        self.random = own.get('random') or checkpoint.random_states()
 
 
 # ## Command line

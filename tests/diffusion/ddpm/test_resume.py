@@ -191,7 +191,7 @@ def test_a_checkpoint_of_the_first_version_goes_on(tmp_path):
     out = tmp_path / 'r'
     assert run(*SMALL, '--steps', 4, '--out', out)[0] == 0
     state = checkpoint.load(out)
-    for new in ('scaler', 'bad_steps', 'log', 'random_of_others', 'data'):
+    for new in ('scaler', 'bad_steps', 'log', 'others', 'data'):
         del state[new]
     state['format'] = checkpoint.FIRST_FORMAT
     for option in ('save_minutes', 'keep_checkpoints', 'precision', 'compile', 'channels_last',
