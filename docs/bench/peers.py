@@ -152,11 +152,7 @@ COMPETITORS: dict[str, tuple[Callable[..., Work], dict[str, Any], str]] = {
     'labml_nn, fp32, channels last': (ours, {'channels_last': True}, OURS),
     'labml_nn, bf16': (ours, {'precision': 'bf16'}, OURS),
     'labml_nn, bf16, channels last': (ours, {'precision': 'bf16', 'channels_last': True}, OURS),
-    'labml_nn, fp32, compiled': (ours, {'compile': True}, OURS),
     'labml_nn, bf16, compiled': (ours, {'precision': 'bf16', 'compile': True}, OURS),
-    'labml_nn, bf16, compiled, channels last': (
-        ours, {'precision': 'bf16', 'compile': True, 'channels_last': True}, OURS,
-    ),
     'diffusers, fp32': (diffusers, {}, OURS),
     'diffusers, bf16': (diffusers, {'bf16': True}, OURS),
     'diffusers, bf16, compiled': (diffusers, {'bf16': True, 'compiled': True}, OURS),

@@ -108,7 +108,8 @@ def test_training_in_half_precision_learns_and_resumes_exactly(tmp_path, precisi
 @pytest.mark.skipif(shutil.which('g++') is None, reason='needs a C++ compiler')
 def test_a_compiled_run_is_the_run(tmp_path):
     """The same losses but for rounding, and weights that any other run can go on with."""
-    options = [*PLAIN, '--steps', 4, '--log_every', 1, '--n_channels', 16]
+    options = [*PLAIN, '--steps', 4, '--log_every', 1, '--n_channels', 16, '--ch_mults', 1]
+    options += ['--is_attn', 'no']
     plain, compiled = tmp_path / 'plain', tmp_path / 'compiled'
     assert run(*options, '--out', plain)[0] == 0
     status, printed, errors = run(*options, '--compile', 'yes', '--out', compiled)
