@@ -77,8 +77,8 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15
 	$(RUN) docs/figures/sampler_orders.py
 	$(RUN) docs/figures/sampler_frontier.py $(OUT)
 
-bench: $(READY)  ## step, sampling and import times on this machine
-	$(RUN) docs/bench/times.py $(ARGS)
+bench: $(READY)  ## times on this machine, ours and the peers', into docs/benchmarks.md (20 minutes)
+	$(RUN) docs/bench/report.py $(ARGS)
 	$(RUN) docs/bench/sampling.py
 
 faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (5 minutes)

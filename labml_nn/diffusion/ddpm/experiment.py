@@ -26,6 +26,11 @@ On several GPUs, or on several machines, [torchrun](../../helpers/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
+> **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs), `--compile true`,
+> and `--channels_last true` on CPUs: [measured](benchmarks.html). **Out of memory?** `--micro_batch
+> 16` takes a batch in parts, with the same gradient; `--activation_checkpointing true` computes
+> activations twice rather than keep them. All of these may change when a run is resumed.
+
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
 > improve. If it stays near 1, the network learns nothing: try a lower learning rate. To test code
