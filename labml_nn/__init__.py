@@ -29,6 +29,12 @@ Read in this order. After each page you can:
 7. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
    users of diffusers
 
+8. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+   that, and know what that costs
+9. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+
+If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that.
+
 Which paper is on which page, and what its tests prove: [diffusion models](diffusion/index.html).
 Behind the pages: [evaluation](evaluation/index.html), [helpers](helpers/index.html), and
 [the renderer](pylit/index.html), which takes any annotated Python file.

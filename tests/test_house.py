@@ -22,13 +22,19 @@ MAY_KNOW = {
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
     'diffusion/ddpm/pretrained': ['diffusion/ddpm', 'diffusion/samplers', 'helpers'],
-    'diffusion/schedules': ['diffusion/ddpm'],
+    'diffusion/ddpm/coding': ['diffusion', 'helpers'],
+    'diffusion/schedules': ['diffusion/ddpm/utils'],
+    'diffusion/learned_variance': ['diffusion/ddpm'],
     'diffusion/guidance': ['diffusion/ddpm'],
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
     'diffusion/ddpm/experiment': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/running': ['diffusion', 'helpers'],
     'diffusion/ddpm/sampling': ['diffusion', 'helpers'],
+    'diffusion/ddpm/metrics': ['diffusion', 'helpers', 'evaluation'],
+    'diffusion/ddpm/check': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/evaluate': ['diffusion', 'helpers', 'evaluation'],
+    'diffusion/ddpm/lightning': ['diffusion', 'helpers'],
+    'doctor': ['diffusion', 'helpers'],
     'helpers': [],
     'evaluation': [],
     'pylit': [],
@@ -37,6 +43,7 @@ MAY_KNOW = {
 MATHEMATICS = (
     'diffusion/ddpm/utils', 'diffusion/ddpm/__init__', 'diffusion/ddpm/unet', 'diffusion/ddpm/ema',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
+    'diffusion/learned_variance',
 )  # fmt: skip
 
 

@@ -10,4 +10,7 @@ checkpoints go, which device to use, how torchvision is imported. Nothing here k
 * [torchvision](vision.html)
 * [Pictures](pictures.html)
 * [Progress](progress.html)
+* [Trackers](trackers.html), and [labml](labml_run.html) among them
+
+Whether all of it works on a machine, the [doctor](../doctor.html) says.
 """

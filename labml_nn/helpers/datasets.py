@@ -139,6 +139,25 @@ def load_dataset(
     return DATASETS[name](Path(root), image_size, image_channels)
 
 
+def check_classes(dataset: AnySet, n_classes: int) -> None:
+    r"""
+    A `ValueError` unless the images have labels, all of them in `0 .. n_classes-1`.
+    """
+    labels = dataset.labels if isinstance(dataset, Images) else torch.zeros(1, dtype=torch.int64)
+    low, high = int(labels.min()), int(labels.max())
+    if low == high:
+        raise ValueError(
+            f'n_classes={n_classes}: {dataset.name} has no labels, so a model cannot be told any: '
+            f'train with n_classes=0, or on a set that has them (digits, mnist, fashion_mnist, '
+            f'cifar10)'
+        )
+    if low < 0 or high >= n_classes:
+        raise ValueError(
+            f'n_classes={n_classes}: the labels of {dataset.name} go from {low} to {high}, which '
+            f'needs n_classes={high + 1}'
+        )
+
+
 # ## Digits
 def digits(_: Path, image_size: int, image_channels: int) -> Images:
     r"""

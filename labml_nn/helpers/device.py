@@ -5,7 +5,6 @@ labml's `DeviceConfigs` finds CUDA; Apple's GPUs (MPS) come after it, and the CP
 """
 
 import torch
-from labml_helpers.device import DeviceInfo
 
 
 def pick_device(name: str = 'auto', number: int = 0) -> torch.device:
@@ -18,6 +17,9 @@ def pick_device(name: str = 'auto', number: int = 0) -> torch.device:
     Raises `ValueError` for a device that this machine lacks, and says which it has.
     """
     if name == 'auto':
+        # Imported here, so that the rest of the page works where labml does not
+        from labml_helpers.device import DeviceInfo
+
         # labml's choice: CUDA where there is one, else the CPU
         device = DeviceInfo(use_cuda=True, cuda_device=0).device
         if device.type == 'cpu' and torch.backends.mps.is_available():

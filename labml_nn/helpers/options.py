@@ -6,14 +6,18 @@ Each option of a run is declared once, as a line of a labml `BaseConfigs` class:
     batch_size: int = 128  # images in a batch
 
 The command line is made from these lines: the name, the type, the default, and the comment as help.
+A file has the same names (`--config run.yaml`), and comes before the preset and after the command
+line.
 """
 
 import argparse
 import difflib
 import inspect
 import io
+import itertools
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
 from labml.configs import BaseConfigs
@@ -92,6 +96,60 @@ def nearest(name: str, known: Sequence[str], what: str) -> str:
     return f'there is no {what} {name}{hint} (there is {", ".join(known)})'
 
 
+# ## Options from a file
+def read_options(
+    path: str | Path, configs: type[BaseConfigs], more: Sequence[str] = ()
+) -> dict[str, Any]:
+    r"""
+    The options that a YAML file holds, under the names that the command line has.
+
+        preset: cifar10
+        batch_size: 64
+        ch_mults: [1, 2, 2]
+
+    * `more` further names that are allowed; their values are words
+
+    Read with YAML's safe loader: a file holds values and runs nothing. Raises `OSError`, or
+    `ValueError` for a file that is no YAML, for a name that is not known, with the nearest that
+    is, and for a value of the wrong kind.
+    """
+    import yaml
+
+    kinds = {**option_types(configs), **dict.fromkeys(more, str)}
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is no YAML: {" ".join(str(error).split())}') from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds a {type(content).__name__}: need lines of "option: value"')
+    values = {}
+    for name, value in content.items():
+        if name not in kinds:
+            raise ValueError(f'{path}: {nearest(str(name), list(kinds), "option")}')
+        try:
+            values[name] = file_value(value, kinds[name])
+        except ValueError as error:
+            raise ValueError(f'{path}: {name}: {error}') from None
+    return values
+
+
+def file_value(value: Any, kind: Any) -> Any:
+    r"""
+    A value of a file as one of type `kind`, by the rules of the command line. Raises `ValueError`.
+    """
+    if get_origin(kind) is tuple:
+        items = value if isinstance(value, list) else str(value).strip('()[] ').split(',')
+        return tuple(file_value(item, get_args(kind)[0]) for item in items)
+    # `no` is a truth in YAML, 007 is a number: what is meant as a word is told by quotes
+    if not isinstance(value, str if kind is str else str | int | float | bool):
+        raise ValueError(f'need {"a word in quotes" if kind is str else kind.__name__}: {value!r}')
+    if isinstance(value, bool) and kind is not bool:
+        raise ValueError(f'need {kind.__name__}, got {value!r}')
+    return parse_value(str(value), kind)
+
+
 class Parser(argparse.ArgumentParser):
     r"""
     A parser that takes no abbreviations, and names the nearest option when it does not know one.
@@ -101,6 +159,9 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **kwargs)
 
+    # What a file given as `--config` says; `add_options` sets it
+    read_config: Callable[[Path], Mapping[str, Any]]
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f'error: {message}\n(see {self.prog} --help)\n')
 
@@ -109,6 +170,12 @@ class Parser(argparse.ArgumentParser):
         What the command line says. Exits with status 2 when it says something unknown.
         """
         arguments, unknown = self.parse_known_args(argv)
+        if getattr(arguments, 'config', None) and not unknown:
+            try:
+                self.set_defaults(**self.read_config(arguments.config))
+            except (ValueError, OSError) as error:
+                self.error(str(error))
+            arguments, unknown = self.parse_known_args(argv)
         if unknown:
             options = [o.lstrip('-') for o in self._option_string_actions]
             first = unknown[0]
@@ -118,11 +185,34 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
 
+class Several(argparse.Action):
+    r"""
+    An option that takes several words: with commas, with blanks, or by being given again.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, ())
+        if before is self.default:  # of a file: what the command line says replaces it
+            before = ()
+        setattr(namespace, self.dest, (*before, *itertools.chain(*values)))
+
+
 def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]) -> None:
     r"""
     Let `parser` take every option of `configs`; what is not given stays out of the namespace.
     """
     meanings = option_meanings(configs)
+    words = {'preset', 'out'} & {a.dest for a in parser._actions}
+    parser.read_config = lambda path: read_options(path, configs, sorted(words))
+    parser.add_argument(
+        '--config', type=Path, help='a YAML file with options; those given here come before it'
+    )
     group = parser.add_argument_group('options of the run (defaults of the preset digits)')
     for name, kind in option_types(configs).items():
 
@@ -132,6 +222,7 @@ def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[st
             except ValueError as error:
                 raise argparse.ArgumentTypeError(str(error)) from None
 
+        several: Any = {'action': Several, 'nargs': '+'} if kind == tuple[str, ...] else {}
         shown = defaults[name]
         shown = ','.join(map(str, shown)) if isinstance(shown, tuple) else shown
         group.add_argument(
@@ -142,4 +233,5 @@ def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[st
             default=argparse.SUPPRESS,
             metavar=kind_name(kind),
             help=f'{meanings[name]} ({shown})'.replace('%', '%%'),
+            **several,
         )

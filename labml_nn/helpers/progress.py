@@ -7,7 +7,11 @@ place; in a log file it is printed a few times a minute at most, without control
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
+
+# What is told of each step of a chain: its index
+Tell = Callable[[int], None]
 
 # Seconds between two lines: on a terminal, in a file
 PERIOD = 0.2, 20.0
@@ -86,3 +90,18 @@ def clock(seconds: float) -> str:
     if days:
         return f'{days} d {h}:{m:02}:{s:02}'
     return f'{h}:{m:02}:{s:02}' if h else f'{m}:{s:02}'
+
+
+def told(total: int) -> tuple[Progress, Tell]:
+    r"""
+    A progress bar over `total` calls of the network, and what moves it on.
+    """
+    done = 0
+    bar = Progress(total, unit='call')
+
+    def tell(_: int) -> None:
+        nonlocal done
+        done += 1
+        bar.update(done)
+
+    return bar, tell

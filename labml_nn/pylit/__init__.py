@@ -19,12 +19,16 @@ A source passes through four rooms:
 3. [page](page.py): sections → HTML. Code is coloured by [Pygments](highlight.py), its names
    [lead to their definitions](names.py), its [symbols](symbols.py) know the formulas they
    come from, and [claims](claims.py) know their tests.
-4. [site](site.py): pages → a folder with navigation and search, swapped in whole or not at all.
+4. [site](site.py): pages → a folder. Each gets a [frame](frame.py) with navigation, and links to
+   where [its source is kept](origin.py); the folder is swapped in whole or not at all.
 
 Around the house: what is read is decided by [config](config.py) and [project](project.py);
 authors keep a page open with [serve](serve.py), ask what is wrong with [check](check.py)
-(which answers in [problems](problems.py)), translate with [translate](translate.py) and draw
-with [figures](figures.py). The doors are in the [command line](__main__.py).
+(which answers in [problems](problems.py), and knows whether code has the
+[quantities](quantities.py) of its note), translate with [translate](translate.py) and draw
+with [figures](figures.py). What the last build [kept](kept.py) is not made again, and of a page
+that has not changed only its [outline](outline.py) is read. The doors are in the
+[command line](__main__.py).
 """
 
 VERSION = '1.0'

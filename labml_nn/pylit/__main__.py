@@ -54,7 +54,6 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument('--open', action='store_true', help='open a browser')
     check = commands.add_parser('check', help='say what is wrong')
     check.add_argument('--format', choices=sorted(FORMATS), default='text')
-    check.add_argument('--symbols', action='store_true', help='compare notes with their code')
     gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
     gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
     for command in (build, serve, check, gettext):
@@ -68,7 +67,7 @@ def _shared(command: argparse.ArgumentParser) -> None:
     command.add_argument('--junit', type=Path, metavar='XML', help='report of a run of the tests')
     command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
     command.add_argument('--strict', action='store_true', help='warnings are errors')
-    command.add_argument('--no-cache', action='store_true', help='set every formula again')
+    command.add_argument('--no-cache', action='store_true', help='make everything again')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,7 +121,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == 'gettext':
         return check.gettext(request, options.locale, options.lang or [])
     if options.command == 'check':
-        problems = check.run(request, options.symbols)
+        problems = check.run(request)
         _say(problems, options.format)
         return _status(problems, options.strict)
     return _build(request, options)
@@ -134,6 +133,7 @@ def _build(request: Request, options: argparse.Namespace) -> int:
 
     swap.check(options.out)
     request.out = options.out
+    request.keep = not options.no_cache
     site = Site(request)
     try:
         files = site.render()

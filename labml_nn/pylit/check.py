@@ -5,25 +5,23 @@ r"""
 a reader something false is an error: a dead link, a formula that cannot be set, a test that does
 not exist. What may be intended is a warning.
 
-With `--symbols` it also asks whether the code of a note has the quantities that the note speaks of.
-A note may well be more general than its code, so this is asked for, and a warning can be answered
-in the code: `# pylit: no-symbols`.
+Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import layout, symbols, translate
-from .page import Page, Row
+from . import layout, quantities, symbols, translate
+from .frame import texts
+from .page import Page
 from .problems import Mistakes, Problems, Refusal
-from .site import Request, Site, texts
+from .site import Request, Site
 
 
-def run(request: Request, compare: bool = False) -> Problems:
+def run(request: Request) -> Problems:
     """Every problem of the sources, errors and warnings."""
     site = Site(request)
     problems = Problems()
@@ -34,13 +32,13 @@ def run(request: Request, compare: bool = False) -> Problems:
     finally:
         site.close()
     problems.extend(p for p in site.problems if p not in problems)
-    for page in site.shown():
+    pages = [site.full(found) for found in site.shown()]
+    for page in pages:
         look(page, problems)
-        for row in page.rows if compare else ():
-            _symbols(page, row, problems)
+    quantities.check(pages, problems)
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
-        translate.check(catalog, site.shown(), problems, shown)
+        translate.check(catalog, pages, problems, shown)
     return problems
 
 
@@ -69,39 +67,6 @@ def _brackets(page: Page, problems: Problems) -> None:
         if bracket:
             where, excerpt = page.spot(*formula.at(0))
             problems.warning(where, f'{bracket} without its partner in a formula', excerpt)
-
-
-# ## Symbols that a note speaks of and its code does not have
-#
-# The code of a note is the whole function around it: a docstring announces what comes further down.
-# Only formulas in the line are taken to speak of the code, because a derivation may say more.
-def _symbols(page: Page, row: Row, problems: Problems) -> None:
-    code = _code_of(page, row)
-    if row.kind != 'pair' or 'pylit: no-symbols' in code:
-        return
-    for formula in page.notes[row.sections[0]].formulas:
-        for key in sorted(page.glossary.find(formula.tex)) if not formula.display else ():
-            names = page.glossary.symbols[key].names
-            if names and not any(_mentions(code, name) for name in names):
-                where, excerpt = page.spot(*formula.at(0))
-                said = f'the note speaks of {key}, its code has no {" or ".join(names)}'
-                problems.warning(where, said, excerpt)
-
-
-def _code_of(page: Page, row: Row) -> str:
-    lines = {line.number for i in row.sections for line in page.sections[i].code}
-    name = row.name or page.sections[row.sections[0]].scope
-    definitions = page.module.definitions if page.module else []
-    for definition in definitions:
-        if definition.name == name:
-            lines |= set(range(definition.start, definition.end + 1))
-    shown = (c for s in page.sections for c in s.code if c.number in lines)
-    return '\n'.join(line.text for line in shown)
-
-
-def _mentions(code: str, name: str) -> bool:
-    """`alpha_bar` is in `self.alpha_bar` and in `alpha_bar_prev`, and not in `alphabar`."""
-    return re.search(rf'(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])', code) is not None
 
 
 # ## Code that was commented out
@@ -168,6 +133,7 @@ def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
         except ValueError:
             raise Refusal(f'{locale}: not inside the project {config.root}') from None
         config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
+    pages = [site.full(found) for found in site.shown()]
     for language in ('', *languages):
-        print(translate.update(config, site.shown(), texts(), language))
+        print(translate.update(config, pages, texts(), language))
     return 0

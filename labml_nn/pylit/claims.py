@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .parse import Module
 from .problems import Refusal
 
 PASSED, FAILED, NOT_RUN = 'passed', 'failed', 'not run'
@@ -95,13 +94,9 @@ def _outcome(case: ElementTree.Element) -> str:
     return NOT_RUN if 'skipped' in kinds else PASSED
 
 
-def names(module: Module) -> set[str]:
-    """The tests that a file holds, as `test_x` and `TestY.test_x`."""
-    return {
-        d.name
-        for d in module.definitions
-        if d.kind == 'function' and d.name.split('.')[-1][:4] == 'test'
-    }
+def is_test(name: str, kind: str) -> bool:
+    """Whether a definition is a test: `test_x`, or `TestY.test_x`."""
+    return kind == 'function' and name.split('.')[-1][:4] == 'test'
 
 
 # ## How much of the mathematics is tested

@@ -30,9 +30,9 @@ class Config:
     nav: tuple[str, ...] = ()
     # Sources that are no pages, as patterns of paths
     exclude: tuple[str, ...] = ()
-    # Where a reader finds the sources: https://…/project, and which commit or branch
+    # Where a reader finds the sources: https://…/project. Without a revision, the commit of git
     repository: str = ''
-    revision: str = 'main'
+    revision: str = ''
     # Where the site will stand, for canonical addresses and the site map
     site_url: str = ''
     tests: str = 'tests'
@@ -87,6 +87,10 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
             values[key] = tuple(_strings(path, key, value))
         elif known[key].type == 'str' and not isinstance(value, str):
             _refuse(path, key, f'{key} must be a string')
+        elif key in ('repository', 'site_url') and not re.match(
+            r'https?://[^/\s]', value or 'https://x'
+        ):
+            _refuse(path, key, f'{key} must begin with https:// and name a host')
         else:
             values[key] = value
     return Config(path.parent, **values)

@@ -165,6 +165,7 @@ class Typesetter:
         self.remember = remember
         self.process: subprocess.Popen[str] | None = None
         self.answers: queue.Queue[str | None] = queue.Queue()
+        self.outbox: queue.Queue[str | None] = queue.Queue()
 
     def __enter__(self) -> Typesetter:
         return self
@@ -174,6 +175,7 @@ class Typesetter:
 
     def close(self) -> None:
         if self.process:
+            self.outbox.put(None)
             self.process.kill()
             self.process.wait()
             for pipe in (self.process.stdin, self.process.stdout):
@@ -184,22 +186,24 @@ class Typesetter:
     def _memory(self) -> _Memory:
         salt = [
             (HERE / 'package-lock.json').read_text(),
-            (HERE / 'render.js').read_text(),
+            *(path.read_text() for path in sorted(HERE.glob('*.js'))),
             json.dumps(self.macros, sort_keys=True),
         ]
         return _Memory(''.join(salt), self.remember)
 
     def ask(self, formulas: Iterable[Formula]) -> None:
         """Hand formulas over. Node works on them while the caller does something else."""
-        new = [f for f in dict.fromkeys(formulas) if f not in self.known]
+        asked = set(self.waiting)
+        new = [f for f in dict.fromkeys(formulas) if f not in self.known and f not in asked]
         for formula in [f for f in new if len(f.tex) > LONGEST]:
             message = f'{len(formula.tex):,} characters: a formula may have {LONGEST:,}'
             self.known[formula] = Result(error=message)
         new = [f for f in new if f not in self.known]
-        self.known.update(self._memory().load(new))
-        self.waiting = [f for f in new if f not in self.known]
-        if self.waiting:
-            self._send(self.waiting)
+        self.known.update(self._memory().load(new) if new else {})
+        new = [f for f in new if f not in self.known]
+        self.waiting += new
+        if new:
+            self._send(new)
 
     def collect(self) -> None:
         """Wait for what was asked."""
@@ -219,7 +223,7 @@ class Typesetter:
         self.known.update(fresh)
         self._memory().save(fresh)
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> None:
         command = [node(), str(HERE / 'render.js'), str(katex())]
         command.append(json.dumps({'macros': self.macros}))
         process = subprocess.Popen(
@@ -232,16 +236,18 @@ class Typesetter:
         answers: queue.Queue[str | None] = queue.Queue()
         self.process, self.answers = process, answers
         threading.Thread(target=_pump, args=(process, answers), daemon=True).start()
-        return process
+        # Written by a thread too, because Node may not read on before we read what it has said
+        self.outbox = queue.Queue()
+        threading.Thread(target=_write, args=(process, self.outbox), daemon=True).start()
 
     def _send(self, formulas: list[Formula]) -> None:
-        process = self.process or self._start()
+        if not self.process:
+            self._start()
         lines = [
             json.dumps({'tex': f.tex, 'marked': f.marked, 'display': f.display}) + '\n'
             for f in formulas
         ]
-        # From a thread, because Node may not read on before we read what it has said
-        threading.Thread(target=_write, args=(process, ''.join(lines)), daemon=True).start()
+        self.outbox.put(''.join(lines))
 
     def _receive(self) -> dict[str, Any] | None:
         try:
@@ -261,10 +267,11 @@ def _pump(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> N
     answers.put(None)
 
 
-def _write(process: subprocess.Popen[str], text: str) -> None:
+def _write(process: subprocess.Popen[str], outbox: queue.Queue[str | None]) -> None:
     assert process.stdin
     try:
-        process.stdin.write(text)
-        process.stdin.flush()
+        while (text := outbox.get()) is not None:
+            process.stdin.write(text)
+            process.stdin.flush()
     except (OSError, ValueError):
         pass  # the process is gone; whoever waits for its answer finds out

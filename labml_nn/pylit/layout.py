@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from string import Template
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from markdown_it.token import Token
@@ -27,7 +27,11 @@ from .formulas import Formula, Result
 from .page import Heading, Page, Row, anchor_of
 from .parse import Line, Section
 from .problems import Problems
+from .project import Source
 from .prose import Note
+
+if TYPE_CHECKING:
+    from .outline import Outline
 
 TEMPLATE = Template((Path(__file__).parent / 'templates' / 'page.html').read_text('utf-8'))
 # Nothing is fetched from anywhere else. KaTeX places glyphs with style attributes.
@@ -55,18 +59,22 @@ class World(Protocol):
     problems: Problems
 
     def formula(self, formula: Formula) -> Result: ...
-    def page_at(self, page: Page, target: str) -> Page | None: ...
-    def asset(self, page: Page, target: str) -> str: ...
-    def figure(self, page: Page, target: str) -> tuple[str, str]: ...
-    def test(self, claim: Claim) -> tuple[Page, int] | None: ...
-    def verdict(self, claim: Claim, page: Page) -> str: ...
-    def source_url(self, path: Path, line: int = 0) -> str: ...
+    def page_at(self, source: Source, target: str) -> Outline | None: ...
+    def has(self, page: Outline, anchor: str) -> bool: ...
+    def asset(self, source: Source, target: str) -> str: ...
+    def figure(self, source: Source, target: str) -> tuple[str, str]: ...
+    def test(self, source: Source, claim: Claim) -> tuple[str, int] | None: ...
+    def verdict(self, source: Source, claim: Claim) -> str: ...
+    def source_url(self, path: Path, first: int = 0, last: int = 0) -> str: ...
 
 
-@lru_cache(maxsize=4096)
 def relative(source: str, target: str) -> str:
     """An address that holds on any host, in any folder, and from a file."""
-    folder = posixpath.dirname(source) or '.'
+    return _from(posixpath.dirname(source) or '.', target)
+
+
+@lru_cache(maxsize=1 << 16)
+def _from(folder: str, target: str) -> str:
     return posixpath.relpath(target, folder)
 
 
@@ -137,34 +145,44 @@ class Writing:
     def _inside(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         parts = urlsplit(href)
         path, anchor = unquote(parts.path), unquote(parts.fragment)
-        target = self.world.page_at(self.page, path) if path else self.page
+        if not path:
+            # Within the page that is being written
+            if anchor and not self.page.has(anchor):
+                self._no_anchor(note, block, href, self.page.source, anchor)
+            return f'<a href="{html.escape(f"#{anchor}" if anchor else "")}">', '</a>'
+        target = self.world.page_at(self.page.source, path)
         if target is None:
-            asset = self.world.asset(self.page, path)
+            asset = self.world.asset(self.page.source, path)
             if asset:
                 return f'<a href="{html.escape(self._to(asset))}">', '</a>'
             self._error(note, block, href, f'dead link: there is no {path}')
             return '', ''
-        if anchor and anchor not in target.anchors and not _is_line(anchor, target):
-            self._error(note, block, href, f'dead link: {target.source.shown} has no #{anchor}')
-        address = '' if target is self.page else self._page(target)
+        if anchor and not self.world.has(target, anchor):
+            self._no_anchor(note, block, href, target.source, anchor)
+        address = '' if target.source == self.page.source else self._page(target.source.url)
         return f'<a href="{html.escape(address + (f"#{anchor}" if anchor else ""))}">', '</a>'
+
+    def _no_anchor(
+        self, note: Note, block: Token | None, href: str, source: Source, anchor: str
+    ) -> None:
+        self._error(note, block, href, f'dead link: {source.shown} has no #{anchor}')
 
     def _to(self, target: str) -> str:
         return target if prose.scheme(target) else relative(self.url, target)
 
-    def _page(self, target: Page) -> str:
+    def _page(self, url: str) -> str:
         # A page and its neighbours move together into the folder of a language
         language = self.url.removesuffix(self.page.source.url)
-        return relative(self.url, language + target.source.url)
+        return relative(self.url, language + url)
 
     def _claim(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         claim = Claim.of(href)
-        found = self.world.test(claim) if claim else None
+        found = self.world.test(self.page.source, claim) if claim else None
         if not claim or not found:
             self._error(note, block, href, f'there is no test {href.removeprefix("test:")}')
             return '', ''
         test, line = found
-        state = self.world.verdict(claim, self.page)
+        state = self.world.verdict(self.page.source, claim)
         where = f'{self._page(test)}#L{line}'
         title = f'{claim.path}::{claim.name.replace(".", "::")}'
         kind = state.replace(' ', '-')
@@ -182,14 +200,14 @@ class Writing:
         if prose.scheme(src) or src.startswith('//'):
             self._error(note, block, src, 'an image must be a file of the project')
             return ''
-        asset = self.world.asset(self.page, unquote(src))
+        asset = self.world.asset(self.page.source, unquote(src))
         if not asset or prose.scheme(asset):
             self._error(note, block, src, f'no such image: {src}')
             return ''
         return f'<img src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}" loading="lazy">'
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
-        light, dark = self.world.figure(self.page, src.removeprefix('figure:'))
+        light, dark = self.world.figure(self.page.source, src.removeprefix('figure:'))
         if not light:
             self._error(note, block, src, f'{dark}')
             return ''
@@ -206,11 +224,6 @@ class Writing:
 
 def _colour(match: re.Match[str]) -> str:
     return f'color:var(--c-{COLOURS.get(match[1], "ink")})'
-
-
-def _is_line(anchor: str, page: Page) -> bool:
-    number = anchor.removeprefix('L')
-    return anchor[:1] == 'L' and number.isdigit() and 0 < int(number) <= len(page.lines)
 
 
 # ## Rows
@@ -284,9 +297,19 @@ def _code(writing: Writing, sections: list[Section], code: list[str], names: dic
     )
     copy = html.escape(writing.say('Copy'))
     return (
-        f'<div class="code"><div class="stick"><button type="button" class="copy" hidden>{copy}'
-        f'</button><pre><code>{shown}</code></pre></div></div>\n'
+        f'<div class="code"><div class="stick"><p class="acts">{_kept(writing, lines)}'
+        f'<button type="button" class="copy" hidden>{copy}</button></p>'
+        f'<pre><code>{shown}</code></pre></div></div>\n'
     )
+
+
+def _kept(writing: Writing, lines: list[Line]) -> str:
+    """The way to these very lines in the project's repository, if it has one."""
+    path = writing.page.source.path
+    address = writing.world.source_url(path, lines[0].number, lines[-1].number)
+    if not address:
+        return ''
+    return f'<a href="{html.escape(address)}">{html.escape(writing.say("Source"))}</a>'
 
 
 def _counted(lines: list[Line], i: int) -> str:
@@ -355,7 +378,7 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
             meaning = f'<span>{html.escape(symbol.meaning)}</span>' if symbol.meaning else ''
             buttons.append(
                 f'<button type="button" aria-pressed="false" data-sym="{key}" disabled>'
-                f'{shown}{names}{meaning}</button>'
+                f'{shown}<span class="names">{names}</span>{meaning}</button>'
             )
     if not buttons:
         return ''

@@ -13,7 +13,7 @@ file, something imported from another file of the project, a method of the class
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .parse import Module
@@ -35,9 +35,9 @@ class Index:
     # What a module imports is visible from outside too: `from package import Name`
     exports: dict[str, dict[str, Place]] = field(default_factory=dict)
 
-    def add(self, name: str, module: Module, package: bool) -> None:
-        self.modules[name] = {d.name for d in module.definitions}
-        self.exports[name] = dict(_imports(module.tree.body, name, package))
+    def add(self, name: str, defined: Iterable[str], exported: dict[str, Place]) -> None:
+        self.modules[name] = set(defined)
+        self.exports[name] = exported
 
     def find(self, place: Place, hops: int = 4) -> Place | None:
         """Follow imports until a definition, or a module, is reached."""
@@ -56,6 +56,11 @@ class Index:
             return None
         name = '.'.join(part for part in (exported.name, rest) if part)
         return self.find(Place(exported.module, name), hops - 1)
+
+
+def exports(module: Module, name: str, package: bool) -> dict[str, Place]:
+    """What a module imports, and so makes visible under its own name."""
+    return dict(_imports(module.tree.body, name, package))
 
 
 def _imports(body: list[ast.stmt], module: str, package: bool) -> Iterator[tuple[str, Place]]:
@@ -96,12 +101,14 @@ class _Walker(ast.NodeVisitor):
         self.scopes.append(('', top))
         self.package = package
         self.found: dict[tuple[int, int], Place] = {}
+        self.bound: dict[ast.AST, set[str]] = {}
+        _bind(source.tree, [], self.bound)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for outer in [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]:
             self.visit(outer)
         prefix = f'{self.scopes[-1][0]}{node.name}.'
-        bound: dict[str, Place | None] = dict.fromkeys(_bound(node))
+        bound: dict[str, Place | None] = dict.fromkeys(self.bound[node])
         bound |= dict(_imports(node.body, self.module, self.package))
         for child in node.body:
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -168,14 +175,22 @@ def _column(line: str, offset: int, name: str) -> int:
     return at if line.startswith(name, at) else -1
 
 
-def _bound(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
-    for child in ast.walk(node):
-        if isinstance(child, ast.arg):
-            yield child.arg
-        elif isinstance(child, ast.Name) and isinstance(child.ctx, (ast.Store, ast.Del)):
-            yield child.id
-        elif isinstance(child, ast.ExceptHandler) and child.name:
-            yield child.name
+def _bind(node: ast.AST, around: list[set[str]], found: dict[ast.AST, set[str]]) -> None:
+    """For each function, every name that is assigned anywhere in it: one walk for all of them."""
+    name: str | None = None
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        around = [*around, found.setdefault(node, set())]
+    elif isinstance(node, ast.arg):
+        name = node.arg
+    elif isinstance(node, ast.Name):
+        name = None if isinstance(node.ctx, ast.Load) else node.id
+    elif isinstance(node, ast.ExceptHandler):
+        name = node.name
+    if name:
+        for names in around:
+            names.add(name)
+    for child in ast.iter_child_nodes(node):
+        _bind(child, around, found)
 
 
 def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[int, int], Place]:

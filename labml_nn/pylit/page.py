@@ -82,6 +82,10 @@ class Page:
         lines = self.lines
         return lines[line - 1] if 0 < line <= len(lines) else ''
 
+    def has(self, anchor: str) -> bool:
+        """Whether a link to this place arrives."""
+        return anchor in self.anchors or is_line(anchor, len(self.lines))
+
     def spot(self, line: int, column: int) -> tuple[tuple[str, int, int], str]:
         """How `Problems` wants to be told where something is: position and excerpt."""
         return (self.source.shown, line, column), self.excerpt(line)
@@ -241,6 +245,12 @@ def _normalise(page: Page, headings: list[Heading]) -> None:
 def anchor_of(name: str) -> str:
     """The address of a definition: its name, unless that is the address of a line."""
     return f'def-{name}' if re.fullmatch(r'L\d+', name) else name
+
+
+def is_line(anchor: str, length: int) -> bool:
+    """Whether an anchor is that of a line of a file."""
+    number = anchor.removeprefix('L')
+    return anchor[:1] == 'L' and number.isdigit() and 0 < int(number) <= length
 
 
 def _anchor(page: Page, problems: Problems) -> None:

@@ -32,6 +32,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 import warnings
 from bisect import bisect_right
@@ -133,7 +134,7 @@ def read(path: Path, shown: str = '') -> str:
     try:
         encoding = 'utf-8-sig'
         if path.suffix == '.py':
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            encoding = _encoding(data)
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         before = data[: error.start]
@@ -149,6 +150,15 @@ def read(path: Path, shown: str = '') -> str:
         column = len(before_nul) - before_nul.rfind('\n')
         raise Mistakes([Problem(name, line, column, 'error', 'a NUL byte: not a text file')])
     return text
+
+
+def _encoding(data: bytes) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError:
+        # A wrong byte in the first lines: say which, and not that the declaration is missing
+        data.decode('utf-8-sig')
+        raise
 
 
 def parse(text: str, path: Path, shown: str = '') -> Module:
@@ -177,12 +187,17 @@ def _understand(text: str, name: str) -> tuple[ast.Module, list[tokenize.TokenIn
     except SyntaxError as error:
         line, column = error.lineno or 1, max(error.offset or 1, 1)
         raise Mistakes(
-            [Problem(name, line, column, 'error', error.msg, _line(text, line))]
+            [Problem(name, line, column, 'error', _said(error), _line(text, line))]
         ) from None
     except tokenize.TokenError as error:
         raise Mistakes([Problem(name, error.args[1][0], 1, 'error', error.args[0])]) from None
     except (RecursionError, MemoryError):
         raise Mistakes([Problem(name, 1, 1, 'error', 'nested too deeply to be read')]) from None
+
+
+def _said(error: SyntaxError) -> str:
+    """Python's own words, and which Python's: a newer one may well accept the file."""
+    return f'{error.msg} (says Python {sys.version_info[0]}.{sys.version_info[1]})'
 
 
 def _line(text: str, number: int) -> str:

@@ -81,12 +81,15 @@ class Live:
         self.changed = threading.Condition()
         self.took = 0.0
         self.stopped = False
+        self.lost = b''
 
     def build(self) -> None:
         begun = time.perf_counter()
         error, files = '', self.files
         try:
-            files = Site(self.request, self.memo).render()
+            site = Site(self.request, self.memo)
+            files = site.render()
+            self.lost = site.lost('/')
         except Mistakes as mistakes:
             error = as_text(mistakes.problems)
         except Refusal as refusal:
@@ -154,7 +157,10 @@ class Handler(BaseHTTPRequestHandler):
         if data is None:
             if not self.live.files:
                 return self._send(200, TYPES['.html'], _empty(self.live.error))
-            return self._send(404, 'text/plain', b'no such page\n')
+            wanted = name.endswith('.html') or '.' not in name.rpartition('/')[2]
+            if wanted:
+                return self._send(404, TYPES['.html'], _enliven(self.live.lost))
+            return self._send(404, 'text/plain', b'no such file\n')
         kind = TYPES.get(Path(name).suffix, 'application/octet-stream')
         return self._send(200, kind, _enliven(data) if name.endswith('.html') else data)
 
@@ -228,13 +234,13 @@ def run(request: Request, port: int, browse: bool) -> int:
     """Serve until Ctrl-C."""
     server, live = start(request, port)
     address = f'http://{HOST}:{server.server_address[1]}/'
-    print(f'{address}  (Ctrl-C ends)', flush=True)
-    if live.error:
-        print(live.error, flush=True)
-    threading.Thread(target=live.watch, daemon=True).start()
-    if browse:
-        webbrowser.open(address)
     try:
+        print(f'{address}  (Ctrl-C ends)', flush=True)
+        if live.error:
+            print(live.error, flush=True)
+        threading.Thread(target=live.watch, daemon=True).start()
+        if browse:
+            webbrowser.open(address)
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:
         pass

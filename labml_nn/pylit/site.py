@@ -16,19 +16,23 @@ import html
 import json
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from . import claims, figures, formulas, highlight, layout, names, page, project
+from . import claims, figures, formulas, highlight, names, origin, outline, page, project
 from .claims import Claim, Report
 from .config import Config
 from .formulas import Formula, Result, Typesetter
-from .layout import Writing, relative
+from .frame import LOST, Frame, source_script
+from .kept import Store, program, stamp
+from .layout import relative
+from .outline import Outline
 from .page import Page
 from .parse import read
-from .problems import Mistakes, Problems, Refusal
+from .problems import Mistakes, Problem, Problems, Refusal
 from .project import Source
 from .translate import Catalog
 
@@ -39,11 +43,9 @@ STATIC = Path(__file__).parent / 'static'
 class Memo:
     """What an earlier build in this process knows already. `serve` lives from it."""
 
-    pages: dict[tuple[Path, str, int], tuple[Page, Problems]] = field(default_factory=dict)
-    code: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)
-    html: dict[tuple[object, ...], tuple[bytes, Problems]] = field(default_factory=dict)
-    linked: dict[str, set[str]] = field(default_factory=dict)
-    entries: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
+    pages: dict[tuple[Path, str, str], tuple[Page, Problems]] = field(default_factory=dict)
+    code: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    store: Store | None = None
     typesetter: Typesetter | None = None
 
 
@@ -57,7 +59,23 @@ class Request:
     junit: Path | None = None
     languages: Sequence[str] | None = None
     execute: bool = False
+    # Formulas are always remembered; pages only by who writes them
     remember: bool = True
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Equations on all pages, those that carry a test; the tests that are named, and passed."""
+
+    equations: int
+    tested: int
+    named: int
+    passed: int
+
+
+# A question that was asked while a page was made, and its answer
+Asked = list[Any]
 
 
 class Site:
@@ -69,16 +87,26 @@ class Site:
         self.memo = memo or Memo()
         self.problems = Problems()
         self.report = claims.read_report(request.junit) if request.junit else Report()
-        self.pages: dict[str, Page] = {}
-        self.by_path: dict[Path, Page] = {}
+        self.texts: dict[str, str] = {}
+        self.pages: dict[str, Outline] = {}
+        self.outlines: dict[str, Outline] = {}
+        self.by_path: dict[Path, Outline] = {}
+        self.by_module: dict[str, Outline] = {}
         self.index = names.Index()
         self.assets: dict[str, Path] = {}
-        self.drawn: dict[str, tuple[str, str]] = {}
-        self.by_module: dict[str, Page] = {}
-        self.known: int | None = None
-        self.counted: tuple[int, int, int] | None = None
+        self.drawn: dict[str, list[Any]] = {}
+        self.asked: list[Asked] = []
+        self.known = ''
+        self.rendering = False
+        self.listed: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self.catalogs: dict[str, Catalog] = {}
         self.base = _base(request.paths)
+        self.origin = origin.find(self.config)
+        self.called: dict[Path, str] = {}
+        if self.memo.store is None:
+            path = formulas.cache_home() / 'pages-1.sqlite' if request.keep else None
+            self.memo.store = Store(self.base, path)
+        self.store = self.memo.store
 
     # ### Reading
     def read(self) -> None:
@@ -87,7 +115,7 @@ class Site:
         for source in project.collect(self.request.paths, self.config, out):
             self._read(source)
         for written in list(self.pages.values()):
-            for claim in layout.equations(written)[2]:
+            for claim in written.claims:
                 self._read_test(claim)
         # Everything that is wrong in one file is told together with what is wrong in the others
         for language in self._languages():
@@ -97,29 +125,50 @@ class Site:
         asked = self.request.languages
         return self.config.languages if asked is None else asked
 
-    def _read(self, source: Source) -> Page | None:
-        problems = Problems()
+    def _read(self, source: Source) -> None:
         try:
             text = read(source.path, source.shown)
-            key = (source.path, text, hash(self.config.glossary))
-            if key not in self.memo.pages:
-                found = page.understand(source, self.config.glossary, problems, text)
-                self.memo.pages[key] = (found, problems)
-            found, problems = self.memo.pages[key]
+            found = self._outline(source, text)
         except Mistakes as mistakes:
             self.problems.extend(mistakes.problems)
-            return None
+            return
         except OSError as error:
             self.problems.error((source.shown, 1, 1), f'cannot be read: {error.strerror}')
-            return None
+            return
+        self.texts[source.url] = text
+        self.outlines[source.url] = found
         if found.rows or source.url == 'index.html' or found.front.get('redirect'):
             self.pages[source.url] = found
             self.by_module[source.module] = found
         self.by_path[source.path.resolve()] = found
-        self.problems.extend(p for p in problems if source.kind == 'page')
-        if found.module:
-            self.index.add(source.module, found.module, source.package)
-        return found
+        self.problems.extend(p for p in found.problems if source.kind == 'page')
+        if found.exports is not None:
+            self.index.add(source.module, (n for n, _, _ in found.definitions), found.exports)
+
+    def _outline(self, source: Source, text: str) -> Outline:
+        place = f'outline {source.kind} {source.url}'
+        made = stamp(program(), source, text, self.config.glossary)
+        known = self.store.get(place, made)
+        if known is None:
+            written, problems = self._understand(source, text)
+            if self.rendering and not problems.errors:
+                # Node begins to set the formulas while we read on
+                self._typesetter().ask(written.request(f) for _, f in written.formulas())
+            known = outline.dump(outline.of(written, problems))
+            self.store.put(place, made, known)
+        return outline.load(source, known)
+
+    def _understand(self, source: Source, text: str) -> tuple[Page, Problems]:
+        key = (source.path, text, stamp(self.config.glossary))
+        if key not in self.memo.pages:
+            problems = Problems()
+            written = page.understand(source, self.config.glossary, problems, text)
+            self.memo.pages[key] = (written, problems)
+        return self.memo.pages[key]
+
+    def full(self, found: Outline) -> Page:
+        """All of a page, and not only what others know of it."""
+        return self._understand(found.source, self.texts[found.source.url])[0]
 
     def _read_test(self, claim: Claim) -> None:
         folder = self.config.root / self.config.tests
@@ -129,29 +178,45 @@ class Site:
             self._read(project.make(path, folder, prefix, 'test'))
 
     # ### What pages ask (`layout.World`)
+    #
+    # Every question is written down with its answer. A page that was kept asks them again.
+    def _answer(self, source: Source, question: str, *said: str) -> Any:
+        answer = self._ask(source, question, *said)
+        self.asked.append([question, *said, answer])
+        return answer
+
+    def _ask(self, source: Source, question: str, *said: str) -> Any:
+        return getattr(self, f'_ask_{question}')(source, *said)
+
     def formula(self, formula: Formula) -> Result:
         assert self.memo.typesetter
         return self.memo.typesetter.known.get(formula) or Result(error='not set')
 
-    def page_at(self, source: Page, target: str) -> Page | None:
-        found = self._page_at(source, target)
-        if found:
-            self.memo.linked.setdefault(source.source.url, set()).add(found.source.url)
-        return found
+    def page_at(self, source: Source, target: str) -> Outline | None:
+        return self.outlines.get(self._answer(source, 'page', target))
 
-    def _page_at(self, source: Page, target: str) -> Page | None:
-        beside = source.source.path.parent / target
+    def _ask_page(self, source: Source, target: str) -> str:
+        beside = source.path.parent / target
         for path in (beside, beside / '__init__.py', beside.with_suffix('.py')):
             found = self.by_path.get(path.resolve()) if path.suffix != '.html' else None
             if found:
-                return found
-        url = posixpath.normpath(posixpath.join(posixpath.dirname(source.source.url), target))
+                return found.source.url
+        url = posixpath.normpath(posixpath.join(posixpath.dirname(source.url), target))
         if target.endswith('/') or url == '.':
             url = posixpath.normpath(posixpath.join(url, 'index.html'))
-        return self.pages.get(url)
+        return url if url in self.pages else ''
 
-    def asset(self, source: Page, target: str) -> str:
-        path = (source.source.path.parent / target).resolve()
+    def has(self, page: Outline, anchor: str) -> bool:
+        return bool(self._answer(page.source, 'anchor', page.source.url, anchor))
+
+    def _ask_anchor(self, source: Source, url: str, anchor: str) -> bool:
+        return url in self.outlines and self.outlines[url].has(anchor)
+
+    def asset(self, source: Source, target: str) -> str:
+        return str(self._answer(source, 'asset', target))
+
+    def _ask_asset(self, source: Source, target: str) -> str:
+        path = (source.path.parent / target).resolve()
         root = self.config.root.resolve()
         if not path.is_file() or not (path.is_relative_to(root) or path.is_relative_to(self.base)):
             return ''
@@ -161,64 +226,101 @@ class Site:
             return f'assets/files/{inside.as_posix()}'
         return self.source_url(path)
 
-    def figure(self, source: Page, target: str) -> tuple[str, str]:
+    def figure(self, source: Source, target: str) -> tuple[str, str]:
+        light, dark, _ = self._answer(source, 'figure', target)
+        return light, dark
+
+    def _ask_figure(self, source: Source, target: str) -> list[Any]:
         if target not in self.drawn:
             drawn = figures.find(self.config, target, self.request.execute)
             if drawn.stale and not drawn.error:
                 message = f'figure {target} is older than its source: build with --execute'
-                self.problems.warning((source.source.shown, 1, 1), message)
+                self.problems.warning((source.shown, 1, 1), message)
             for theme, path in drawn.files.items():
                 self.assets[f'assets/figures/{path.name}'] = path
                 assert theme in ('light', 'dark')
             names_ = [f'assets/figures/{p.name}' for p in drawn.files.values()]
-            self.drawn[target] = (names_[0], names_[-1]) if names_ else ('', drawn.error)
+            shown = (names_[0], names_[-1]) if names_ else ('', drawn.error)
+            self.drawn[target] = [*shown, drawn.stale]
         return self.drawn[target]
 
-    def test(self, claim: Claim) -> tuple[Page, int] | None:
-        path = (self.config.root / self.config.tests / claim.path).resolve()
-        found = self.by_path.get(path)
-        if not found or not found.module or claim.name not in claims.names(found.module):
-            return None
-        line = next(d.line for d in found.module.definitions if d.name == claim.name)
-        return found, line
+    def test(self, source: Source, claim: Claim) -> tuple[str, int] | None:
+        found = self._answer(source, 'test', claim.path, claim.name)
+        return (str(found[0]), int(found[1])) if found else None
 
-    def verdict(self, claim: Claim, source: Page) -> str:
-        path = self.config.root / self.config.tests / claim.path
-        newest = max(p.stat().st_mtime for p in (path, source.source.path))
-        return self.report.verdict(claim, newest)
+    def _ask_test(self, source: Source, path: str, name: str) -> list[Any]:
+        found = self.by_path.get((self.config.root / self.config.tests / path).resolve())
+        for defined, kind, line in found.definitions if found else ():
+            if found and defined == name and claims.is_test(defined, kind):
+                return [found.source.url, line]
+        return []
 
-    def source_url(self, path: Path, line: int = 0) -> str:
-        root = self.config.root.resolve()
-        if not self.config.repository or not path.resolve().is_relative_to(root):
-            return ''
-        inside = path.resolve().relative_to(root).as_posix()
-        address = f'{self.config.repository.rstrip("/")}/blob/{self.config.revision}/{inside}'
-        return f'{address}#L{line}' if line else address
+    def verdict(self, source: Source, claim: Claim) -> str:
+        return str(self._answer(source, 'verdict', claim.path, claim.name))
+
+    def _ask_verdict(self, source: Source, path: str, name: str) -> str:
+        newest = max(
+            p.stat().st_mtime for p in (self.config.root / self.config.tests / path, source.path)
+        )
+        return self.report.verdict(Claim(path, name), newest)
+
+    def source_url(self, path: Path, first: int = 0, last: int = 0) -> str:
+        return self.origin.address(path, first, last)
+
+    def inside(self, path: Path) -> str:
+        """How a file is called on the pages: from the root of the project, wherever we stand."""
+        if path not in self.called:
+            real = path.resolve()
+            roots = [r for r in (self.config.root.resolve(), self.base) if real.is_relative_to(r)]
+            self.called[path] = real.relative_to(roots[0]).as_posix() if roots else path.name
+        return self.called[path]
+
+    def address(self, url: str) -> str:
+        """Where the world finds a page, if the project has said where the site will stand."""
+        base = self.config.site_url.rstrip('/')
+        shown = re.sub(r'(^|(?<=/))index[.]html$', '', url)
+        return f'{base}/{shown}' if base else ''
 
     # ### Rendering
     def render(self) -> dict[str, bytes]:
         """Every file of the site. Raises `Mistakes` if anything is wrong."""
+        self.rendering = True
         self.read()
-        if self.problems.errors:
-            self.problems.raise_errors()
-        typesetter = self._typesetter()
-        typesetter.ask(self._formulas())
-        # While Node sets the formulas, Python colours the code
-        code = {url: self._code(found) for url, found in self.pages.items()}
-        typesetter.collect()
-        for found in self.pages.values():
-            page.formula_mistakes(found, typesetter.known, self.problems)
+        self.problems.raise_errors()
         files: dict[str, bytes] = {}
+        missing: list[tuple[str, Outline]] = []
         for language in ('', *self.catalogs):
             folder = f'{language}/' if language else ''
             for url, found in self.pages.items():
-                files[folder + url] = self._page(found, code[url], language)
+                kept = self._kept(found, language)
+                if kept is None:
+                    missing.append((language, found))
+                else:
+                    files[folder + url] = kept
             if 'index.html' not in self.pages:
-                files[f'{folder}index.html'] = self._listing(language)
+                files[f'{folder}index.html'] = Frame(self, None, language).write([]).encode()
             files[f'{folder}search.js'] = self._search()
+        self._make(missing, files)
+        for url in self.pages:
+            text = json.dumps(self.texts[url], ensure_ascii=False)
+            files[source_script(url)] = f'pylit.source({text})\n'.encode()
         self.problems.raise_errors()
         files |= self._static()
+        self.store.save(self._places())
         return files
+
+    def _make(self, missing: list[tuple[str, Outline]], files: dict[str, bytes]) -> None:
+        """Write the pages that are not kept."""
+        written = {found.source.url: self.full(found) for _, found in missing}
+        typesetter = self._typesetter()
+        typesetter.ask(self._formulas(written.values()) if written else [])
+        # While Node sets the formulas, Python colours the code
+        code = {url: self._code(source) for url, source in written.items()}
+        typesetter.collect()
+        for language, found in missing:
+            url = found.source.url
+            folder = f'{language}/' if language else ''
+            files[folder + url] = self._page(written[url], found, code[url], language)
 
     def _typesetter(self) -> Typesetter:
         if self.memo.typesetter is None:
@@ -229,11 +331,12 @@ class Site:
         if self.memo.typesetter:
             self.memo.typesetter.close()
 
-    def _formulas(self) -> list[Formula]:
-        found = [p.request(f) for p in self.pages.values() for _, f in p.formulas()]
+    def _formulas(self, pages: Iterable[Page]) -> list[Formula]:
+        pages = list(pages)
+        found = [p.request(f) for p in pages for _, f in p.formulas()]
         found += [Formula(s.tex[0], False, s.tex[0]) for s in self.config.glossary]
         for language, catalog in self.catalogs.items():
-            for source in self.pages.values():
+            for source in pages:
                 found += [source.request(f) for f in catalog.formulas(source)]
             assert language
         return found
@@ -250,98 +353,99 @@ class Site:
             self.memo.code[key] = highlight.python_lines(source.module, links, symbols)
         return self.memo.code[key]
 
-    def signature(self) -> int:
-        """All that pages know of each other's names; while it stays, links in code do."""
-        if self.known is None:
-            modules = tuple((m, frozenset(n)) for m, n in self.index.modules.items())
-            exports = tuple((m, frozenset(e.items())) for m, e in self.index.exports.items())
-            self.known = hash((modules, exports, tuple(self.pages)))
-        return self.known
-
     def _links(self, source: Page) -> dict[tuple[int, int], str]:
         assert source.module
         place = source.source
         found = {}
         for at, use in names.uses(place.module, source.module, place.package, self.index).items():
             target = self.by_module.get(use.module)
-            if target is None or (not use.name and target is source):
+            if target is None or (not use.name and target.source == place):
                 continue
-            address = '' if target is source else relative(place.url, target.source.url)
+            address = '' if target.source == place else relative(place.url, target.source.url)
             found[at] = address + (f'#{page.anchor_of(use.name)}' if use.name else '')
         return found
 
-    def _page(self, source: Page, code: list[str], language: str) -> bytes:
+    def _page(self, source: Page, found: Outline, code: list[str], language: str) -> bytes:
         if source.front.get('redirect'):
             return _redirect(source.front['redirect'])
-        key = self._key(source, code, language)
-        if key not in self.memo.html:
-            before, self.problems = self.problems, Problems()
-            shown = _Frame(self, source, language).write(code)
-            self.memo.html[key] = (shown.encode('utf-8'), self.problems)
-            self.problems = before
-            # Its links are known only now, and belong to what it depends on
-            self.memo.html[self._key(source, code, language)] = self.memo.html[key]
-        shown_bytes, problems = self.memo.html[key]
+        before, self.problems = self.problems, Problems()
+        self.asked = []
+        assert self.memo.typesetter
+        page.formula_mistakes(source, self.memo.typesetter.known, self.problems)
+        shown = Frame(self, source, language).write(code)
+        problems, self.problems = self.problems, before
         self.problems.extend(p for p in problems if p not in self.problems)
-        return shown_bytes
+        if not problems.errors:
+            said = [list(vars(p).values()) for p in problems]
+            kept = {'html': shown, 'asked': self.asked, 'problems': said}
+            self.store.put(_place(found, language), self._stamp(found, language), kept)
+        return shown.encode('utf-8')
 
-    def _key(self, source: Page, code: list[str], language: str) -> tuple[object, ...]:
-        """Everything that a page shows: while it is the same, so is the page."""
-        around = tuple((u, p.title) for u, p in self.pages.items())
-        # Whether an anchor is still there matters to those who link to it
-        linked = sorted(self.memo.linked.get(source.source.url, ()))
-        anchors = tuple((u, tuple(self.pages[u].anchors)) for u in linked if u in self.pages)
-        counted = self.coverage() if source.source.url == 'index.html' else None
+    # ### Keeping
+    def _kept(self, found: Outline, language: str) -> bytes | None:
+        """The page as it was made before, if nothing has changed that it shows."""
+        kept = self.store.get(_place(found, language), self._stamp(found, language))
+        if kept is None:
+            return None
+        for question, *said, answer in kept['asked']:
+            if self._ask(found.source, question, *said) != answer:
+                return None
+        problems = [Problem(*said) for said in kept['problems']]
+        self.problems.extend(p for p in problems if p not in self.problems)
+        return str(kept['html']).encode('utf-8')
+
+    def _stamp(self, found: Outline, language: str) -> str:
+        """Everything that a page is made from, besides the answers to its questions."""
+        source = found.source
         catalog = self.catalogs.get(language)
-        tests = (self.report.written, len(self.by_path), self.request.execute)
-        said = hash(catalog) if catalog else 0
-        return (
-            source.source.url,
-            source.text,
-            language,
-            around,
-            anchors,
-            counted,
-            tests,
-            said,
-            id(code),
-        )
+        said = (catalog.done, sorted(catalog.fuzzy)) if catalog else ()
+        counted = self.coverage() if source.url == 'index.html' else None
+        own = (self.inside(source.path), self.source_url(source.path, 1))
+        return stamp(self.signature(), source, self.texts[source.url], language, said, counted, own)
 
-    def _listing(self, language: str) -> bytes:
-        return _Frame(self, None, language).write([]).encode('utf-8')
+    def signature(self) -> str:
+        """All that any page may know of the others without asking; the settings; this program."""
+        if not self.known:
+            self.known = stamp(
+                program(),
+                self.config,
+                [(u, o.title, o.source.kind) for u, o in self.pages.items()],
+                {name: sorted(defined) for name, defined in self.index.modules.items()},
+                {name: sorted(e.items()) for name, e in self.index.exports.items()},
+                [(name, o.source.url) for name, o in self.by_module.items()],
+                [(code, catalog.name) for code, catalog in self.catalogs.items()],
+                (self.request.junit is not None, self.origin.base),
+            )
+        return self.known
 
-    def coverage(self) -> tuple[int, int, int]:
-        """Equations on all pages, those that carry a test, and the tests that passed."""
-        if self.counted:
-            return self.counted
-        total = tested = 0
-        passed: set[Claim] = set()
-        for source in self.shown():
-            count, covered, named = layout.equations(source)
-            total, tested = total + count, tested + len(covered)
-            good = [c for c in named if self.test(c)]
-            passed |= {c for c in good if self.verdict(c, source) == claims.PASSED}
-        self.counted = total, tested, len(passed)
-        return self.counted
+    def _places(self) -> list[str]:
+        languages = ('', *self.catalogs)
+        outlines = [f'outline {o.source.kind} {url}' for url, o in self.outlines.items()]
+        return outlines + [_place(o, lang) for o in self.pages.values() for lang in languages]
 
-    def shown(self) -> list[Page]:
+    def coverage(self) -> Coverage:
+        """The count on the front page."""
+        shown = self.shown()
+        named = {
+            (claim.path, claim.name): self._ask_verdict(o.source, claim.path, claim.name)
+            for o in shown
+            for claim in o.claims
+            if self._ask_test(o.source, claim.path, claim.name)
+        }
+        passed = sum(verdict == claims.PASSED for verdict in named.values())
+        equations, tested = sum(o.equations for o in shown), sum(o.tested for o in shown)
+        return Coverage(equations, tested, len(named), passed)
+
+    def shown(self) -> list[Outline]:
         """The pages that a reader is led to: all but the sources of the tests."""
         return [p for p in self.pages.values() if p.source.kind == 'page']
 
     # ### Everything that is not a page
     def _search(self) -> bytes:
         """A script and not JSON: a page that was opened from a file may not fetch."""
-        index = [
-            [source.source.url, source.title, self._entries(source)] for source in self.shown()
-        ]
+        index = [[found.source.url, found.title, found.entries] for found in self.shown()]
         text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))
         return f'pylit.index({text})\n'.encode()
-
-    def _entries(self, source: Page) -> list[list[str]]:
-        key = (source.source.url, source.text)
-        if key not in self.memo.entries:
-            self.memo.entries[key] = layout.entries(source)
-        return self.memo.entries[key]
 
     def _static(self) -> dict[str, bytes]:
         files = {f'assets/{p.name}': p.read_bytes() for p in sorted(STATIC.iterdir())}
@@ -356,11 +460,20 @@ class Site:
             files[url] = path.read_bytes()
         if self.config.site_url:
             files['sitemap.xml'] = self._sitemap()
+            files[LOST] = self.lost(urlsplit(self.config.site_url).path.rstrip('/') + '/')
         return files
 
+    def lost(self, base: str) -> bytes:
+        """The page for addresses that do not exist; `base` is the path of the whole site."""
+        return Frame(self, None, base=base).write([]).encode('utf-8')
+
     def _sitemap(self) -> bytes:
-        base = self.config.site_url.rstrip('/')
-        urls = ''.join(f'<url><loc>{html.escape(f"{base}/{u}")}</loc></url>\n' for u in self.pages)
+        folders = ['', *(f'{language}/' for language in self.catalogs)]
+        shown = [p.source.url for p in self.shown() if not p.front.get('redirect')]
+        if 'index.html' not in self.pages:
+            shown.insert(0, 'index.html')
+        addresses = [html.escape(self.address(folder + u)) for folder in folders for u in shown]
+        urls = ''.join(f'<url><loc>{address}</loc></url>\n' for address in addresses)
         head = '<?xml version="1.0" encoding="UTF-8"?>\n'
         space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
         return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
@@ -369,6 +482,10 @@ class Site:
 def _base(paths: Sequence[Path]) -> Path:
     first = paths[0].resolve()
     return first if first.is_dir() else first.parent
+
+
+def _place(found: Outline, language: str) -> str:
+    return f'page {language} {found.source.url}'
 
 
 def _redirect(target: str) -> bytes:
@@ -380,213 +497,3 @@ def _redirect(target: str) -> bytes:
         f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
         f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
     ).encode()
-
-
-# ## The frame of a page
-class _Frame:
-    """Fills the template: what is the same on all pages, seen from one of them."""
-
-    def __init__(self, site: Site, source: Page | None, language: str):
-        self.site = site
-        self.source = source
-        self.language = language
-        self.catalog = site.catalogs.get(language)
-        folder = f'{language}/' if language else ''
-        self.url = folder + (source.source.url if source else 'index.html')
-        self.folder = folder
-
-    def say(self, text: str) -> str:
-        return self.catalog.say(text) if self.catalog else text
-
-    def write(self, code: list[str]) -> str:
-        values: dict[str, Any] = {
-            'lang': self.language or 'en',
-            'policy': layout.POLICY,
-            'root': relative(self.url, '.'),
-            'search': relative(self.url, f'{self.folder}search.js'),
-            'home': relative(self.url, f'{self.folder}index.html'),
-            'site': html.escape(self._site_title()),
-            'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
-            'crumbs': self._crumbs(),
-            'languages': self._languages(),
-            'pages': self._pages(),
-            'turn': self._turn(),
-            'head': self._head(),
-            'colophon': self._colophon(),
-        }
-        for key, text in TEXTS.items():
-            values[f't_{key}'] = html.escape(self.say(text))
-        return layout.fill(values | self._content(code))
-
-    def _content(self, code: list[str]) -> dict[str, str]:
-        if self.source is None:
-            title = html.escape(self._site_title())
-            body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{self._pages()}'
-            return {'title': title, 'toc': '', 'body': f'{body}</div></section>'}
-        writing = Writing(self.source, self.site, self.url, self.say)
-        if self.catalog:
-            writing.translate = self.catalog.translate
-        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
-        title = self.source.title
-        if self._site_title() not in title:
-            title = f'{title} · {self._site_title()}'
-        body = layout.rows(writing, code)
-        if self.source.source.url == 'index.html':
-            body += self._coverage()
-        # The notation stands under the title
-        notation = layout.notation(writing, keys)
-        body = body.replace('</h1>\n', f'</h1>\n{notation}', 1)
-        return {
-            'title': html.escape(title.replace('\\', '')),
-            'body': body,
-            'toc': layout.contents(writing),
-        }
-
-    def _site_title(self) -> str:
-        home = self.site.pages.get('index.html')
-        return self.site.config.title or (home.title if home else self.say('Contents'))
-
-    def _strings(self) -> dict[str, str]:
-        return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
-
-    def _to(self, url: str) -> str:
-        return html.escape(relative(self.url, self.folder + url))
-
-    def _head(self) -> str:
-        lines = []
-        source = self.source
-        summary = source.front.get('summary', '') if source else ''
-        if summary:
-            lines.append(f'<meta name="description" content="{html.escape(summary)}">')
-        for language in ('', *self.site.catalogs) if self.site.catalogs else ():
-            url = f'{language}/' if language else ''
-            url = relative(self.url, url + self.url.removeprefix(self.folder))
-            lines.append(
-                f'<link rel="alternate" hreflang="{language or "en"}" href="{html.escape(url)}">'
-            )
-        if self.site.config.site_url:
-            address = html.escape(f'{self.site.config.site_url.rstrip("/")}/{self.url}')
-            title = html.escape(source.title if source else self._site_title())
-            lines.append(f'<link rel="canonical" href="{address}">')
-            lines.append(f'<meta property="og:title" content="{title}">')
-            lines.append(f'<meta property="og:url" content="{address}">')
-        return ''.join(f'{line}\n' for line in lines)
-
-    def _crumbs(self) -> str:
-        """The folders above this page, each a link where it has an index."""
-        if self.source is None:
-            return ''
-        *folders, _ = self.source.source.url.split('/')
-        out = []
-        for i, folder in enumerate(folders):
-            url = '/'.join([*folders[: i + 1], 'index.html'])
-            name = html.escape(folder)
-            known = url in self.site.pages and url != self.source.source.url
-            out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
-        if self.source.source.path.name != '__init__.py':
-            out.append(f'<span>{html.escape(self.source.source.path.name)}</span>')
-        return '\n'.join(out)
-
-    def _languages(self) -> str:
-        if not self.site.catalogs:
-            return ''
-        links = []
-        for language in ('', *self.site.catalogs):
-            url = f'{language}/' if language else ''
-            address = relative(self.url, url + self.url.removeprefix(self.folder))
-            here = ' aria-current="true"' if language == self.language else ''
-            name = self.site.catalogs[language].name if language else 'English'
-            code = language or 'en'
-            links.append(
-                f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
-            )
-        label = html.escape(self.say('Language'))
-        return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
-
-    def _pages(self) -> str:
-        items = []
-        for found in self.site.shown():
-            url = found.source.url
-            current = ' aria-current="page"' if found is self.source else ''
-            depth = url.removesuffix('index.html').strip('/').count('/') + (
-                0 if url == 'index.html' else 1
-            )
-            title = html.escape(found.title.replace('\\', ''))
-            items.append(
-                f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}"{current}>{title}</a></li>'
-            )
-        return '<ol>\n{}\n</ol>'.format('\n'.join(items))
-
-    def _turn(self) -> str:
-        """The pages before and after this one."""
-        shown = self.site.shown()
-        if self.source not in shown:
-            return ''
-        at = shown.index(self.source)
-        links = []
-        for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
-            if 0 <= at + step < len(shown):
-                other = shown[at + step]
-                title = html.escape(other.title.replace('\\', ''))
-                links.append(
-                    f'<a rel="{rel}" href="{self._to(other.source.url)}">'
-                    f'<small>{html.escape(self.say(text))}</small>{title}</a>'
-                )
-        label = html.escape(self.say('Pages before and after'))
-        return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
-
-    def _colophon(self) -> str:
-        if self.source is None:
-            return ''
-        shown = html.escape(self.source.source.path.name)
-        address = self.site.source_url(self.source.source.path)
-        source = f'<a href="{html.escape(address)}">{shown}</a>' if address else shown
-        return f'{html.escape(self.say("Made from"))} {source}'
-
-    def _coverage(self) -> str:
-        total, tested, passed = self.site.coverage()
-        if not total:
-            return ''
-        text = self.say('{tested} of the {total} equations on these pages carry a test.')
-        text = text.format(tested=tested, total=total)
-        ran = self.say('{passed} of these tests passed when the pages were made.')
-        ran = ran.format(passed=passed) if self.site.request.junit else ''
-        shown = html.escape(f'{text} {ran}'.strip())
-        return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
-
-
-# ## What the frame says, in the language of the sources
-TEXTS = {
-    'skip': 'Skip to the text',
-    'where': 'Where this page stands',
-    'search': 'Search',
-    'theme': 'Light or dark',
-    'help': 'Keys',
-    'contents': 'On this page',
-    'pages': 'All pages',
-}
-SCRIPT_TEXTS = {
-    'copied': 'Copied',
-    'nothing': 'Nothing found',
-    'code': 'Code',
-    'formula': 'Formula',
-    'table': 'Table',
-    'keys': 'Single-letter keys',
-    'key_j': 'next and previous part',
-    'key_n': 'next and previous page',
-    'key_s': 'search',
-    'key_t': 'light or dark',
-    'key_e': 'let go of a symbol, close',
-    'close': 'Close',
-}
-OTHER_TEXTS = (
-    'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
-    'Pages before and after', 'Made from', 'passed', 'failed', 'not run',
-    '{tested} of the {total} equations on these pages carry a test.',
-    '{passed} of these tests passed when the pages were made.',
-)  # fmt: skip
-
-
-def texts() -> list[str]:
-    """Everything that can be translated besides the notes."""
-    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]

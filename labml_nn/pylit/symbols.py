@@ -131,6 +131,12 @@ def _scripts(tokens: list[str], i: int) -> tuple[int, dict[str, str]]:
         i = end
 
 
+def nucleus(tex: str) -> str:
+    r"""The letter that a symbol is made of: `\alpha` for `\bar\alpha_t`, `x` for `\hat x_0`."""
+    tokens = [t for t in _tokens(tex.strip()) if not t.isspace() and t not in '{}']
+    return next((t for t in tokens if t not in ACCENTS), '')
+
+
 # ## The glossary of one page
 class Glossary:
     """The entries that hold for one source file."""

@@ -10,7 +10,14 @@ from PIL import Image
 
 from labml_nn.helpers import log, pictures
 from labml_nn.helpers.device import available, describe, pick_device
-from labml_nn.helpers.options import nearest, option_meanings, option_values, parse_value
+from labml_nn.helpers.options import (
+    Parser,
+    add_options,
+    nearest,
+    option_meanings,
+    option_values,
+    parse_value,
+)
 from labml_nn.helpers.progress import Progress, clock
 
 # ## Devices
@@ -247,3 +254,69 @@ def test_the_curve_is_drawn_for_any_number_of_rows(tmp_path, rows):
         log.append_row(tmp_path / 'log.csv', {'step': step, 'loss': 1 / step})
     log.plot_loss(tmp_path / 'log.csv', tmp_path / 'loss.png')
     assert (tmp_path / 'loss.png').exists() == bool(rows)
+
+
+# ## Options from a file
+
+
+class Kinds(BaseConfigs):
+    n: int = 1  # how many
+    rate: float = 0.5  # how fast
+    flip: bool = False  # whether
+    word: str = 'x'  # which
+    widths: tuple[int, ...] = (1, 2)  # of each
+    names: tuple[str, ...] = ()  # of all
+
+
+def parsed(tmp_path, text, *argv):
+    (tmp_path / 'run.yaml').write_text(text)
+    p = Parser()
+    p.add_argument('--preset', default='digits')
+    add_options(p, Kinds, option_values(Kinds()))
+    return vars(p.parse(['--config', str(tmp_path / 'run.yaml'), *argv]))
+
+
+def test_a_file_says_what_the_command_line_says(tmp_path):
+    text = 'preset: cifar10\nn: 1e5\nrate: 2e-4\nflip: yes\nword: "no"\nwidths: [1, 2, 2]\nnames: a'
+    got = parsed(tmp_path, text)
+    del got['config']
+    assert got == dict(
+        preset='cifar10', n=100_000, rate=2e-4, flip=True, word='no', widths=(1, 2, 2), names=('a',)
+    )
+    assert 'n' not in parsed(tmp_path, '')
+
+
+def test_the_command_line_comes_before_the_file(tmp_path):
+    got = parsed(tmp_path, 'n: 3\nnames: [a]', '--n', '4', '--names', 'b', '--names', 'c')
+    assert (got['n'], got['names'], got['preset']) == (4, ('b', 'c'), 'digits')
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('wdths: [1]', 'there is no option wdths: did you mean widths?'),
+        ('resume: true', 'there is no option resume'),
+        ('n: [1, 2]', 'n: need int'),
+        ('n: 1.5', 'n: need a whole number'),
+        ('n: true', 'n: need int, got True'),
+        ('flip: 3', 'flip: need true or false'),
+        ('word: no', 'word: need a word in quotes: False'),
+        ('widths: [1, {}]', 'widths: need int'),
+        ('- n', 'holds a list'),
+        ('n: [1', 'is no YAML'),
+        ('n: !!python/object/apply:os.getcwd []', 'is no YAML'),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused(tmp_path, capsys, text, message):
+    with pytest.raises(SystemExit) as leaving:
+        parsed(tmp_path, text)
+    assert leaving.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named(capsys):
+    p = Parser()
+    add_options(p, Kinds, option_values(Kinds()))
+    with pytest.raises(SystemExit):
+        p.parse(['--config', 'nowhere.yaml'])
+    assert 'nowhere.yaml' in capsys.readouterr().err

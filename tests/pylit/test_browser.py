@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 import urllib.error
@@ -14,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pylit_kit import ROOT, project
+from pylit_kit import ROOT, project, split
 
-from labml_nn.pylit import serve
+from labml_nn.pylit import formulas, serve
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
+from labml_nn.pylit.prose import understand
 from labml_nn.pylit.site import Request
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -205,12 +208,66 @@ def test_every_page(folder: Path, browser: Any, width: int, theme: str) -> None:
             # Clipping could hide what sticks out: look at the boxes as well
             assert page.evaluate(STICKING_OUT) == [], name
             page.evaluate(AXE.read_text())
-            found = page.evaluate(
-                'axe.run(document, {resultTypes: ["violations"], preload: false})'
-            )
-            assert [(v['id'], v['nodes'][0]['html'][:200]) for v in found['violations']] == [], name
+            assert page.evaluate(VIOLATIONS) == [], name
 
 
+# ## The pages that readers come for
+REAL = (
+    'index.html', 'diffusion/ddpm/index.html', 'diffusion/ddpm/unet.html',
+    'diffusion/ddpm/experiment.html', 'diffusion/samplers/index.html',
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of this repository."""
+    out = tmp_path_factory.mktemp('real') / 'site'
+    assert main(['build', str(ROOT / 'labml_nn'), '-o', str(out)]) == 0
+    return out
+
+
+@pytest.mark.parametrize('name', REAL)
+def test_our_own_pages(real: Path, browser: Any, name: str) -> None:
+    if not AXE.exists():
+        needed('axe-core (run `npm ci` in tests/pylit)')
+    # One visit for all sizes and themes: what takes time is to load a page, and to look at it
+    with visit(browser, (real / name).as_uri()) as page:
+        page.evaluate('document.fonts.ready')
+        page.evaluate(AXE.read_text())
+        formulas_shown = page.locator('main .katex-html').count()
+        assert page.locator('main math').count() == formulas_shown, 'each formula is read aloud'
+        for width in WIDTHS:
+            page.set_viewport_size({'width': width, 'height': 900})
+            for theme in THEMES:
+                page.emulate_media(color_scheme=theme)
+                overflow = page.evaluate('document.documentElement.scrollWidth - innerWidth')
+                assert overflow <= 0, f'{overflow} px too wide at {width}'
+                assert page.evaluate(STICKING_OUT) == [], width
+        # axe takes most of its time to gather what it then passes over: boxes of the same size do
+        page.evaluate(BOXES)
+        for i, width in enumerate(WIDTHS):
+            # Each width and each theme is looked at; the pages above are, at each with each
+            page.set_viewport_size({'width': width, 'height': 900})
+            page.emulate_media(color_scheme=THEMES[i % 2])
+            page.wait_for_timeout(150)  # for colours that change gently
+            assert page.evaluate(VIOLATIONS) == [], width
+
+
+# Formulas are drawn for eyes alone, and hidden from screen readers; axe passes over them anyway
+BOXES = """() => {
+  const drawn = [...document.querySelectorAll('.katex-html')];
+  const sizes = drawn.map((e) => e.getBoundingClientRect());
+  drawn.forEach((e, i) => {
+    e.textContent = '';
+    e.style.cssText = `display:inline-block;width:${sizes[i].width}px;height:${sizes[i].height}px`;
+  });
+}"""
+VIOLATIONS = """async () => {
+  const options = { resultTypes: ['violations'], preload: false,
+    rules: { 'target-size': { enabled: true } } };
+  const found = await axe.run({ exclude: ['.katex-html'] }, options);
+  return found.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3)]);
+}"""
 STICKING_OUT = """() => [...document.querySelectorAll('main p, main h1, main h2, main h3, main li, main .note, main .code')]
   .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
   .map((e) => e.outerHTML.slice(0, 80))"""  # noqa: E501
@@ -266,6 +323,76 @@ def test_the_short_side_stays_in_view(folder: Path, browser: Any) -> None:
         )
         assert tops[0] < -300
         assert 0 < tops[1] < 120
+
+
+# ## Formulas with fewer elements look the same
+ZOO = Path(__file__).with_name('zoo.txt')
+BOTH = """
+const katex = require(process.argv[1]);
+const lighter = require(process.argv[2]);
+const texs = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+process.stdout.write(JSON.stringify(texs.map((tex) => {
+  const options = { output: 'html', displayMode: true, trust: true, strict: false };
+  const html = katex.renderToString(tex, options);
+  return [html, lighter.html(html)];
+})));
+"""
+# Every visible letter and rule: what it is and where it stands in its formula
+RULES = 'svg, .frac-line, .overline-line, .underline-line, .katex-hline, .fbox'
+GLYPHS = """(rules) => ['.old', '.new'].map((s) => [...document.querySelectorAll(s)].map((f) => {
+  const home = f.getBoundingClientRect();
+  const out = [[home.width, home.height]];
+  const place = (what, r) =>
+    out.push([what, r.left - home.left, r.top - home.top, r.width, r.height]);
+  const walk = document.createTreeWalker(f, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (walk.nextNode()) for (let i = 0; i < walk.currentNode.length; i++) {
+    range.setStart(walk.currentNode, i);
+    range.setEnd(walk.currentNode, i + 1);
+    const char = walk.currentNode.data[i];
+    if (char !== '\u200b') place(char, range.getBoundingClientRect());
+  }
+  for (const e of f.querySelectorAll(rules)) place(e.tagName, e.getBoundingClientRect());
+  return out;
+}))"""
+
+
+def test_lighter_formulas_look_the_same(folder: Path, browser: Any, tmp_path: Path) -> None:
+    pages = (ROOT / 'labml_nn' / 'diffusion').rglob('*.py')
+    ours = {f.tex for path in pages for f in formulas_of(path.read_text('utf-8'))}
+    texs = [*ZOO.read_text('utf-8').splitlines(), *sorted(ours)]
+    assert len(texs) > 200
+    home = formulas.katex()
+    command = ['node', '-e', BOTH, str(home), str(formulas.HERE / 'lighter.js')]
+    said = json.dumps(texs)
+    done = subprocess.run(command, input=said, capture_output=True, text=True, check=True)
+    pairs = json.loads(done.stdout)
+    assets = (folder / 'out' / 'assets').as_uri()
+    sheets = ''.join(
+        f'<link rel="stylesheet" href="{assets}/{s}.css">' for s in ('katex/katex', 'pylit')
+    )
+    rows = ''.join(
+        f'<p><span class="{side}">{html}</span></p>'
+        for pair in pairs for side, html in zip(('old', 'new'), pair, strict=True)
+    )  # fmt: skip
+    page_ = tmp_path / 'both.html'
+    page_.write_text(f'<!doctype html><meta charset="utf-8">{sheets}{rows}', encoding='utf-8')
+    with visit(browser, page_.as_uri()) as page:
+        page.evaluate('document.fonts.ready')
+        old, new = page.evaluate(GLYPHS, RULES)
+    count = [0, 0]
+    for tex, pair, was, now in zip(texs, pairs, old, new, strict=True):
+        assert len(was) == len(now) > 1, tex
+        for one, other in zip(was, now, strict=True):
+            assert one[0] == other[0] or not isinstance(one[0], str)
+            numbers = [(a, b) for a, b in zip(one, other, strict=True) if not isinstance(a, str)]
+            assert all(abs(a - b) < 0.05 for a, b in numbers), (tex, one, other)
+        count = [n + html.count('<span') for n, html in zip(count, pair, strict=True)]
+    assert count[1] < 0.75 * count[0], count
+
+
+def formulas_of(source: str) -> list[Any]:
+    return [f for section in split(source).sections for f in understand(section.prose).formulas]
 
 
 # ## Symbols
@@ -345,6 +472,94 @@ def test_copies_have_no_line_numbers(folder: Path, browser: Any) -> None:
             }"""
         )
         assert not any(line.strip()[:1].isdigit() for line in selected.split('\n'))
+
+
+def test_the_whole_file_is_copied_by_keyboard(folder: Path, browser: Any) -> None:
+    permissions = ['clipboard-read', 'clipboard-write']
+    with visit(browser, address(folder), permissions=permissions) as page:
+        button = page.locator('button.whole')
+        button.focus()
+        page.keyboard.press('Enter')
+        page.locator('button.whole', has_text='Copied').wait_for()
+        # It is said to those who do not see the button
+        assert page.locator('[role=status]').text_content() == 'Copied'
+        assert page.evaluate('navigator.clipboard.readText()') == PAGE
+        page.locator('button.whole', has_text='Copy the whole file').wait_for()
+        assert page.locator('[role=status]').text_content() == ''
+
+
+def test_copying_works_where_there_is_no_clipboard(folder: Path, browser: Any) -> None:
+    # On an address that is not safe a browser has no `navigator.clipboard`
+    with visit(browser, address(folder)) as page:
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.evaluate(
+            "addEventListener('copy', () => { window.got = String(document.activeElement.value) })"
+        )
+        page.locator('button.whole').click()
+        page.locator('button.whole', has_text='Copied').wait_for()
+        assert page.evaluate('window.got') == PAGE
+        assert page.evaluate('document.querySelector("textarea")') is None
+        page.evaluate('document.execCommand = () => false')
+        page.locator('button.whole').click()
+        page.locator('button.whole', has_text='Could not be copied').wait_for()
+
+
+def test_long_lines_are_wrapped_on_request(folder: Path, browser: Any) -> None:
+    longest = """() => Math.max(...[...document.querySelectorAll('.code pre')].map(
+      (e) => e.scrollWidth - e.clientWidth))"""
+    with visit(browser, address(folder), viewport={'width': 390, 'height': 800}) as page:
+        assert page.evaluate(longest) > 10
+        page.locator('button.wrap').click()
+        assert page.locator('button.wrap').get_attribute('aria-pressed') == 'true'
+        assert page.evaluate(longest) <= 1
+        # What was wrapped hangs behind its line number, and is no other line when it is copied
+        text = page.locator('#Noise\\.mean pre code').inner_text()
+        assert 'longer than any cell of the page is wide, on purpose' in text
+        page.reload()
+        assert page.evaluate(longest) <= 1, 'it is remembered'
+        page.keyboard.press('w')
+        assert page.evaluate(longest) > 10
+
+
+def test_focus_is_always_seen(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), viewport={'width': 1440, 'height': 900}) as page:
+        page.locator('body').click(position={'x': 1, 'y': 1})
+        seen = 0
+        for _ in range(40):
+            page.keyboard.press('Tab')
+            if page.evaluate('document.activeElement === document.body'):
+                break  # once around
+            seen += 1
+            where, width, shown = page.evaluate(
+                """() => {
+                  const e = document.activeElement;
+                  const style = getComputedStyle(e);
+                  const box = e.getBoundingClientRect();
+                  return [e.outerHTML.slice(0, 80), parseFloat(style.outlineWidth),
+                    style.outlineStyle !== 'none' && box.width > 0 && box.height > 0];
+                }"""
+            )
+            assert width >= 2, where
+            assert shown, where
+        assert seen >= 20
+
+
+def test_forced_colours_show_which_symbol_is_meant(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), forced_colors='active') as page:
+        symbol = page.locator('pre [data-sym="alpha_bar"]').first
+        before = symbol.evaluate('(e) => getComputedStyle(e).outlineStyle')
+        symbol.hover()
+        assert (before, symbol.evaluate('(e) => getComputedStyle(e).outlineStyle')) == (
+            'none',
+            'solid',
+        )
+
+
+def test_who_wants_no_motion_gets_none(folder: Path, browser: Any) -> None:
+    for motion, expected in (('reduce', 'auto'), ('no-preference', 'smooth')):
+        with visit(browser, address(folder), reduced_motion=motion) as page:
+            behaviour = 'getComputedStyle(document.documentElement).scrollBehavior'
+            assert page.evaluate(behaviour) == expected
 
 
 def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
@@ -454,8 +669,10 @@ def test_links_arrive_at_their_row(folder: Path, browser: Any) -> None:
 def arrives(page: Any, anchor: str) -> None:
     """Wait until the page has scrolled to an anchor."""
     top = f'document.getElementById("{anchor}").getBoundingClientRect().top'
-    for _ in range(60):
-        if page.evaluate(f'{top} >= 0 && {top} < innerHeight / 2'):
+    # High up in the window, or as high as the end of the page allows
+    end = 'scrollY + innerHeight >= document.documentElement.scrollHeight - 1'
+    for _ in range(100):
+        if page.evaluate(f'{top} >= 0 && {top} < ({end} ? innerHeight : innerHeight / 2)'):
             return
         page.wait_for_timeout(50)
     pytest.fail(f'the page did not arrive at {anchor}')
@@ -556,6 +773,10 @@ def test_the_server_knows_nothing_but_the_site(server: tuple[str, Path, serve.Li
     url, _, _ = server
     assert fetch(f'{url}/')[0] == 200
     assert fetch(f'{url}/page.html')[0] == 200
+    status, lost = fetch(f'{url}/deep/down/none')
+    assert status == 404
+    assert b'There is no such page' in lost
+    assert b'href="/page.html"' in lost
     for path in ('/../pyproject.toml', '/%2e%2e/pyproject.toml', '/assets/', '//etc/passwd', '/x'):
         assert fetch(url + path)[0] == 404, path
     for host in ('evil.example', 'evil.example:80', '127.0.0.1.evil.example', ''):

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
-from pylit_kit import project
+from pylit_kit import ROOT, project
 
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.check import is_code
 
-CONFIG = '[tool.pylit]\n[tool.pylit.glossary]\nalpha_bar = { tex = "\\\\bar\\\\alpha" }\n'
+CONFIG = r"""
+[tool.pylit.glossary]
+alpha_bar = { tex = '\bar\alpha' }
+alpha = { tex = '\alpha' }
+sigma = { tex = '\sigma' }
+sigma2 = { tex = '\sigma^2' }
+mu = { tex = '\mu', names = ["mu", "mean"] }
+mu_tilde = { tex = '\tilde\mu' }
+"""
 
 
 def check(folder: Path, source: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     project(folder, {'pyproject.toml': CONFIG, 'page.py': source})
-    status = main(['check', str(folder / 'page.py'), '--symbols'])
+    status = main(['check', str(folder / 'page.py')])
     said = capsys.readouterr().err
     assert 'Traceback' not in said
     return status, re.findall(r'page\.py:(\d+:\d+: (?:error|warning): .*)', said)
@@ -39,7 +48,6 @@ def check(folder: Path, source: str, capsys: pytest.CaptureFixture[str]) -> tupl
         ('# $\\bar\\alpha$\nx = 1\n', 0, ['1:4: warning: the note speaks of alpha_bar']),
         ('# $\\bar\\alpha$\nx = 1  # pylit: no-symbols\n', 0, []),
         ('# $\\bar\\alpha$\ny = self.alpha_bar_prev\n', 0, []),
-        ('# $$\\bar\\alpha$$\nx = 1\n', 0, []),
         ('# x = compute(1)\ny = 1\n', 0, ['1:3: warning: code in a comment']),
         ('# def f(x):\ny = 1\n', 0, ['1:3: warning: code in a comment']),
         ('## x = compute(1)\ny = 1\n', 0, []),
@@ -61,6 +69,110 @@ def test_what_it_finds(
     assert len(problems) == len(expected), problems
     for wanted in expected:
         assert any(re.search(wanted, problem) for problem in problems), (wanted, problems)
+
+
+# ## What a note speaks of and its code does not have
+FUNCTION = """
+def inner(alpha_bar):
+    # $\\sqrt{\\bar\\alpha}$
+    return alpha_bar ** 0.5
+
+class Model:
+    def outer(self, x):
+        return inner(x)
+"""
+SILENT = {
+    'it is there': '# $\\bar\\alpha$\nx = alpha_bar',
+    'as a part of a name': '# $\\bar\\alpha$\nx = self.one_minus_alpha_bar_prev',
+    'as the name of a buffer': "# $\\bar\\alpha$\nbuffer('alpha_bar', x)",
+    'through a call': '# $\\bar\\alpha$\nx = inner(y)',
+    'through the calls of a call': '# $\\bar\\alpha\\,x$\nx = self.model.outer(y)',
+    'earlier in the function': 'def f(alpha_bar):\n    y = g\n    # $\\bar\\alpha$\n    return y',
+    'a derivation': '# $$\\bar\\alpha$$\nx = 1',
+    'a reason': '# Nothing is left of $\\bar\\alpha$ here\nx = 1',
+    'a docstring': 'def f():\n    r"""$\\bar\\alpha$"""\n    return 1',
+    'the result has another name': '# $\\bar\\alpha = \\alpha^2$\nshare = alpha ** 2',
+    'or one that anything may have': '# $\\tilde\\mu = \\alpha$\nmean = alpha',
+    'a square': '# $\\sigma^2$\nx = sigma ** 2',
+    'a root': '# $\\sigma$\nx = sigma2 ** 0.5',
+    'both are spoken of': '# $\\bar\\alpha = \\prod \\alpha$\nalpha_bar = alpha.prod()',
+    'answered': '# $\\bar\\alpha$\nx = 1  # pylit: no-symbols',
+}
+HEARD = {
+    'nothing of the kind': ('# $\\bar\\alpha$\nx = 1', 'alpha_bar, its code has no alpha_bar'),
+    'a longer name is another': (
+        '# $\\alpha$\nx = alpha_bar',
+        'alpha, its code has no alpha but alpha_bar',
+    ),
+    'a shorter name too': (
+        '# $\\bar\\alpha x$\ny = alpha * x',
+        'alpha_bar, its code has no alpha_bar but alpha',
+    ),
+    'a mix-up in a sentence': (
+        '# The share $\\alpha$ of it\nx = alpha_bar',
+        'alpha, its code has no alpha but alpha_bar',
+    ),
+    'a mix-up, with the right one nearby': (
+        'def f(alpha):\n    # $\\alpha x$\n    y = alpha_bar * x\n    #\n    return alpha',
+        'alpha, its code has no alpha but alpha_bar',
+    ),
+    'the wrong name for a result': (
+        '# $\\alpha = 1 - \\sigma$\nalpha_bar = 1 - sigma',
+        'alpha, its code has no alpha but alpha_bar',
+    ),
+    'the second of two formulas': ('# $\\alpha$, $\\bar\\alpha$\nx = alpha', 'alpha_bar, its code'),
+    'a comment is no code': ('# $\\bar\\alpha$\nx = 1  # alpha_bar', 'alpha_bar, its code'),
+    'a call of something else': ('# $\\bar\\alpha$\nx = unknown(1)', 'alpha_bar, its code'),
+}
+
+
+@pytest.mark.parametrize('kind', SILENT)
+def test_notes_that_are_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    _, problems = check(tmp_path, f'{FUNCTION}\n\n{SILENT[kind]}\n', capsys)
+    assert problems == []
+
+
+@pytest.mark.parametrize('kind', HEARD)
+def test_notes_that_are_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    source, wanted = HEARD[kind]
+    status, problems = check(tmp_path, f'{FUNCTION}\n\n{source}\n', capsys)
+    assert status == 0, 'a warning'
+    assert len(problems) == 1, problems
+    assert f'warning: the note speaks of {wanted}' in problems[0]
+
+
+# A quantity of our own pages, and one that it could be confused with
+PLANTED = [
+    ('ddpm', r'# $\sqrt{\bar\alpha_t}\,x_0$', r'# $\sqrt{\alpha_t}\,x_0$'),
+    ('ddpm', r'# $1 - \bar\alpha_t$', r'# $1 - \alpha_t$'),
+    ('ddpm', r'\epsilon_\theta(x_t, t)\big\|^2$', r'\epsilon_\theta(\hat x_0, t)\big\|^2$'),
+    ('samplers', r'# $\epsilon = \frac{x_t -', r'# $\epsilon = \frac{x_0 -'),
+]
+
+
+def test_errors_planted_in_our_own_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / 'labml_nn' / 'diffusion'
+    shutil.copytree(ROOT / 'labml_nn' / 'diffusion', copy)
+    shutil.copy(ROOT / 'pyproject.toml', tmp_path)
+    places = []
+    for folder, right, wrong in PLANTED:
+        path = copy / folder / '__init__.py'
+        text = path.read_text('utf-8')
+        at = text.rindex(right)
+        path.write_text(text[:at] + wrong + text[at + len(right) :], 'utf-8')
+        places.append(f'{folder}/__init__.py:{text.count(chr(10), 0, at) + 1}:')
+    main(['check', str(tmp_path / 'labml_nn')])
+    said = capsys.readouterr().err
+    found = [line for line in said.split('\n') if ': warning: the note speaks of' in line]
+    # All of them, and nothing else on any page
+    assert len(found) == len(places), found
+    assert all(any(place in line for line in found) for place in places), found
 
 
 def test_strict_makes_warnings_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,8 +136,12 @@ def test_the_index_tells_how_many(tmp_path: Path) -> None:
     made = site(tmp_path, junit=report(tmp_path, case('test_one')))
     shown = made.render()['index.html'].decode()
     made.close()
-    assert '1 of the 3 equations on these pages carry a test.' in shown
-    assert '1 of these tests passed' in shown
+    assert '<strong>1 of the 3 equations</strong> on these pages carry a test' in shown
+    assert 'All 1 tests that are named passed' in shown
+    made = site(tmp_path, junit=report(tmp_path, case('test_one', '<failure/>')))
+    assert '0 of the 1 tests that are named passed' in made.render()['index.html'].decode()
+    made.close()
+    assert 'named passed' not in render(tmp_path)['index.html']
 
 
 def test_the_verdict_of_nothing() -> None:

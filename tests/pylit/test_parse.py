@@ -218,6 +218,14 @@ def test_definitions_know_their_place() -> None:
 
 
 # ## Files that cannot be read
+def test_a_message_says_which_python_does_not_understand() -> None:
+    # What is an error here may be new in a Python that came later
+    with pytest.raises(Mistakes) as caught:
+        split('x = 1 ??\n')
+    version = f'{sys.version_info[0]}.{sys.version_info[1]}'
+    assert caught.value.problems[0].message.endswith(f'(says Python {version})')
+
+
 @pytest.mark.parametrize(
     ('data', 'expected'),
     [

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from pylit_kit import page, project, render, site
+from pylit_kit import ROOT, page, project, render, site
 
 from labml_nn.pylit import swap
 from labml_nn.pylit.__main__ import main
@@ -160,31 +165,93 @@ def built(tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
     return tmp_path / 'p', out, snapshot(out)
 
 
-BAD = {
-    'syntax error': 'def f(:\n',
-    'NUL': 'x = "\0"\n',
-    'formula': '# $\\foo$\nx = 1\n',
-    'link': '# [x](none.html)\nx = 1\n',
-    'HTML': '# <script>\nx = 1\n',
-    'test': '# [x](test:a.py::b)\nx = 1\n',
-    'image': '# ![x](none.png)\nx = 1\n',
-    'figure': '# ![x](figure:none.py::f)\nx = 1\n',
+def no_katex(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv('PYLIT_CACHE', str(folder / 'none'))
+
+
+def no_node(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv('PATH', str(folder))
+    (folder / 'bad.py').write_text(f'# $x^{{{hash(folder)}}}$\nx = 1\n')
+
+
+def another_folder(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    (folder.parent / 'out' / swap.MANIFEST).unlink()
+
+
+LINE = r'bad\.py:\d+:\d+: error: '
+# What is wrong (bytes of `bad.py`, or something done to the project), and how it is told
+BAD: dict[str, tuple[bytes | Callable[[Path, pytest.MonkeyPatch], object], str]] = {
+    'syntax error': (b'def f(:\n', rf'{LINE}.*says Python'),
+    'NUL': (b'x = "\0"\n', rf'{LINE}a NUL byte'),
+    'wrong encoding': (b'# ok\nx = "\xff"\n', r'bad\.py:2:6: error: byte 0xff is not utf-8'),
+    'unknown encoding': (b'# coding: klingon\n', rf'{LINE}encoding: unknown'),
+    'loop of links': (
+        lambda f, _: (f / 'self.py').symlink_to(f / 'self.py'),
+        r'self\.py:1:1: error: cannot be read',
+    ),
+    'two sources': (
+        lambda f, _: (f / 'a.md').write_text('# A'),
+        r'a\.py:1:1: error: this and .*a\.md both become',
+    ),
+    'formula': (b'# $\\foo$\nx = 1\n', rf'{LINE}LaTeX: Undefined'),
+    'formula without end': (b'# $$x\nx = 1\n', rf'{LINE}`\$\$` is never closed'),
+    'formula that explodes': (
+        b'# $\\def\\a{\\a\\a}\\a$\nx = 1\n',
+        rf'{LINE}LaTeX: Too many expansions',
+    ),
+    'formula of 100,000 characters': (
+        b'# $' + b'x' * 100_000 + b'$\nx = 1\n',
+        rf'{LINE}LaTeX: 100,000 characters',
+    ),
+    'HTML': (b'# <script>\nx = 1\n', rf'{LINE}raw HTML'),
+    'script in a link': (
+        b'# [x](javascript:alert(1))\nx = 1\n',
+        rf'{LINE}a link may not begin with javascript:',
+    ),
+    'dead link': (b'# [x](none.html)\nx = 1\n', rf'{LINE}dead link'),
+    'no such test': (b'# [x](test:a.py::b)\nx = 1\n', rf'{LINE}there is no test'),
+    'no such image': (b'# ![x](none.png)\nx = 1\n', rf'{LINE}no such image'),
+    'no such figure': (b'# ![x](figure:none.py::f)\nx = 1\n', rf'{LINE}no such figure'),
+    'configuration': (
+        lambda f, _: (f / 'pyproject.toml').write_text('[tool.pylit]\nx = 1\n'),
+        r'pyproject\.toml:2:1: error: unknown setting',
+    ),
+    'language without a catalogue': (
+        lambda f, _: (f / 'pyproject.toml').write_text('[tool.pylit]\nlanguages = ["zh"]\n'),
+        r'pylit: error: .*zh\.po: no catalogue',
+    ),
+    'missing file': (
+        lambda f, _: f.rename(f.with_name('q')),
+        r'pylit: error: .*: no such file or folder',
+    ),
+    'no Node': (no_node, 'pylit: error: Node.js is not installed'),
+    'no KaTeX': (no_katex, 'pylit: error: KaTeX is not installed'),
+    'a folder that is not ours': (another_folder, 'pylit: error: .*not made by pylit'),
 }
 
 
 @pytest.mark.parametrize('kind', BAD)
-def test_a_failed_build_changes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+def test_bad_input_is_one_line_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    folder, out, before = built(tmp_path)
-    (folder / 'a.py').write_text(BAD[kind])
+    folder, out, _ = built(tmp_path)
+    damage, message = BAD[kind]
+    if isinstance(damage, bytes):
+        (folder / 'bad.py').write_bytes(damage)
+    else:
+        damage(folder, monkeypatch)
+    before = snapshot(out)
     capsys.readouterr()
-    assert build(folder, out) == 1
+    status = build(folder, out)
     said = capsys.readouterr()
-    assert re.search(r'a\.py:\d+:\d+: error: ', said.err)
+    assert status == (2 if message.startswith('pylit') else 1)
+    # One line for people and editors; under it, the line of the source and a caret
+    told = [line for line in said.err.splitlines() if line and not line.startswith('    ')]
+    assert len(told) == 1, told
+    assert re.search(message, told[0])
     assert 'Traceback' not in said.err + said.out
     assert snapshot(out) == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['out', 'p']
+    assert {p.name for p in tmp_path.iterdir()} <= {'out', 'p', 'q'}
 
 
 def test_a_full_disk_changes_nothing(
@@ -318,6 +385,17 @@ def test_katex_is_missing(
     assert 'run `python -m labml_nn.pylit setup`' in capsys.readouterr().err
 
 
+def test_serving_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    project(tmp_path, FILES)
+    command = [sys.executable, '-m', 'labml_nn.pylit', 'serve', str(tmp_path)]
+    around = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around) as running:
+        assert running.stdout
+        assert running.stdout.readline().startswith('http://127.0.0.1:')
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=30) == 0
+
+
 def test_a_single_file_with_formulas_needs_nothing(tmp_path: Path) -> None:
     (tmp_path / 'model.py').write_text('"""\n# Mine\n\n$$x_t$$\n"""\n\n# n $y$\nz = 1\n')
     assert build(tmp_path / 'model.py', tmp_path / 'out') == 0
@@ -334,6 +412,19 @@ def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
             text = data.decode()
             assert not re.findall(r'(?:src|<link[^>]*href)="(?:https?:)?//', text), url
             assert not re.findall(r'url\((?!fonts/)', text), url
+
+
+def test_no_page_of_ours_is_heavy() -> None:
+    made = site(ROOT, 'labml_nn')
+    files = made.render()
+    made.close()
+    pages = {url: data for url, data in files.items() if url.endswith('.html')}
+    assert len(pages) > 40
+    for url, data in pages.items():
+        assert len(gzip.compress(data, 9, mtime=0)) <= 30_000, url
+        assert len(re.findall(rb'<[a-z]', data)) <= 12_000, url
+    own = [data for url, data in files.items() if re.fullmatch(r'assets/\w+\.(css|js)', url)]
+    assert sum(map(len, own)) <= 40_000
 
 
 def test_swap_refuses_before_the_work(tmp_path: Path) -> None:

@@ -10,6 +10,10 @@ summary: Samples, the chain as an animation, interpolation between two images, a
     python -m labml_nn.diffusion.ddpm.evaluate animate runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits --sampler ddim --steps 50
+    python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits_conditional --label 7 --guidance 2
+    python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -21,8 +25,11 @@ Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of
 
 > **Will another sampler need another training?** No. Training knows nothing of the chain that is
 > run backwards, only of $\epsilon_\theta$ at each $t$. So the default is the best of those that are
-> fast, 20 steps of [DPM-Solver++ with noise](../samplers/dpm_solver.html); `--sampler ddpm` takes
-> all steps, as the paper does. [Compared](../samplers/index.html).
+> fast, 20 steps of [DPM-Solver++](../samplers/dpm_solver.html); `--sampler ddpm` takes all steps,
+> as the paper does. [Compared](../samplers/index.html).
+
+What [`metrics`](metrics.html) and [`check`](check.html) measure, and what to do if
+[the samples look wrong](troubles.html), is on pages of their own.
 """
 
 import sys
@@ -33,17 +40,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.experiment import build, make_configs, make_sampler
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, metrics
+from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
-from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
+from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
-from labml_nn.helpers.progress import Progress
+from labml_nn.helpers.progress import Tell, told
 
 # The sampler when none is named: the best of those that are fast, by measurement
 FAST = 'dpm'
@@ -51,18 +59,15 @@ FAST = 'dpm'
 # What single samplers can be told on the command line
 SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
     'spacing': (str, 'which steps: leading, linspace, trailing or quadratic (trailing)'),
-    'variance': (str, 'ddpm: of a step back, beta or beta_tilde'),
+    'variance': (str, 'ddpm: of a step back, beta, beta_tilde or learned'),
     'eta': (float, 'ddim: how much noise, 0 to 1 (0)'),
     'start': (str, 'pndm: how to begin, plms or prk (plms)'),
     'order': (int, 'dpm: 1 or 2 (2)'),
-    'sde': (bool, 'dpm: the form with noise, true or false (true)'),
+    'sde': (bool, 'dpm: the form with noise, true or false (false)'),
 }
 
 # How many images go through the network at a time
 BATCH = 256
-
-# What is told of each step of a chain: how many are done
-Tell = Callable[[int], None]
 
 
 class Sampler:
@@ -76,10 +81,17 @@ class Sampler:
     * `sampler` the way back: `ddpm` (Algorithm 2), `ddim`, `pndm` or `dpm`, as the page of
       [samplers](../samplers/index.html) compares them
     * `steps` how many; when not given, all for `ddpm` and 20 for the others
+    * `labels` for a [`Guided`](../guidance.html) model, the classes to draw in turn: image $i$ is
+      of number $i$ modulo their number. When not given, the model stays at what it was told
     * `options` of that sampler, such as `spacing` or `eta`
 
     > **Departure.** Clipping is on here, as in the authors' released code, and not in Algorithm 2.
     > Images have no values outside $[-1, 1]$; an $\hat x_0$ that has would pull the chain there.
+
+    ![Eight samples with clipping, and below them eight from the same noise without: mostly the same
+    digits, some differently drawn. Below, the largest value of the guess along the chain: without
+    clipping ten at the start, two and a half at t = 800, and still a little above one to the end;
+    with it, one throughout.](figure:ddpm.py::clipping)
     """
 
     def __init__(
@@ -92,6 +104,7 @@ class Sampler:
         clip_x0: bool = True,
         sampler: str = FAST,
         steps: int | None = None,
+        labels: Sequence[int] | None = None,
         **options: Any,
     ):
         self.diffusion = diffusion if device is None else diffusion.to(device)
@@ -100,6 +113,7 @@ class Sampler:
         self.clip_x0 = clip_x0
         self.device = diffusion.beta.device
         self.n_steps = diffusion.n_steps
+        self.labels = labels
 
     @classmethod
     def from_run(
@@ -108,16 +122,21 @@ class Sampler:
         *,
         weights: str = 'ema',
         device: torch.device | str = 'auto',
+        label: int | Sequence[int] | None = None,
+        guidance: float | None = None,
         **options: Any,
     ) -> 'Sampler':
         r"""
         The sampler of a run's folder or a checkpoint file.
 
         * `weights` `ema`, the averaged ones, or `raw`, the last ones
+        * `label` for a run with classes: the class to draw, or several, of which image $i$ has
+          number $i$ modulo their number; -1 for none. When not given, each class in turn
+        * `guidance` [$w$](../guidance.html), how far they are pushed towards it: 0 when not given
         * `options` `sampler`, `steps`, `clip_x0` and the sampler's own
 
         Raises `FileNotFoundError` or `ValueError` for a checkpoint that is missing, damaged or not
-        ours.
+        ours, and for labels that the run has not been trained with.
         """
         if weights not in ('ema', 'raw'):
             raise ValueError(f'weights={weights!r} is not known: use ema or raw')
@@ -126,8 +145,11 @@ class Sampler:
         diffusion = build(c)
         model: UNet = diffusion.eps_model  # type: ignore[assignment]
         checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
+        labels = labels_of(c, label, guidance)
+        if labels is not None:
+            diffusion.eps_model = Guided(model, NO_LABEL, guidance or 0.0)
         device = pick_device(device) if isinstance(device, str) else device
-        return cls(diffusion.to(device), c.image_channels, c.image_size, **options)
+        return cls(diffusion.to(device), c.image_channels, c.image_size, labels=labels, **options)
 
     def p_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         r"""
@@ -170,12 +192,24 @@ class Sampler:
         for at in range(first, first + n_samples, BATCH):
             n = min(BATCH, first + n_samples - at)
             # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
+            self.ask_for(at, n)
             start = self.reverse.start((n, *self.image_shape), seed, first=at)
             for t, xt, _ in self.reverse.chain(*start):
                 if tell is not None:
                     tell(t)
             images.append(xt)
         return torch.cat(images)
+
+    def ask_for(self, first: int, n: int, *, one: bool = False) -> None:
+        r"""
+        Tell the model which classes images `first .. first + n - 1` are to be of.
+
+        * `one` whether they are stages of one image: if several classes take turns, it is of none
+        """
+        if self.labels is not None:
+            labels = self.labels if not one or len(self.labels) == 1 else [NO_LABEL]
+            model: Guided = self.diffusion.eps_model  # type: ignore[assignment]
+            model.label = torch.tensor([labels[i % len(labels)] for i in range(first, first + n)])
 
     def sample_animation(
         self, n_frames: int = 100, n_samples: int = 1, seed: int = 0, *, tell: Tell | None = None
@@ -186,11 +220,16 @@ class Sampler:
         Early $\hat x_0$s are a blur: the mean of all images that the noise may become. Large shapes
         come first, detail last.
 
+        ![Three samples, two rows each, from t = 901 to 1. The upper row is the noisy image, in
+        which a digit appears at about 300. The lower one is the guess: at 901 as noisy as the
+        image, then a grey blur, a shape at 400, a digit at 200.](figure:ddpm.py::chain)
+
         Returns `n_frames` of $\hat x_0$, `[n_samples, channels, height, width]` each, evenly spaced
         over the chain; the last one is the image. More frames than steps are as many as steps.
         """
         n_steps = self.reverse.n_steps
         wanted = set(frame_steps(n_steps, n_frames))
+        self.ask_for(0, n_samples)
         start = self.reverse.start((n_samples, *self.image_shape), seed)
         frames = []
         left = reversed(range(n_steps))  # steps that are still to be taken
@@ -231,11 +270,17 @@ class Sampler:
         > And with the same $z$s on the way back for every $\lambda$, nothing but $\lambda$ changes
         > along a row.
 
+        ![From a three to a seven in nine mixtures, a row each for 60, 120, 250 and 500 steps. With
+        60 the ends are the two digits and the middle is both at once; with 250 each is a digit of
+        its own; with 500 nothing is left of the two, and the row hardly
+        changes.](figure:ddpm.py::interpolation)
+
         Returns `[n_lambda, channels, height, width]`.
         """
         lambdas = torch.tensor([lambda_] if isinstance(lambda_, int | float) else list(lambda_))
         self.check_interpolation(x1, x2, lambdas, t_)
         n = len(lambdas)
+        self.ask_for(0, n, one=True)
         noise = SameNoise(n, seed)
         pair = torch.stack([x1, x2]).to(self.device)
         if t_ > 0:
@@ -280,6 +325,34 @@ class Sampler:
             raise ValueError(f'lambda={lambdas.tolist()} must lie in [0, 1]')
 
 
+def labels_of(
+    c: Configs, label: int | Sequence[int] | None, guidance: float | None
+) -> list[int] | None:
+    r"""
+    The classes that a run is asked for, in turn; `None` for a run without classes.
+
+    Raises `ValueError` for a class that the run has not, and for guidance without what it needs.
+    """
+    if not c.n_classes:
+        for name, value in (('label', label), ('guidance', guidance)):
+            if value is not None:
+                raise ValueError(
+                    f'{name}={value}: this run was trained without labels. Train one that is told '
+                    f'them, such as --preset digits_conditional'
+                )
+        return None
+    if guidance and c.p_uncond == 0:
+        raise ValueError(
+            f'guidance={guidance:g}: this run was trained with p_uncond=0, so it does not know '
+            f'what an image without a label is: leave guidance out, or train with p_uncond=0.1'
+        )
+    labels = range(c.n_classes) if label is None else [label] if isinstance(label, int) else label
+    if not len(labels):
+        raise ValueError('no labels were given: name at least one class, or -1 for none')
+    check_label(torch.tensor(labels), len(labels), c.n_classes)
+    return list(labels)
+
+
 class SameNoise(SeededNoise):
     r"""
     Noise that is the same for all `n` images: that of image 0.
@@ -306,7 +379,7 @@ def frame_steps(n_steps: int, n_frames: int) -> list[int]:
 # ## Command line
 def parser() -> Parser:
     r"""
-    `sample`, `animate` and `interpolate`.
+    `sample`, `animate`, `interpolate`, `metrics`, `check`, and those of [coding](coding.html).
     """
     p = Parser(
         prog='python -m labml_nn.diffusion.ddpm.evaluate',
@@ -317,6 +390,9 @@ def parser() -> Parser:
         ('sample', 'a grid of samples, as PNG'),
         ('animate', 'what the network aims at along the chain, as GIF or MP4, and as a strip'),
         ('interpolate', 'between two images, at several numbers of steps'),
+        *coding.HELP.items(),
+        ('metrics', 'Fréchet distance, inception score, precision and recall'),
+        ('check', 'what samples tell about what may be wrong'),
     ):
         add_command(commands, name, text)
     return p
@@ -333,25 +409,50 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
-    if name in ('sample', 'animate'):
+    if name != 'likelihood':  # which is of images of any class
+        add_label_options(p)
+    if name not in ('interpolate', *coding.HELP):
         add_sampler_options(p)
+    coding.add_options(p, name)
     if name == 'sample':
         p.add_argument('--n', type=int, default=16, help='how many (16)')
         p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
     if name == 'animate':
         p.add_argument('--n', type=int, default=16, help='how many images side by side (16)')
         p.add_argument('--frames', type=int, default=60, help='frames of the animation (60)')
+    if name == 'metrics':
+        metrics.add_metrics_options(p)
+    if name == 'check':
+        check.add_check_options(p)
     if name == 'interpolate':
-        p.add_argument(
-            '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
-            help='two images: numbers in the data set of the run, or files (0 1)',
-        )  # fmt: skip
-        p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
-        p.add_argument(
-            '--t', type=int, nargs='+', metavar='STEPS',
-            help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
-        )  # fmt: skip
-        p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+        add_interpolate_options(p)
+
+
+def add_interpolate_options(p: Any) -> None:
+    r"""
+    What `interpolate` can be told.
+    """
+    p.add_argument(
+        '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
+        help='two images: numbers in the data set of the run, or files (0 1)',
+    )  # fmt: skip
+    p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
+    p.add_argument(
+        '--t', type=int, nargs='+', metavar='STEPS',
+        help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
+    )  # fmt: skip
+    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+
+def add_label_options(p: Any) -> None:
+    r"""
+    What a run with classes is asked for.
+    """
+    p.add_argument(
+        '--label', nargs='+', metavar='CLASS',
+        help='of a run with classes: one or several in turn, or none (all in turn)',
+    )  # fmt: skip
+    p.add_argument('--guidance', metavar='W', help='how far to push towards the class (0)')
 
 
 def add_sampler_options(p: Any) -> None:
@@ -368,11 +469,16 @@ def sampler_options(a: Any) -> dict[str, Any]:
     r"""
     What the command line says of the sampler.
     """
-    if not hasattr(a, 'sampler'):  # interpolation is ancestral, and says how many steps itself
-        return {'sampler': 'ddpm'}
+    asked: dict[str, Any] = {}
+    if a.label is not None:
+        asked['label'] = [NO_LABEL if c == 'none' else parse_value(c, int) for c in a.label]
+    if a.guidance is not None:
+        asked['guidance'] = parse_value(a.guidance, float)
+    if not hasattr(a, 'sampler'):  # these commands are ancestral
+        return {'sampler': 'ddpm', **asked}
     told = {name: getattr(a, name) for name in SAMPLER_OPTIONS if getattr(a, name) is not None}
     options = {name: parse_value(text, SAMPLER_OPTIONS[name][0]) for name, text in told.items()}
-    return {'sampler': a.sampler, 'steps': a.steps, **options}
+    return {'sampler': a.sampler, 'steps': a.steps, **options, **asked}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -405,21 +511,6 @@ def folder_of(run: Path) -> Path:
     The folder of a run, whether it or its checkpoint was named.
     """
     return checkpoint.find(run).parent
-
-
-def told(total: int) -> tuple[Progress, Tell]:
-    r"""
-    A progress bar over `total` calls of the network, and what moves it on.
-    """
-    done = 0
-    bar = Progress(total, unit='call')
-
-    def tell(_: int) -> None:
-        nonlocal done
-        done += 1
-        bar.update(done)
-
-    return bar, tell
 
 
 def about(a: Any, **more: object) -> dict[str, object]:
@@ -518,6 +609,9 @@ COMMANDS: dict[str, Callable[[Sampler, Any], Iterator[Path]]] = {
     'sample': sample_command,
     'animate': animate_command,
     'interpolate': interpolate_command,
+    **coding.COMMANDS,
+    'metrics': metrics.metrics_command,
+    'check': check.check_command,
 }
 
 if __name__ == '__main__':

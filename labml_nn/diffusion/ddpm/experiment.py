@@ -15,10 +15,11 @@ and leaves everything in `runs/digits`. Other presets, other data:
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10 --dataset folder \
         --data_root my_pictures --out runs/mine
 
-Every option of a preset can be given by its name; `--help` lists them, `--dry-run` shows what would
-be done. Ctrl-C or SIGTERM stops after the step at hand and saves; `--resume` goes on from there,
-**as if it had never stopped**: weights, average, optimizer and log come out the same to the last
-bit [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
+Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
+lists them, `--dry-run` shows what would be done. Ctrl-C or SIGTERM stops after the step at hand and
+saves; `--resume` goes on from there, **as if it had never stopped**: weights, average, optimizer
+and log come out the same to the last bit
+[tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
 `kill -9`, a full disk or a damaged file cost the steps since the last checkpoint
 [tested](test:test_faults.py::test_killed_at_random_moments); `make faults` tries them all.
 
@@ -26,10 +27,10 @@ On several GPUs, or on several machines, [torchrun](../../helpers/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
-> **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs), `--compile true`,
-> and `--channels_last true` on CPUs: [measured](benchmarks.html). **Out of memory?** `--micro_batch
-> 16` takes a batch in parts, with the same gradient; `--activation_checkpointing true` computes
-> activations twice rather than keep them. All of these may change when a run is resumed.
+> **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
+> `--channels_last true` and `--compile true`: [measured](benchmarks.html). **Out of memory?**
+> `--micro_batch 16` takes a batch in parts, with the same gradient; `--activation_checkpointing
+> true` computes activations twice rather than keep them. All of these may change on resuming.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
@@ -46,7 +47,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ from labml import monit
 from labml.configs import BaseConfigs
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.running import (
     announce,
@@ -68,19 +70,22 @@ from labml_nn.diffusion.ddpm.running import (
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
+from labml_nn.diffusion.guidance import Guided, drop_labels
+from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
+from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, fingerprint, load_dataset
+from labml_nn.helpers.datasets import AnySet, batches, check_classes, fingerprint, load_dataset
 from labml_nn.helpers.descent import Descent
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
-from labml_nn.helpers.labml_run import Track
 from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
 from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.precision import Captured, Network, check_compiler, pick_precision
 from labml_nn.helpers.progress import Progress
 from labml_nn.helpers.signals import Stop
+from labml_nn.helpers.trackers import Track, check_trackers
 
 __all__ = ['PRESETS', 'Configs', 'Trainer', 'build', 'main', 'make_configs', 'make_sampler']
 
@@ -104,9 +109,12 @@ class Configs(BaseConfigs):
     n_blocks: int = 1  # blocks a level
     n_groups: int = 8  # groups of each GroupNorm; they divide all widths
     dropout: float = 0.0  # in each block, while training
+    n_classes: int = 0  # classes that the model is told; 0 trains without labels
+    p_uncond: float = 0.1  # how often a label is forgotten, which guidance needs
     #
     n_steps: int = 1000  # T, the steps of the forward process
-    variance: str = 'beta'  # of a step back: beta or beta_tilde
+    schedule: str = 'linear'  # the betas: linear (1e-4 to 0.02) or cosine
+    variance: str = 'beta'  # of a step back: beta, beta_tilde or learned
     #
     batch_size: int = 64  # images a step
     learning_rate: float = 2e-3  # of Adam, once warmed up
@@ -133,6 +141,7 @@ class Configs(BaseConfigs):
     channels_last: bool = False  # channels side by side in memory, faster for wide networks
     micro_batch: int = 0  # images at a time, when not all of a batch fit in memory; 0 is all
     activation_checkpointing: bool = False  # compute activations again rather than keep them
+    track: tuple[str, ...] = ('labml',)  # labml, tensorboard, wandb, comet, several or none
     workers: int = 4  # processes that decode pictures too many for memory
 
 
@@ -148,6 +157,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         ch_mults=(1, 1), is_attn=(False, False), batch_size=16, steps=20, warmup=5, cooldown=0,
         log_every=5, save_every=10, preview_every=10, preview_share=1.0, n_previews=4, n_samples=4,
     ),
+    # The same network, told which digit it is
+    'digits_conditional': dict(n_classes=10),
     'mnist': dict(
         dataset='mnist', image_size=32,
         n_groups=32, n_channels=64, ch_mults=(1, 2, 2), is_attn=(False, True, False),
@@ -159,6 +170,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         dataset='cifar10', image_size=32, image_channels=3, flip=True,
         n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
         n_blocks=2, dropout=0.1,
+        batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
+        log_every=100, save_every=5000, preview_every=10_000,
+    ),
+    # Pictures by class: not the paper's any more
+    'cifar10_conditional': dict(
+        dataset='cifar10', image_size=32, image_channels=3, flip=True,
+        n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
+        n_blocks=2, dropout=0.1, n_classes=10, schedule='cosine',
         batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
         log_every=100, save_every=5000, preview_every=10_000,
     ),
@@ -185,7 +204,7 @@ FREE_ON_RESUME = {
     'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'save_minutes',
     'keep_checkpoints', 'preview_every', 'n_previews', 'n_samples', 'preview_sampler',
     'preview_steps', 'preview_share', 'precision', 'compile', 'channels_last', 'micro_batch',
-    'activation_checkpointing',
+    'activation_checkpointing', 'track',
 }  # fmt: skip
 
 # The smallest numbers that make sense
@@ -193,7 +212,7 @@ AT_LEAST = {
     **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
     **dict.fromkeys(('preview_steps', 'keep_checkpoints'), 1),
     **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
-    **dict.fromkeys(('micro_batch', 'save_minutes'), 0),
+    **dict.fromkeys(('n_classes', 'micro_batch', 'save_minutes'), 0),
 }
 
 
@@ -211,8 +230,13 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
+    if c.schedule not in SCHEDULES:
+        raise ValueError(nearest(c.schedule, list(SCHEDULES), 'schedule'))
     if c.preview_sampler not in SAMPLERS:
         raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
+    check_trackers(c.track)
+    if not 0 <= c.p_uncond <= 1:
+        raise ValueError(f'p_uncond={c.p_uncond:g} is a probability: it must lie in [0, 1]')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
         raise ValueError(
             f'learning_rate={c.learning_rate:g} and grad_clip={c.grad_clip:g} must be positive, '
@@ -228,9 +252,31 @@ def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
     check_image_size(c.image_size, len(c.ch_mults))
     model = UNet(
         c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
-        dropout=c.dropout, n_groups=c.n_groups,
+        dropout=c.dropout, n_groups=c.n_groups, n_classes=c.n_classes or None,
+        # Beside the noise, [where the variance lies](../learned_variance.html)
+        out_channels=2 * c.image_channels if c.variance == 'learned' else None,
     )  # fmt: skip
-    return DenoiseDiffusion(model.to(device), c.n_steps, variance=c.variance)
+    return diffusion_around(model.to(device), c)
+
+
+def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
+    r"""
+    The diffusion of a configuration, with its schedule and variance, around a model.
+    """
+    beta = SCHEDULES[c.schedule](c.n_steps)
+    return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
+
+
+def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[..., Tensor]:
+    r"""
+    What is trained: the simple loss, or [the hybrid](../learned_variance.html) of a learned
+    variance.
+
+    * `n_levels` how many levels a pixel of the data has
+    """
+    if diffusion.variance == 'learned':
+        return partial(hybrid_loss, diffusion, n_levels=n_levels, check_range=False)
+    return partial(diffusion.loss, check_range=False)
 
 
 class Trainer:
@@ -263,6 +309,7 @@ class Trainer:
         if c.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.recompute(c.activation_checkpointing)
+        self.loss = loss_of(self.diffusion, dataset.levels)
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
@@ -301,8 +348,9 @@ class Trainer:
         ))  # fmt: skip
         # **repeat** until $\nabla_\theta$ has been followed `steps` times, or somebody says stop
         while self.step < c.steps and not self.is_stopped():
-            # $x_0 \sim q(x_0)$
-            x0, _ = next(data)
+            # $x_0, c \sim q(x_0, c)$
+            x0, label = next(data)
+            label = self.told(label)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$
             t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
@@ -310,7 +358,7 @@ class Trainer:
             # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             self.optimizer.zero_grad()
-            loss, errors = self.backward(x0, eps, t)
+            loss, errors = self.backward(x0, eps, t, label)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
             self.set_learning_rate()
@@ -332,7 +380,9 @@ class Trainer:
             if self.step % c.preview_every == 0 or self.step in self.early_previews:
                 self.preview()
 
-    def backward(self, x0: Tensor, eps: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(
+        self, x0: Tensor, eps: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         r"""
         #### The gradient of the loss
 
@@ -344,17 +394,24 @@ class Trainer:
         """
         m = self.micro_batch
         losses, errors, n = [], [], len(x0) // m
-        for i, (x0_i, eps_i, t_i) in enumerate(
-            zip(x0.split(m), eps.split(m), t.split(m), strict=True), 1
+        labels = [None] * n if label is None else label.split(m)
+        for i, (x0_i, eps_i, t_i, label_i) in enumerate(
+            zip(x0.split(m), eps.split(m), t.split(m), labels, strict=True), 1
         ):
             # Processes average their gradients once, with the last part
             wait = i < n and self.world.size > 1
             with self.wrapped.no_sync() if wait else contextlib.nullcontext():  # type: ignore[operator]
-                loss = self.diffusion.loss(x0_i, eps_i, t=t_i, check_range=False)
+                loss = self.loss(x0_i, noise=eps_i, t=t_i, label=label_i)
                 self.descent.backward(loss / n)
             losses.append(loss.detach())
             errors.append(self.network.squared_error(eps_i))
         return self.world.mean(torch.stack(losses).mean()), torch.cat(errors)
+
+    def told(self, label: Tensor) -> Tensor | None:
+        r"""
+        What the model is told of the classes: nothing, or [all but some of them](../guidance.html).
+        """
+        return drop_labels(label, self.c.p_uncond) if self.c.n_classes else None
 
     def set_learning_rate(self) -> None:
         r"""
@@ -374,7 +431,7 @@ class Trainer:
 
     def log(self) -> str:
         r"""
-        A row for `log.csv` and for labml's tracker; returns what the progress bar says.
+        A row for `log.csv` and for the trackers; returns what the progress bar says.
 
         Only here does the CPU wait for the device.
         """
@@ -386,11 +443,7 @@ class Trainer:
         row = {name: row[name] for name in COLUMNS}
         if self.world.is_first:
             append_row(self.out / 'log.csv', row)
-            try:
-                self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
-            except Exception as error:  # whatever a tracker may raise, training is worth more
-                print(f'note: the tracker failed ({error}); log.csv goes on', file=sys.stderr)
-                self.track = lambda step, values: None
+            self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
         # The row of a last step between two others is taken back when the run goes on
         if self.step % self.c.log_every == 0:
             self.window.forget()
@@ -435,7 +488,9 @@ class Trainer:
             if images is not None:
                 path = self.out / 'samples' / f'step_{self.step:07}.png'
                 path.parent.mkdir(exist_ok=True)
-                save_png(path, grid(images), {'step': self.step, 'seed': 0, 'weights': 'ema'})
+                pixels = grid(images)
+                save_png(path, pixels, {'step': self.step, 'seed': 0, 'weights': 'ema'})
+                self.track(self.step, {'samples': pixels})
             self.preview_seconds += time.monotonic() - began
 
     def sample(self, n: int, progress: Progress | None = None) -> Tensor | None:
@@ -443,8 +498,13 @@ class Trainer:
         `n` images from the averaged weights; `None` when a signal came in between.
         """
         c = self.c
-        model = Network(self.ema.module, self.precision, channels_last=c.channels_last)
-        averaged = DenoiseDiffusion(Captured(model), c.n_steps, variance=c.variance)
+        model: EpsModel = Captured(
+            Network(self.ema.module, self.precision, channels_last=c.channels_last)
+        )
+        if c.n_classes:
+            # Each class in turn
+            model = Guided(model, torch.arange(n) % c.n_classes)
+        averaged = diffusion_around(model, c)
         steps = min(c.preview_steps, c.n_steps)
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
@@ -596,6 +656,8 @@ def prepare(
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
+    if c.n_classes:
+        check_classes(dataset, c.n_classes)
     if state is not None:
         refuse_other_data(dataset, state.get('data', {}))
     trainer = Trainer(c, out, dataset, device, world)
@@ -610,7 +672,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     the signal's number when one has stopped it.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
-    out = arguments['out'] or Path('runs', arguments['preset'] or 'digits')
+    out = Path(arguments['out'] or Path('runs', arguments['preset'] or 'digits'))
     with contextlib.ExitStack() as held:
         try:
             trainer = prepare(arguments, out, World(), held)

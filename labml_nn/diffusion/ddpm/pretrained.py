@@ -403,12 +403,17 @@ def save_pretrained(
 
     `diffusers.DDPMPipeline.from_pretrained(folder)` loads it and samples from it
     [tested](test:diffusion/ddpm/test_pretrained.py::test_their_pipeline_loads_and_samples_ours).
-    Raises `ValueError` for another network.
+    Raises `ValueError` for another network, and for a learned variance.
     """
     unet = diffusion.eps_model
     if not isinstance(unet, UNet):
         raise ValueError(
             f'eps_model is a {type(unet).__name__}: only our UNet has a form in diffusers'
+        )
+    if diffusion.variance == 'learned':
+        raise ValueError(
+            'this model has a learned variance, which is not written in that format: use its own '
+            'checkpoint'
         )
     folder = Path(folder)
     for name, content in {

@@ -52,13 +52,13 @@ from labml_nn.helpers.datasets import AnySet, fingerprint
 from labml_nn.helpers.descent import is_out_of_memory, largest_that_fits
 from labml_nn.helpers.device import describe
 from labml_nn.helpers.distributed import World, is_lost_contact
-from labml_nn.helpers.labml_run import labml_run
 from labml_nn.helpers.lock import FILE_NAME as LOCK_NAME
 from labml_nn.helpers.lock import Lock
 from labml_nn.helpers.log import COLUMNS, cut_log
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.progress import Progress, clock
 from labml_nn.helpers.safetensors import save_file
+from labml_nn.helpers.trackers import tracked
 
 if TYPE_CHECKING:
     from labml_nn.diffusion.ddpm.experiment import Trainer
@@ -177,7 +177,8 @@ def announce(trainer: 'Trainer') -> None:
     print(f'{"new " * (trainer.saved_step < 0)}run in {trainer.out.absolute()}')
     print(what_next(trainer.out))
     print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
-    print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}')
+    classes = f', {c.n_classes} classes' if c.n_classes else ''
+    print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
     print(f'  steps   {c.steps:,} of {c.batch_size} images{each}: each image {views:,.0f} times')
     print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
     print(f'  device  {", ".join(how)}')
@@ -210,7 +211,7 @@ def run(trainer: 'Trainer') -> int:
         if quiet is not None:
             held.callback(quiet.close)
         else:
-            trainer.track = held.enter_context(labml_run(out, c, trainer.step))
+            trainer.track = held.enter_context(tracked(c.track, out, c, trainer.step))
         held.enter_context(trainer.stop.listening())
         try:
             train_on(trainer, progress)
@@ -333,7 +334,7 @@ def attempt(trainer: 'Trainer', n: int) -> None:
     x0 = torch.zeros(n, c.image_channels, c.image_size, c.image_size, device=trainer.device)
     t = torch.zeros(n, dtype=torch.int64, device=trainer.device)
     trainer.optimizer.zero_grad()
-    trainer.diffusion.loss(x0, x0, t=t, check_range=False).backward()
+    trainer.loss(x0, noise=x0, t=t, label=trainer.told(t)).backward()
     trainer.optimizer.zero_grad()
 
 

@@ -29,6 +29,11 @@ This is what `print(UNet())` shows
       up 0    384 → 128, 256 → 128, 256 → 128
       head    128 → 3
 
+![The U-Net as a U of boxes, as high as the resolution and as wide as the channels. Down the left
+side two blocks each of 128 channels at 32 × 32, 256 with attention at 16 × 16, 256 at 8 × 8 and 256
+at 4 × 4; at the bottom two more, the first with attention; up the right side three blocks a level,
+to each of which a skip connection leads across.](figure:ddpm.py::unet)
+
 A block on the way up takes what came from below and one tensor from the way down, side by side,
 which is why it is wider on the left. For a 32 × 32 image:
 
@@ -58,6 +63,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from labml_nn.diffusion.ddpm.utils import check_label
+
 
 class TimeEmbedding(nn.Module):
     r"""
@@ -70,15 +77,25 @@ class TimeEmbedding(nn.Module):
     > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
     > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones give the
     > whereabouts.
+
+    ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
+    channels flicker from step to step; further down the waves get longer, and the last channels
+    hardly change over all 1000 steps.](figure:ddpm.py::embedding)
     """
 
     frequency: Tensor
 
-    def __init__(self, n_channels: int):
+    def __init__(self, n_channels: int, n_classes: int | None = None):
         r"""
         * `n_channels` the size of the sinusoidal embedding; the output has `4 * n_channels`
+        * `n_classes` how many classes a label can name; `None` for a network that takes no labels
+
+        Raises `ValueError` for no classes at all.
         """
         super().__init__()
+        if n_classes is not None and n_classes < 1:
+            raise ValueError(f'n_classes={n_classes}: give at least one, or None for no labels')
+        self.n_classes = n_classes or 0
         half = n_channels // 2
         # $10000^{-i/(h-1)}$ for $i = 0 \dots h-1$, with $h$ half the channels. The authors' code
         # divides by $h - 1$, the transformer's by $h$
@@ -87,20 +104,29 @@ class TimeEmbedding(nn.Module):
         self.register_buffer('frequency', frequency.float(), persistent=False)
         self.linear1 = nn.Linear(n_channels, 4 * n_channels)
         self.linear2 = nn.Linear(4 * n_channels, 4 * n_channels)
+        self.label = nn.Embedding(n_classes, 4 * n_channels) if n_classes else None
 
     def __repr__(self) -> str:
-        return f'{self.linear1.in_features} sinusoids → {self.linear2.out_features}'
+        labels = f' + {self.n_classes} classes' if self.n_classes else ''
+        return f'{self.linear1.in_features} sinusoids{labels} → {self.linear2.out_features}'
 
-    def forward(self, t: Tensor) -> Tensor:
+    def forward(self, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         * `t` `[batch]` to `[batch, 4 * n_channels]`
+        * `label` `[batch]`, int64: the class of each image, or -1 where nothing is said of it
         """
         # In float32 also where the other layers are not: bfloat16 has no number between 512 and 516
         with torch.autocast(t.device.type, enabled=False):
             angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
             emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
             # Without the activation the two linear layers would be one
-            return self.linear2(F.silu(self.linear1(emb)))
+            emb = self.linear2(F.silu(self.linear1(emb)))
+        if label is not None:
+            check_label(label, len(t), self.n_classes)
+            # A vector for each class, added to that of the time: every block is told both at once.
+            # No label is no vector
+            emb = emb + self.label(label.clamp(min=0)) * (label >= 0)[:, None]  # type: ignore[misc]
+        return emb
 
 
 class ResidualBlock(nn.Module):
@@ -283,6 +309,8 @@ class UNet(nn.Module):
         *,
         dropout: float = 0.1,  # the paper's for CIFAR-10; 0 for the 256² models
         n_groups: int = 32,  # of every GroupNorm
+        out_channels: int | None = None,  # the image's; twice as many for a learned variance
+        n_classes: int | None = None,  # classes that a label can name; None: it takes no labels
     ):
         r"""
         Raises `ValueError` where the numbers do not fit together.
@@ -290,7 +318,7 @@ class UNet(nn.Module):
         super().__init__()
         check_sizes(n_channels, ch_mults, is_attn, n_blocks, n_groups)
         self.image_channels = image_channels
-        self.time = TimeEmbedding(n_channels)
+        self.time = TimeEmbedding(n_channels, n_classes)
         common = (4 * n_channels, dropout, n_groups)  # time channels, and the same for all blocks
 
         widths = [n_channels * mult for mult in ch_mults]
@@ -328,7 +356,7 @@ class UNet(nn.Module):
         self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]
 
         self.norm = nn.GroupNorm(n_groups, width, eps=1e-6)
-        self.head = nn.Conv2d(width, image_channels, 3, padding=1)
+        self.head = nn.Conv2d(width, out_channels or image_channels, 3, padding=1)
         self.initialise()
 
     def initialise(self) -> None:
@@ -352,16 +380,19 @@ class UNet(nn.Module):
                 nn.init.zeros_(module.out.weight)
         nn.init.zeros_(self.head.weight)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         * `x` noisy images $x_t$, `[batch, image_channels, height, width]`
         * `t` their steps, `[batch]`, 0..T-1
+        * `label` their classes, `[batch]`, -1 for none, for a network that has `n_classes`:
+          see [guidance](../guidance.html)
 
-        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`. Raises `ValueError` for an image
-        that cannot be halved often enough or has other channels.
+        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x` (but for `out_channels`). Raises
+        `ValueError` for an image that cannot be halved often enough or has other channels, and for
+        labels that name no class.
         """
         self.check_images(x)
-        t = self.time(t)  # [batch, 4 * n_channels]
+        t = self.time(t, label)  # [batch, 4 * n_channels]
         h = self.stem(x)  # [batch, n_channels, height, width]
         skips = [h]
         for stage in self.down:
@@ -380,7 +411,7 @@ class UNet(nn.Module):
             if stage.resample is not None:
                 h = stage.resample(h)  # twice the height and width
         assert not skips
-        return self.head(F.silu(self.norm(h)))  # [batch, image_channels, height, width]
+        return self.head(F.silu(self.norm(h)))  # [batch, out_channels, height, width]
 
     def recompute(self, on: bool = True) -> None:
         r"""

@@ -102,6 +102,14 @@ def evaluating(model: object) -> Iterator[None]:
             m.training = True
 
 
+# ## The paper's schedule
+def linear_beta(n_steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    r"""
+    $\beta_1 \dots \beta_T$ in a straight line, as float64 `[n_steps]` (section 4).
+    """
+    return torch.linspace(first, last, n_steps, dtype=torch.float64)
+
+
 # ## At the door
 class ShortChainWarning(UserWarning):
     r"""
@@ -127,8 +135,8 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
     if left > 0.05:
         warnings.warn(
             f'{n_steps} steps with beta from {beta[0]:g} to {beta[-1]:g} leave {left:.0%} of the '
-            f'image at the end, so sampling cannot start from pure noise: use more steps or larger '
-            f'betas (n_steps=1000 with the default ones leaves 0.6 %)',
+            f'image at the end, so sampling cannot start from pure noise: use more steps, larger '
+            f'betas or the cosine schedule (1000 steps with the default betas leave 0.6 %)',
             ShortChainWarning,
             stacklevel=3,
         )
@@ -153,6 +161,29 @@ def in_range(x0: Tensor) -> None:
         raise ValueError(
             f'images must lie in [-1, 1]: these go from {low:g} to {high:g}. Scale 8-bit images by '
             f'x / 127.5 - 1, and [0, 1] by 2 * x - 1; for unbounded data pass check_range=False'
+        )
+
+
+def check_label(label: Tensor, n: int, n_classes: int) -> None:
+    r"""
+    A `ValueError` unless `label` names a class, `0 .. n_classes-1`, or -1 for none, for each of `n`
+    images; and for a model without classes whatever it is.
+    """
+    if n_classes < 1:
+        raise ValueError(
+            'labels were given to a model that takes none: leave them out, or train one that does '
+            '(n_classes=10 for ten classes)'
+        )
+    if label.shape != (n,) or label.dtype != torch.int64:
+        raise ValueError(
+            f'label has shape {list(label.shape)} and type {label.dtype}: give one int64 for each '
+            f'of {n} images'
+        )
+    # The look at the numbers would make the CPU wait for a GPU, at every step
+    if not label.is_cuda and not bool(((label >= -1) & (label < n_classes)).all()):
+        raise ValueError(
+            f'labels go from {int(label.min())} to {int(label.max())}: this model has the classes '
+            f'0 to {n_classes - 1}, and -1 for none'
         )
 
 

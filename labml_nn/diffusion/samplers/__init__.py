@@ -66,51 +66,61 @@ $\hat x_0$, extrapolating nothing; `quadratic` divides it into many.
 
 ## What they cost
 
-Fréchet distance in pixel space of 898 samples from the 1,797 real digits, for a model that the
-preset `digits` has trained, with $\hat x_0$ clipped (`make figures` measures it again):
+Fréchet distance in pixel space of 898 samples from the 1,797 real digits, for the model that
+`make train` makes, with $\hat x_0$ clipped (`make figures` measures it again; seconds of one core):
 
 | `trailing`, steps | 5 | 10 | 20 | 50 |
 |---|---|---|---|---|
-| ancestral, $\beta$ | 1.55 | 0.82 | 0.52 | 0.38 |
-| ancestral, $\tilde\beta$ | 2.17 | 0.86 | 0.54 | 0.40 |
-| DDIM, $\eta = 0.5$ | 1.48 | 0.59 | 0.39 | 0.30 |
-| DDIM, $\eta = 0$ | 1.38 | 0.58 | 0.38 | 0.33 |
-| PNDM | 0.97 | 0.42 | 0.32 | 0.32 |
-| DPM-Solver++ 2M | 1.22 | 0.39 | 0.31 | 0.32 |
-| the same with noise | 1.69 | 0.42 | 0.30 | 0.30 |
-| seconds | 1.7 | 3.3 | 6.0 | 17.4 |
+| ancestral, $\beta$ | 1.31 | 0.54 | 0.35 | 0.25 |
+| ancestral, $\tilde\beta$ | 1.95 | 0.77 | 0.46 | 0.29 |
+| DDIM, $\eta = 0.5$ | 1.40 | 0.57 | 0.36 | 0.25 |
+| DDIM, $\eta = 0$ | 1.35 | 0.55 | 0.33 | 0.25 |
+| PNDM | 0.93 | 0.33 | 0.22 | 0.23 |
+| DPM-Solver++ 2M | 1.19 | 0.37 | 0.24 | 0.23 |
+| 2M with noise | 1.54 | 0.41 | 0.26 | 0.21 |
+| seconds | 2.2 | 4.6 | 9.9 | 35.9 |
 
-Ancestral sampling with all 1000 steps: 0.33, in 305 seconds. Draws of the real digits: 0.14.
+Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real digits: 0.14.
 
 | 20 steps | `leading` | `linspace` | `trailing` | `quadratic` |
 |---|---|---|---|---|
-| ancestral, $\beta$ | 0.90 | 0.95 | 0.52 | 0.47 |
-| ancestral, $\tilde\beta$ | 0.55 | 0.56 | 0.54 | 0.50 |
-| DDIM, $\eta = 0.5$ | 0.41 | 0.41 | 0.39 | 0.38 |
-| DDIM, $\eta = 0$ | 0.38 | 0.39 | 0.38 | 0.39 |
-| PNDM | 0.32 | 0.34 | 0.32 | – |
-| DPM-Solver++ 2M | 0.47 | 0.49 | 0.31 | 0.33 |
-| the same with noise | 0.56 | 0.58 | 0.30 | 0.31 |
+| ancestral, $\beta$ | 0.68 | 0.73 | 0.35 | 0.32 |
+| ancestral, $\tilde\beta$ | 0.47 | 0.48 | 0.46 | 0.39 |
+| DDIM, $\eta = 0.5$ | 0.36 | 0.36 | 0.36 | 0.31 |
+| DDIM, $\eta = 0$ | 0.32 | 0.33 | 0.33 | 0.29 |
+| PNDM | 0.23 | 0.24 | 0.22 | – |
+| DPM-Solver++ 2M | 0.32 | 0.33 | 0.24 | 0.23 |
+| 2M with noise | 0.48 | 0.51 | 0.26 | 0.25 |
 
-![Distance against calls of the network](../../../docs/figures/sampler_frontier.png)
+| steps, of four seeds | mean | least | most |
+|---|---|---|---|
+| PNDM, 10 | 0.32 | 0.32 | 0.33 |
+| DPM-Solver++ 2M, 10 | 0.36 | 0.35 | 0.37 |
+| 2M with noise, 10 | 0.41 | 0.38 | 0.44 |
+| PNDM, 20 | 0.23 | 0.22 | 0.24 |
+| DPM-Solver++ 2M, 20 | 0.24 | 0.23 | 0.25 |
+| 2M with noise, 20 | 0.25 | 0.23 | 0.26 |
+| PNDM, 50 | 0.23 | 0.23 | 0.24 |
+| DPM-Solver++ 2M, 50 | 0.23 | 0.22 | 0.24 |
+| 2M with noise, 50 | 0.24 | 0.21 | 0.29 |
 
-* **Spacing** decides for DPM-Solver++, whose distance with `trailing` is little more than half of
-  that with `leading`, and for ancestral sampling with $\beta$, which adds the noise of that long
-  step just before the image. DDIM and PNDM, which do not extrapolate in $\lambda$, hardly notice.
-* **Order** pays while steps are few: at 10 and 20 the methods of higher order are far ahead of DDIM
+![Distance against calls of the network: the methods of second order reach the line of 1000
+ancestral steps at 20 calls, the others at 50](../../../docs/figures/sampler_frontier.png)
+
+* **Order** pays while steps are few: at 10 and 20 the methods of second order are far ahead of DDIM
   and of ancestral sampling.
-* **Noise** costs steps and pays a little when there are enough: it forgives errors of the network,
-  which a chain without noise carries to the end. DPM-Solver++ is better without it at 5 and 10
-  steps, the same at 20, and at 50, averaged over three seeds, 0.32 with and 0.34 without (DDIM
-  with $\eta = 0.5$ and 0: 0.32 and 0.34). All of ancestral sampling's noise, in first order, needs
-  more steps than 50.
+* **Spacing** decides for DPM-Solver++, whose distance with `trailing` is three quarters of that
+  with `leading`, with noise half, and for ancestral sampling with $\beta$, which adds the noise of
+  that long step just before the image. DDIM and PNDM, which do not extrapolate in $\lambda$, hardly
+  notice.
+* **Noise** costs steps, and its outcome varies more from seed to seed. It forgives errors of the
+  network, which a chain without noise carries to the end, but for this model that hardly pays.
 * **The last step** lands on $\hat x_0$ everywhere. Stopping at index 0 instead leaves 1 % of noise.
 
-> So the default is DPM-Solver++ with noise, `trailing`, 20 steps: on this model as near to the
-> data as all 1000 ancestral steps, with a fiftieth of the calls. Mind the spread: from four seeds
-> the default gave 0.30, 0.32, 0.32 and 0.34, and with 50 steps from three 0.28, 0.30 and 0.38, so
-> small differences in the tables mean nothing. Other data may want other steps: for CIFAR-10 the
-> authors of DDIM chose `quadratic`.
+> So the default is DPM-Solver++ without noise, `trailing`, 20 steps: on this model as near to the
+> data as all 1000 ancestral steps, with a fiftieth of the calls. PNDM, which needs one more, is as
+> good. Small differences in the tables mean nothing, as the last of them shows. Other data may want
+> other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 """
 
 from abc import ABC, abstractmethod
@@ -176,6 +186,11 @@ class ReverseSampler(ABC):
         clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
         variance: str = 'beta_tilde',  # of a step back of `short`
     ):
+        if variance == 'learned' and diffusion.variance != 'learned':
+            raise ValueError(
+                f'variance=learned: this model has a fixed one ({diffusion.variance}): use beta or '
+                f'beta_tilde'
+            )
         self.diffusion = diffusion
         self.n_steps = n_steps
         self.clip_x0 = clip_x0
@@ -187,8 +202,10 @@ class ReverseSampler(ABC):
         alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
         alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$
+        # A learned variance is in the rest of the model's output
+        ask = self.output if variance == 'learned' else self.eps_theta
         self.short = DenoiseDiffusion(
-            lambda xt, i: self.eps_theta(xt, self.tau[int(i[0])]),
+            lambda xt, i: ask(xt, self.tau[int(i[0])]),
             n_steps,
             diffusion.beta.device,
             beta=1 - alpha_bar / alpha_bar_prev,
@@ -250,6 +267,13 @@ class ReverseSampler(ABC):
         """
         with evaluating(self.diffusion.eps_model):
             return self.diffusion.eps_theta(xt, self.all_at(t, xt))
+
+    def output(self, xt: Tensor, t: int) -> Tensor:
+        r"""
+        All that the model puts out there
+        """
+        with evaluating(self.diffusion.eps_model):
+            return self.diffusion.eps_model(xt, self.all_at(t, xt))
 
     def all_at(self, t: int, xt: Tensor) -> Tensor:
         r"""

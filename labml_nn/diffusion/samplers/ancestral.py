@@ -49,6 +49,7 @@ class Ancestral(ReverseSampler):
     ## Ancestral sampler
 
     With `variance=None`, all steps have the variance of `diffusion`, and fewer steps $\tilde\beta$.
+    A [learned one](../learned_variance.html) knows better for any number of steps, and is used.
     """
 
     def __init__(
@@ -58,11 +59,11 @@ class Ancestral(ReverseSampler):
         *,
         spacing: str = 'trailing',  # which of them
         clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        variance: str | None = None,  # of a step back: beta, beta_tilde or None
+        variance: str | None = None,  # of a step back: beta, beta_tilde, learned or None
     ):
         if variance is None:
-            own = 'beta' if torch.equal(diffusion.sigma2, diffusion.beta) else 'beta_tilde'
-            variance = own if n_steps == diffusion.n_steps else 'beta_tilde'
+            is_own = diffusion.variance == 'learned' or n_steps == diffusion.n_steps
+            variance = diffusion.variance if is_own else 'beta_tilde'
         super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0, variance=variance)
 
     @torch.no_grad()

@@ -108,7 +108,7 @@ class DPMSolver(ReverseSampler):
         spacing: str = 'trailing',  # which of them
         clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
         order: int = 2,  # 1: $\hat x_0$ constant along a step; 2: a straight line
-        sde: bool = True,  # the form with noise
+        sde: bool = False,  # the form with noise
     ):
         super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0)
         if order not in (1, 2):

@@ -2,6 +2,7 @@
 // becomes {html} or {error, position}. One process serves a whole build.
 'use strict';
 const katex = require(process.argv[2]);
+const lighter = require('./lighter.js');
 const { macros } = JSON.parse(process.argv[3]);
 
 // `\htmlData` is how a symbol learns its name in code. Nothing else may write attributes or
@@ -59,8 +60,8 @@ const answer = ({ tex, marked, display }) => {
       } catch { /* the plain formula stands */ }
     }
     // Eyes read the first, screen readers the second
-    return { html: shorter(html).replace('<span class="katex-html"', (visible) =>
-      `<span class="katex-mathml">${mathml}</span>${visible}`) };
+    return { html: lighter.html(shorter(html)).replace('<span class="katex-html"', (visible) =>
+      `<span class="katex-mathml">${lighter.mathml(mathml)}</span>${visible}`) };
   } catch (error) {
     const message = String(error.rawMessage || error.message).split('\n')[0];
     return { error: message, position: error.position || 0 };

@@ -11,6 +11,7 @@
     set: (key, value) => { try { localStorage.setItem(`pylit-${key}`, value); } catch { /* closed */ } },
   };
   root.classList.add('js');
+  globalThis.pylit = {};
   for (const id of ['theme', 'help']) $(`#pylit-${id}`).hidden = false;
 
   // Theme: the system's, until the reader says otherwise
@@ -74,20 +75,66 @@
       cell.setAttribute('aria-label', kind);
     }
   };
-  reach();
+  const wrapper = $('.wrap');
+  const wrap = (on) => {
+    root.classList.toggle('wrapped', on);
+    wrapper?.setAttribute('aria-pressed', String(on));
+    reach();
+  };
+  const rewrap = () => {
+    wrap(!root.classList.contains('wrapped'));
+    remember.set('wrap', root.classList.contains('wrapped') ? 'on' : 'off');
+  };
+  wrap(remember.get('wrap') === 'on');
+  if (wrapper && $('.code')) {
+    wrapper.hidden = false;
+    wrapper.addEventListener('click', rewrap);
+  }
   document.fonts?.ready.then(reach);
   addEventListener('resize', reach);
 
   // Copy: the lines, without numbers
+  const old = (text) => {
+    // Browsers have a clipboard only where the address is safe; this way is older and everywhere
+    const area = document.createElement('textarea');
+    area.value = text;
+    area.style.cssText = 'position:fixed;opacity:0';
+    const focused = document.activeElement;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    focused?.focus();
+    if (!done) throw new Error('not copied');
+  };
+  const copy = async (button, text) => {
+    const before = button.dataset.label ??= button.textContent;
+    let done = say.copied;
+    try {
+      const all = await text;
+      await (navigator.clipboard ? navigator.clipboard.writeText(all) : old(all));
+    } catch { done = say.uncopied; }
+    button.textContent = $('#pylit-status').textContent = done;
+    setTimeout(() => { button.textContent = before; $('#pylit-status').textContent = ''; }, 1600);
+  };
   for (const button of $$('.copy')) {
     button.hidden = false;
-    button.addEventListener('click', async () => {
-      const text = $('code', button.parentElement).textContent;
-      await navigator.clipboard.writeText(text);
-      const before = button.textContent;
-      button.textContent = say.copied;
-      setTimeout(() => { button.textContent = before; }, 1200);
-    });
+    button.addEventListener('click', () => copy(button, $('code', button.closest('.stick')).textContent));
+  }
+  // The whole file is a script of its own, which is asked for when a reader comes near the button
+  const whole = $('.whole');
+  let source = null;
+  const text = () => source ??= new Promise((done, fail) => {
+    globalThis.pylit.source = done;
+    const script = document.createElement('script');
+    script.src = whole.dataset.source;
+    script.onerror = () => { source = null; fail(new Error('no source')); };
+    document.head.append(script);
+  });
+  if (whole) {
+    whole.hidden = false;
+    for (const near of ['pointerenter', 'focus']) whole.addEventListener(near, () => text().catch(() => {}));
+    whole.addEventListener('click', () => copy(whole, text()));
   }
   // A click on a number is a link to the line
   document.addEventListener('click', (event) => {
@@ -130,15 +177,13 @@
   const input = $('#pylit-search');
   const results = $('#pylit-results');
   let index = null;
-  globalThis.pylit = {
-    index: (pages) => {
-      index = pages.flatMap(([url, title, rows]) =>
-        rows.map(([anchor, heading, name, words]) => ({
-          url: `${url}#${anchor}`, title, heading, name, words,
-          parts: [heading, name, words].map((text) => text.toLowerCase()),
-        })));
-      look();
-    },
+  globalThis.pylit.index = (pages) => {
+    index = pages.flatMap(([url, title, rows]) =>
+      rows.map(([anchor, heading, name, words]) => ({
+        url: `${url}#${anchor}`, title, heading, name, words,
+        parts: [heading, name, words].map((text) => text.toLowerCase()),
+      })));
+    look();
   };
   const load = () => {
     if (index || $('#pylit-index')) return;
@@ -213,7 +258,7 @@
   const dialog = document.createElement('dialog');
   const help = () => {
     if (!dialog.isConnected) {
-      const list = [['j', 'k', say.key_j], ['n', 'p', say.key_n], ['/', '', say.key_s], ['t', '', say.key_t], ['Esc', '', say.key_e]];
+      const list = [['j', 'k', say.key_j], ['n', 'p', say.key_n], ['/', '', say.key_s], ['t', '', say.key_t], ['w', '', say.key_w], ['Esc', '', say.key_e]];
       const terms = document.createElement('dl');
       for (const [one, two, text] of list) {
         const term = document.createElement('dt');
@@ -246,7 +291,7 @@
   $('#pylit-help').addEventListener('click', help);
   const keys = {
     j: () => go(1), k: () => go(-1), n: () => page('next'), p: () => page('prev'),
-    t: turn, '?': help, '/': () => { input.focus(); input.select(); },
+    t: turn, w: rewrap, '?': help, '/': () => { input.focus(); input.select(); },
   };
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') {

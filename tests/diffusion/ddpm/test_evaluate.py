@@ -36,6 +36,23 @@ def trained(tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope='module')
+def conditional(tmp_path_factory):
+    """A run of a few steps with classes, whose last layer is taken out of its zero state."""
+    out = tmp_path_factory.mktemp('runs') / 'conditional'
+    options = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0', '--steps', '6']
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert train([*options, '--n_classes', '10', '--out', str(out)]) == 0
+    state = checkpoint.load(out)
+    state.pop('format')
+    for weights in ('model', 'ema'):
+        head = state[weights]['head.weight']
+        noise = torch.randn(head.shape, generator=torch.Generator().manual_seed(0))
+        state[weights]['head.weight'] = 0.1 * noise
+    checkpoint.save(out / checkpoint.FILE_NAME, state)
+    return out
+
+
 def opened(path):
     """A picture, read whole."""
     with Image.open(path) as picture:
@@ -206,6 +223,88 @@ def test_what_cannot_be_interpolated_is_refused(change, message):
         oracle(x).interpolate(**{'x1': x, 'x2': x, 'lambda_': 0.5, **change})
 
 
+# ## Classes
+
+
+def test_same_seed_place_and_label_same_image(conditional, monkeypatch):
+    """Alone or in a set, in one batch or several: image i is of label i modulo their number."""
+    options = {'device': 'cpu', 'guidance': 2.0, 'steps': 5}
+    whole = Sampler.from_run(conditional, label=[3, 1, 7], **options).sample(7, seed=4)
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.evaluate.BATCH', 2)
+    parts = Sampler.from_run(conditional, label=[3, 1, 7], **options).sample(7, seed=4)
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-4)
+    sampler = Sampler.from_run(conditional, label=7, **options)
+    torch.testing.assert_close(sampler.sample(1, seed=4, first=5), whole[5:6], rtol=0, atol=1e-4)
+    # Another class is another image
+    other = Sampler.from_run(conditional, label=2, **options).sample(1, seed=4, first=5)
+    assert float((other - whole[5:6]).abs().max()) > 0.01
+
+
+def test_without_a_label_each_class_in_turn(conditional):
+    options = {'device': 'cpu', 'steps': 3}
+    given = Sampler.from_run(conditional, **options).sample(12)
+    assert torch.equal(
+        given, Sampler.from_run(conditional, label=range(10), guidance=0, **options).sample(12)
+    )
+
+
+def test_label_none_is_the_unconditional_model(conditional):
+    sampler = Sampler.from_run(conditional, label=-1, guidance=3.0, device='cpu', steps=3)
+    plain = Sampler.from_run(conditional, device='cpu', steps=3)
+    plain.diffusion.eps_model = plain.diffusion.eps_model.model
+    plain.labels = None
+    torch.testing.assert_close(sampler.sample(3), plain.sample(3), rtol=0, atol=1e-4)
+
+
+def test_between_two_images_of_no_one_class_the_model_is_told_none(conditional):
+    x1, x2 = torch.rand(2, 1, 8, 8) * 2 - 1
+    told = {}
+    for label in (None, 4, [1, 2]):
+        sampler = Sampler.from_run(conditional, label=label, device='cpu', sampler='ddpm')
+        sampler.interpolate(x1, x2, [0.0, 0.5, 1.0], t_=2)
+        told[str(label)] = sampler.diffusion.eps_model.label.tolist()
+    assert told == {'None': [-1] * 3, '4': [4] * 3, '[1, 2]': [-1] * 3}
+
+
+def test_guidance_needs_a_run_that_has_dropped_labels(conditional, tmp_path):
+    state = checkpoint.load(conditional)
+    state.pop('format')
+    state['config'] = {**state['config'], 'p_uncond': 0.0}
+    checkpoint.save(tmp_path / 'c.pt', state)
+    with pytest.raises(ValueError, match='guidance=2: this run was trained with p_uncond=0'):
+        Sampler.from_run(tmp_path / 'c.pt', label=1, guidance=2.0)
+    Sampler.from_run(tmp_path / 'c.pt', label=1)
+
+
+@pytest.mark.parametrize('command', ['sample', 'animate', 'interpolate'])
+def test_labels_on_the_command_line(conditional, tmp_path, command):
+    out = tmp_path / ('a.gif' if command == 'animate' else 'a.png')
+    options = ['--t', 3] if command == 'interpolate' else ['--steps', 3]
+    status, _, errors = run(
+        command, conditional, '--n', 2, '--label', 3, 'none', '--guidance', 1.5, *options,
+        '--out', out,
+    )  # fmt: skip
+    assert status == 0, errors
+    text = opened(out.with_suffix('.png')).text
+    assert (text['label'], text['guidance']) == ('[3, -1]', '1.5')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--label', '10'], 'labels go from 10 to 10: this model has the classes 0 to 9'),
+        (['--label', '3', '-2'], 'labels go from -2 to 3|expected'),
+        (['--label', 'seven'], "need a whole number, got 'seven'"),
+        (['--label', '1', '--guidance', 'nan'], 'guidance=nan: give a finite number'),
+        (['--label', '1', '--guidance', 'much'], "need a number, got 'much'"),
+    ],
+)
+def test_labels_that_will_not_do_are_refused(conditional, arguments, message):
+    status, _, errors = run('sample', conditional, *arguments)
+    assert status == 2
+    assert re.search(message, errors), errors
+
+
 # ## The command line
 
 
@@ -311,6 +410,8 @@ def test_interpolate_takes_files(trained, tmp_path):
         (['sample', 'RUN', '--steps', '0'], 'n_steps=0: the model was trained with 1000'),
         (['animate', 'RUN', '--steps', '1001'], 'use 1 to 1000 of them'),
         (['interpolate', 'RUN', '--sampler', 'ddim'], 'no option sampler'),
+        (['sample', 'RUN', '--label', '3'], 'label=.3.: this run was trained without labels'),
+        (['sample', 'RUN', '--guidance', '2'], 'guidance=2.0: .* --preset digits_conditional'),
         (['sample', 'RUN', '--weights', 'best'], 'use ema or raw'),
         (['sample', 'RUN', '--n', '0'], 'n_samples=0: ask for at least one'),
         (['sample', 'RUN', '--separate'], 'give the folder for them with --out'),

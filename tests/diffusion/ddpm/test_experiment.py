@@ -16,8 +16,16 @@ import torch
 from PIL import Image
 
 from labml_nn.diffusion.ddpm import experiment
-from labml_nn.diffusion.ddpm.experiment import PRESETS, Configs, main, make_configs, parser
+from labml_nn.diffusion.ddpm.experiment import (
+    PRESETS,
+    Configs,
+    build,
+    main,
+    make_configs,
+    parser,
+)
 from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import load_dataset
 from labml_nn.helpers.options import option_meanings, option_types, option_values
 
 # No pictures: only what a test looks at costs time
@@ -247,6 +255,91 @@ def test_previews_are_thinned_to_their_share_and_change_nothing(tmp_path):
     assert equal(a['model'], b['model'])
 
 
+# ## Classes
+
+
+def test_a_model_with_classes_is_told_them(tmp_path, monkeypatch):
+    """Each image comes with its own label, or with none for a share of them."""
+    seen = []
+    real_loss = experiment.DenoiseDiffusion.loss
+
+    def loss(self, x0, **options):
+        seen.append((x0, options['label']))
+        return real_loss(self, x0, **options)
+
+    monkeypatch.setattr(experiment.DenoiseDiffusion, 'loss', loss)
+    options = ['--n_classes', 10, '--p_uncond', 0.3, '--flip', 'true', '--steps', 30]
+    assert run(*PLAIN, *options, '--out', tmp_path / 'r')[0] == 0
+    digits = load_dataset('digits', image_size=8, image_channels=1)
+    known = {}
+    for i in range(len(digits)):
+        image, label = digits[i]
+        known[image.numpy().tobytes()] = known[image.flip(-1).contiguous().numpy().tobytes()] = (
+            label
+        )
+    x0, label = torch.cat([x for x, _ in seen]), torch.cat([label for _, label in seen])
+    own = torch.tensor([known[x.contiguous().numpy().tobytes()] for x in x0])
+    dropped = label == -1
+    assert torch.equal(label[~dropped], own[~dropped])
+    assert 0.2 < float(dropped.double().mean()) < 0.4
+    state = checkpoint.load(tmp_path / 'r')
+    assert state['ema']['time.label.weight'].shape == (10, 128)
+    # They have been learned: the optimizer has moved all of them
+    before = build(make_configs(state['config'])).eps_model.state_dict()['time.label.weight']
+    assert not equal(before, state['model']['time.label.weight'])
+
+
+def test_a_model_without_classes_is_told_nothing(tmp_path, monkeypatch):
+    seen = []
+    forward = experiment.UNet.forward
+
+    def spy(self, *given):
+        seen.append(given[2:])
+        return forward(self, *given)
+
+    monkeypatch.setattr(experiment.UNet, 'forward', spy)
+    assert run(*PLAIN, '--steps', 2, '--out', tmp_path / 'r')[0] == 0
+    assert seen == [(), ()]
+
+
+def test_resuming_with_classes_is_exact(tmp_path):
+    """Which labels are dropped comes from the random states that are restored."""
+    options = [*PLAIN, '--n_classes', 10, '--p_uncond', '0.5', '--log_every', '1']
+    assert run(*options, '--out', tmp_path / 'straight', '--steps', 12)[0] == 0
+    assert run(*options, '--out', tmp_path / 'cut', '--steps', 5)[0] == 0
+    assert run('--out', tmp_path / 'cut', '--resume', '--steps', 12)[0] == 0
+    a, b = (checkpoint.load(tmp_path / n) for n in ('straight', 'cut'))
+    assert equal(a['model'], b['model'])
+    assert equal(a['optimizer'], b['optimizer'])
+
+
+def test_previews_of_a_model_with_classes_have_each_in_turn(tmp_path, monkeypatch):
+    asked = []
+    forward = experiment.UNet.forward
+
+    def spy(self, x, t, label=None):
+        asked.append((len(x), label))
+        return forward(self, x, t, label)
+
+    monkeypatch.setattr(experiment.UNet, 'forward', spy)
+    options = ['--preset', 'tests', '--n_classes', 10, '--n_previews', 0, '--n_samples', 12]
+    assert run(*options, '--steps', 1, '--out', tmp_path / 'r')[0] == 0
+    n, label = asked[-1]
+    assert (n, label.tolist()) == (12, [*range(10), 0, 1])
+
+
+def test_pictures_without_labels_cannot_train_classes(tmp_path):
+    for i in range(3):
+        Image.new('L', (8, 8), 40 * i).save(tmp_path / f'{i}.png')
+    status, _, errors = run(
+        *PLAIN, '--dataset', 'folder', '--data_root', tmp_path, '--n_classes', 2,
+        '--out', tmp_path / 'run',
+    )  # fmt: skip
+    assert status == 2
+    assert 'folder has no labels, so a model cannot be told any: train with n_classes=0' in errors
+    assert not (tmp_path / 'run').exists()
+
+
 # ## At the door: a clear message, status 2, nothing written
 
 
@@ -268,8 +361,11 @@ def test_previews_are_thinned_to_their_share_and_change_nothing(tmp_path):
         (['--dropout', '1'], r'dropout=1 in \[0, 1\)'),
         (['--image_channels', '2'], 'use 1 for grey or 3 for colour'),
         (['--n_steps', '100'], 'leave 60% of the image at the end'),
-        (['--variance', 'learned'], "variance='learned' is not known"),
+        (['--variance', 'large'], "variance='large' is not known"),
         (['--ema_decay', '1'], r'must lie in \[0, 1\)'),
+        (['--n_classes', '9'], 'labels of digits go from 0 to 9, which needs n_classes=10'),
+        (['--n_classes', '-1'], 'n_classes=-1 must be at least 0'),
+        (['--n_classes', '10', '--p_uncond', '1.5'], 'p_uncond=1.5 is a probability'),
         (['--device', 'tpu9'], "device='tpu9' is not known|not on this machine"),
         (['stray'], "'stray' has no option before it"),
         (['--resume'], 'does not exist: give the folder of a run'),
@@ -409,4 +505,4 @@ def test_the_module_says_how_it_is_called():
         [sys.executable, '-m', 'labml_nn.diffusion.ddpm.experiment', '--help'],
         capture_output=True, text=True, cwd=root, check=True,
     )  # fmt: skip
-    assert 'presets: digits, tests, mnist, cifar10, celeba64, celebahq256' in done.stdout
+    assert f'presets: {", ".join(PRESETS)}' in done.stdout

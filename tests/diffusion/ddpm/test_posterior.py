@@ -75,5 +75,5 @@ def test_variance_by_name():
     )
     small = DenoiseDiffusion(zero_model, 1000, variance='beta_tilde')
     assert torch.equal(small.sigma2, small.beta_tilde)
-    with pytest.raises(ValueError, match="variance='learned' is not known"):
-        DenoiseDiffusion(zero_model, 1000, variance='learned')
+    with pytest.raises(ValueError, match="variance='large' is not known"):
+        DenoiseDiffusion(zero_model, 1000, variance='large')

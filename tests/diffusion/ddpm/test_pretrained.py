@@ -427,3 +427,11 @@ def test_the_snippet_of_the_page(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, 'snippet', 'exec'), {})
     assert (tmp_path / 'image.png').stat().st_size > 50
+
+
+def test_a_learned_variance_is_not_written(tmp_path):
+    unet = our_model(out_channels=2).eps_model
+    diffusion = DenoiseDiffusion(unet, 1000, variance='learned')
+    with pytest.raises(ValueError, match='a learned variance, which is not written in that format'):
+        save_pretrained(tmp_path / 'out', diffusion, 8)
+    assert not (tmp_path / 'out').exists()

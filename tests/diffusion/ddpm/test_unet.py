@@ -12,9 +12,11 @@ from labml_nn.diffusion.ddpm.unet import UNet
 # Every preset and its number of parameters. The paper has 35.7 M for CIFAR-10 and 114 M for 256²
 PARAMETERS = {
     'digits': 701_345,
+    'digits_conditional': 702_625,
     'tests': 271_649,
     'mnist': 6_469_889,
     'cifar10': 35_746_307,
+    'cifar10_conditional': 35_751_427,
     'celeba64': 78_700_803,
     'celebahq256': 113_673_219,
 }
@@ -245,3 +247,61 @@ def test_numbers_that_do_not_fit_are_refused(options, message):
 def test_images_that_do_not_fit_are_refused(shape, message):
     with pytest.raises(ValueError, match=message):
         small()(torch.zeros(shape), torch.zeros(1, dtype=torch.int64))
+
+
+# ## Labels
+
+
+def labelled():
+    return wake(small(image_channels=1, n_classes=3)).eval()
+
+
+def test_no_label_is_label_minus_one():
+    """And a label makes a difference, to its own image alone."""
+    model = labelled()
+    x, t = torch.randn(3, 1, 8, 8), torch.tensor([5, 50, 500])
+    plain = model(x, t)
+    assert torch.equal(model(x, t, torch.full((3,), -1)), plain)
+    told = model(x, t, torch.tensor([-1, 2, -1]))
+    torch.testing.assert_close(told[[0, 2]], plain[[0, 2]])
+    assert not torch.allclose(told[1], plain[1], atol=1e-3)
+    torch.testing.assert_close(model(x[1:2], t[1:2], torch.tensor([2])), told[1:2])
+
+
+def test_labels_add_a_vector_a_class_and_nothing_else():
+    plain = small(image_channels=1)
+    extra = n_parameters(labelled()) - n_parameters(plain)
+    assert extra == 3 * 4 * 32
+    assert set(labelled().state_dict()) - set(plain.state_dict()) == {'time.label.weight'}
+    assert '32 sinusoids + 3 classes → 128' in repr(labelled())
+
+
+def test_the_loss_hands_labels_to_the_model():
+    diffusion = DenoiseDiffusion(labelled(), 1000)
+    x0, noise, t = torch.zeros(2, 1, 8, 8), torch.randn(2, 1, 8, 8), torch.tensor([5, 50])
+    label = torch.tensor([0, 2])
+    xt = diffusion.q_sample(x0, t, noise)
+    expected = (diffusion.eps_model(xt, t, label) - noise).pow(2).mean()
+    torch.testing.assert_close(diffusion.loss(x0, noise, t=t, label=label), expected)
+    assert not torch.allclose(diffusion.loss(x0, noise, t=t), expected)
+
+
+@pytest.mark.parametrize(
+    ('n_classes', 'label', 'message'),
+    [
+        (3, torch.tensor([0, 3]), 'labels go from 0 to 3: this model has the classes 0 to 2'),
+        (3, torch.tensor([-2, 0]), 'labels go from -2 to 0'),
+        (3, torch.tensor([0]), r'label has shape \[1\] .* for each of 2 images'),
+        (3, torch.tensor([0.0, 1.0]), 'type torch.float32'),
+        (None, torch.tensor([0, 1]), 'a model that takes none: leave them out, or train one'),
+    ],
+)
+def test_labels_that_name_no_class_are_refused(n_classes, label, message):
+    model = small(image_channels=1, n_classes=n_classes)
+    with pytest.raises(ValueError, match=message):
+        model(torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64), label)
+
+
+def test_a_network_of_no_classes_is_refused():
+    with pytest.raises(ValueError, match='n_classes=0: give at least one, or None'):
+        small(n_classes=0)

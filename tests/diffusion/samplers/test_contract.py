@@ -215,7 +215,7 @@ def test_bad_options(diffusion):
         with pytest.raises(ValueError, match=r'eta=.* must lie in \[0, 1\]'):
             DDIM(diffusion, 10, eta=eta)
     with pytest.raises(ValueError, match=r'variance=.* is not known'):
-        make(diffusion, 'ddpm', variance='learned')
+        make(diffusion, 'ddpm', variance='large')
     with pytest.raises(ValueError, match='order=3 is not known: use 1 or 2'):
         DPMSolver(diffusion, 10, order=3)
     with pytest.raises(ValueError, match=r'quadratic.*unequal length.*use leading'):

@@ -1,0 +1,104 @@
+"""What does a learned variance save on the digits, in bits per dimension?
+
+    python docs/bench/learned_variance.py runs/digits runs/digits_learned
+
+The first run is of the preset `digits`; the second of the same with `--variance learned`, and is
+trained (8 minutes on one core) if its folder is not there. Both are scored on the same 256 of the
+training images with the same noise (2 minutes each on one core), under every variance: for one
+network they differ in the variance alone. Prints the page's tables and draws its picture.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.coding import bands, bound_of, chosen, mean_and_error
+from labml_nn.diffusion.ddpm.evaluate import Sampler
+from labml_nn.diffusion.ddpm.experiment import main as train
+from labml_nn.diffusion.ddpm.likelihood import Bound
+from labml_nn.diffusion.ddpm.utils import SeededNoise, evaluating
+from labml_nn.helpers.datasets import load_dataset
+
+N, SEED = 256, 0
+FIGURE = Path(__file__).parents[1] / 'figures' / 'learned_variance.png'
+NAMES = {'beta': r'$\beta$', 'beta_tilde': r'$\tilde\beta$', 'learned': 'learned'}
+
+
+def weights(diffusion: DenoiseDiffusion, x0: Tensor, steps: list[int]) -> Tensor:
+    """The 10th, 50th and 90th percentile over pixels of where the variance lies: [steps, 3]."""
+    noise = SeededNoise(len(x0), SEED)
+    share = torch.tensor([0.1, 0.5, 0.9])
+    rows = []
+    for i in steps:
+        t = torch.full((len(x0),), i)
+        xt = diffusion.q_sample(x0, t, noise(x0.shape, x0.device))
+        with torch.no_grad(), evaluating(diffusion.eps_model):
+            _, v = diffusion.eps_and_v(xt, t)
+        rows.append(torch.quantile((v.flatten() + 1) / 2, share))
+    return torch.stack(rows)
+
+
+def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
+    """What the fixed variances cost more, step by step, and where the learned one lies."""
+    figure = Figure(figsize=(9, 3.4), layout='constrained')
+    left, right = figure.subplots(1, 2)
+    T = diffusion.n_steps
+    learned = found.terms['learned'].mean(0)[1:T]
+    for variance in ('beta_tilde', 'beta'):
+        more = found.terms[variance].mean(0)[1:T] - learned
+        # As they are sent, from x_{T-1} down to x_1
+        so_far = more.flip(0).cumsum(0).flip(0)
+        left.plot(range(1, T), so_far, label=f'{NAMES[variance]} less learned')
+    left.set(xscale='log', xlabel='t', ylabel=r'bits/dim, from $x_{T-1}$ to $x_t$', title='price')
+    left.legend(fontsize=8)
+    steps = sorted({round(T ** (k / 60)) - 1 for k in range(61)})
+    low, middle, high = weights(diffusion, x0, steps).T
+    t = [i + 1 for i in steps]
+    right.fill_between(t, low, high, alpha=0.25, label='80 % of pixels')
+    right.plot(t, middle, label='median')
+    for end, name in ((0, r'$\tilde\beta_t$'), (1, r'$\beta_t$')):
+        right.axhline(end, color='gray', linestyle=':', linewidth=1)
+        right.text(1.01, end, name, transform=right.get_yaxis_transform(), va='center')
+    right.set(xscale='log', xlabel='step t', ylabel='w', title='where the learned one lies')
+    right.legend(fontsize=8)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(FIGURE, dpi=110)
+
+
+def main(simple: str, hybrid: str) -> None:
+    if not Path(hybrid).exists():
+        train(['--preset', 'digits', '--variance', 'learned', '--out', hybrid])
+    dataset = load_dataset('digits', image_size=8, image_channels=1)
+    x0 = chosen(dataset, N, SEED, 'digits')
+    models = {
+        'simple': Sampler.from_run(simple, device='cpu'),
+        'hybrid': Sampler.from_run(hybrid, device='cpu'),
+    }
+    found = {
+        loss: bound_of(model.diffusion, x0, dataset.levels, SEED, clip_x0=True)
+        for loss, model in models.items()
+    }
+    learned = found['hybrid'].total('learned')
+    print('| trained with | variance | bits/dim | more than learned |\n|---|---|---|---|')
+    for loss, of_run in found.items():
+        for variance in of_run.terms:
+            mean, error = mean_and_error(of_run.total(variance))
+            more, more_error = mean_and_error(of_run.total(variance) - learned)
+            rest = '' if variance == 'learned' else f'{more:.3f} ± {more_error:.3f}'
+            print(f'| {loss} | {NAMES[variance]} | {mean:.3f} ± {error:.3f} | {rest} |')
+    terms = found['hybrid'].terms
+    print(f'\n| sent | {" | ".join(NAMES[v] for v in terms)} |\n|---{"|---" * len(terms)}|')
+    for high, low in bands(found['hybrid'].mse.shape[1]):
+        cells = (f'{float(t[:, low : high + 1].sum(1).mean()):.4f}' for t in terms.values())
+        name = f'$x_{{{high}}}$' if high == low else rf'$x_{{{high}}} \dots x_{{{low}}}$'
+        print(f'| {name} | {" | ".join(cells)} |')
+    draw(found['hybrid'], models['hybrid'].diffusion, x0)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

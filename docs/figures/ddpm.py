@@ -1,0 +1,245 @@
+"""The figures of the DDPM pages, drawn from `ddpm.json`, which `ddpm_data.py` computes.
+
+Each function draws one figure for light or dark pages.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+DATA: dict[str, Any] = json.loads(Path(__file__).with_name('ddpm.json').read_text('utf-8'))
+BLUE, ORANGE, GREEN = '#3b82c4', '#d9822b', '#3a9d6e'
+# Pixels of a picture for a pixel of an image, and between two images
+SCALE, GAP = 6, 3
+
+
+def ink(theme: str) -> str:
+    return {'light': '#24292f', 'dark': '#d5dbe2'}[theme]
+
+
+def figure(theme: str, width: float, height: float) -> Figure:
+    """An empty figure without a ground."""
+    made = Figure(figsize=(width, height), layout='constrained')
+    made.patch.set_alpha(0)
+    return made
+
+
+def dress(axes: Axes, theme: str, **settings: Any) -> None:
+    """Axes in the colour of the text."""
+    axes.set(**settings)
+    axes.patch.set_alpha(0)
+    axes.grid(alpha=0.2, color=ink(theme))
+    for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        part.set_color(ink(theme))
+    axes.tick_params(colors=ink(theme), which='both', labelsize=9)
+    for spine in axes.spines.values():
+        spine.set_color(ink(theme))
+        spine.set_alpha(0.4)
+
+
+def legend(axes: Axes, theme: str, **settings: Any) -> None:
+    axes.legend(frameon=False, labelcolor=ink(theme), fontsize=9, **settings)
+
+
+def mosaic(rows: list[list[str]]) -> np.ndarray:
+    """Images of 8 × 8 pixels side by side, with nothing between them; `[height, width, 4]`."""
+    cell = 8 * SCALE
+    height = len(rows) * (cell + GAP) - GAP
+    width = len(rows[0]) * (cell + GAP) - GAP
+    out = np.zeros((height, width, 4), np.uint8)
+    for r, row in enumerate(rows):
+        for c, image in enumerate(row):
+            grey = np.frombuffer(bytes.fromhex(image), np.uint8).reshape(8, 8)
+            grey = grey.repeat(SCALE, 0).repeat(SCALE, 1)
+            top, left = r * (cell + GAP), c * (cell + GAP)
+            out[top : top + cell, left : left + cell, :3] = grey[..., None]
+            out[top : top + cell, left : left + cell, 3] = 255
+    return out
+
+
+def panel(
+    axes: Axes,
+    theme: str,
+    rows: list[list[str]],
+    lines: list[str],
+    columns: list[str],
+    title: str = '',
+) -> None:
+    """Rows of images with their names at the left and above."""
+    axes.imshow(mosaic(rows), interpolation='none')
+    step = 8 * SCALE + GAP
+    axes.set_xticks([4 * SCALE + i * step for i in range(len(columns))], columns)
+    axes.set_yticks([4 * SCALE + i * step for i in range(len(lines))], lines)
+    dress(axes, theme)
+    axes.grid(False)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_xlabel(title, color=ink(theme))
+    axes.xaxis.set_label_position('top')
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def forward(theme: str) -> Figure:
+    """Four digits, from the image to noise."""
+    data = DATA['forward']
+    made = figure(theme, 7, 3.3)
+    names = ['image', *(f't = {t}' for t in data['steps'][1:])]
+    panel(made.subplots(), theme, data['rows'], [], names)
+    return made
+
+
+def weight(theme: str) -> Figure:
+    """The weight that L_simple drops."""
+    data = DATA['weight']
+    made = figure(theme, 7, 3)
+    axes = made.subplots()
+    axes.loglog(range(1, 1001), data['beta'], color=BLUE, label=r'$\sigma_t^2 = \beta_t$')
+    axes.loglog(
+        range(2, 1001), data['beta_tilde'], color=ORANGE, label=r'$\sigma_t^2 = \tilde\beta_t$'
+    )
+    axes.axhline(1, color=ink(theme), linestyle=':', label=r'$L_{simple}$')
+    dress(axes, theme, xlabel='step t', ylabel='weight in the bound')
+    legend(axes, theme)
+    return made
+
+
+def embedding(theme: str) -> Figure:
+    """The sinusoids of the time step."""
+    made = figure(theme, 7, 3.2)
+    axes = made.subplots()
+    steps = [np.frombuffer(bytes.fromhex(row), np.uint8) for row in DATA['embedding']]
+    table = np.stack(steps, axis=1) / 127.5 - 1  # [channel, step]
+    shown = axes.imshow(
+        table, aspect='auto', cmap='RdBu_r', vmin=-1, vmax=1, extent=(0, 1000, 128, 0)
+    )
+    dress(axes, theme, xlabel='step t', ylabel='channel', yticks=[0, 32, 64, 96, 128])
+    axes.grid(False)
+    axes.axhline(64, color='black', linewidth=1)
+    axes.text(990, 60, 'sines', ha='right', color='black')
+    axes.text(990, 124, 'cosines', ha='right', color='white')
+    bar = made.colorbar(shown, ax=axes, ticks=[-1, 0, 1])
+    bar.ax.tick_params(colors=ink(theme))
+    bar.outline.set_visible(False)
+    return made
+
+
+def unet(theme: str) -> Figure:
+    """The paper's U-Net as boxes: as high as the resolution, as wide as the channels."""
+    made = figure(theme, 8.4, 4.4)
+    axes = made.subplots()
+    axes.set_axis_off()
+    axes.patch.set_alpha(0)
+    ends: dict[tuple[str, int], tuple[float, float]] = {}
+    x = 0.0
+    for block in DATA['unet']['blocks']:
+        channels, side, _ = block['shape']
+        width, height, y = channels / 80, side / 32 * 2.4 + 0.5, -2.7 * block['level']
+        colour = ORANGE if 'attention' in block['text'] else BLUE
+        corner = (x, y - height / 2)
+        axes.add_patch(Rectangle(corner, width, height, facecolor=colour, linewidth=0))
+        text = dict(ha='center', va='center', color='white', fontsize=9, fontweight='bold')
+        axes.text(x + width / 2, y, str(channels), rotation=90 * (channels < 200), **text)
+        left = ends.get((block['way'], block['level']), (x, x))[0]
+        ends[block['way'], block['level']] = left, x + width
+        x += width + 0.3
+    for level in range(4):
+        y, side = -2.7 * level, 32 // 2**level
+        start, end = ends['down', level][1], ends['up', level][0]
+        # The lowest pass above the middle
+        lift, bend = (0.45, 'arc3,rad=-0.15') if level == 3 else (0.0, 'arc3')
+        arrow = dict(arrowstyle='->', mutation_scale=12, color=ink(theme), linestyle=(0, (4, 3)))
+        skip = (start + 0.2, y + lift), (end - 0.2, y + lift)
+        axes.add_patch(FancyArrowPatch(*skip, connectionstyle=bend, **arrow))
+        side_text = dict(ha='right', va='center', color=ink(theme), fontsize=10)
+        axes.text(ends['down', level][0] - 0.5, y, f'{side} × {side}', **side_text)
+    middle = dict(ha='center', color=ink(theme), fontsize=10)
+    axes.text(x / 2, 0.3, 'skip connections', **middle)
+    axes.text(x / 2, -9.9, f'{DATA["unet"]["parameters"]:,} parameters', **middle)
+    axes.text(x / 2 - 1, 1.2, 'block', color=BLUE, ha='right', fontsize=10, fontweight='bold')
+    axes.text(x / 2, 1.2, 'block with attention', color=ORANGE, fontsize=10, fontweight='bold')
+    axes.set(xlim=(-4.5, x + 0.2), ylim=(-10.3, 1.9))
+    return made
+
+
+def chain(theme: str) -> Figure:
+    """x_t and x0_hat along the chain."""
+    data = DATA['chain']
+    both = [row for pair in zip(data['xt'], data['x0_hat'], strict=True) for row in pair]
+    made = figure(theme, 7, 4.6)
+    names = [r'$x_{t-1}$', r'$\hat x_0$'] * len(data['xt'])
+    panel(made.subplots(), theme, both, names, [str(t) for t in data['steps']], 'step t')
+    return made
+
+
+def interpolation(theme: str) -> Figure:
+    """Between two digits, at four numbers of steps."""
+    data = DATA['interpolation']
+    names = ['$x_0$', *(f'{v:g}' for v in data['lambda']), "$x'_0$"]
+    made = figure(theme, 7, 3)
+    lines = [f'{t} steps' for t in data['steps']]
+    panel(made.subplots(), theme, data['rows'], lines, names, r'$\lambda$')
+    return made
+
+
+def training(theme: str) -> Figure:
+    """The loss, and samples from the same noise at four moments."""
+    data = DATA['training']
+    moments = [int(step) for step in data['averaged']]
+    made = figure(theme, 7.4, 5)
+    above, below = made.subplots(2, 1, height_ratios=[1, 1.25])
+    above.plot([1, *data['steps']], [1, *data['loss']], color=BLUE)
+    for step in moments[1:]:
+        above.axvline(step, color=ORANGE, linestyle=':')
+    dress(
+        above, theme, xlabel='training step', ylabel='$L_{simple}$', xscale='log', yscale='log',
+        yticks=[0.1, 0.2, 0.5, 1], yticklabels=['0.1', '0.2', '0.5', '1'], xlim=(1, 1100),
+    )  # fmt: skip
+    above.minorticks_off()
+    names = [f'after {step:,} steps' for step in moments]
+    panel(below, theme, list(data['averaged'].values()), names, [])
+    return made
+
+
+def averaged(theme: str) -> Figure:
+    """Raw and averaged weights at the same moments."""
+    data = DATA['training']
+    rows, names = [], []
+    for step in list(data['raw'])[-2:]:
+        for kind in ('raw', 'averaged'):
+            rows.append(data[kind][step])
+            names.append(f'{int(step):,} steps, {kind}')
+    made = figure(theme, 7, 3)
+    panel(made.subplots(), theme, rows, names, [])
+    return made
+
+
+def forgotten(theme: str) -> Figure:
+    """The share of the initial weights in the average."""
+    data = DATA['ema']
+    made = figure(theme, 7, 2.8)
+    axes = made.subplots()
+    axes.semilogx(data['updates'], data['plain'], color=ORANGE, label='d = 0.9999 from the start')
+    axes.semilogx(data['updates'], data['warm'], color=BLUE, label='with warm-up')
+    dress(axes, theme, xlabel='training step', ylabel='share of the initial weights')
+    legend(axes, theme)
+    return made
+
+
+def clipping(theme: str) -> Figure:
+    """Clipping on and off."""
+    data = DATA['clipping']
+    made = figure(theme, 7, 4)
+    above, below = made.subplots(2, 1, height_ratios=[1, 1])
+    panel(above, theme, [data['on'], data['off']], ['clipped', 'not clipped'], [])
+    below.semilogy(data['steps'], data['off_largest'], color=ORANGE, label='not clipped')
+    below.semilogy(data['steps'], data['on_largest'], color=BLUE, label='clipped')
+    dress(below, theme, xlabel='step t', ylabel=r'largest $|\hat x_0|$')
+    below.invert_xaxis()
+    legend(below, theme)
+    return made

@@ -1,0 +1,285 @@
+r"""
+---
+title: Check a trained DDPM
+summary: >
+  What samples and losses tell about what may be wrong with a run: colour, spread, detail, variety,
+  copies, and what is left to learn at each noise level.
+---
+
+# Check a trained DDPM
+
+    python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
+
+draws samples, sets them beside as many images of the data, and names what is out of the ordinary.
+[My samples look wrong](troubles.html) says what to do then.
+
+## What loss to expect
+
+A loss of 0.03 is good or bad depending on the data and on $t$. So compare with a guess that needs
+no training. Among filters (the same weighted sum at every pixel) the best guess of the noise is
+known: in the Fourier basis the data has the power $\lambda_k$ at frequency $k$, $x_t$ has
+$\bar\alpha_t\lambda_k + 1 - \bar\alpha_t$, and what is left of $\epsilon$ is
+
+$$\mathbb E\,|\epsilon_k - \hat\epsilon_k|^2 =
+\frac{\bar\alpha_t\,\lambda_k}{\bar\alpha_t\,\lambda_k + 1 - \bar\alpha_t}$$
+
+Its mean over the frequencies is the loss of the best filter, Wiener's. For Gaussian data that look
+the same everywhere no network can do better
+[tested](test:diffusion/ddpm/test_check.py::test_the_best_filter_is_the_optimum_for_gaussian_data);
+for pictures it does, by what they have beyond their power spectrum. A network whose loss is more
+than twice the filter's has not learned that quarter of the steps.
+
+> **At large $t$ the two are close** and both tiny: there is hardly an image in $x_t$, and the noise
+> is nearly $x_t$ itself. A little more there matters much: divided by
+> $\sqrt{\bar\alpha_T} = 0.0064$ it becomes the tint of a whole image.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.experiment import make_configs
+from labml_nn.diffusion.ddpm.metrics import chunks, data_images, run_dataset
+from labml_nn.diffusion.ddpm.utils import evaluating
+from labml_nn.diffusion.guidance import Guided
+from labml_nn.evaluation.precision_recall import squared
+from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import AnySet, Images
+from labml_nn.helpers.pictures import grid, save_png, to_uint8
+
+if TYPE_CHECKING:
+    from labml_nn.diffusion.ddpm.evaluate import Sampler
+
+# How many images of the data the spectrum and the losses are taken from, at most
+MANY = 1024
+
+
+@dataclass
+class Finding:
+    r"""
+    ## One line of the answer
+
+    * `what` was measured
+    * `samples` what it is, `data` what it should be like
+    * `verdict` what one would see, in the words of [the page of troubles](troubles.html); empty if
+      it is as it should be
+    """
+
+    what: str
+    samples: float
+    data: float
+    verdict: str = ''
+
+    def __str__(self) -> str:
+        mark = f'← {self.verdict}' if self.verdict else 'ok'
+        return f'{self.what:34}{self.samples:9.4f}{self.data:9.4f}  {mark}'
+
+
+def add_check_options(p: Any) -> None:
+    r"""
+    What `check` can be told, besides the sampler's options.
+    """
+    p.add_argument('--n', type=int, default=128, help='how many samples (128)')
+    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+
+def check_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+    r"""
+    ## `check`: what is printed, and the picture of the samples and their nearest images
+    """
+    dataset = run_dataset(make_configs(checkpoint.load(a.run)['config']), a.data_root)
+    n = min(a.n, len(dataset))
+    if n < 4:
+        raise ValueError(f'{a.n} samples and {len(dataset)} images: need at least 4 of each')
+    x = sampler.sample(n, a.seed).cpu()
+    to_uint8(x)  # refuses what is no number
+    at = spread_out(len(dataset), n)
+    y = data_images(dataset, at)
+    own, near = nearest(x, dataset)
+    among, _ = nearest(y, dataset, itself=at)
+    findings = [*look(x, y), copies(own, among), *losses(sampler, dataset)]
+    print(f'{n} samples and {n} images of the data{"":8}samples     data')
+    print(*findings, sep='\n')
+    print('(beside the loss: that of the best filter; a guess of zero has 1)')
+    found = ', '.join(dict.fromkeys(f.verdict for f in findings if f.verdict))
+    where = ': see labml_nn/diffusion/ddpm/troubles.md'
+    print(found + where if found else 'nothing is out of the ordinary')
+    out = a.out or checkpoint.find(a.run).parent / f'check_{a.weights}_seed{a.seed}.png'
+    # Each sample above the training image that is nearest to it
+    width = min(n, 8)
+    rows = [part for i in range(0, min(n // width, 3) * width, width)
+            for part in (x[i : i + width], near[i : i + width])]  # fmt: skip
+    yield save_png(out, grid(torch.cat(rows), width))
+
+
+def spread_out(n: int, many: int) -> range:
+    r"""
+    `many` of the indices `0 .. n-1`, from all over.
+    """
+    step = max(1, n // many)
+    return range(0, step * min(many, n), step)
+
+
+# ## What one can see
+def look(x: Tensor, y: Tensor) -> list[Finding]:
+    r"""
+    Colour, spread, detail and variety of samples `x` and images `y`, `[n, channels, h, w]` each.
+
+    The bounds are wide: what is named is seen at a glance, too.
+    """
+    findings = []
+    for channel in range(x.shape[1]):
+        a, b = x[:, channel].flatten(1), y[:, channel].flatten(1)
+        # Means of whole images, and how far their mean may be off by chance
+        error = math.sqrt(float(a.mean(1).var() / len(a) + b.mean(1).var() / len(b)))
+        off = float(a.mean() - b.mean())
+        shade = 'too bright' if off > 0 else 'too dark'
+        shade = f'tinted, {shade}' if x.shape[1] > 1 else shade
+        findings.append(
+            Finding(f'channel {channel}, mean', float(a.mean()), float(b.mean()),
+                    shade if abs(off) > 0.1 + 3 * error else ''),
+        )  # fmt: skip
+        findings.append(
+            ratio(f'channel {channel}, spread', float(a.std()), float(b.std()),
+                  'pale, or one colour', 'black and white', 0.8),
+        )  # fmt: skip
+    return [
+        *findings,
+        ratio('neighbouring pixels, difference', detail(x), detail(y), 'blurry', 'noise', 0.75),
+        ratio('RMS between two images', variety(x), variety(y), 'too alike', '', 0.75),
+    ]
+
+
+def ratio(what: str, x: float, y: float, low: str, high: str, bound: float) -> Finding:
+    r"""
+    A finding that is named `low` when `x` is less than `bound` times `y`, and `high` when it is
+    more than `y / bound`.
+    """
+    return Finding(what, x, y, low if x < bound * y else high if x * bound > y else '')
+
+
+def detail(x: Tensor) -> float:
+    r"""
+    The difference of a pixel from its neighbours, across and down, as a share of the spread; white
+    noise has $\sqrt2$
+    """
+    across, down = x.diff(dim=-1).square().mean(), x.diff(dim=-2).square().mean()
+    return float(((across + down) / 2 / x.var().clamp(min=1e-12)) ** 0.5)
+
+
+def variety(x: Tensor) -> float:
+    r"""
+    The root mean square pixel distance of two different images: $2\operatorname{Var}$, as each
+    pair of independent images has.
+    """
+    return float((2 * x.var(dim=0).mean()) ** 0.5)
+
+
+def copies(own: Tensor, among: Tensor) -> Finding:
+    r"""
+    How far samples are from the image nearest to them, `own`, and images of the data from the other
+    that is nearest, `among`; by their medians.
+    """
+    a, b = float(own.median()), float(among.median())
+    verdict = 'copies of training images' if a < 0.5 * b else 'noise' if a > 1.5 * b else ''
+    return Finding('RMS to the nearest image, median', a, b, verdict)
+
+
+def nearest(x: Tensor, dataset: AnySet, *, itself: range | None = None) -> tuple[Tensor, Tensor]:
+    r"""
+    Distance to the nearest image of the data (root mean square of the pixels, `[n]`), and that
+    image.
+
+    * `itself` the indices of `x` in the data, when it comes from there: an image is not its own
+      nearest
+
+    > A crude measure: the same face a pixel further left is far away by it. It finds copies, and
+    > what is like no image at all.
+    """
+    own = x.flatten(1).double().numpy()
+    best = torch.full((len(x),), math.inf, dtype=torch.float64)
+    found = x.clone()
+    for at in chunks(len(dataset)):
+        images = data_images(dataset, at)
+        d = torch.from_numpy(squared(own, images.flatten(1).double().numpy()))
+        for i, index in enumerate(itself or ()):
+            if index in at:
+                d[i, index - at.start] = math.inf
+        distance, which = d.min(dim=1)
+        closer = distance < best
+        best[closer], found[closer] = distance[closer], images[which[closer]]
+    return (best / own.shape[1]) ** 0.5, found
+
+
+# ## What is left to learn
+def losses(sampler: 'Sampler', dataset: AnySet) -> list[Finding]:
+    r"""
+    The loss on images of the data by quarter of the steps, beside that of the best filter.
+    """
+    at = spread_out(len(dataset), MANY)
+    x0, T = data_images(dataset, at), sampler.n_steps
+    power = spectrum(x0)
+    labels = dataset.labels[list(at)] if isinstance(dataset, Images) else None
+    noise = torch.Generator().manual_seed(0)
+    findings = []
+    for quarter in range(4):
+        first, last = quarter * T // 4, max((quarter + 1) * T // 4, quarter * T // 4 + 1)
+        t = torch.randint(first, min(last, T), (len(x0),), generator=noise)
+        eps = torch.randn(x0.shape, generator=noise)
+        loss = loss_at(sampler.diffusion, x0, t, eps, labels)
+        expected = filter_loss(sampler.diffusion, power, t)
+        worse = loss > 2 * expected + 0.002 or not math.isfinite(loss)
+        findings.append(
+            Finding(f'loss, steps {first + 1} to {min(last, T)}', loss, expected,
+                    'not learned' if worse else ''),
+        )  # fmt: skip
+    return findings
+
+
+@torch.no_grad()
+def loss_at(
+    diffusion: DenoiseDiffusion, x0: Tensor, t: Tensor, eps: Tensor, labels: Tensor | None
+) -> float:
+    r"""
+    $\|\epsilon - \epsilon_\theta(x_t, t)\|^2$ a pixel, for given steps and noise; a model with
+    classes is told those of the images, and not guided.
+    """
+    model, device = diffusion.eps_model, diffusion.beta.device
+    told = (model.label, model.scale) if isinstance(model, Guided) else None
+    total = 0.0
+    with evaluating(model):
+        for at in chunks(len(x0)):
+            part = slice(at.start, at.stop)
+            if isinstance(model, Guided) and labels is not None:
+                model.label, model.scale = labels[part], 0.0
+            x, steps, noise = (v[part].to(device) for v in (x0, t, eps))
+            guess = diffusion.eps_theta(diffusion.q_sample(x, steps, noise), steps)
+            total += float((guess - noise).square().mean()) * len(x)
+    if isinstance(model, Guided) and told is not None:
+        model.label, model.scale = told
+    return total / len(x0)
+
+
+def spectrum(x0: Tensor) -> Tensor:
+    r"""
+    The power $\lambda_k$ of images at each frequency, `[channels, height, width]`, their mean image
+    taken away.
+    """
+    centred = x0.double() - x0.double().mean(dim=0)
+    return torch.fft.fft2(centred, norm='ortho').abs().square().mean(dim=0)
+
+
+def filter_loss(diffusion: DenoiseDiffusion, power: Tensor, t: Tensor) -> float:
+    r"""
+    The loss of the best filter at steps `t`, a pixel, for data of that power.
+    """
+    alpha_bar = diffusion.alpha_bar.double().cpu()[t][:, None]  # [batch, 1]
+    signal = alpha_bar * power.flatten()  # [batch, frequencies]
+    # $\frac{\bar\alpha_t\,\lambda_k}{\bar\alpha_t\,\lambda_k + 1 - \bar\alpha_t}$
+    return float((signal / (signal + 1 - alpha_bar)).mean())

@@ -1,0 +1,357 @@
+r"""
+---
+title: Likelihood, rate and distortion of a run
+summary: >
+  What the bits of a trained model buy: the bound by bands of steps, the rate–distortion curve of
+  the paper's figure 5, and the pictures of figures 6 and 7.
+---
+
+# Likelihood, rate and distortion of a run
+
+    python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate progressive runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate shared runs/digits
+
+[The bound](likelihood.html) of a run's own data, term by term. `likelihood` prints the bits per
+dimension with every variance that the model can have (they cost one pass), and what was bought by
+them on the way; it writes the curve as numbers, a `.csv`, and as a picture. The images are of the
+run's training data; `--dataset folder --data_root PICTURES` takes others, that it has not seen.
+
+## Rate and distortion (figure 5)
+
+This is what a run of the preset `digits` prints (`make figures`):
+
+    256 of 1,797 training images of digits, 17 levels, 64 dimensions; x0_hat clipped
+    variance       bits/dim  ±
+    beta             2.7996  0.0192  (the run's)
+    beta_tilde       2.9085  0.0250
+    as they are      4.0875
+
+    sent           bits/dim  ±        so far  RMSE in levels of 17
+    x_1000           0.0000  0.0000   0.0000  7.727
+    x_999 … x_500    0.0178  0.0002   0.0179  4.151
+    x_499 … x_250    0.1174  0.0013   0.1353  2.542
+    x_249 … x_100    0.2351  0.0035   0.3704  1.252
+    x_99 … x_10      1.1369  0.0093   1.5073  0.246
+    x_9 … x_1        1.2923  0.0093   2.7996  0.061
+    x_0              0.0000  0.0000   2.7996  0.000
+
+The second half is progressive coding: each row has sent everything down to its last $x_t$, so many
+bits per dimension at that price, and can show $\hat x_0$ with that error. The first half of the
+steps costs 0.02 bits and settles the coarsest shape; 0.37 bits leave an error of 1.3 levels of 17;
+the rest, 2.4 of 2.8 bits, goes into detail that is hard to see.
+
+![Distortion and rate by steps, and one by the other](../../../docs/figures/rate_distortion.png)
+
+The paper's curve for CIFAR-10 (figure 5, table 4) bends in the same way: of 1.78 bits per dimension
+in all, the first 0.12 bring the error down to 12 levels of 256, where nothing sent leaves 68; the
+last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
+
+> **Why are the first $\hat x_0$ worse than nothing?** The mean of all digits is 4.3 levels off, a
+> guess from $x_{1000}$ 7.7. At $t = T$ an error of the network comes out
+> [157 times as large](index.html), and only clipping holds it. It does no harm to the chain, in
+> which this $\hat x_0$ has almost no weight.
+
+> **Digits pay in other places than photographs.** Their levels are an eighth apart and the noise of
+> the first step is 0.01, so $x_0$ can be read off $x_1$ and $L_0$ costs nothing; for CIFAR-10 it is
+> 1.97 bits. But nobody has told the network that there are levels. Its $\hat x_0$ stays 0.06 levels
+> off, about as much as $\sigma$, and most of $x_9 \dots x_1$ is the price of not rounding.
+
+## Progressive generation (figure 6)
+
+`progressive` shows $\hat x_0$ along the chain, from the first step to the last. Noise first, then
+the mean of everything, then a digit, then its edges:
+
+![Eight digits, from the first guess to the last](../../../docs/figures/progressive.png)
+
+## Shared latents (figure 7)
+
+`shared` freezes $x_t$ and draws from $p_\theta(x_0|x_t)$ again and again. Rows are $t$ = 1000, 750,
+500, 375, 250 and 125; first in a row is $x_t$, second the image that its own chain came to, then
+eight others. What is decided by step $t$ is shared by all; at 1000 that is nothing:
+
+![Samples that share their latent at six steps](../../../docs/figures/shared.png)
+"""
+
+import csv
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.experiment import make_configs
+from labml_nn.diffusion.ddpm.likelihood import Bound, bound
+from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import AnySet, load_dataset
+from labml_nn.helpers.pictures import grid, save_png
+from labml_nn.helpers.progress import Tell, told
+
+if TYPE_CHECKING:
+    from labml_nn.diffusion.ddpm.evaluate import Sampler
+
+# The commands, and what `--help` says of them
+HELP = {
+    'likelihood': 'bits per dimension, and the rate–distortion curve',
+    'progressive': 'what the network aims at, from the first step to the last (figure 6)',
+    'shared': 'samples that share their x_t, for several t (figure 7)',
+}
+
+# How many images go through the network at a time
+BATCH = 256
+
+# The table has a row for the steps down to each of these shares of $T$
+BANDS = (1 / 2, 1 / 4, 1 / 10, 1 / 100)
+
+
+def add_options(p: Any, name: str) -> None:
+    r"""
+    What each command can be told, besides what all can.
+    """
+    if name == 'likelihood':
+        p.add_argument('--n', type=int, default=256, help='how many images (256)')
+        p.add_argument('--dataset', help='another data set, such as folder for images held out')
+        p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+        p.add_argument(
+            '--first', default='beta_tilde',
+            help='a fixed variance of the decoder: beta_tilde (of the second step) or beta',
+        )  # fmt: skip
+        p.add_argument('--no-clip', action='store_true', help='let x0_hat leave [-1, 1]')
+    if name == 'progressive':
+        p.add_argument('--n', type=int, default=8, help='how many images, a row each (8)')
+        p.add_argument('--frames', type=int, default=12, help='how many moments (12)')
+    if name == 'shared':
+        p.add_argument('--n', type=int, default=9, help='how many samples of each x_t (9)')
+        p.add_argument(
+            '--t', type=int, nargs='+', metavar='STEP',
+            help='the steps whose x_t is shared, a row each (T, 3T/4, T/2, 3T/8, T/4, T/8)',
+        )  # fmt: skip
+
+
+def run_folder(a: Any) -> Path:
+    r"""
+    Where pictures go when `--out` is not given.
+    """
+    return checkpoint.find(a.run).parent
+
+
+# ## Likelihood
+def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+    r"""
+    `likelihood`: a table, the curve as numbers, and as a picture.
+    """
+    c = make_configs(checkpoint.load(a.run)['config'])
+    name = a.dataset or c.dataset
+    dataset = load_dataset(name, a.data_root or c.data_root, c.image_size, c.image_channels)
+    x0 = chosen(dataset, a.n, a.seed, name)
+    out = a.out or run_folder(a) / f'likelihood_{a.weights}_seed{a.seed}.png'
+    if out.suffix.lower() != '.png':
+        raise ValueError(
+            f'--out {out}: the curve is written as .png, its numbers beside it as .csv'
+        )
+    options = {'clip_x0': not a.no_clip, 'first': a.first}
+    found = bound_of(sampler.diffusion, x0, dataset.levels, a.seed, **options)
+    origin = 'images of' if a.dataset else 'training images of'
+    print(
+        f'{len(x0):,} of {len(dataset):,} {origin} {name}, {dataset.levels} levels, '
+        f'{x0[0].numel():,} dimensions; x0_hat {"free" if a.no_clip else "clipped"}'
+    )
+    print(table(found, sampler.diffusion.variance, dataset.levels))
+    yield save_curve(out.with_suffix('.csv'), found, dataset.levels)
+    yield plot_curve(out, found, dataset.levels)
+
+
+def chosen(dataset: AnySet, n: int, seed: int, name: str) -> Tensor:
+    r"""
+    `n` images of a data set, drawn without return, `[n, channels, height, width]`.
+    """
+    if not 2 <= n <= len(dataset):
+        raise ValueError(
+            f'--n {n}: {name} has {len(dataset):,} images, and an error bar needs at least two'
+        )
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    return torch.stack([dataset[int(i)][0] for i in order[:n]])
+
+
+def bound_of(
+    diffusion: DenoiseDiffusion, x0: Tensor, n_levels: int, seed: int, **options: Any
+) -> Bound:
+    r"""
+    The bound of images, a batch at a time, for every variance; the model's own one comes first.
+
+    * `options` of [`bound`](likelihood.html), such as `clip_x0`
+    """
+    own = diffusion.variance
+    variances = (own, *(v for v in ('beta', 'beta_tilde') if v != own))
+    batches = x0.split(BATCH)
+    bar, tell = told(len(batches) * diffusion.n_steps)
+    parts = [
+        bound(
+            diffusion, batch.to(diffusion.beta.device), n_levels, variances=variances, tell=tell,
+            noise=SeededNoise(len(batch), seed, first=i * BATCH), **options,
+        )
+        for i, batch in enumerate(batches)
+    ]  # fmt: skip
+    bar.close()
+    terms = {v: torch.cat([p.terms[v] for p in parts]).cpu() for v in variances}
+    return Bound(terms, torch.cat([p.mse for p in parts]).cpu())
+
+
+def mean_and_error(per_image: Tensor) -> tuple[float, float]:
+    r"""
+    The mean over images, and its standard error.
+    """
+    return float(per_image.mean()), float(per_image.std() / len(per_image) ** 0.5)
+
+
+def table(found: Bound, own: str, n_levels: int) -> str:
+    r"""
+    Bits per dimension by variance; and rate and distortion by bands of steps, for the model's own.
+
+    The bands follow the sender: $x_T$, then all down to $x_{T/2}$, …, and last the image itself.
+    """
+    lines = [f'{"variance":<14}{"bits/dim":>9}  ±']
+    for variance in found.terms:
+        mean, error = mean_and_error(found.total(variance))
+        is_own = "  (the run's)" if variance == own else ''
+        lines.append(f'{variance:<14}{mean:9.4f}  {error:.4f}{is_own}')
+    lines += [
+        f'{"as they are":<14}{math.log2(n_levels):9.4f}',
+        '',
+        f'{"sent":<14}{"bits/dim":>9}  {"±":<6}  {"so far":>7}  RMSE in levels of {n_levels}',
+    ]
+    T = found.mse.shape[1]
+    rmse = found.rmse() * (n_levels - 1) / 2
+    so_far = 0.0
+    for high, low in bands(T):
+        mean, error = mean_and_error(found.of()[:, low : high + 1].sum(1))
+        so_far += mean
+        name = f'x_{high}' if high == low else f'x_{high} … x_{low}'
+        left = float(rmse[low - 1]) if low else 0.0
+        lines.append(f'{name:<14}{mean:9.4f}  {error:.4f}  {so_far:7.4f}  {left:.3f}')
+    return '\n'.join(lines)
+
+
+def bands(T: int) -> list[tuple[int, int]]:
+    r"""
+    The bands of the table, `(high, low)`, both included: from $x_T$ alone to $x_0$ alone.
+    """
+    lows = sorted({T, *(max(1, round(T * share)) for share in BANDS), 1}, reverse=True)
+    return [(T, T), *((high - 1, low) for high, low in pairwise(lows)), (0, 0)]
+
+
+def save_curve(path: Path, found: Bound, n_levels: int) -> Path:
+    r"""
+    The curve as numbers, a row for each $x_t$ from $x_T$ to $x_1$: what it cost, all that was sent
+    until then, and the error of what can be shown then.
+    """
+    T = found.mse.shape[1]
+    terms, rate = found.of().mean(0), found.rate()
+    rmse = found.rmse() * (n_levels - 1) / 2
+    with path.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['t', 'bits_per_dim', 'rate', 'rmse_levels'])
+        for t in range(T, 0, -1):
+            row = (terms[t], rate[t - 1], rmse[t - 1])
+            writer.writerow([t, *(f'{float(v):.6g}' for v in row)])
+    return path
+
+
+def plot_curve(path: Path, found: Bound, n_levels: int) -> Path:
+    r"""
+    Figure 5: distortion and rate against the steps taken back, and against one another.
+    """
+    # Without pyplot, which would pick a window system
+    from matplotlib.figure import Figure
+
+    T = found.mse.shape[1]
+    taken = list(range(T, 0, -1))  # at index t: T - t
+    rate, rmse = found.rate().tolist(), (found.rmse() * (n_levels - 1) / 2).tolist()
+    figure = Figure(figsize=(10, 3), layout='constrained')
+    left, middle, right = figure.subplots(1, 3)
+    left.plot(taken, rmse)
+    left.set(xlabel='steps back, T - t + 1', ylabel=f'distortion, RMSE in levels of {n_levels}')
+    middle.plot(taken, rate)
+    middle.set(xlabel='steps back, T - t + 1', ylabel='rate, bits/dim')
+    right.plot(rate, rmse)
+    right.set(xlabel='rate, bits/dim', ylabel=f'distortion, RMSE in levels of {n_levels}')
+    for axes in (left, middle, right):
+        axes.set(xlim=0, ylim=0)
+        axes.grid(alpha=0.3)
+    part = path.with_name(f'.{path.name}.part')
+    figure.savefig(part, format='png', dpi=110)
+    part.replace(path)
+    return path
+
+
+# ## Pictures
+def progressive_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+    r"""
+    `progressive`: $\hat x_0$ along the chain, a row for each image (figure 6).
+    """
+    if a.n < 1:
+        raise ValueError(f'--n {a.n}: ask for at least one')
+    bar, tell = told(sampler.n_steps)
+    frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
+    bar.close()
+    rows = torch.stack(frames, dim=1).flatten(0, 1)
+    out = a.out or run_folder(a) / f'progressive_{a.weights}_seed{a.seed}.png'
+    about = {'run': a.run, 'weights': a.weights, 'seed': a.seed}
+    yield save_png(out, grid(rows, len(frames)), about)
+
+
+def shared_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+    r"""
+    `shared`: a row for each $t$, first $x_t$, then samples from $p_\theta(x_0|x_t)$ (figure 7).
+
+    All $x_t$ are of one chain, whose own end is the first sample of every row. The earlier $x_t$
+    was frozen, the less do the samples have in common.
+    """
+    T = sampler.n_steps
+    shares = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)
+    steps = a.t or sorted({max(1, round(T * share)) for share in shares}, reverse=True)
+    if a.n < 2 or not all(1 <= t <= T for t in steps):
+        raise ValueError(f'--n {a.n} must be at least 2, and --t {steps} within 1 to {T}')
+    bar, tell = told(T + sum(steps))
+    sampler.ask_for(0, 1, one=True)
+    frozen, end = one_chain(sampler, a.seed, steps, tell)
+    sampler.ask_for(0, a.n - 1, one=True)
+    rows = []
+    for t in steps:
+        # New noise from there on, for all but the chain itself
+        noise = SeededNoise(a.n - 1, a.seed, first=1)
+        others = sampler.denoise(frozen[t].expand(a.n - 1, -1, -1, -1), noise, t, tell)
+        rows += [frozen[t], end, others]
+    bar.close()
+    out = a.out or run_folder(a) / f'shared_{a.weights}_seed{a.seed}.png'
+    about = {'run': a.run, 'weights': a.weights, 'seed': a.seed, 't': steps}
+    yield save_png(out, grid(torch.cat(rows), a.n + 1), about)
+
+
+def one_chain(
+    sampler: 'Sampler', seed: int, steps: list[int], tell: Tell
+) -> tuple[dict[int, Tensor], Tensor]:
+    r"""
+    One chain: $x_t$ for each of `steps`, and its end, `[1, channels, height, width]`.
+    """
+    noise = SeededNoise(1, seed)
+    xt = noise((1, *sampler.image_shape), sampler.device)
+    kept = {sampler.n_steps: xt}
+    # After index `i` is undone there is $x_i$
+    for i, xt, _ in sampler.diffusion.p_chain(xt, noise, clip_x0=sampler.clip_x0):
+        if i in steps:
+            kept[i] = xt
+        tell(i)
+    return kept, xt
+
+
+COMMANDS: dict[str, Callable[['Sampler', Any], Iterator[Path]]] = {
+    'likelihood': likelihood_command,
+    'progressive': progressive_command,
+    'shared': shared_command,
+}

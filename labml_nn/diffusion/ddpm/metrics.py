@@ -1,0 +1,276 @@
+r"""
+---
+title: Measure a trained DDPM
+summary: >
+  Fréchet distance, inception score, precision and recall of a run, with everything one has to know
+  to compare the numbers.
+---
+
+# Measure a trained DDPM
+
+    python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate metrics runs/cifar10 --features inception --n 50000
+
+computes the [Fréchet distance](../../evaluation/frechet.html), the
+[inception score](../../evaluation/inception_score.html), and
+[precision and recall](../../evaluation/precision_recall.html) of samples against the images that
+the run was trained on. It says first how long it will take, and then, beside the numbers, all that
+they depend on; the same goes into a JSON file in the folder of the run.
+
+> **Why so much beside four numbers?** The same model has another FID with another number of
+> samples, with test instead of training images (for the paper's CIFAR-10 model 5.24 instead of
+> 3.17), with another sampler, with images that were resized or rounded in another way. Two numbers
+> can be compared if all of this is the same.
+
+Samples and data go the same way: rounded to the 256 levels of a picture's file first, as one who
+publishes samples as PNG would have it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm.experiment import Configs, make_configs
+from labml_nn.evaluation import Floats
+from labml_nn.evaluation.frechet import frechet_distance
+from labml_nn.evaluation.inception_score import inception_score
+from labml_nn.evaluation.precision_recall import precision_recall
+from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import AnySet, Images, load_dataset, to_unit_range
+from labml_nn.helpers.features import FEATURES, Features, load_features
+from labml_nn.helpers.pictures import to_uint8
+from labml_nn.helpers.progress import Progress, clock
+
+if TYPE_CHECKING:
+    from labml_nn.diffusion.ddpm.evaluate import Sampler
+
+# Below this number of samples nothing should be set beside a number of a paper
+COMPARABLE = 10_000
+
+# How many images go through the network, and then through the features, at a time
+CHUNK = 256
+
+# The paper's k of precision and recall, and the parts of the inception score
+K, SPLITS = 3, 10
+
+
+def add_metrics_options(p: Any) -> None:
+    r"""
+    What `metrics` can be told, besides the sampler's options.
+    """
+    p.add_argument(
+        '--n', type=int, help=f'how many samples (as many as images, up to {COMPARABLE:,})'
+    )
+    p.add_argument(
+        '--features', help=f'{", ".join(FEATURES)} (digits for the 8 × 8 digits, else inception)'
+    )
+    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+
+def metrics_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+    r"""
+    ## `metrics`: the numbers and their protocol, printed and as JSON
+    """
+    state = checkpoint.load(a.run)
+    c = make_configs(state['config'])
+    dataset = run_dataset(c, a.data_root)
+    n = min(len(dataset), COMPARABLE) if a.n is None else a.n
+    kind = a.features or ('digits' if (c.dataset, c.image_size) == ('digits', 8) else 'inception')
+    features = load_features(kind, sampler.image_shape, sampler.device)
+    check_numbers(n, len(dataset), features)
+    print(time_needed(sampler, features, dataset, n))
+
+    x, p = sample_features(sampler, features, n, a.seed)
+    y, _ = data_features(features, dataset)
+    numbers = measure(x, p, y)
+    told = protocol(sampler, a, state, c, dataset, features, n)
+    for name, value in {**numbers, **told}.items():
+        print(f'{name.replace("_", " "):20}{value:.4f}' if isinstance(value, float) else
+              f'  {name.replace("_", " "):18}{value}')  # fmt: skip
+    notes = remarks(n, features)
+    for note in notes:
+        print(f'not comparable with papers: {note}')
+    out = a.out or checkpoint.find(a.run).parent / f'metrics_{kind}_{a.weights}_seed{a.seed}.json'
+    yield save_json(out, {**numbers, 'protocol': told, 'not_comparable_with_papers': notes})
+
+
+def measure(x: Floats, p: Floats | None, y: Floats) -> dict[str, float]:
+    r"""
+    All numbers from the features of samples `x` and images `y`, and the probabilities of samples.
+    """
+    numbers = {'frechet_distance': frechet_distance(x, y)}
+    if p is not None:
+        mean, std = inception_score(p, SPLITS)
+        numbers |= {'inception_score': mean, 'inception_score_std': std}
+    precision, recall = precision_recall(x, y, K)
+    return {**numbers, 'precision': precision, 'recall': recall}
+
+
+def check_numbers(n: int, n_data: int, features: Features) -> None:
+    r"""
+    A `ValueError` unless there are enough samples and images for these features, before any of them
+    is made.
+    """
+    for name, number, more in (
+        ('samples', n, f'ask for more with --n {max(features.dimension, SPLITS) + 1}'),
+        ('images in the data set', n_data, 'this data set is too small for them'),
+    ):
+        if number <= max(features.dimension, SPLITS):
+            raise ValueError(
+                f'{number:,} {name} are too few for the {features.dimension:,} features of '
+                f'{features.name}: {more}, or take features of a lower dimension'
+            )
+
+
+# ## From images to features
+def run_dataset(c: Configs, data_root: str | None) -> AnySet:
+    r"""
+    The images that a run was trained on.
+    """
+    return load_dataset(c.dataset, data_root or c.data_root, c.image_size, c.image_channels)
+
+
+def data_images(dataset: AnySet, at: range) -> Tensor:
+    r"""
+    Images of a data set in $[-1, 1]$, `[n, channels, height, width]`.
+    """
+    if isinstance(dataset, Images):
+        return to_unit_range(dataset.images[at.start : at.stop : at.step], dataset.levels)
+    return torch.stack([dataset[i][0] for i in at])
+
+
+def chunks(n: int) -> Iterator[range]:
+    r"""
+    `0 .. n-1` in parts.
+    """
+    return (range(at, min(at + CHUNK, n)) for at in range(0, n, CHUNK))
+
+
+def sample_features(
+    sampler: 'Sampler', features: Features, n: int, seed: int
+) -> tuple[Floats, Floats | None]:
+    r"""
+    Features and probabilities of `n` samples.
+
+    Raises `ValueError` at the first part of the samples that holds NaN.
+    """
+    bar, done = Progress(n * sampler.reverse.n_steps, unit='image and step'), 0
+    found = []
+    for at in chunks(n):
+
+        def tell(_: int, many: int = len(at)) -> None:
+            nonlocal done
+            done += many
+            bar.update(done)
+
+        images = sampler.sample(len(at), seed, first=at.start, tell=tell)
+        found.append(features.compute(to_uint8(images)))
+    bar.close()
+    return joined(found)
+
+
+def data_features(features: Features, dataset: AnySet) -> tuple[Floats, Floats | None]:
+    r"""
+    Features and probabilities of all images of a data set.
+    """
+    n = len(dataset)
+    return joined([features.compute(to_uint8(data_images(dataset, at))) for at in chunks(n)])
+
+
+def joined(parts: list[tuple[Any, Any]]) -> tuple[Floats, Floats | None]:
+    r"""
+    The parts as one set.
+    """
+    x, p = zip(*parts, strict=True)
+    return np.concatenate(x), None if p[0] is None else np.concatenate(p)
+
+
+# ## What is said beside the numbers
+def time_needed(sampler: 'Sampler', features: Features, dataset: AnySet, n: int) -> str:
+    r"""
+    How long it will take, from one step of the chain and the features of a few images.
+    """
+    some = min(n, CHUNK)
+    seconds = {'sampling': 0.0, 'features': 0.0}
+    sampler.ask_for(0, some)
+    xt, noise = sampler.reverse.start((some, *sampler.image_shape))
+    images = to_uint8(data_images(dataset, range(min(32, len(dataset)))))
+    for _ in range(2):  # the first time is slower
+        began = time.monotonic()
+        next(sampler.reverse.chain(xt, noise))
+        seconds['sampling'] = (time.monotonic() - began) * sampler.reverse.n_calls * n / some
+        began = time.monotonic()
+        features.compute(images)
+        seconds['features'] = (time.monotonic() - began) * (n + len(dataset)) / len(images)
+    return (
+        f'about {clock(sum(seconds.values()))}: {n:,} samples of {sampler.reverse.n_calls} steps '
+        f'{clock(seconds["sampling"])}, features of {n + len(dataset):,} images '
+        f'{clock(seconds["features"])}'
+    )
+
+
+def protocol(
+    sampler: 'Sampler', a: Any, state: dict[str, Any], c: Configs, dataset: AnySet,
+    features: Features, n: int,
+) -> dict[str, str]:  # fmt: skip
+    r"""
+    All that the numbers depend on.
+    """
+    reverse = sampler.reverse
+    given = {
+        k: getattr(a, k, None) for k in ('spacing', 'variance', 'eta', 'start', 'order', 'sde')
+    }
+    options = ''.join(f', {k}={v}' for k, v in given.items() if v is not None)
+    split = {'digits': 'all there are', 'folder': 'all in the folder'}.get(
+        c.dataset, 'training split'
+    )
+    told = {
+        'samples': f'{n:,}, seed {a.seed}, rounded to 8 bits',
+        'run': f'{checkpoint.find(a.run)}, step {state["step"]:,}',
+        'weights': 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged',
+        'sampler': f'{a.sampler}, {reverse.n_calls} of {sampler.n_steps} steps{options}, '
+        + ('x0 clipped' if sampler.clip_x0 else 'x0 not clipped'),
+    }
+    if sampler.labels is not None:
+        shown = ' '.join('none' if label < 0 else str(label) for label in sampler.labels)
+        told['classes'] = f'{shown}, in turn; guidance w = {float(a.guidance or 0):g}'
+    size = f'{c.image_size}×{c.image_size}×{c.image_channels}'
+    return {
+        **told,
+        'reference': f'{len(dataset):,} images of {c.dataset} ({split}), {size}',
+        'features': features.about,
+        'settings': f'precision and recall with k = {K}, inception score in {SPLITS} parts',
+        'versions': features.versions(),
+    }
+
+
+def remarks(n: int, features: Features) -> list[str]:
+    r"""
+    Why the numbers should not be set beside those of papers; nothing if they may.
+    """
+    notes = []
+    if n < COMPARABLE:
+        notes.append(f'{n:,} samples are fewer than {COMPARABLE:,}; papers have 50,000')
+    if features.name != 'inception':
+        notes.append(f'they are of the features {features.name}, papers have those of Inception')
+    return notes
+
+
+def save_json(path: Path, content: dict[str, Any]) -> Path:
+    r"""
+    Write `content`, all or not at all.
+    """
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

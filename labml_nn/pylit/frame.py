@@ -1,0 +1,319 @@
+r"""
+# Frame: what is around a page
+
+The bar, the contents, the way to the pages before and after, and what a search engine is told.
+All of it is the same on every page, seen from another place. One small template is filled here;
+[layout](layout.py) has written what stands in its middle.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import posixpath
+from collections.abc import Iterator
+from itertools import pairwise
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from . import layout, prose
+from .layout import Writing, relative
+from .page import Page
+
+if TYPE_CHECKING:
+    from .outline import Outline
+    from .site import Site
+
+# Where a host looks for what it shows instead of a page that does not exist
+LOST = '404.html'
+
+
+def source_script(url: str) -> str:
+    """Where the text of a file is kept for those who copy it. A page of a folder may not fetch."""
+    return f'{url.removesuffix(".html")}.source.js'
+
+
+class Frame:
+    """Fills the template: what is the same on all pages, seen from one of them."""
+
+    def __init__(self, site: Site, source: Page | None, language: str = '', base: str = ''):
+        # A page for addresses that do not exist is shown at any depth, so that its own addresses
+        # begin at `base` and not where it stands
+        self.base = base
+        self.site = site
+        self.source = source
+        self.language = language
+        self.catalog = site.catalogs.get(language)
+        folder = f'{language}/' if language else ''
+        alone = LOST if base else 'index.html'
+        self.url = folder + (source.source.url if source else alone)
+        self.folder = folder
+
+    def say(self, text: str) -> str:
+        return self.catalog.say(text) if self.catalog else text
+
+    def write(self, code: list[str]) -> str:
+        values: dict[str, Any] = {
+            'lang': self.language or 'en',
+            'policy': layout.POLICY,
+            'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
+            'search': self._to('search.js'),
+            'home': self._to('index.html'),
+            'site': html.escape(self._site_title()),
+            'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
+            'crumbs': self._crumbs(),
+            'languages': self._languages(),
+            'pages': self._pages(),
+            'turn': self._turn(),
+            'head': self._head(),
+        }
+        for key, text in TEXTS.items():
+            values[f't_{key}'] = html.escape(self.say(text))
+        return layout.fill(values | self._content(code))
+
+    def _content(self, code: list[str]) -> dict[str, str]:
+        if self.source is None:
+            title = html.escape(self._site_title())
+            said = ''
+            if self.base:
+                title = html.escape(self.say('There is no such page'))
+                said = f'<p>{html.escape(self.say("These are the pages of this site:"))}</p>\n'
+            body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{said}'
+            return {'title': title, 'toc': '', 'body': f'{body}{self._pages()}</div></section>'}
+        writing = Writing(self.source, self.site, self.url, self.say)
+        if self.catalog:
+            writing.translate = self.catalog.translate
+        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
+        title = self.source.title
+        if self._site_title() not in title:
+            title = f'{title} · {self._site_title()}'
+        body = layout.rows(writing, code)
+        if self.source.source.url == 'index.html':
+            body += self._coverage()
+        # The notation stands under the title
+        notation = layout.notation(writing, keys)
+        body = self._origin() + body.replace('</h1>\n', f'</h1>\n{notation}', 1)
+        return {
+            'title': html.escape(title.replace('\\', '')),
+            'body': body,
+            'toc': layout.contents(writing),
+        }
+
+    def _site_title(self) -> str:
+        home = self.site.pages.get('index.html')
+        return self.site.config.title or (home.title if home else self.say('Contents'))
+
+    def _strings(self) -> dict[str, str]:
+        return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
+
+    def _to(self, url: str) -> str:
+        target = self.folder + url
+        return html.escape(self.base + target if self.base else relative(self.url, target))
+
+    # ### For machines that read pages
+    def _head(self) -> str:
+        """What search engines and other sites are told; addresses only if we know our own."""
+        lines = []
+        about = self._about()
+        if about:
+            lines.append(f'<meta name="description" content="{html.escape(about)}">')
+        if self.base:
+            lines.append('<meta name="robots" content="noindex">')
+        for language in ('', *self.site.catalogs) if self.site.catalogs and not self.base else ():
+            url = self._in_language(language)
+            url = self.site.address(url) or relative(self.url, url)
+            lines.append(
+                f'<link rel="alternate" hreflang="{language or "en"}" href="{html.escape(url)}">'
+            )
+        address = '' if self.base else self.site.address(self.url)
+        if address:
+            lines.append(f'<link rel="canonical" href="{html.escape(address)}">')
+            lines += self._open_graph(address, about)
+        return ''.join(f'{line}\n' for line in lines)
+
+    def _in_language(self, language: str) -> str:
+        folder = f'{language}/' if language else ''
+        return folder + self.url.removeprefix(self.folder)
+
+    def _open_graph(self, address: str, about: str) -> Iterator[str]:
+        title = self.source.title if self.source else self._site_title()
+        said = {
+            'og:type': 'article' if self.source else 'website',
+            'og:title': title.replace('\\', ''),
+            'og:description': about,
+            'og:url': address,
+            'og:site_name': self._site_title(),
+            'og:locale': self.language.replace('-', '_'),
+        }
+        for name, content in said.items():
+            if content:
+                yield f'<meta property="{name}" content="{html.escape(content)}">'
+
+    def _about(self) -> str:
+        """The author's summary, or the first paragraph that is words alone."""
+        if self.source is None:
+            return ''
+        if 'summary' in self.source.front:
+            return self.source.front['summary']
+        for note in self.source.notes:
+            for above, token in pairwise(note.tokens):
+                said = above.type == 'paragraph_open' and not prose.MARK.search(token.content)
+                if said and above.level == 0:
+                    return shorten(prose.plain(note, token), 200, placeholder=' …')
+        return ''
+
+    def _origin(self) -> str:
+        """Which file this is, where it is kept, and a way to take all of it along."""
+        assert self.source
+        place = self.source.source
+        inside = html.escape(self.site.inside(place.path))
+        address = self.site.source_url(place.path)
+        shown = f'<a href="{html.escape(address)}">{inside}</a>' if address else inside
+        script = html.escape(self._root(source_script(place.url)))
+        # As wide as what follows
+        wide = ' wide' if self.source.headings and self._begins_with_code() else ''
+        label = html.escape(self.say('Copy the whole file'))
+        wrap = html.escape(self.say('Wrap long lines'))
+        return (
+            f'<p class="origin{wide}">{shown} <span><button type="button" class="wrap" hidden'
+            f' aria-pressed="false">{wrap}</button> <button type="button" class="whole" hidden'
+            f' data-source="{script}">{label}</button></span></p>\n'
+        )
+
+    def _begins_with_code(self) -> bool:
+        assert self.source
+        titled = self.source.headings[0].level == 1
+        return titled and bool(self.source.rows) and self.source.rows[0].kind != 'prose'
+
+    def _root(self, url: str) -> str:
+        return self.base + url if self.base else relative(self.url, url)
+
+    def _crumbs(self) -> str:
+        """The folders above this page, each a link where it has an index."""
+        if self.source is None:
+            return ''
+        *folders, _ = self.source.source.url.split('/')
+        out = []
+        for i, folder in enumerate(folders):
+            url = '/'.join([*folders[: i + 1], 'index.html'])
+            name = html.escape(folder)
+            known = url in self.site.pages and url != self.source.source.url
+            out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
+        if self.source.source.path.name != '__init__.py':
+            out.append(f'<span>{html.escape(self.source.source.path.name)}</span>')
+        return '\n'.join(out)
+
+    def _languages(self) -> str:
+        if not self.site.catalogs or self.base:
+            return ''
+        links = []
+        for language in ('', *self.site.catalogs):
+            address = relative(self.url, self._in_language(language))
+            here = ' aria-current="true"' if language == self.language else ''
+            name = self.site.catalogs[language].name if language else 'English'
+            code = language or 'en'
+            links.append(
+                f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
+            )
+        label = html.escape(self.say('Language'))
+        return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
+
+    def _pages(self) -> str:
+        """All pages. The list is long and the same for all pages of a folder, but for one mark."""
+        at = (self.base, posixpath.dirname(self.url))
+        if at not in self.site.listed:
+            self.site.listed[at] = [
+                (found.source.url, self._item(found)) for found in self.site.shown()
+            ]
+        here = self.source.source.url if self.source else ''
+        items = [
+            item.replace('<a ', '<a aria-current="page" ', 1) if url == here else item
+            for url, item in self.site.listed[at]
+        ]
+        return '<ol>\n{}\n</ol>'.format('\n'.join(items))
+
+    def _item(self, found: Outline) -> str:
+        url = found.source.url
+        depth = url.removesuffix('index.html').strip('/').count('/') + (url != 'index.html')
+        title = html.escape(found.title.replace('\\', ''))
+        return f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}">{title}</a></li>'
+
+    def _turn(self) -> str:
+        """The pages before and after this one."""
+        shown = self.site.shown()
+        urls = [found.source.url for found in shown]
+        if self.source is None or self.source.source.url not in urls:
+            return ''
+        at = urls.index(self.source.source.url)
+        links = []
+        for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
+            if 0 <= at + step < len(shown):
+                other = shown[at + step]
+                title = html.escape(other.title.replace('\\', ''))
+                links.append(
+                    f'<a rel="{rel}" href="{self._to(other.source.url)}">'
+                    f'<small>{html.escape(self.say(text))}</small>{title}</a>'
+                )
+        label = html.escape(self.say('Pages before and after'))
+        return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
+
+    def _coverage(self) -> str:
+        """How much of the mathematics is tested, and what the tests have said."""
+        found = self.site.coverage()
+        if not found.equations:
+            return ''
+        how_many = self.say('{tested} of the {total} equations')
+        how_many = how_many.replace('{tested}', str(found.tested))
+        how_many = html.escape(how_many.replace('{total}', str(found.equations)))
+        text = self.say('{how_many} on these pages carry a test; the mark leads to its source.')
+        shown = html.escape(text).replace('{how_many}', f'<strong>{how_many}</strong>')
+        if self.site.request.junit:
+            said = 'All {n} tests that are named passed when the pages were made.'
+            if found.passed < found.named:
+                said = '{passed} of the {n} tests that are named passed when the pages were made.'
+            said = self.say(said).replace('{passed}', str(found.passed))
+            shown = f'{shown} {html.escape(said.replace("{n}", str(found.named)))}'
+        return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
+
+
+# ## What the frame says, in the language of the sources
+TEXTS = {
+    'skip': 'Skip to the text',
+    'where': 'Where this page stands',
+    'search': 'Search',
+    'theme': 'Light or dark',
+    'help': 'Keys',
+    'contents': 'On this page',
+    'pages': 'All pages',
+}
+SCRIPT_TEXTS = {
+    'copied': 'Copied',
+    'uncopied': 'Could not be copied',
+    'nothing': 'Nothing found',
+    'code': 'Code',
+    'formula': 'Formula',
+    'table': 'Table',
+    'keys': 'Single-letter keys',
+    'key_j': 'next and previous part',
+    'key_n': 'next and previous page',
+    'key_s': 'search',
+    'key_t': 'light or dark',
+    'key_w': 'wrap long lines',
+    'key_e': 'let go of a symbol, close',
+    'close': 'Close',
+}
+OTHER_TEXTS = (
+    'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
+    'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
+    'There is no such page',
+    'These are the pages of this site:', 'passed', 'failed', 'not run',
+    '{tested} of the {total} equations',
+    '{how_many} on these pages carry a test; the mark leads to its source.',
+    'All {n} tests that are named passed when the pages were made.',
+    '{passed} of the {n} tests that are named passed when the pages were made.',
+)  # fmt: skip
+
+
+def texts() -> list[str]:
+    """Everything that can be translated besides the notes."""
+    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]

@@ -1,0 +1,134 @@
+// The same formula with fewer elements. KaTeX builds boxes as TeX does, and half of the elements
+// of a page of mathematics are boxes without a look of their own: struts, and wrappers that only
+// name what they hold. A strut can be drawn by the style sheet (`::before`, its measures in
+// variables), a wrapper without rules can go. Whatever is not understood here stays as it is.
+'use strict';
+
+const TOKEN = /<(\/?)([\w:]+)([^>]*?)(\/?)>|[^<]+/g;
+
+// ## A tree, and back
+const parse = (html) => {
+  const root = { tag: '', text: '', kids: [] };
+  const open = [root];
+  for (const [whole, end, tag, text, alone] of html.matchAll(TOKEN)) {
+    if (!tag) open.at(-1).kids.push(whole);
+    else if (end) open.pop();
+    else {
+      const node = { tag, text, kids: [] };
+      open.at(-1).kids.push(node);
+      if (!alone) open.push(node);
+    }
+  }
+  return root;
+};
+
+const write = (node) => {
+  if (typeof node === 'string') return node;
+  const inner = node.kids.map(write).join('');
+  return node.tag ? `<${node.tag}${node.text}>${inner}</${node.tag}>` : inner;
+};
+
+// ## What an element says of itself
+const get = (node, name) => new RegExp(` ${name}="([^"]*)"`).exec(node.text)?.[1] ?? '';
+const classes = (node) => get(node, 'class').split(' ').filter(Boolean);
+const is = (node, name) => node.tag === 'span' && classes(node).includes(name);
+const text = (node) => typeof node === 'string';
+
+const put = (node, name, value) => {
+  const rest = node.text.replace(new RegExp(` ${name}="[^"]*"`), '');
+  node.text = value ? `${rest} ${name}="${value}"` : rest;
+};
+
+const measure = (node, name) => new RegExp(`(?:^|;)${name}:([^;]*)`).exec(get(node, 'style'))?.[1];
+
+// ## Struts
+//
+// The first thing in a box, and empty: it only has a height.
+const strut = (node, above) => {
+  const first = node.kids[0];
+  if (!first || text(first) || first.kids.length || first.tag !== 'span') return;
+  let said = '';
+  if (is(first, 'pstrut') && above && is(above, 'vlist')) said = `--p:${measure(first, 'height')}`;
+  if (is(first, 'katex-strut') && is(node, 'katex-base')) {
+    said = `--h:${measure(first, 'height')};--v:${measure(first, 'vertical-align') ?? 0}`;
+  }
+  if (!said || said.includes('undefined')) return;
+  const style = get(node, 'style');
+  put(node, 'style', style ? `${said};${style}` : said);
+  node.kids.shift();
+};
+
+// ## Wrappers
+//
+// These classes have no rule in KaTeX's style sheet, nor in ours.
+const BARE = new Set(['mord', 'mtight', 'mbin', 'mrel', 'mopen', 'mclose', 'mpunct', 'minner', 'enclosing']);
+
+const bare = (node) => !text(node) && node.tag === 'span' && node.kids.length &&
+  !node.text.replace(/ class="[^"]*"/, '') && classes(node).every((name) => BARE.has(name));
+
+// Rules for the children of these; and letters that meet in one text would be set as one word
+const ROOMS = ['vlist', 'vlist-r', 'mfrac', 'katex-html', 'katex-inner', 'katex-fix', 'sqrt',
+  'delim-size1', 'delim-size4', 'katex-accent', 'op-limits', 'katex-stretchy', 'katex-display'];
+
+const unwrap = (node, above) => {
+  if (node.tag !== 'span' || ROOMS.some((room) => is(node, room)) || (above && is(above, 'vlist'))) return;
+  const kids = node.kids;
+  for (let i = kids.length - 1; i >= 0; i--) {
+    if (!bare(kids[i])) continue;
+    const inside = kids[i].kids;
+    const meets = (one, two) => one !== undefined && text(one) && text(two);
+    if (meets(kids[i - 1], inside[0]) || meets(kids[i + 1], inside.at(-1))) continue;
+    kids.splice(i, 1, ...inside);
+  }
+};
+
+// A symbol's mark, and the box of scripts, need no element of their own around a single one
+const merge = (node) => {
+  const only = node.kids.length === 1 && !text(node.kids[0]) && node.kids[0];
+  if (!only || only.tag !== 'span' || get(only, 'data-sym')) return;
+  const symbol = get(node, 'data-sym');
+  if (symbol && is(node, 'enclosing')) {
+    Object.assign(node, only);
+    node.text = ` data-sym="${symbol}"${node.text}`;
+  } else if (get(node, 'class') === 'msupsub' && !get(node, 'style') && is(only, 'vlist-t')) {
+    Object.assign(node, only);
+    put(node, 'class', `msupsub ${get(node, 'class')}`);
+  }
+};
+
+const tidy = (node) => {
+  const kept = classes(node).filter((name) => !BARE.has(name));
+  if (node.tag === 'span' && get(node, 'class') && kept.length < classes(node).length) {
+    put(node, 'class', kept.join(' '));
+  }
+};
+
+const lighten = (node, above) => {
+  for (const kid of node.kids) if (!text(kid)) lighten(kid, node);
+  if (node.tag === 'span') {
+    strut(node, above);
+    merge(node);
+  }
+  unwrap(node, above);
+  if (!above || !node.tag) return;
+  tidy(node);
+};
+
+// ## MathML
+//
+// A row of one is that one, and `<math>` is a row itself.
+const rows = (node) => {
+  for (const kid of node.kids) if (!text(kid)) rows(kid);
+  node.kids = node.kids.flatMap((kid) => {
+    const row = !text(kid) && kid.tag === 'mrow' && !kid.text.trim();
+    return row && (kid.kids.length === 1 || (node.tag === 'math' && node.kids.length === 1)) ? kid.kids : [kid];
+  });
+};
+
+const through = (walk) => (html) => {
+  const tree = parse(html);
+  walk(tree);
+  return write(tree);
+};
+
+module.exports = { html: through(lighten), mathml: through(rows) };

@@ -1,0 +1,235 @@
+"""`evaluate check`: each trouble, provoked, is named; and what is well is left alone."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
+from labml_nn.diffusion.ddpm.check import (
+    Finding,
+    copies,
+    filter_loss,
+    look,
+    losses,
+    nearest,
+    spectrum,
+    spread_out,
+)
+from labml_nn.diffusion.guidance import Guided
+from labml_nn.helpers.datasets import Images, load_dataset
+
+
+@pytest.fixture(scope='module')
+def digits():
+    """All digits in [-1, 1], and the set."""
+    data = load_dataset('digits', image_size=8, image_channels=1)
+    return torch.stack([data[i][0] for i in range(len(data))]), data
+
+
+def verdicts(findings):
+    return {f.verdict for f in findings if f.verdict}
+
+
+def blurred(x):
+    return torch.nn.functional.avg_pool2d(x, 3, stride=1, padding=1)
+
+
+# ## What one can see
+
+
+def test_other_images_of_the_same_data_are_well(digits):
+    x, _ = digits
+    assert verdicts(look(x[:128], x[900:1028])) == set()
+    # As few as one would look at
+    assert verdicts(look(x[:32], x[900:932])) == set()
+
+
+@pytest.mark.parametrize(
+    ('change', 'verdict'),
+    [
+        (lambda x: torch.randn_like(x).clamp(-1, 1), 'noise'),
+        (lambda x: (x + 0.4).clamp(-1, 1), 'too bright'),
+        (lambda x: (x - 0.4).clamp(-1, 1), 'too dark'),
+        (lambda x: torch.full_like(x, -1), 'too dark'),
+        (lambda x: torch.full_like(x, -0.39), 'pale, or one colour'),
+        (lambda x: x * 0.5 - 0.2, 'pale, or one colour'),
+        (lambda x: blurred(blurred(x)), 'blurry'),
+        (lambda x: x[:1].expand_as(x) + 0.05 * torch.randn_like(x), 'too alike'),
+        (lambda x: torch.where(x > -0.4, 1.0, -1.0), 'black and white'),
+    ],
+)
+def test_what_is_wrong_is_named(digits, change, verdict):
+    x, _ = digits
+    assert verdict in verdicts(look(change(x[:128]), x[900:1028]))
+
+
+def test_a_tint_is_named_by_channel():
+    data = torch.rand(64, 3, 8, 8) - 0.5
+    tinted = torch.rand(64, 3, 8, 8) - 0.5 + torch.tensor([0.3, 0.0, -0.2])[:, None, None]
+    found = {f.what: f.verdict for f in look(tinted, data) if f.verdict}
+    assert found == {
+        'channel 0, mean': 'tinted, too bright',
+        'channel 2, mean': 'tinted, too dark',
+    }
+
+
+def test_a_finding_is_a_line():
+    assert str(Finding('x', 0.5, 0.25)).split() == ['x', '0.5000', '0.2500', 'ok']
+    assert str(Finding('x', 0.5, 0.25, 'noise')).endswith('← noise')
+
+
+# ## Copies
+
+
+def test_the_nearest_image_is_found(digits):
+    x, data = digits
+    distance, found = nearest((x[[3, 700]] + 0.01), data)
+    assert torch.equal(found, x[[3, 700]])
+    assert distance.tolist() == pytest.approx([0.01, 0.01], rel=1e-4)
+
+
+def test_an_image_is_not_its_own_nearest(digits):
+    x, data = digits
+    at = spread_out(len(data), 20)
+    distance, found = nearest(x[list(at)], data, itself=at)
+    d = torch.cdist(x[list(at)].flatten(1).double(), x.flatten(1).double()) / 8
+    d[torch.arange(20), list(at)] = math.inf
+    torch.testing.assert_close(distance, d.min(dim=1).values)
+    assert bool((distance > 0).all())
+
+
+@pytest.mark.parametrize(
+    ('change', 'verdict'),
+    [
+        (lambda x: x, ''),
+        (lambda x: x + 0.4 * torch.randn_like(x), 'noise'),
+        (lambda x: torch.randn_like(x), 'noise'),
+    ],
+)
+def test_images_like_none_are_named(digits, change, verdict):
+    """Half of the digits, changed, against the other half; the other half among themselves."""
+    x, data = digits
+    rest = Images('rest', data.images[1::2], levels=17)
+    own, _ = nearest(change(x[::2][:100]), rest)
+    among, _ = nearest(x[1::2][:100], rest, itself=range(100))
+    assert copies(own, among).verdict == verdict
+
+
+def test_copies_are_named(digits):
+    x, data = digits
+    own, _ = nearest(x[:100] + 0.05 * torch.randn(100, 1, 8, 8), data)
+    among, _ = nearest(x[:100], data, itself=range(100))
+    assert copies(own, among).verdict == 'copies of training images'
+
+
+@pytest.mark.parametrize(('n', 'many'), [(10, 3), (3, 10), (1797, 128), (7, 7)])
+def test_indices_from_all_over(n, many):
+    at = spread_out(n, many)
+    assert len(at) == min(n, many)
+    assert max(at) < n
+
+
+# ## Losses
+
+
+def gaussian_images(n=4096, size=8):
+    """Images whose statistics are the same everywhere, and the power of each frequency."""
+    power = 0.05 + torch.rand(1, size, size, dtype=torch.float64)
+    # Real images have the same power at k and -k
+    power = (power + power.flip(-1, -2).roll((1, 1), (-1, -2))) / 2
+    white = torch.fft.fft2(torch.randn(n, 1, size, size, dtype=torch.float64), norm='ortho')
+    return torch.fft.ifft2(white * power**0.5, norm='ortho').real, power
+
+
+def best_filter(diffusion, power):
+    """E[eps | x_t] for such images: one factor for each frequency."""
+
+    def eps_model(xt, t):
+        a = gather(diffusion.alpha_bar, t).double()
+        factor = (1 - a) ** 0.5 / (a * power + 1 - a)
+        return torch.fft.ifft2(torch.fft.fft2(xt.double()) * factor).real.to(xt.dtype)
+
+    return eps_model
+
+
+def test_the_power_is_that_of_the_data():
+    x, power = gaussian_images()
+    torch.testing.assert_close(spectrum(x), power, rtol=0.15, atol=0)
+
+
+def test_the_best_filter_is_the_optimum_for_gaussian_data():
+    """Its measured loss is the closed form, and changing the filter makes it worse."""
+    x, power = gaussian_images()
+    diffusion = DenoiseDiffusion(None, 1000)
+    t = torch.randint(0, 1000, (len(x),))
+    eps = torch.randn_like(x)
+    xt = diffusion.q_sample(x, t, eps)
+    model = best_filter(diffusion, power)
+    best = (model(xt, t) - eps).square().mean()
+    assert float(best) == pytest.approx(filter_loss(diffusion, power, t), rel=0.02)
+    for factor in (0.9, 1.1):
+        assert (factor * model(xt, t) - eps).square().mean() > best
+        assert (best_filter(diffusion, factor * power)(xt, t) - eps).square().mean() > best
+
+
+def sampler_of(eps_model, diffusion=None):
+    diffusion = diffusion or DenoiseDiffusion(None, 1000)
+    diffusion.eps_model = eps_model
+    return SimpleNamespace(diffusion=diffusion, n_steps=1000)
+
+
+def test_a_zero_model_has_learned_nothing(digits):
+    _, data = digits
+    found = losses(sampler_of(lambda xt, t: torch.zeros_like(xt)), data)
+    assert [f.verdict for f in found[1:]] == ['not learned'] * 3
+    assert all(f.samples == pytest.approx(1, abs=0.05) for f in found)
+    assert found[0].what == 'loss, steps 1 to 250'
+
+
+def test_the_best_filter_itself_is_well(digits):
+    x, data = digits
+    diffusion = DenoiseDiffusion(None, 1000)
+    mean = x.mean(dim=0)
+    filtered = best_filter(diffusion, spectrum(x))
+
+    def eps_model(xt, t):
+        return filtered(xt - gather(diffusion.alpha_bar, t) ** 0.5 * mean, t)
+
+    found = losses(sampler_of(eps_model, diffusion), data)
+    assert verdicts(found) == set()
+    for f in found:
+        assert f.samples == pytest.approx(f.data, rel=0.1, abs=1e-4)
+
+
+def test_the_quarter_that_is_wrong_is_named(digits):
+    x, data = digits
+    diffusion = DenoiseDiffusion(None, 1000)
+    filtered = best_filter(diffusion, spectrum(x))
+    mean = x.mean(dim=0)
+
+    def eps_model(xt, t):
+        eps = filtered(xt - gather(diffusion.alpha_bar, t) ** 0.5 * mean, t)
+        # The tint of a whole image, at the noisy end alone
+        return torch.where((t >= 750)[:, None, None, None], eps + 0.1, eps)
+
+    found = losses(sampler_of(eps_model, diffusion), data)
+    assert [f.verdict for f in found] == ['', '', '', 'not learned']
+
+
+def test_a_model_with_classes_is_told_those_of_the_images(digits):
+    _, data = digits
+    seen = []
+
+    def model(xt, t, label):
+        seen.append(label)
+        return torch.zeros_like(xt)
+
+    guided = Guided(model, torch.tensor([3]), scale=2.0)
+    losses(sampler_of(guided), data)
+    at = spread_out(len(data), 1024)
+    first_quarter = torch.cat(seen)[: len(at)]
+    assert torch.equal(first_quarter, data.labels[list(at)])
+    # And afterwards it is as it was
+    assert (guided.label.tolist(), guided.scale) == ([3], 2.0)

@@ -1,0 +1,116 @@
+"""What runs elsewhere: workflows, issue forms and the citation fit what is here."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+GITHUB = ROOT / '.github'
+FORMS = GITHUB / 'ISSUE_TEMPLATE'
+WORKFLOWS = sorted((GITHUB / 'workflows').glob('*.yml'))
+
+
+def read(path):
+    # YAML 1.1 takes the key `on` for a truth
+    return yaml.safe_load(path.read_text(encoding='utf-8').replace('\non:', '\n"on":'))
+
+
+def targets():
+    return set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.M))
+
+
+@pytest.mark.parametrize('path', WORKFLOWS, ids=lambda p: p.stem)
+def test_every_step_is_a_make_target_that_runs_here(path):
+    for job in read(path)['jobs'].values():
+        for step in job['steps']:
+            if 'run' in step:
+                command = step['run'].split()
+                assert command[0] == 'make', step
+                assert set(command[1:]) <= targets(), step
+            else:  # the rest is GitHub's own
+                assert step['uses'].startswith('actions/'), step
+        assert job['timeout-minutes'] <= 60
+
+
+def test_three_systems_and_both_ends_of_torch():
+    matrix = read(GITHUB / 'workflows' / 'tests.yml')['jobs']['test']['strategy']['matrix']
+    assert {name.split('-')[0] for name in matrix['os']} == {'ubuntu', 'macos', 'windows'}
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    oldest = re.search(r"'torch>=([\d.]+)'", setup)[1]
+    # '' is the pinned one
+    assert [t.removesuffix('.0') for t in matrix['torch']] == [oldest, '']
+    python = re.search(r"python_requires='>=([\d.]+)'", setup)[1]
+    assert matrix['include'][0]['python'] == python
+
+
+def test_another_torch_can_be_asked_for():
+    """`TORCH=2.6.0` exchanges its pin, and drops those that torch has itself."""
+    done = subprocess.run(
+        ['make', '-n', '-B', 'setup', 'TORCH=2.6.0'], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith('sed ')]
+    made = subprocess.run(
+        ['sh', '-c', command.split(' > ')[0]], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert 'torch==2.6.0\n' in made
+    assert not re.search('^(torchvision|sympy)==', made, re.M)
+    assert 'pillow==' in made
+
+
+def test_the_notebook_is_executed_every_week():
+    workflow = read(GITHUB / 'workflows' / 'notebook.yml')
+    assert workflow['on']['schedule'][0]['cron'].split()[2:4] == ['*', '*']
+    runs = [step.get('run') for step in workflow['jobs']['execute']['steps']]
+    assert 'make notebooks-check' in runs
+
+
+def test_a_report_of_a_problem_has_what_the_doctor_says():
+    form = read(FORMS / 'problem.yml')
+    field = next(f for f in form['body'] if f.get('id') == 'doctor')
+    assert 'python -m labml_nn.doctor' in field['attributes']['description']
+    assert field['validations']['required']
+
+
+def test_the_citation_is_of_this_version():
+    citation = read(ROOT / 'CITATION.cff')
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    assert f"version='{citation['version']}'" in setup
+
+
+FILES = {
+    'vendor.github-workflows': WORKFLOWS,
+    'vendor.github-issue-forms': [
+        GITHUB / f'ISSUE_TEMPLATE/{n}.yml' for n in ('problem', 'question')
+    ],
+    'vendor.github-issue-config': [GITHUB / 'ISSUE_TEMPLATE/config.yml'],
+    'vendor.citation-file-format': [ROOT / 'CITATION.cff'],
+}
+
+
+@pytest.mark.parametrize('schema', FILES)
+def test_files_for_github_have_the_form_that_it_reads(schema):
+    pytest.importorskip('check_jsonschema')
+    done = subprocess.run(
+        [sys.executable, '-m', 'check_jsonschema', '--builtin-schema', schema, *FILES[schema]],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_actionlint_finds_nothing(tmp_path):
+    tool = Path(sys.executable).with_name('actionlint')
+    if not tool.exists():
+        pytest.skip('actionlint is not installed')
+    done = subprocess.run([tool, *WORKFLOWS], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    # It is one that finds something
+    step = 'steps: [{run: "echo ${{ matrix.x }}"}]'
+    bad = f'on: push\njobs: {{a: {{runs-on: ubuntu-latest, {step}}}}}'
+    (tmp_path / 'bad.yml').write_text(bad)
+    bad = subprocess.run([tool, tmp_path / 'bad.yml'], capture_output=True, text=True)
+    assert bad.returncode == 1
