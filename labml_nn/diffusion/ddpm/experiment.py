@@ -63,12 +63,13 @@ from labml_nn.diffusion.ddpm.running import (
     announce,
     open_folder,
     part_of_batch,
+    refuse_bad_steps,
     refuse_other_data,
     run,
     start_folder,
 )
 from labml_nn.diffusion.ddpm.sampling import make_sampler
-from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
+from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.learned_variance import hybrid_loss
@@ -82,7 +83,13 @@ from labml_nn.helpers.distributed import World
 from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
 from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
 from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.precision import Captured, Network, check_compiler, pick_precision
+from labml_nn.helpers.precision import (
+    Captured,
+    Network,
+    check_compiler,
+    pick_precision,
+    recompute,
+)
 from labml_nn.helpers.progress import Progress
 from labml_nn.helpers.signals import Stop
 from labml_nn.helpers.trackers import Track, check_trackers
@@ -308,19 +315,13 @@ class Trainer:
         self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
         if c.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model.recompute(c.activation_checkpointing)
         self.loss = loss_of(self.diffusion, dataset.levels)
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=c.learning_rate, fused=fused)
         self.descent = Descent(self.optimizer, c.grad_clip, scale=self.precision == 'fp16')
-        # The same weights, called in another way
-        self.wrapped = self.world.wrap(self.model)
-        self.network = Network(
-            self.wrapped, self.precision, compiled=c.compile, channels_last=c.channels_last
-        )
-        self.diffusion.eps_model = self.network
+        self.call_in_another_way()
         if not self.world.is_first:
             checkpoint.seed_everything(image_seed(c.seed, self.world.rank))
         self.step = 0  # steps done
@@ -332,6 +333,17 @@ class Trainer:
         self.preview_seconds = 0.0
         self.note, self.saved_step, self.saved_at = '', -1, time.monotonic()
         self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
+
+    def call_in_another_way(self) -> None:
+        r"""
+        Let the loss reach the same weights through what makes it fast, small or distributed.
+        """
+        c = self.c
+        if c.activation_checkpointing:
+            recompute(m for m in self.model.modules() if isinstance(m, Block))
+        self.wrapped = self.world.wrap(self.model)
+        how: dict[str, Any] = {'compiled': c.compile, 'channels_last': c.channels_last}
+        self.network = self.diffusion.eps_model = Network(self.wrapped, self.precision, **how)
 
     def train(self, progress: Progress) -> None:
         r"""
@@ -350,7 +362,7 @@ class Trainer:
         while self.step < c.steps and not self.is_stopped():
             # $x_0, c \sim q(x_0, c)$
             x0, label = next(data)
-            label = self.told(label)
+            told = self.told(label)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$
             t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
@@ -358,7 +370,7 @@ class Trainer:
             # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             self.optimizer.zero_grad()
-            loss, errors = self.backward(x0, eps, t, label)
+            loss, errors = self.backward(x0, eps, t, told)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
             self.set_learning_rate()
@@ -373,7 +385,7 @@ class Trainer:
             if self.step % c.log_every == 0 or self.step == c.steps:
                 self.note = self.log()
             progress.update(self.step, self.note)
-            self.refuse_to_go_on_without_numbers()
+            refuse_bad_steps(self)
             if self.step % c.save_every == 0 or self.step == c.steps or self.save_due:
                 self.save()
             # The first grids come early, as most is learned then
@@ -457,20 +469,6 @@ class Trainer:
         due = self.world.is_first and minutes >= self.c.save_minutes
         self.stopped_by, self.save_due = self.world.agree(self.stop.number, int(due))
         return self.stopped_by != 0
-
-    def refuse_to_go_on_without_numbers(self) -> None:
-        r"""
-        `FloatingPointError` after too many steps in a row that could not be taken.
-        """
-        bad = self.descent.bad_in_a_row()
-        if bad >= self.descent.patience:
-            fp32 = '' if self.precision == 'fp32' else ' or --precision fp32'
-            raise FloatingPointError(
-                f'the loss or its gradient was no number {bad} steps in a row, up to step '
-                f'{self.step:,}: try half the learning rate ({self.c.learning_rate / 2:g}){fp32}, '
-                f'and look at the data. None of these steps was taken; the last checkpoint is of '
-                f'step {self.saved_step:,}, and those before it are beside it'
-            )
 
     def preview(self) -> None:
         r"""

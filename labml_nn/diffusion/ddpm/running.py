@@ -250,6 +250,21 @@ def train_on(trainer: 'Trainer', progress: Progress) -> None:
         trainer.save()
 
 
+def refuse_bad_steps(trainer: 'Trainer') -> None:
+    r"""
+    `FloatingPointError` after too many steps in a row that could not be taken.
+    """
+    bad = trainer.descent.bad_in_a_row()
+    if bad >= trainer.descent.patience:
+        fp32 = '' if trainer.precision == 'fp32' else ' or --precision fp32'
+        raise FloatingPointError(
+            f'the loss or its gradient was no number {bad} steps in a row, up to step '
+            f'{trainer.step:,}: try half the learning rate ({trainer.c.learning_rate / 2:g})'
+            f'{fp32}, and look at the data. None of these steps was taken; the last checkpoint is of step '
+            f'{trainer.saved_step:,}, and those before it are beside it'
+        )
+
+
 def stopped(trainer: 'Trainer') -> int:
     r"""
     The last words of a run that a signal has stopped, and its exit status.

@@ -61,7 +61,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from labml_nn.diffusion.ddpm.utils import check_label
 
@@ -222,7 +221,6 @@ class Block(nn.Module):
         super().__init__()
         self.residual = ResidualBlock(in_channels, out_channels, time_channels, dropout, n_groups)
         self.attention = AttentionBlock(out_channels, n_groups) if has_attn else nn.Identity()
-        self.recompute = False
 
     def __repr__(self) -> str:
         conv = self.residual.conv1
@@ -230,12 +228,6 @@ class Block(nn.Module):
         return f'{conv.in_channels} → {conv.out_channels}' + ' with attention' * has_attn
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        if self.recompute and torch.is_grad_enabled():
-            # Nothing between its ends is kept: the way back computes it again
-            return checkpoint(self.compute, x, t, use_reentrant=False)
-        return self.compute(x, t)
-
-    def compute(self, x: Tensor, t: Tensor) -> Tensor:
         return self.attention(self.residual(x, t))
 
 
@@ -412,16 +404,6 @@ class UNet(nn.Module):
                 h = stage.resample(h)  # twice the height and width
         assert not skips
         return self.head(F.silu(self.norm(h)))  # [batch, out_channels, height, width]
-
-    def recompute(self, on: bool = True) -> None:
-        r"""
-        Trade time for memory: let blocks compute their activations again on the way back instead of
-        keeping them. Values and gradients stay the same
-        [tested](test:diffusion/ddpm/test_fast.py::test_recomputing_changes_no_gradient).
-        """
-        for module in self.modules():
-            if isinstance(module, Block):
-                module.recompute = on
 
     def __repr__(self) -> str:
         ways = {
