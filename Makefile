@@ -25,7 +25,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test lint types format docs docs-check docs-serve \
-	bench-docs figures bench quality quality-classes bits sizes clean notebooks notebooks-check doctor
+	bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,9 +114,12 @@ notebooks-check: $(READY)  ## whether they are up to date, and run from top to b
 doctor: $(READY)  ## what is installed here, and whether it works
 	$(RUN) -m labml_nn.doctor
 
-bench: $(READY)  ## step, sampling and import times on this machine
-	$(RUN) docs/bench/times.py $(ARGS)
+bench: $(READY)  ## times on this machine, ours and the peers', into docs/benchmarks.md (20 minutes)
+	$(RUN) docs/bench/report.py $(ARGS)
 	$(RUN) docs/bench/sampling.py
+
+faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (5 minutes)
+	$(RUN) -m tests.faults $(ARGS)
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
 	$(RUN) docs/bench/digits_quality.py $(OUT)

@@ -28,6 +28,8 @@ MAY_KNOW = {
     'diffusion/guidance': ['diffusion/ddpm'],
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
     'diffusion/ddpm/experiment': ['diffusion', 'helpers', 'evaluation'],
+    'diffusion/ddpm/running': ['diffusion', 'helpers'],
+    'diffusion/ddpm/sampling': ['diffusion', 'helpers'],
     'diffusion/ddpm/metrics': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/check': ['diffusion', 'helpers', 'evaluation'],
     'diffusion/ddpm/evaluate': ['diffusion', 'helpers', 'evaluation'],

@@ -1,29 +1,36 @@
-"""How long things take on this machine: `make bench`.
+"""How long things take on this machine, and what they cost.
 
-    python docs/bench/times.py [--repeats 7]
+    python docs/bench/times.py [--repeats 5]
 
-Prints medians; the things to compare take turns, so that a slow moment of the machine meets all of
-them. The import is measured in fresh processes.
+Prints Markdown tables of medians. What is compared takes turns, so that a slow moment of the
+machine meets all of it; imports and peak memory are measured in fresh processes.
 """
 
 import argparse
-import platform
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.experiment import PRESETS, build, make_configs
-from labml_nn.helpers.device import describe, pick_device
+from labml_nn.diffusion.ddpm.evaluate import Sampler
+from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, build, make_configs
+from labml_nn.helpers import checkpoint
+from labml_nn.helpers.datasets import Files, Images, batches
+from labml_nn.helpers.device import pick_device
 
 DEVICE = pick_device('auto')
+Things = dict[str, Callable[[], object]]
 
 
-def medians(things: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+def medians(things: Things, repeats: int) -> dict[str, float]:
     """The median seconds of each thing, after one turn that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in things}
     for turn in range(repeats + 1):
@@ -37,60 +44,207 @@ def medians(things: dict[str, Callable[[], None]], repeats: int) -> dict[str, fl
     return {name: statistics.median(s) for name, s in seconds.items()}
 
 
-def things_of(preset: str, batch: int) -> dict[str, Callable[[], None]]:
-    """A training step, and a step of the sampler, of a preset at a batch size."""
-    c = make_configs(PRESETS[preset])
-    diffusion = build(c, DEVICE)
-    model = diffusion.eps_model
-    optimizer = torch.optim.Adam(model.parameters(), lr=c.learning_rate)
-    ema = EMA(model)
+def trainer_of(preset: str, batch: int, **options: Any) -> tuple[Trainer, torch.Tensor]:
+    """A trainer on random images, and a batch of them."""
+    c = make_configs({**PRESETS[preset], 'batch_size': batch, 'precision': 'fp32', **options})
     shape = (batch, c.image_channels, c.image_size, c.image_size)
-    x0 = torch.rand(shape, device=DEVICE) * 2 - 1
-    t = torch.randint(0, c.n_steps, (batch,), device=DEVICE)
-
-    def train() -> None:
-        optimizer.zero_grad()
-        diffusion.loss(x0, check_range=False).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), c.grad_clip)
-        optimizer.step()
-        ema.update_parameters(model)
-
-    def sample() -> None:
-        diffusion.p_sample(x0, t, clip_x0=True)
-
-    name = f'{preset}, batch {batch}'
-    return {f'{name}: training step': train, f'{name}: sampling step': sample}
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    trainer = Trainer(c, Path('.'), Images('random', images), DEVICE)
+    return trainer, images.to(DEVICE).float() / 127.5 - 1
 
 
-def import_seconds(statement: str, repeats: int) -> float:
-    """The median seconds of an import, in processes of its own."""
-    code = f'import time; b = time.perf_counter(); {statement}; print(time.perf_counter() - b)'
-    run = [sys.executable, '-c', code]
-    return statistics.median(
-        float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
-        for _ in range(repeats)
-    )
+def step_of(trainer: Trainer, x0: torch.Tensor, *, bare: bool = False) -> Callable[[], object]:
+    """A training step; a `bare` one keeps no average, no random states and no log."""
+
+    def step() -> None:
+        t = torch.randint(0, trainer.c.n_steps, (len(x0),), device=DEVICE)
+        eps = torch.randn_like(x0)
+        trainer.optimizer.zero_grad()
+        if bare:
+            loss = trainer.diffusion.loss(x0, eps, t=t, check_range=False)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trainer.descent.parameters, trainer.c.grad_clip)
+            trainer.optimizer.step()
+            return
+        loss, errors = trainer.backward(x0, eps, t)
+        norm, good = trainer.descent.step(loss)
+        trainer.ema.update_parameters(trainer.model)
+        trainer.window.add(loss, t, errors, norm, good)
+        trainer.random = checkpoint.random_states()
+        trainer.descent.bad_in_a_row()
+
+    return step
+
+
+# ## The tables
+def overhead(repeats: int) -> Iterator[str]:
+    """What the average, the log, the random states and the look at each number cost."""
+    yield '| step | bare | with average, log, checks | more |'
+    yield '|---|---:|---:|---:|'
+    for preset, batch in (('digits', 64), ('cifar10', 128 if DEVICE.type == 'cuda' else 8)):
+        trainer, x0 = trainer_of(preset, batch)
+        many = repeats * (20 if preset == 'digits' else 1)
+        got = medians(
+            {'bare': step_of(trainer, x0, bare=True), 'whole': step_of(trainer, x0)}, many
+        )
+        more = got['whole'] / got['bare'] - 1
+        yield (
+            f'| {preset}, batch {batch} | {1e3 * got["bare"]:.1f} ms '
+            f'| {1e3 * got["whole"]:.1f} ms | {more:.1%} |'
+        )
+
+
+def parts(repeats: int) -> Iterator[str]:
+    """What the parts of that cost by themselves, without the noise of the step around them."""
+    yield '| part of a step | digits | cifar10 |'
+    yield '|---|---:|---:|'
+    found: list[dict[str, float]] = []
+    for preset in ('digits', 'cifar10'):
+        trainer, x0 = trainer_of(preset, 8)
+        t, errors = torch.arange(8, device=DEVICE), torch.rand(8, device=DEVICE)
+        one, good = torch.ones((), device=DEVICE), torch.ones((), device=DEVICE, dtype=torch.bool)
+        things: Things = {
+            'average of the weights': partial(trainer.ema.update_parameters, trainer.model),
+            'sums for the log': partial(trainer.window.add, one, t, errors, one, good),
+            'random states': checkpoint.random_states,
+            'bad steps in a row': trainer.descent.bad_in_a_row,
+        }
+        found.append(medians(things, 5 * repeats))
+    for name in found[0]:
+        yield f'| {name} | {" | ".join(f"{1e3 * f[name]:.2f} ms" for f in found)} |'
+
+
+def growth(repeats: int) -> Iterator[str]:
+    """A training step of the paper's U-Net by image size and batch."""
+    yield '| image | batch | training step | per image | per image and pixel |'
+    yield '|---|---:|---:|---:|---:|'
+    sizes = [(16, 4), (32, 1), (32, 2), (32, 4), (32, 8), (64, 2)]
+    made = {k: trainer_of('cifar10', k[1], image_size=k[0]) for k in sizes}
+    got = medians({str(k): step_of(*made[k]) for k in sizes}, max(2, repeats // 2))
+    for size, batch in sizes:
+        s = got[str((size, batch))]
+        yield (
+            f'| {size} × {size} | {batch} | {s:.2f} s | {s / batch:.3f} s '
+            f'| {1e6 * s / batch / size**2:.0f} µs |'
+        )
+
+
+def sampling(repeats: int) -> Iterator[str]:
+    """64 digits, by the default sampler and by all steps."""
+    c = make_configs(PRESETS['digits'])
+    things: Things = {}
+    for name, steps in (('dpm', 20), ('ddpm', 1000)):
+        sampler = Sampler(build(c, DEVICE), 1, 8, sampler=name, steps=steps)
+        things[f'64 digits, {steps} steps ({name})'] = lambda s=sampler: s.sample(64)
+    for name, seconds in medians(things, max(1, repeats // 3)).items():
+        yield f'| {name} | {seconds:.2f} s |'
+
+
+def checkpoints(repeats: int) -> Iterator[str]:
+    """Saving and loading that of the CIFAR-10 run, checksums and reading back included."""
+    trainer, x0 = trainer_of('cifar10', 1)
+    step_of(trainer, x0)()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'checkpoint.pt')
+        got = medians(
+            {
+                'save': lambda: checkpoint.save(path, trainer.state(), keep=3),
+                'load': lambda: checkpoint.load(path),
+            },
+            max(2, repeats // 2),
+        )
+        size = path.stat().st_size / 2**20
+    for name, seconds in got.items():
+        yield f'| {name} the checkpoint of the CIFAR-10 run ({size:.0f} MiB) | {seconds:.2f} s |'
+
+
+def pictures(workers: int = 2) -> Iterator[str]:
+    """A folder of JPEGs of 256 × 256, decoded and resized to 64 × 64 by other processes."""
+    from PIL import Image
+
+    n, batch = 512, 32
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(n):
+            noise = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8).numpy()
+            Image.fromarray(noise).resize((256, 256)).save(Path(folder, f'{i}.jpg'), quality=90)
+        paths = sorted(Path(folder).iterdir())
+        data = batches(Files('folder', paths, 64, 3), batch, device=DEVICE, n_workers=workers)
+        next(data)
+        began = time.perf_counter()
+        for _ in range(3 * n // batch):
+            next(data)
+        rate = 3 * n / (time.perf_counter() - began)
+    yield f'| JPEGs of 256², decoded to 64² by {workers} processes | {rate:.0f} images/s |'
+
+
+def memory() -> Iterator[str]:
+    """The most that a process had while it took two steps of the CIFAR-10 run."""
+    for options in ({}, {'activation_checkpointing': True}, {'micro_batch': 2}):
+        done = subprocess.run(
+            [sys.executable, __file__, '--memory', repr(options)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        told = ', '.join(f'{k} {v}' for k, v in options.items()) or 'plain'
+        mebibytes = int(done.stdout) / 2**20
+        yield f'| peak memory, CIFAR-10 step of batch 8, {told} | {mebibytes:.0f} MiB |'
+
+
+def peak(options: dict[str, Any]) -> int:
+    trainer, x0 = trainer_of('cifar10', 8, **options)
+    for _ in range(2):
+        step_of(trainer, x0)()
+    if DEVICE.type == 'cuda':
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def imports(repeats: int) -> Iterator[str]:
+    """In processes of their own."""
+    for name, first, statement in (
+        ('import torch', '', 'import torch, torch.nn.functional'),
+        (
+            'import labml_nn.diffusion.ddpm after torch',
+            'import torch, torch.nn.functional; ',
+            'import labml_nn.diffusion.ddpm',
+        ),
+    ):
+        code = (
+            f'import time; {first}b = time.perf_counter(); {statement}; '
+            f'print(time.perf_counter() - b)'
+        )
+        run = [sys.executable, '-c', code]
+        seconds = statistics.median(
+            float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+            for _ in range(repeats)
+        )
+        yield f'| {name} | {1e3 * seconds:.0f} ms |'
+
+
+def report(repeats: int) -> Iterator[str]:
+    """All tables."""
+    yield from ('', '### What a step costs besides the gradient', '')
+    yield from overhead(repeats)
+    yield ''
+    yield from parts(repeats)
+    yield from ('', '### How the cost grows', '')
+    yield from growth(repeats)
+    yield from ('', '### Other times, and memory', '', '| | |', '|---|---:|')
+    for rows in (sampling(repeats), checkpoints(repeats), pictures(), memory(), imports(repeats)):
+        yield from rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--repeats', type=int, default=7)
-    repeats = parser.parse_args().repeats
-    print(f'{platform.machine()}, {describe(DEVICE)}, torch {torch.__version__}')
-    on_gpu = DEVICE.type == 'cuda'
-    things = {
-        **things_of('digits', 64),
-        **things_of('cifar10', 128 if on_gpu else 8),
-    }
-    for name, seconds in medians(things, repeats).items():
-        print(f'{name:40} {seconds * 1e3:9.1f} ms')
-        if name == 'digits, batch 64: sampling step':
-            print(f'{"  so 64 digits in 1000 steps":40} {seconds * 1e3:9.1f} s')
-    ours = 'import torch, torch.nn.functional, labml_nn.diffusion.ddpm'
-    torch_alone = import_seconds('import torch, torch.nn.functional', repeats)
-    more = import_seconds(ours, repeats) - torch_alone
-    print(f'{"import torch":40} {torch_alone * 1e3:9.1f} ms')
-    print(f'{"  labml_nn.diffusion.ddpm besides":40} {more * 1e3:9.1f} ms')
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--memory', help=argparse.SUPPRESS)
+    a = parser.parse_args()
+    if a.memory:
+        import ast
+
+        print(peak(ast.literal_eval(a.memory)))
+        return
+    for line in report(a.repeats):
+        print(line, flush=True)
 
 
 if __name__ == '__main__':

@@ -6,25 +6,34 @@ summary: One file that describes itself, written all or not at all, read without
 
 # Checkpoints
 
-Three promises, each of which users have lost days to.
+Four promises, each of which users have lost days to.
 
 * **It describes itself.** Beside the weights the file holds the configuration that built the
   model, so nobody has to remember flags: `load` is enough to rebuild it.
 * **All or nothing.** It is written to a file beside the old one, forced to the disk, and then
   renamed over it. A crash, a full disk or a power cut leaves the old file as it was
   [tested](test:helpers/test_checkpoint.py::test_full_disk_leaves_the_old_file).
+* **What is read is what was written.** The file holds a checksum of its content. It is read back
+  before it takes its name, and checked whenever it is loaded: one flipped bit in a weight is found
+  [tested](test:helpers/test_checkpoint.py::test_every_flipped_bit_is_found_or_harmless). The last
+  few checkpoints are kept beside the newest one, as `checkpoint.1.pt`, `checkpoint.2.pt` …; when
+  it is damaged, the one before is taken, and a line says so
+  [tested](test:helpers/test_checkpoint.py::test_a_damaged_file_falls_back_to_the_one_before).
 * **Reading runs no code.** A pickle can hold instructions that run as it is loaded. Files are read
   with `weights_only=True`, which admits tensors and plain values and nothing else
   [tested](test:helpers/test_checkpoint.py::test_a_file_that_holds_code_is_refused).
 """
 
+import contextlib
+import hashlib
 import os
 import pickle
 import platform
 import random
+import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,40 +41,119 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# The name that all our checkpoints carry, and the version of their layout
-FORMAT = 'labml_nn.ddpm/1'
+# The name that all our checkpoints carry, and the version of their layout; the first one had no
+# checksum
+FORMAT, FIRST_FORMAT = 'labml_nn.ddpm/2', 'labml_nn.ddpm/1'
 
 # The file's name within the folder of a run
 FILE_NAME = 'checkpoint.pt'
 
 
-def save(path: str | Path, content: Mapping[str, Any]) -> None:
+def save(path: str | Path, content: Mapping[str, Any], *, keep: int = 1) -> None:
     r"""
     Write `content` to `path`, all or not at all.
 
     * `content` tensors, numbers, strings and containers of these, nothing else
+    * `keep` how many checkpoints there are to be, this one included: the one that has the name now
+      becomes `checkpoint.1.pt`, that one `checkpoint.2.pt`, and so on
 
-    Raises `OSError` when the disk is full or may not be written; the old file is intact then.
+    Raises `OSError` when the disk is full or may not be written, or when what was written does not
+    read back; the old files are intact then.
     """
     path = Path(path)
-    # In the same folder, as a file can only be renamed within a file system
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            torch.save({'format': FORMAT, **content}, file)
-            file.flush()
-            # On the disk before it takes the name: a rename can survive a power cut that the
-            # content did not
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~current_umask())
-        os.replace(name, path)
-        sync_folder(path.parent)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        # torch reports a disk that is full as RuntimeError, with the errno in its text at best
-        if isinstance(error, RuntimeError):
+    content = {'format': FORMAT, **content}
+    content['checksum'] = checksum(content)
+    with written(path) as part:
+        try:
+            with part.open('wb') as file:
+                torch.save(content, file)
+                file.flush()
+                # On the disk before it takes the name: a rename can survive a power cut that the
+                # content did not
+                os.fsync(file.fileno())
+        except RuntimeError as error:
+            # torch reports a disk that is full so, with the errno in its text at best
             raise OSError(f'could not write {path}: {error}') from error
-        raise
+        try:
+            read(part)
+        except ValueError as error:
+            raise OSError(
+                f'{path} did not read back as it was written ({error}): is the disk failing?'
+            ) from error
+        set_aside(path, keep)
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    r"""
+    A file to write inside a `with` block, which takes the name `path` when the block ends well.
+
+    In the same folder, as a file can only be renamed within a file system. What a killed process
+    left of such files is removed.
+    """
+    for left in path.parent.glob(f'.{path.name}.*.part'):
+        left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~current_umask())
+        os.replace(part, path)
+        sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def older(path: Path, i: int) -> Path:
+    r"""
+    The name of the checkpoint that is `i` before the newest one.
+    """
+    return path.with_name(f'{path.stem}.{i}{path.suffix}') if i else path
+
+
+def set_aside(path: Path, keep: int) -> None:
+    r"""
+    Move each checkpoint one name on, the last one over the edge; at every moment the newest one has
+    its name, as it gets a second one and keeps the first.
+    """
+    if keep < 2 or not path.exists():
+        return
+    for i in reversed(range(1, keep - 1)):
+        if older(path, i).exists():
+            os.replace(older(path, i), older(path, i + 1))
+    older(path, 1).unlink(missing_ok=True)
+    try:
+        os.link(path, older(path, 1))
+    except OSError:  # a file system without second names
+        os.replace(path, older(path, 1))
+
+
+def checksum(content: Any) -> str:
+    r"""
+    SHA-256 over all that `content` holds: names, values, types, shapes and the tensors' bytes.
+    """
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            digest.update(f'{value.dtype}{list(value.shape)}'.encode())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy())  # type: ignore[arg-type]
+        elif isinstance(value, Mapping):
+            digest.update(f'{{{len(value)}'.encode())
+            for name, part in value.items():
+                digest.update(repr(name).encode())
+                add(part)
+        elif isinstance(value, list | tuple):
+            digest.update(f'[{len(value)}'.encode())
+            for part in value:
+                add(part)
+        else:
+            digest.update(f'{type(value).__name__} {value!r}'.encode())
+
+    add(content)
+    return digest.hexdigest()
 
 
 def current_umask() -> int:
@@ -97,7 +185,7 @@ def find(run_or_file: str | Path) -> Path:
     """
     path = Path(run_or_file)
     file = path / FILE_NAME if path.is_dir() else path
-    if file.is_file():
+    if file.is_file() or (path.is_dir() and kept(file)):
         return file
     if path.is_dir():
         names = sorted(p.name for p in path.iterdir())[:8]
@@ -108,14 +196,68 @@ def find(run_or_file: str | Path) -> Path:
     )
 
 
+def exists(run: Path) -> bool:
+    r"""
+    Whether a folder holds any checkpoint.
+    """
+    return run.is_dir() and bool(kept(run / FILE_NAME))
+
+
 def load(run_or_file: str | Path) -> dict[str, Any]:
     r"""
     What `save` wrote, on the CPU.
+
+    Of a run's folder, the newest checkpoint that is whole: when one is passed over, a line on
+    stderr says which and why. A file that is named is taken or refused.
 
     Raises `FileNotFoundError`, or `ValueError` for a file that is damaged, holds code or is none
     of ours.
     """
     file = find(run_or_file)
+    if file == Path(run_or_file):
+        return read(file)
+    problems = []
+    for path in kept(file):
+        try:
+            content = read(path)
+        except ValueError as error:
+            problems.append(error)
+            continue
+        for problem in problems:
+            print(f'note: {problem}', file=sys.stderr)
+        if path != file:
+            print(f'note: going by {path}, step {content.get("step")}', file=sys.stderr)
+        return content
+    raise problems[0]
+
+
+def kept(file: Path) -> list[Path]:
+    r"""
+    The checkpoints of a run, newest first, as they are named after `file`, the newest one.
+    """
+    numbered = [
+        (int(number), p)
+        for p in file.parent.glob(f'{file.stem}.*{file.suffix}')
+        if (number := p.name[len(file.stem) + 1 : -len(file.suffix)]).isdigit()
+    ]
+    return [p for p in (file, *(p for _, p in sorted(numbered))) if p.is_file()]
+
+
+def put_away_damaged(file: Path) -> None:
+    r"""
+    Give every damaged checkpoint of a run a name that says so, lest it be kept for a good one.
+    """
+    for path in kept(file):
+        try:
+            read(path)
+        except ValueError:
+            os.replace(path, path.with_name(f'{path.name}.damaged'))
+
+
+def read(file: Path) -> dict[str, Any]:
+    r"""
+    The content of one file, checked against its checksum. Raises `ValueError`.
+    """
     try:
         with warnings.catch_warnings():
             # torch wonders about files that are then refused
@@ -126,16 +268,23 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
             f'{file.absolute()} is refused: it holds more than tensors and plain values, which '
             f'could run code ({first_line(error)})'
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, IndexError, UnicodeDecodeError) as error:
+    # Whatever a damaged file makes the reader stumble over
+    except Exception as error:
         raise ValueError(
             f'{file.absolute()} is damaged or no checkpoint ({file.stat().st_size:,} bytes; '
             f'{first_line(error)}): use an older copy, or train again'
         ) from error
-    if not isinstance(content, dict) or content.get('format') != FORMAT:
+    if not isinstance(content, dict) or content.get('format') not in (FORMAT, FIRST_FORMAT):
         found = content.get('format') if isinstance(content, dict) else type(content).__name__
         raise ValueError(
             f'{file.absolute()} is no checkpoint of this package: its format is {found!r}, not '
             f'{FORMAT!r}'
+        )
+    expected = content.pop('checksum', None)
+    if content['format'] == FORMAT and expected != checksum(content):
+        raise ValueError(
+            f'{file.absolute()} is damaged: its checksum is not that of its content. Use an older '
+            f'copy, or train again'
         )
     return content
 

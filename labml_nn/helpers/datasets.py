@@ -25,6 +25,7 @@ error names the file, its checksum and where to put it.
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -386,6 +387,18 @@ DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
 }
 
 
+def fingerprint(dataset: AnySet) -> dict[str, int]:
+    r"""
+    What a run notes of its data, to know it again: the number of images, and a checksum of their
+    bytes, or of the names of the files that are too many to be read.
+    """
+    if isinstance(dataset, Images):
+        pixels = dataset.images.contiguous().numpy()
+        return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data)}
+    names = '\n'.join(p.name for p in dataset.paths).encode()
+    return {'images': len(dataset), 'crc32_of_names': zlib.crc32(names)}
+
+
 # ## Batches
 #
 # Training never asks for an epoch, it asks for the next batch. The images are dealt out epoch after
@@ -397,8 +410,11 @@ class IndexStream:
     The indices of batch `start`, `start + 1`, … for ever.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, start: int = 0):
+    def __init__(
+        self, n: int, batch_size: int, seed: int, start: int = 0, part: tuple[int, int] = (0, 1)
+    ):
         self.n, self.batch_size, self.seed, self.start = n, batch_size, seed, start
+        self.part = part  # which of how many equal parts of each batch
 
     def epoch(self, e: int) -> Tensor:
         r"""
@@ -415,7 +431,9 @@ class IndexStream:
                 if e != current:
                     current, order = e, self.epoch(e)
                 batch += order[at : at + self.batch_size - len(batch)].tolist()
-            yield batch
+            number, parts = self.part
+            size = self.batch_size // parts
+            yield batch[number * size : (number + 1) * size]
 
 
 def batches(
@@ -427,16 +445,18 @@ def batches(
     flip: bool = False,
     device: torch.device | str = 'cpu',
     n_workers: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Tensor, Tensor]]:
     r"""
     ### Endless batches of `(images, labels)` on `device`, beginning with number `start`
 
     * `flip` mirror half of the images, left to right
     * `n_workers` processes that decode files; none are needed for images in memory
+    * `part` `(k, n)` for the `k`-th of `n` equal parts of each batch
 
     Images are `[batch_size, channels, height, width]` in $[-1, 1]$, labels `[batch_size]`.
     """
-    indices = IndexStream(len(dataset), batch_size, seed, start)
+    indices = IndexStream(len(dataset), batch_size, seed, start, part)
     device = torch.device(device)
     if isinstance(dataset, Images):
         source = memory_batches(dataset, indices, device)
@@ -460,8 +480,16 @@ def memory_batches(
     if device.type == 'cuda' and images.nbytes * 4 <= torch.cuda.mem_get_info(device)[0]:
         images, labels = images.to(device), labels.to(device)
     for batch in indices:
-        i = torch.tensor(batch, device=images.device)
-        yield images[i].to(device), labels[i].to(device)
+        i = torch.tensor(batch)
+        if images.device.type == 'cuda':
+            # From memory that the GPU reads by itself, so that nobody waits for it
+            i = i.pin_memory().to(device, non_blocking=True)
+            yield images[i], labels[i]
+        elif device.type == 'cuda':
+            chosen = images[i].pin_memory(), labels[i].pin_memory()
+            yield tuple(part.to(device, non_blocking=True) for part in chosen)  # type: ignore[misc]
+        else:
+            yield images[i].to(device), labels[i].to(device)
 
 
 def file_batches(
@@ -475,6 +503,9 @@ def file_batches(
         batch_sampler=indices,
         num_workers=n_workers,
         pin_memory=device.type == 'cuda',
+        # It draws a number for its workers' seeds: not from those of the training, which would be
+        # others after each resume
+        generator=torch.Generator(),
     )
     for images in loader:
         images = images.to(device, non_blocking=True)

@@ -7,11 +7,12 @@ labml's `DeviceConfigs` finds CUDA; Apple's GPUs (MPS) come after it, and the CP
 import torch
 
 
-def pick_device(name: str = 'auto') -> torch.device:
+def pick_device(name: str = 'auto', number: int = 0) -> torch.device:
     r"""
     The device that `name` asks for, checked to be there.
 
     * `name` `auto` (the first CUDA GPU, else MPS, else the CPU), `cpu`, `mps`, `cuda`, `cuda:1` …
+    * `number` which of this machine's processes asks: each gets a GPU of its own
 
     Raises `ValueError` for a device that this machine lacks, and says which it has.
     """
@@ -23,7 +24,11 @@ def pick_device(name: str = 'auto') -> torch.device:
         device = DeviceInfo(use_cuda=True, cuda_device=0).device
         if device.type == 'cpu' and torch.backends.mps.is_available():
             device = torch.device('mps')
+        if device.type == 'cuda' and number:
+            return pick_device(f'cuda:{number}')
         return device
+    if name == 'cuda' and number:
+        name = f'cuda:{number}'
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -3,15 +3,159 @@ r"""
 
 `log.csv` has a row every few steps, and is on the disk as soon as it is written: it can be read
 while the run goes on. `loss.png` draws it.
+
+| column | what it says of the steps since the row before |
+|---|---|
+| `step` | steps done |
+| `loss` | mean loss; 1 is a guess of zero |
+| `loss_band1` … `loss_band4` | mean squared error of the noise, by quarter of $t$, early to late |
+| `grad_norm` | norm of the last gradient, before it was clipped |
+| `learning_rate` | of the last step |
+| `skipped` | steps not taken, as the loss or the gradient was no number |
+| `images_per_second` | speed, without previews and saving |
+| `data_wait` | share of the time in which training waited for data |
 """
 
+import contextlib
 import csv
-from collections.abc import Mapping
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from labml_nn.helpers import checkpoint
+
+T = TypeVar('T')
+
+# The columns of the log. The last two are times, and differ from run to run; the others follow
+# from the configuration
+COLUMNS = (
+    'step', 'loss', 'loss_band1', 'loss_band2', 'loss_band3', 'loss_band4', 'grad_norm',
+    'learning_rate', 'skipped', 'images_per_second', 'data_wait',
+)  # fmt: skip
 
 
+class Window:
+    r"""
+    ## What the next row says
+
+    Sums over the steps since the last row. They are kept on the device, so that no step waits for
+    it, and in the checkpoint, so that a resumed run writes the very rows that it would have written
+    [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
+
+    * `n_steps` $T$, whose quarters are the four bands
+
+    > **Why bands?** The loss at large $t$ is tiny, for $x_t$ is nearly the noise itself; that at
+    > small $t$ is large, for hardly any noise is to be seen. Their mean hides either. A band in
+    > which the loss stays near 1 is one in which nothing is learned.
+    """
+
+    def __init__(self, n_steps: int, device: torch.device | str = 'cpu'):
+        self.n_steps = n_steps
+        self.first = torch.arange(4, device=device)[:, None]
+        # Steps that count, their loss, steps that do not; loss and images of each band
+        self.sums = torch.zeros(11, device=device)
+        self.norm = torch.zeros((), device=device)
+        self.forget_time()
+
+    def add(self, loss: Tensor, t: Tensor, errors: Tensor, norm: Tensor, good: Tensor) -> None:
+        r"""
+        A step is done.
+
+        * `loss` its loss
+        * `t`, `errors` `[batch]`: each image's step and mean squared error
+        * `norm` of its gradient
+        * `good` whether all was a number; otherwise only that is counted
+        """
+        band = (t * 4 // self.n_steps == self.first).to(errors.dtype)  # [4, batch]
+        step = torch.cat([
+            torch.stack([good, loss, ~good]), (band * errors).sum(1), band.sum(1),
+        ])  # fmt: skip
+        only_bad = torch.zeros_like(step)
+        only_bad[2] = 1
+        self.sums += torch.where(good, step, only_bad)
+        self.norm = norm
+        self.steps += 1
+
+    def is_empty(self) -> bool:
+        r"""
+        Whether no step has been done since the last row.
+        """
+        return not bool(self.sums.any())
+
+    def state(self) -> Tensor:
+        r"""
+        What a checkpoint needs of it.
+        """
+        return torch.cat([self.sums, self.norm[None].to(self.sums)])
+
+    def restore(self, state: Tensor) -> None:
+        r"""
+        Go on from what `state` gave.
+        """
+        self.sums.copy_(state[:-1])
+        self.norm = state[-1].to(self.sums)
+
+    def row(self, sums: Tensor, images_a_step: int) -> dict[str, float]:
+        r"""
+        The row as far as it follows from the sums and the time. Here the CPU waits for the device.
+
+        * `sums` those of this window, or of all processes together
+        """
+        n, loss, skipped, *bands = sums.tolist()
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        return {
+            'loss': loss / n if n else math.nan,
+            **{
+                f'loss_band{i + 1}': bands[i] / bands[4 + i] if bands[4 + i] else math.nan
+                for i in range(4)
+            },
+            'grad_norm': float(self.norm),
+            'skipped': round(skipped),
+            'images_per_second': self.steps * images_a_step / seconds,
+            'data_wait': min(self.waited / seconds, 1.0),
+        }
+
+    def forget(self) -> None:
+        r"""
+        Begin anew, after a row was written.
+        """
+        self.sums.zero_()
+        self.forget_time()
+
+    def forget_time(self) -> None:
+        r"""
+        Let the speed be measured from here.
+        """
+        self.began, self.waited, self.steps = time.monotonic(), 0.0, 0
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        r"""
+        What happens inside a `with` block is no part of the training speed.
+        """
+        began = time.monotonic()
+        yield
+        self.began += time.monotonic() - began
+
+    def timed(self, data: Iterator[T]) -> Iterator[T]:
+        r"""
+        `data`, with the time that one waits for it taken.
+        """
+        while True:
+            began = time.monotonic()
+            batch = next(data)
+            self.waited += time.monotonic() - began
+            yield batch
+
+
+# ## The file
 def append_row(path: Path, row: Mapping[str, float]) -> None:
     r"""
     Add a row to a CSV file, and its head when it is new.
@@ -24,14 +168,32 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
         writer.writerow([f'{v:.6g}' if isinstance(v, float) else v for v in row.values()])
 
 
-def drop_rows_after(path: Path, step: int) -> None:
+def cut_log(path: Path, keep: Callable[[int], bool], columns: Sequence[str]) -> None:
     r"""
-    Cut a log back to the rows up to `step`: a resumed run does the others again.
+    Cut a log back to the rows of the steps to `keep`: a resumed run writes the others again.
+
+    A row that a killed process has left unfinished goes too. The log of an older version gets the
+    `columns` of this one, with `nan` where it knew nothing.
+    """
+    if not path.exists():
+        return
+    text = path.read_text(encoding='utf-8')
+    head, *lines = text[: text.rfind('\n') + 1].splitlines() or ['']
+    names = head.split(',')
+    rows = [dict(zip(names, line.split(','), strict=False)) for line in lines]
+    kept = [r for r in rows if len(r) == len(names) and keep(int(r['step']))]
+    new = [columns, *([row.get(name, 'nan') for name in columns] for row in kept)]
+    with checkpoint.written(path) as part:
+        part.write_text('\n'.join(','.join(row) for row in new) + '\n', encoding='utf-8')
+
+
+def force_to_disk(path: Path) -> None:
+    r"""
+    Let what was written to a file survive a power cut.
     """
     if path.exists():
-        head, *rows = path.read_text(encoding='utf-8').splitlines()
-        kept = [row for row in rows if row and int(row.split(',')[0]) <= step]
-        path.write_text('\n'.join([head, *kept]) + '\n', encoding='utf-8')
+        with path.open('rb+') as file:
+            os.fsync(file.fileno())
 
 
 def read_log(path: Path) -> dict[str, np.ndarray]:

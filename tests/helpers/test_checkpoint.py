@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import resource
 import subprocess
 import sys
@@ -93,6 +94,94 @@ def test_a_truncated_file_is_refused(tmp_path, share):
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ValueError, match=rf'{path} is damaged'):
         checkpoint.load(path)
+
+
+def test_every_flipped_bit_is_found_or_harmless(tmp_path):
+    """A bit anywhere: the file is refused, or holds what it held (names and padding of the zip)."""
+    path = tmp_path / 'c.pt'
+    checkpoint.save(path, CONTENT)
+    whole = path.read_bytes()
+    good = checkpoint.checksum(checkpoint.load(path))
+    generator = np.random.default_rng(0)
+    said = []
+    for place in generator.integers(0, 8 * len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        try:
+            content = checkpoint.load(path)
+        except ValueError as error:
+            said.append(str(error))
+        else:
+            assert checkpoint.checksum(content) == good
+    assert len(said) > 150
+    assert all(re.search('is damaged|is refused|no checkpoint', s) for s in said)
+
+
+def test_a_flipped_bit_of_a_weight_is_found(tmp_path):
+    """torch itself does not notice."""
+    path = tmp_path / 'c.pt'
+    checkpoint.save(path, {'w': torch.zeros(1000)})
+    content = path.read_bytes()
+    at = content.index(bytes(4000)) + 2000
+    path.write_bytes(content[:at] + b'\x01' + content[at + 1 :])
+    assert torch.load(path, weights_only=True)['w'].any()
+    with pytest.raises(ValueError, match='is damaged: its checksum is not that of its content'):
+        checkpoint.load(path)
+
+
+def test_a_damaged_file_falls_back_to_the_one_before(tmp_path, capsys):
+    path = tmp_path / 'checkpoint.pt'
+    for step in range(5):
+        checkpoint.save(path, {'step': step, 'w': torch.full((1000,), float(step))}, keep=3)
+    assert [p.name for p in checkpoint.kept(path)] == [
+        'checkpoint.pt', 'checkpoint.1.pt', 'checkpoint.2.pt',
+    ]  # fmt: skip
+    assert checkpoint.load(tmp_path)['step'] == 4
+    assert capsys.readouterr().err == ''
+    path.write_bytes(path.read_bytes()[:-500])
+    assert checkpoint.load(tmp_path)['step'] == 3
+    told = capsys.readouterr().err
+    assert f'note: {path} is damaged' in told
+    assert f'note: going by {tmp_path / "checkpoint.1.pt"}, step 3' in told
+    # A file that is named is taken or refused
+    with pytest.raises(ValueError, match='is damaged'):
+        checkpoint.load(path)
+    torch.save({'format': checkpoint.FORMAT, 'x': Bomb(tmp_path / 'ran')}, path)
+    assert checkpoint.load(tmp_path)['step'] == 3
+    assert 'is refused: it holds more than tensors' in capsys.readouterr().err
+    assert not (tmp_path / 'ran').exists()
+    path.unlink()
+    assert checkpoint.load(tmp_path)['step'] == 3
+    for file in checkpoint.kept(path):
+        file.write_bytes(b'')
+    with pytest.raises(ValueError, match=r'checkpoint.1.pt is damaged'):
+        checkpoint.load(tmp_path)
+
+
+def test_what_does_not_read_back_does_not_take_the_name(tmp_path, monkeypatch):
+    """A disk that takes the bytes and loses one."""
+    path = tmp_path / 'checkpoint.pt'
+    checkpoint.save(path, {'step': 1})
+    sync = os.fsync
+
+    def failing(handle):
+        if os.fstat(handle).st_size > 2000:
+            os.pwrite(handle, b'\xff', os.fstat(handle).st_size // 2)
+        sync(handle)
+
+    monkeypatch.setattr(os, 'fsync', failing)
+    with pytest.raises(OSError, match='did not read back as it was written .*disk failing'):
+        checkpoint.save(path, {'step': 2, 'w': torch.zeros(10_000)})
+    assert checkpoint.load(path)['step'] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ['checkpoint.pt']
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / '.checkpoint.pt.abc123.part').write_bytes(b'half')
+    (tmp_path / '.other.part').write_bytes(b'of somebody else')
+    checkpoint.save(tmp_path / 'checkpoint.pt', {})
+    assert {p.name for p in tmp_path.iterdir()} == {'checkpoint.pt', '.other.part'}
 
 
 def test_files_of_others_are_refused(tmp_path):

@@ -223,10 +223,23 @@ def test_rows_are_read_back(tmp_path):
     path = tmp_path / 'log.csv'
     for step in (1, 2, 3):
         log.append_row(path, {'step': step, 'loss': 1 / step})
-    log.drop_rows_after(path, 2)
+    log.cut_log(path, lambda step: step <= 2, ['step', 'loss'])
     columns = log.read_log(path)
     assert columns['step'].tolist() == [1, 2]
     np.testing.assert_allclose(columns['loss'], [1, 0.5], rtol=1e-5)
+
+
+def test_an_unfinished_row_is_dropped_and_an_older_log_gets_the_new_columns(tmp_path):
+    path = tmp_path / 'log.csv'
+    # Killed while it wrote row 120: what is there looks like one of step 12
+    path.write_text('step,loss\n1,0.5\n2,0.25\n12')
+    log.cut_log(path, lambda step: True, ['step', 'loss', 'skipped'])
+    assert path.read_text() == 'step,loss,skipped\n1,0.5,nan\n2,0.25,nan\n'
+    path.write_text('step,lo')
+    log.cut_log(path, lambda step: True, ['step', 'loss'])
+    assert path.read_text() == 'step,loss\n'
+    log.append_row(path, {'step': 1, 'loss': 1.0})
+    assert log.read_log(path)['step'].tolist() == [1]
 
 
 def test_smoothing_keeps_a_straight_line_and_its_ends():

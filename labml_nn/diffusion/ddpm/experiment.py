@@ -17,7 +17,20 @@ and leaves everything in `runs/digits`. Other presets, other data:
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
 lists them, `--dry-run` shows what would be done. Ctrl-C or SIGTERM stops after the step at hand and
-saves; `--resume` goes on from there.
+saves; `--resume` goes on from there, **as if it had never stopped**: weights, average, optimizer
+and log come out the same to the last bit
+[tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
+`kill -9`, a full disk or a damaged file cost the steps since the last checkpoint
+[tested](test:test_faults.py::test_killed_at_random_moments); `make faults` tries them all.
+
+On several GPUs, or on several machines, [torchrun](../../helpers/distributed.html) starts it:
+
+    torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
+
+> **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
+> `--channels_last true` and `--compile true`: [measured](benchmarks.html). **Out of memory?**
+> `--micro_batch 16` takes a batch in parts, with the same gradient; `--activation_checkpointing
+> true` computes activations twice rather than keep them. All of these may change on resuming.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
@@ -30,18 +43,13 @@ saves; `--resume` goes on from there.
 """
 
 import contextlib
-import math
-import shutil
-import signal
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from inspect import signature
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -51,20 +59,42 @@ from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
 from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
-from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.ddpm.running import (
+    announce,
+    open_folder,
+    part_of_batch,
+    refuse_bad_steps,
+    refuse_other_data,
+    run,
+    start_folder,
+)
+from labml_nn.diffusion.ddpm.sampling import make_sampler
+from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.learned_variance import hybrid_loss
-from labml_nn.diffusion.samplers import DEFAULT_STEPS, SAMPLERS, ReverseSampler
+from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, check_classes, load_dataset
-from labml_nn.helpers.device import describe, pick_device
-from labml_nn.helpers.log import append_row, drop_rows_after, plot_loss
+from labml_nn.helpers.datasets import AnySet, batches, check_classes, fingerprint, load_dataset
+from labml_nn.helpers.descent import Descent
+from labml_nn.helpers.device import pick_device
+from labml_nn.helpers.distributed import World
+from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
 from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
 from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.progress import Progress, clock
-from labml_nn.helpers.trackers import Track, check_trackers, tracked
+from labml_nn.helpers.precision import (
+    Captured,
+    Network,
+    check_compiler,
+    pick_precision,
+    recompute,
+)
+from labml_nn.helpers.progress import Progress
+from labml_nn.helpers.signals import Stop
+from labml_nn.helpers.trackers import Track, check_trackers
+
+__all__ = ['PRESETS', 'Configs', 'Trainer', 'build', 'main', 'make_configs', 'make_sampler']
 
 
 class Configs(BaseConfigs):
@@ -104,6 +134,8 @@ class Configs(BaseConfigs):
     #
     log_every: int = 25  # steps between two rows of log.csv
     save_every: int = 500  # steps between two checkpoints
+    save_minutes: float = 10  # a checkpoint comes after so many minutes, if not before
+    keep_checkpoints: int = 3  # how many there are, the newest included
     preview_every: int = 500  # steps between sample grids, from one noise (and 1/8, 1/4, 1/2 of it)
     n_previews: int = 16  # images in a sample grid
     n_samples: int = 64  # images in samples.png, at the end
@@ -111,6 +143,11 @@ class Configs(BaseConfigs):
     preview_steps: int = 20  # steps of that sampler
     preview_share: float = 0.2  # previews are skipped beyond this share of the run's time
     device: str = 'auto'  # auto, cpu, cuda, cuda:1 … or mps
+    precision: str = 'auto'  # of heavy layers: fp32, bf16, fp16; auto is bf16 on GPUs that have it
+    compile: bool = False  # let torch.compile fuse operations; the first step then takes a minute
+    channels_last: bool = False  # channels side by side in memory, faster for wide networks
+    micro_batch: int = 0  # images at a time, when not all of a batch fit in memory; 0 is all
+    activation_checkpointing: bool = False  # compute activations again rather than keep them
     track: tuple[str, ...] = ('labml',)  # labml, tensorboard, wandb, comet, several or none
     workers: int = 4  # processes that decode pictures too many for memory
 
@@ -171,17 +208,18 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 # What may differ when a run is resumed: how long, how often and where, not what
 FREE_ON_RESUME = {
-    'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'preview_every',
-    'n_previews', 'n_samples', 'preview_sampler', 'preview_steps', 'preview_share', 'track',
+    'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'save_minutes',
+    'keep_checkpoints', 'preview_every', 'n_previews', 'n_samples', 'preview_sampler',
+    'preview_steps', 'preview_share', 'precision', 'compile', 'channels_last', 'micro_batch',
+    'activation_checkpointing', 'track',
 }  # fmt: skip
 
 # The smallest numbers that make sense
 AT_LEAST = {
     **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
-    'preview_steps': 1,
-    **dict.fromkeys(
-        ('steps', 'warmup', 'cooldown', 'n_classes', 'n_previews', 'n_samples', 'workers'), 0
-    ),
+    **dict.fromkeys(('preview_steps', 'keep_checkpoints'), 1),
+    **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
+    **dict.fromkeys(('n_classes', 'micro_batch', 'save_minutes'), 0),
 }
 
 
@@ -248,29 +286,6 @@ def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[..., Tensor]
     return partial(diffusion.loss, check_range=False)
 
 
-def make_sampler(
-    name: str, diffusion: DenoiseDiffusion, steps: int | None = None, **options: Any
-) -> ReverseSampler:
-    r"""
-    The [sampler](../samplers/index.html) of that name.
-
-    * `steps` how many; when not given, all for `ddpm` and 20 for the others
-    * `options` its own, such as `eta`
-
-    Raises `ValueError` with the nearest name for a sampler or an option that does not exist.
-    """
-    if name not in SAMPLERS:
-        raise ValueError(nearest(name, list(SAMPLERS), 'sampler'))
-    known = [k for k in signature(SAMPLERS[name]).parameters if k not in ('diffusion', 'n_steps')]
-    for option in options:
-        if option not in known:
-            raise ValueError(nearest(option, known, f'option of the sampler {name}:'))
-    if steps is None:
-        T = diffusion.n_steps
-        steps = T if name == 'ddpm' else min(DEFAULT_STEPS, T)
-    return SAMPLERS[name](diffusion, steps, **options)
-
-
 class Trainer:
     r"""
     ## A training run
@@ -278,29 +293,57 @@ class Trainer:
     * `c` the configuration
     * `out` the folder of the run
     * `dataset` the images
+    * `world` the processes that take part; one when not given
 
     The state of a run is its step, the raw weights, the averaged weights and the optimizer's state,
-    and the random states; the data needs none, as a batch follows from the seed and the step.
+    the random states, and the sums for the next row of the log. The data needs none, as a batch
+    follows from the seed and the step.
+
+    Raises `ValueError` where the options do not fit the device or each other.
     """
 
-    def __init__(self, c: Configs, out: Path, dataset: AnySet, device: torch.device):
+    def __init__(
+        self, c: Configs, out: Path, dataset: AnySet, device: torch.device,
+        world: World | None = None,
+    ):  # fmt: skip
         self.c, self.out, self.dataset, self.device = c, out, dataset, device
+        self.world = World() if world is None else world
+        self.precision = pick_precision(c.precision, device)
+        self.micro_batch = part_of_batch(c.batch_size, c.micro_batch, self.world)
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c, device)
         self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
+        if c.channels_last:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss_of(self.diffusion, dataset.levels)
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=c.learning_rate, fused=fused)
+        self.descent = Descent(self.optimizer, c.grad_clip, scale=self.precision == 'fp16')
+        self.call_in_another_way()
+        if not self.world.is_first:
+            checkpoint.seed_everything(image_seed(c.seed, self.world.rank))
         self.step = 0  # steps done
-        self.stop_signal: int | None = None
+        self.random = checkpoint.random_states()  # after the last whole step
+        self.is_whole = True  # whether all of the state is after one and the same step
+        self.stop, self.stopped_by, self.save_due = Stop(), 0, 0
         self.track: Track = lambda step, values: None
-        self.losses: list[Tensor] = []  # since the last row of the log, on the device
-        self.log_time = self.preview_seconds = 0.0
-        self.note = ''  # of the progress bar
-        # The first grids come early, as most is learned then, and the last is of the whole training
-        self.extra_previews = {c.preview_every // k for k in (8, 4, 2)} | {c.steps}
+        self.window = Window(c.n_steps, device)
+        self.preview_seconds = 0.0
+        self.note, self.saved_step, self.saved_at = '', -1, time.monotonic()
+        self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
+
+    def call_in_another_way(self) -> None:
+        r"""
+        Let the loss reach the same weights through what makes it fast, small or distributed.
+        """
+        c = self.c
+        if c.activation_checkpointing:
+            recompute(m for m in self.model.modules() if isinstance(m, Block))
+        self.wrapped = self.world.wrap(self.model)
+        how: dict[str, Any] = {'compiled': c.compile, 'channels_last': c.channels_last}
+        self.network = self.diffusion.eps_model = Network(self.wrapped, self.precision, **how)
 
     def train(self, progress: Progress) -> None:
         r"""
@@ -308,38 +351,73 @@ class Trainer:
         """
         c = self.c
         self.model.train()
-        self.began = self.log_time = time.monotonic()
-        data = batches(
+        self.began = time.monotonic()
+        self.window.forget_time()
+        checkpoint.set_random_states(self.random)
+        data = self.window.timed(batches(
             self.dataset, c.batch_size, seed=c.seed, start=self.step, flip=c.flip,
-            device=self.device, n_workers=c.workers,
-        )  # fmt: skip
+            device=self.device, n_workers=c.workers, part=(self.world.rank, self.world.size),
+        ))  # fmt: skip
         # **repeat** until $\nabla_\theta$ has been followed `steps` times, or somebody says stop
-        while self.step < c.steps and self.stop_signal is None:
+        while self.step < c.steps and not self.is_stopped():
             # $x_0, c \sim q(x_0, c)$
             x0, label = next(data)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$,
-            # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$,
-            # $\big\|\epsilon - \epsilon_\theta(
+            told = self.told(label)
+            # $t \sim \text{Uniform}(\{1, \dots, T\})$
+            t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
+            # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
+            eps = torch.randn_like(x0)
+            # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
-            loss = self.loss(x0, label=self.told(label))
+            self.optimizer.zero_grad()
+            loss, errors = self.backward(x0, eps, t, told)
             # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
             # gradient many times the usual, and Adam would remember it for a thousand steps
-            self.optimizer.zero_grad()
-            loss.backward()
-            grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.grad_clip)
             self.set_learning_rate()
-            self.optimizer.step()
-            self.ema.update_parameters(self.model)
+            self.is_whole = False
+            norm, good = self.descent.step(loss)
+            if self.world.is_first:
+                self.ema.update_parameters(self.model)
             self.step += 1
 
-            self.losses.append(loss.detach())
+            self.window.add(loss, t, errors, norm, good)
+            self.random, self.is_whole = checkpoint.random_states(), True
             if self.step % c.log_every == 0 or self.step == c.steps:
-                self.note = self.log(grad_norm)
+                self.note = self.log()
             progress.update(self.step, self.note)
-            if self.step % c.save_every == 0 or self.step == c.steps:
+            refuse_bad_steps(self)
+            if self.step % c.save_every == 0 or self.step == c.steps or self.save_due:
                 self.save()
-            if self.step % c.preview_every == 0 or self.step in self.extra_previews:
+            # The first grids come early, as most is learned then
+            if self.step % c.preview_every == 0 or self.step in self.early_previews:
                 self.preview()
+
+    def backward(
+        self, x0: Tensor, eps: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        r"""
+        #### The gradient of the loss
+
+        `micro_batch` images at a time: a mean over equal parts is the mean of the parts' means, so
+        the gradient is that of the whole batch
+        [tested](test:diffusion/ddpm/test_fast.py::test_micro_batches_have_the_batchs_gradient).
+
+        Returns the loss, as the mean over all processes, and the mean squared error of each image.
+        """
+        m = self.micro_batch
+        losses, errors, n = [], [], len(x0) // m
+        labels = [None] * n if label is None else label.split(m)
+        for i, (x0_i, eps_i, t_i, label_i) in enumerate(
+            zip(x0.split(m), eps.split(m), t.split(m), labels, strict=True), 1
+        ):
+            # Processes average their gradients once, with the last part
+            wait = i < n and self.world.size > 1
+            with self.wrapped.no_sync() if wait else contextlib.nullcontext():  # type: ignore[operator]
+                loss = self.loss(x0_i, noise=eps_i, t=t_i, label=label_i)
+                self.descent.backward(loss / n)
+            losses.append(loss.detach())
+            errors.append(self.network.squared_error(eps_i))
+        return self.world.mean(torch.stack(losses).mean()), torch.cat(errors)
 
     def told(self, label: Tensor) -> Tensor | None:
         r"""
@@ -363,32 +441,34 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group['lr'] = self.c.learning_rate * share
 
-    def log(self, grad_norm: Tensor) -> str:
+    def log(self) -> str:
         r"""
         A row for `log.csv` and for the trackers; returns what the progress bar says.
 
-        Only here does the CPU wait for the device. Raises `FloatingPointError` for a loss that is
-        not a number, before anything spoiled is saved.
+        Only here does the CPU wait for the device.
         """
-        loss = float(torch.stack(self.losses).mean())
-        now = time.monotonic()
         row = {
             'step': self.step,
-            'loss': loss,
-            'grad_norm': float(grad_norm),
             'learning_rate': self.optimizer.param_groups[0]['lr'],
-            'images_per_second': len(self.losses) * self.c.batch_size / (now - self.log_time),
+            **self.window.row(self.world.total(self.window.sums), self.c.batch_size),
         }
-        self.losses, self.log_time = [], now
-        if not (math.isfinite(loss) and math.isfinite(row['grad_norm'])):
-            raise FloatingPointError(
-                f'the loss became {loss} (gradient norm {row["grad_norm"]}) by step {self.step:,}: '
-                f'try half the learning rate ({self.c.learning_rate / 2:g}) and look at the data. '
-                f'What was saved last is still good'
-            )
-        append_row(self.out / 'log.csv', row)
-        self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
-        return f'loss {loss:.4f} (all-zero guess: 1)'
+        row = {name: row[name] for name in COLUMNS}
+        if self.world.is_first:
+            append_row(self.out / 'log.csv', row)
+            self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
+        # The row of a last step between two others is taken back when the run goes on
+        if self.step % self.c.log_every == 0:
+            self.window.forget()
+        return f'loss {row["loss"]:.4f} (all-zero guess: 1)'
+
+    def is_stopped(self) -> bool:
+        r"""
+        Whether all processes stop here; notes, too, whether they save after this step.
+        """
+        minutes = (time.monotonic() - self.saved_at) / 60
+        due = self.world.is_first and minutes >= self.c.save_minutes
+        self.stopped_by, self.save_due = self.world.agree(self.stop.number, int(due))
+        return self.stopped_by != 0
 
     def preview(self) -> None:
         r"""
@@ -398,8 +478,11 @@ class Trainer:
         Skipped once previews have taken `preview_share` of the time; training is the same without.
         """
         c, began = self.c, time.monotonic()
+        if not self.world.is_first:
+            return
         if c.n_previews and self.preview_seconds <= c.preview_share * (began - self.began):
-            images = self.sample(c.n_previews)
+            with self.window.paused():
+                images = self.sample(c.n_previews)
             if images is not None:
                 path = self.out / 'samples' / f'step_{self.step:07}.png'
                 path.parent.mkdir(exist_ok=True)
@@ -407,14 +490,15 @@ class Trainer:
                 save_png(path, pixels, {'step': self.step, 'seed': 0, 'weights': 'ema'})
                 self.track(self.step, {'samples': pixels})
             self.preview_seconds += time.monotonic() - began
-            self.log_time += time.monotonic() - began  # no part of the training speed
 
     def sample(self, n: int, progress: Progress | None = None) -> Tensor | None:
         r"""
         `n` images from the averaged weights; `None` when a signal came in between.
         """
         c = self.c
-        model: EpsModel = self.ema.module
+        model: EpsModel = Captured(
+            Network(self.ema.module, self.precision, channels_last=c.channels_last)
+        )
         if c.n_classes:
             # Each class in turn
             model = Guided(model, torch.arange(n) % c.n_classes)
@@ -423,16 +507,21 @@ class Trainer:
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
         for done, (_, x, _) in enumerate(sampler.chain(*start), 1):
-            if self.stop_signal is not None:
+            if self.stop.number:
                 return None
             if progress is not None:
                 progress.update(done)
         return x
 
-    def state(self) -> dict[str, Any]:
+    def state(self, *, alone: bool = False) -> dict[str, Any]:
         r"""
         ### What a checkpoint holds
+
+        * `alone` whether the other processes are not there to be asked for their part
         """
+        own = {'random': self.random, 'log': self.window.state().cpu()}
+        _, *others = [own] if alone else self.world.of_all(own)
+        epoch, position = divmod(self.step * self.c.batch_size, len(self.dataset))
         return {
             'config': option_values(self.c),
             'step': self.step,
@@ -440,47 +529,57 @@ class Trainer:
             'ema': self.ema.module.state_dict(),
             'ema_updates': int(self.ema.n_averaged),
             'optimizer': self.optimizer.state_dict(),
-            'random': checkpoint.random_states(),
+            'scaler': self.descent.scaler.state_dict(),
+            'bad_steps': self.descent.streak,
+            **own,
+            'others': others,
+            # For the reader, and to refuse other data: the order follows from seed and step
+            'data': {**fingerprint(self.dataset), 'epoch': epoch, 'position': position},
             'versions': checkpoint.versions(),
         }
 
-    def save(self) -> None:
+    def save(self, *, alone: bool = False) -> None:
         r"""
-        Write the checkpoint, and the curve of the loss so far.
+        Write the checkpoint, and the curve of the loss so far; not while steps cannot be taken.
         """
-        checkpoint.save(self.out / checkpoint.FILE_NAME, self.state())
-        if self.step:
-            plot_loss(self.out / 'log.csv', self.out / 'loss.png')
+        if self.descent.bad_in_a_row(now=True):
+            return
+        state = self.state(alone=alone)
+        if not self.world.is_first:
+            return
+        with self.window.paused():
+            # A checkpoint is not to know of rows that a power cut has taken
+            force_to_disk(self.out / 'log.csv')
+            # A second one of the same step takes the place of the first
+            keep = self.c.keep_checkpoints if self.step > self.saved_step else 1
+            checkpoint.save(self.out / checkpoint.FILE_NAME, state, keep=keep)
+            self.saved_step, self.saved_at = self.step, time.monotonic()
+            if self.step:
+                plot_loss(self.out / 'log.csv', self.out / 'loss.png')
 
     def restore(self, state: Mapping[str, Any]) -> None:
         r"""
         Go on from a checkpoint.
+
+        With another number of processes the weights, the averages and the order of the data go on;
+        the noise of all but the first process is drawn anew.
         """
         source = self.out / checkpoint.FILE_NAME
         checkpoint.load_weights(self.model, state['model'], source)
         checkpoint.load_weights(self.ema.module, state['ema'], source)
         self.ema.n_averaged.fill_(state['ema_updates'])
         self.optimizer.load_state_dict(state['optimizer'])
-        self.step = state['step']
-        checkpoint.set_random_states(state['random'])
-
-    @contextlib.contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        r"""
-        Ctrl-C and SIGTERM stop the run *after the step at hand*; a second Ctrl-C stops it now.
-        """
-
-        def stop(number: int, _: FrameType | None) -> None:
-            if self.stop_signal is not None:
-                raise KeyboardInterrupt
-            self.stop_signal = number
-
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self.step = self.saved_step = state['step']
+        # Not in files of the first version
+        if state.get('scaler') and self.descent.scaler.is_enabled():
+            self.descent.scaler.load_state_dict(state['scaler'])
+        others, rank = state.get('others', []), self.world.rank
+        own = [state, *others][rank] if len(others) == self.world.size - 1 or rank == 0 else {}
+        if 'log' in own:
+            self.window.restore(own['log'])
+        if 'random' not in own:
+            checkpoint.seed_everything(image_seed(self.c.seed + self.step, rank))
+        self.random = own.get('random') or checkpoint.random_states()
 
 
 # ## Command line
@@ -493,7 +592,7 @@ def parser() -> Parser:
         description='Train a DDPM. Every option of the preset can be given by its name.',
         epilog='presets: ' + ', '.join(PRESETS),
     )
-    p.add_argument('--preset', default='digits', help='where the options start from (digits)')
+    p.add_argument('--preset', help='where the options start from (digits)')
     p.add_argument('--out', type=Path, help='folder of the run (runs/PRESET)')
     p.add_argument('--resume', action='store_true', help='go on with the run in that folder')
     p.add_argument('--dry-run', action='store_true', help='say what would be done, write nothing')
@@ -508,7 +607,7 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
 
     Raises `ValueError` for an unknown preset, and for options that a resumed run cannot change.
     """
-    preset = arguments['preset']
+    preset = arguments['preset'] or 'digits'
     if preset not in PRESETS:
         raise ValueError(nearest(preset, list(PRESETS), 'preset'))
     given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
@@ -528,124 +627,41 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     return make_configs({**kept, **given})
 
 
-def refuse_used(out: Path) -> None:
-    r"""
-    A `ValueError` when the folder of a new run holds something already.
-    """
-    if out.exists() and not out.is_dir():
-        raise ValueError(f'{out.absolute()} is a file: choose another --out')
-    if (out / checkpoint.FILE_NAME).exists():
-        step = checkpoint.load(out)['step']
-        raise ValueError(
-            f'{out} already holds a run (step {step:,}): pass --resume to go on with it, or '
-            f'choose another --out'
-        )
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f'{out.absolute()} is not empty and holds no run: choose another --out')
-
-
-def prepare(arguments: Mapping[str, Any], out: Path) -> Trainer:
+def prepare(
+    arguments: Mapping[str, Any], out: Path, world: World, held: contextlib.ExitStack
+) -> Trainer:
     r"""
     Everything that can go wrong before the first step, with nothing written yet.
+
+    * `held` what has to be given back in the end, such as the lock on the folder
     """
+    world.join()
+    resume = arguments['resume'] or (world.restarts > 0 and checkpoint.exists(out))
     state = None
-    if arguments['resume']:
-        state = checkpoint.load(out)
-    else:
-        refuse_used(out)
+    if world.is_first:
+        state = open_folder(out, resume, held, look_only=arguments['dry_run'])
+    state = world.of_first(state)
     c = configs_of(arguments, state)
-    device = pick_device(c.device)
+    device = world.use(pick_device(c.device, world.local_rank))
     check_image_size(c.image_size, len(c.ch_mults))
+    if c.compile:
+        check_compiler(device)
     with warnings.catch_warnings():
         # A chain that cannot be sampled from is not worth hours of training
         warnings.simplefilter('error', ShortChainWarning)
         build(c)
     # labml rewrites its line in place, which a log file does not want
-    with monit.section(f'Read {c.dataset}', is_silent=not sys.stdout.isatty()):
+    quiet = not (sys.stdout.isatty() and world.is_first)
+    with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
     if c.n_classes:
         check_classes(dataset, c.n_classes)
-    trainer = Trainer(c, out, dataset, device)
+    if state is not None:
+        refuse_other_data(dataset, state.get('data', {}))
+    trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
         trainer.restore(state)
     return trainer
-
-
-def announce(trainer: Trainer) -> None:
-    r"""
-    What is going to be trained on what, for how long.
-    """
-    c, n = trainer.c, len(trainer.dataset)
-    n_parameters = sum(p.numel() for p in trainer.model.parameters())
-    views = c.steps * c.batch_size / n
-    print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
-    classes = f', {c.n_classes} classes' if c.n_classes else ''
-    print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
-    print(f'  steps   {c.steps:,} of {c.batch_size} images: each image {views:,.0f} times')
-    print(f'  device  {describe(trainer.device)}')
-    if n < 1000:
-        print(f'  note    {n:,} images are few: samples will be near copies of them')
-
-
-def what_next(out: Path) -> str:
-    r"""
-    The commands that a run leaves its owner with; its first and its last lines.
-    """
-    command = 'python -m labml_nn.diffusion.ddpm'
-    return (
-        f'  sample    {command}.evaluate sample {out}\n'
-        f'  resume    {command}.experiment --out {out} --resume\n'
-        f'  your own  {command}.experiment --preset cifar10 --dataset folder '
-        f'--data_root PICTURES --out runs/mine'
-    )
-
-
-def run(trainer: Trainer) -> int:
-    r"""
-    Train, sample once more at the end, and say where everything is. Returns the exit status.
-    """
-    c, out, began = trainer.c, trainer.out, time.monotonic()
-    progress = Progress(c.steps, trainer.step)
-    with tracked(c.track, out, c, trainer.step) as trainer.track, trainer.stopped_by_signals():
-        try:
-            trainer.train(progress)
-            progress.close()
-            if trainer.stop_signal is None:
-                finish(trainer)
-        except FloatingPointError as error:
-            progress.close()
-            print(f'error: {error}\nthe run is in {out.absolute()}', file=sys.stderr)
-            return 1
-        except Exception:
-            progress.close()
-            # The weights are those of the last whole step, whatever went wrong in this one
-            trainer.save()
-            print(f'saved step {trainer.step:,} in {out.absolute()}', file=sys.stderr)
-            raise
-        if trainer.stop_signal is not None:
-            trainer.save()
-            name = signal.Signals(trainer.stop_signal).name
-            print(f'{name}: stopped at step {trainer.step:,}, saved in {out.absolute()}')
-            print(what_next(out))
-            return 128 + trainer.stop_signal
-    print(f'done in {clock(time.monotonic() - began)}: the run is in {out.absolute()}')
-    print(what_next(out))
-    return 0
-
-
-def finish(trainer: Trainer) -> None:
-    r"""
-    Samples of the averaged weights, in `samples.png`.
-    """
-    c = trainer.c
-    if not c.n_samples:
-        return
-    bar = Progress(min(c.preview_steps, c.n_steps))
-    images = trainer.sample(c.n_samples, bar)
-    bar.close()
-    if images is not None:
-        about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
-        save_png(trainer.out / 'samples.png', grid(images), about)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -654,47 +670,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     the signal's number when one has stopped it.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
-    out = Path(arguments['out'] or Path('runs', arguments['preset']))
-    try:
-        trainer = prepare(arguments, out)
-        print(f'{"" if arguments["resume"] else "new "}run in {out.absolute()}')
-        print(what_next(out))
-        announce(trainer)
-        if arguments['dry_run']:
-            return 0
-        if arguments['resume'] and trainer.step >= trainer.c.steps:
-            print(f'all {trainer.step:,} steps are done: give more with --steps')
-            return 0
-        start_folder(trainer)
-    except (ValueError, OSError, ImportError, ShortChainWarning) as error:
-        if arguments['debug']:
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    try:
-        return run(trainer)
-    except KeyboardInterrupt:
-        print(f'\ngiven up at step {trainer.step:,}; what was saved before is in {out.absolute()}')
-        return 130
-    except Exception:
-        traceback.print_exc()
-        return 1
-
-
-def start_folder(trainer: Trainer) -> None:
-    r"""
-    Make the folder and write the first checkpoint: a full disk shows now, not after a night.
-    """
-    is_new = not trainer.out.exists()
-    try:
-        trainer.out.mkdir(parents=True, exist_ok=True)
-        # Rows beyond the checkpoint are of steps that will be done again
-        drop_rows_after(trainer.out / 'log.csv', trainer.step)
-        trainer.save()
-    except OSError:
-        if is_new:
-            shutil.rmtree(trainer.out, ignore_errors=True)
-        raise
+    out = Path(arguments['out'] or Path('runs', arguments['preset'] or 'digits'))
+    with contextlib.ExitStack() as held:
+        try:
+            trainer = prepare(arguments, out, World(), held)
+            announce(trainer)
+            if arguments['dry_run']:
+                return 0
+            if trainer.saved_step >= trainer.c.steps:
+                print(f'all {trainer.step:,} steps are done: give more with --steps')
+                return 0
+            start_folder(trainer, held)
+        except (ValueError, OSError, ImportError, ShortChainWarning) as error:
+            if arguments['debug']:
+                raise
+            print(f'error: {error}', file=sys.stderr)
+            return 2
+        try:
+            return run(trainer)
+        except KeyboardInterrupt:
+            print(f'\ngiven up at step {trainer.step:,}, saved step {trainer.saved_step:,}')
+            return 130
+        except Exception:
+            traceback.print_exc()
+            return 1
 
 
 if __name__ == '__main__':

@@ -114,10 +114,12 @@ class TimeEmbedding(nn.Module):
         * `t` `[batch]` to `[batch, 4 * n_channels]`
         * `label` `[batch]`, int64: the class of each image, or -1 where nothing is said of it
         """
-        angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
-        emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
-        # Without the activation the two linear layers would be one
-        emb = self.linear2(F.silu(self.linear1(emb)))
+        # In float32 also where the other layers are not: bfloat16 has no number between 512 and 516
+        with torch.autocast(t.device.type, enabled=False):
+            angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
+            emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
+            # Without the activation the two linear layers would be one
+            emb = self.linear2(F.silu(self.linear1(emb)))
         if label is not None:
             check_label(label, len(t), self.n_classes)
             # A vector for each class, added to that of the time: every block is told both at once.

@@ -1,0 +1,103 @@
+"""All benchmarks on one page: `make bench`.
+
+    python docs/bench/report.py [--repeats 5] [--peer-python PYTHON] [--labml FOLDER] [--out FILE]
+
+Times the peers that are there, then ourselves, and writes `docs/benchmarks.md` with the machine and
+the versions. Competitors that are not installed are left out; `peers.py` says how to have them.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import peers
+import times
+import torch
+
+OUT = Path(__file__).parents[1] / 'benchmarks.md'
+
+# The same as one of the annotated pages
+PAGE = Path(__file__).parents[2] / 'labml_nn/diffusion/ddpm/benchmarks.md'
+SUMMARY = '---\nsummary: How fast training is, beside its peers, on one machine.\n---\n\n'
+
+
+def processor() -> str:
+    """The processor's name, where the system tells, and what it has for bfloat16."""
+    name = platform.processor() or platform.machine()
+    if Path('/proc/cpuinfo').exists():
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        name = next((x.split(':')[1].strip() for x in lines if x.startswith('model name')), name)
+    cpu = torch.cpu.get_capabilities()
+    has = [k for k in ('avx512_f', 'avx512_bf16', 'avx512_fp16', 'amx_bf16') if cpu.get(k)]
+    return f'{name}, {os.cpu_count()} cores ({", ".join(has) or "no AVX-512"})'
+
+
+def version(package: str, python: str = sys.executable, path: str = '') -> str:
+    """The version of a package as another interpreter has it."""
+    code = f'import importlib.metadata as m; print(m.version({package!r}))'
+    done = subprocess.run(
+        [python, '-c', code], capture_output=True, text=True, check=False,
+        env={**os.environ, 'PYTHONPATH': path},
+    )  # fmt: skip
+    return done.stdout.strip() or 'not here'
+
+
+def head(a: argparse.Namespace) -> list[str]:
+    """What was measured where, with which versions."""
+    device = torch.cuda.get_device_name() if a.device == 'cuda' else processor()
+    there = {
+        'python': platform.python_version(),
+        'torch': torch.__version__,
+        'diffusers': version('diffusers'),
+        'denoising-diffusion-pytorch': version('denoising-diffusion-pytorch', a.peer_python or ''),
+        'labml-nn (older)': version('labml-nn', path=a.labml) if a.labml else 'not here',
+        'labml_nn (ours)': importlib.metadata.version('labml-nn'),
+    }
+    return [
+        '# Benchmarks',
+        '',
+        'Written by `make bench`. Ratios are of one run on one machine; the competitors take',
+        'turns, each in a process of its own, and what is quoted is the median.',
+        '',
+        f'* **Machine** {device}; {a.threads} threads; {datetime.date.today()}',
+        f'* **Versions** {", ".join(f"{k} {v}" for k, v in there.items())}',
+        f'* **Command** `python docs/bench/report.py --repeats {a.repeats} --threads {a.threads}`, '
+        f'with `--peer-python` and `--labml` for the competitors that have to be kept apart',
+        '',
+        f'## The paper\'s CIFAR-10 U-Net, batch {a.batch}',
+        '',
+        'A training step is loss, gradient, clipping and Adam; ours also keeps the average of the',
+        'weights and the sums for the log. Ratios are to the float32 of diffusers. The older',
+        'labml-nn and denoising-diffusion-pytorch have no such network: theirs is the nearest,',
+        'with its parameters beside it.',
+        '',
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    peers.options(parser)
+    parser.add_argument('--out', type=Path, default=OUT)
+    a = peers.complete(parser.parse_args())
+    torch.set_num_threads(a.threads)
+    lines = head(a)
+    for line in lines:
+        print(line)
+    for part in (peers.table(peers.contest(a)), ['', '## Ourselves'], times.report(a.repeats)):
+        for line in part:
+            lines.append(line)
+            print(line, flush=True)
+    text = '\n'.join(lines) + '\n'
+    a.out.write_text(text, encoding='utf-8')
+    if a.out == OUT:
+        PAGE.write_text(SUMMARY + text, encoding='utf-8')
+    print(f'\nwrote {a.out}', file=sys.stderr)
+
+
+if __name__ == '__main__':
+    main()

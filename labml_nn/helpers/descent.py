@@ -1,0 +1,130 @@
+r"""
+---
+title: Steps that may fail
+summary: Gradient steps that are not taken when something is no number, and the end of memory.
+---
+
+# Steps that may fail
+
+A loss or a gradient that is not a number, once in the weights, never leaves them. So it is looked
+at *before* every step, on the device, and a bad step is not taken: torch's fused optimizer takes a
+tensor that says so (the one by which its gradient scaler skips steps), and nobody has to wait for
+the device to tell [tested](test:helpers/test_descent.py::test_a_bad_step_changes_nothing).
+
+One bad batch is passed over. Ten in a row are no accident.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+# Bad steps in a row after which a run stops
+PATIENCE = 10
+
+# A scale of 65,536 may have to be halved this often before float16 gradients are finite
+HALVINGS = 16
+
+
+class Descent:
+    r"""
+    ## Gradient steps
+
+    * `optimizer` an Adam
+    * `max_norm` the largest norm that a gradient may have; a longer one is shortened to it
+    * `scale` whether the loss is multiplied before its gradient is taken, and the gradient divided
+      after: float16 has no numbers below $6\cdot10^{-8}$, and small gradients would be zero
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, max_norm: float, *, scale: bool = False):
+        self.optimizer, self.max_norm = optimizer, max_norm
+        self.parameters = [p for group in optimizer.param_groups for p in group['params']]
+        self.device = self.parameters[0].device
+        self.is_fused = bool(optimizer.param_groups[0].get('fused'))
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scale)
+        self.patience = PATIENCE + HALVINGS * scale
+        self.streak = torch.zeros((), dtype=torch.int32, device=self.device)
+        self.known = 0
+        if self.device.type == 'cuda':
+            self.seen = torch.zeros((), dtype=torch.int32).pin_memory()
+            self.arrived: torch.cuda.Event | None = None
+
+    def backward(self, loss: Tensor) -> None:
+        r"""
+        Add the gradient of `loss` to those there are.
+        """
+        self.scaler.scale(loss).backward()
+
+    def step(self, loss: Tensor) -> tuple[Tensor, Tensor]:
+        r"""
+        Take a step along the gradient, unless it or the `loss` is no number.
+
+        Returns the norm of the gradient, before it was shortened, and whether the step was taken;
+        both on the device.
+        """
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm)
+        good = torch.isfinite(norm) & torch.isfinite(loss)
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        elif self.is_fused:
+            self.optimizer.found_inf = (~good).float()  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif bool(good):
+            self.optimizer.step()
+        self.streak = torch.where(good, 0, self.streak + 1)
+        return norm, good
+
+    def bad_in_a_row(self, *, now: bool = False) -> int:
+        r"""
+        How many of the last steps were not taken; on a GPU as it was a step or two ago, without
+        waiting, unless it has to be known `now`.
+        """
+        if now or self.device.type != 'cuda':
+            self.known = int(self.streak)
+        elif self.arrived is None or self.arrived.query():
+            self.known = int(self.seen)
+            self.seen.copy_(self.streak, non_blocking=True)
+            self.arrived = torch.cuda.Event()
+            self.arrived.record()
+        return self.known
+
+
+# ## Out of memory
+def is_out_of_memory(error: BaseException) -> bool:
+    r"""
+    Whether an error says so, in the words of any device.
+    """
+    words = ('out of memory', "can't allocate memory", 'not enough memory')
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+    )
+
+
+def largest_that_fits(n: int, attempt: Callable[[int], None]) -> int | None:
+    r"""
+    The largest of `n`'s divisors, at most half of it each time, of which `attempt` does not run out
+    of memory; `None` when not even one image fits.
+    """
+    for part in halves(n):
+        try:
+            attempt(part)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return part
+        finally:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+    return None
+
+
+def halves(n: int) -> Iterator[int]:
+    r"""
+    Divisors of `n`, each at most half of the one before: 12 gives 6, 3, 1.
+    """
+    while n > 1:
+        n = max(d for d in range(1, n // 2 + 1) if n % d == 0)
+        yield n

@@ -1,0 +1,187 @@
+r"""
+---
+title: Several processes
+summary: What one process of a torchrun job knows of the others, and how they agree.
+---
+
+# Several processes
+
+    torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
+
+starts eight processes, one for each GPU. Each has a copy of the weights and an eighth of the batch;
+torch's `DistributedDataParallel` averages their gradients, so all copies take the same step
+[tested](test:helpers/test_distributed.py::test_gradients_are_those_of_one_process_with_the_whole_batch).
+
+* `batch_size` is that of all processes together, so the learning rate means the same on any number
+  of them.
+* Data and noise differ: each process takes its own part of every batch, and draws from its own
+  random numbers.
+* The first one, of rank 0, keeps the average, writes the files and makes the previews.
+
+> **Several machines?** `torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:29500 …` on
+> each. Only rank 0 needs the folder of the run; all need the data.
+
+> **When a process dies** the others cannot go on. They say so and end, and torchrun ends what is
+> left; with `--max-restarts 3` it starts them all again, and the run resumes from its last
+> checkpoint [tested](test:helpers/test_distributed.py::test_a_restart_resumes_after_a_killed_rank).
+"""
+
+import os
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar('T')
+
+
+class World:
+    r"""
+    ## The processes of a run
+
+    * `rank` which of them this is, and `size` how many there are: 0 of 1 when there are no others
+    * `local_rank` which of those on this machine; its GPU has that number
+    * `restarts` how often torchrun has started all of them again
+    """
+
+    def __init__(self) -> None:
+        def told(name: str, default: int) -> int:
+            return int(os.environ.get(name, default))
+
+        self.rank, self.size = told('RANK', 0), told('WORLD_SIZE', 1)
+        self.local_rank, self.restarts = (
+            told('LOCAL_RANK', 0), told('TORCHELASTIC_RESTART_COUNT', 0),
+        )  # fmt: skip
+        self.pending: tuple[Any, Tensor] | None = None
+        self.gradients: dist.ProcessGroup | None = None  # None is the one that all are in
+
+    @property
+    def is_first(self) -> bool:
+        r"""
+        Whether this is the process that writes and speaks.
+        """
+        return self.rank == 0
+
+    def join(self) -> None:
+        r"""
+        Meet the others; returns when all are there. Small things are agreed on between the CPUs.
+        """
+        if self.size > 1 and not dist.is_initialized():
+            dist.init_process_group('gloo')
+
+    def use(self, device: torch.device) -> torch.device:
+        r"""
+        Exchange gradients between these devices, GPUs by NCCL. Returns the device.
+        """
+        if self.size > 1 and device.type == 'cuda':
+            torch.cuda.set_device(device)
+            self.gradients = dist.new_group(backend='nccl')
+        return device
+
+    def leave(self) -> None:
+        r"""
+        The end, when all have come to it.
+        """
+        if self.size > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def local_batch(self, batch_size: int) -> int:
+        r"""
+        This process's part of a batch. Raises `ValueError` when it cannot be divided.
+        """
+        if batch_size % self.size:
+            near = max(batch_size // self.size, 1) * self.size
+            raise ValueError(
+                f'batch_size={batch_size} cannot be divided among {self.size} processes: use '
+                f'{near} or {near + self.size}, or another --nproc-per-node'
+            )
+        return batch_size // self.size
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        r"""
+        The model, with its gradients averaged over all processes and rank 0's weights in each.
+        """
+        if self.size == 1:
+            return model
+        device = next(model.parameters()).device
+        return DistributedDataParallel(
+            model,
+            device_ids=[device] if device.type == 'cuda' else None,
+            process_group=self.gradients,
+            broadcast_buffers=False,
+            # Gradients lie where they are sent from
+            gradient_as_bucket_view=True,
+        )
+
+    def agree(self, *numbers: int) -> list[int]:
+        r"""
+        The largest of what any process said at its call *before* this one.
+
+        A signal reaches one process earlier than another, and they have to stop after the same
+        step. The answer to the last call has come in meanwhile, so nobody waits.
+        """
+        if self.size == 1:
+            return list(numbers)
+        agreed = [0] * len(numbers)
+        if self.pending is not None:
+            work, said = self.pending
+            work.wait()
+            agreed = said.tolist()
+        said = torch.tensor(numbers)
+        work = dist.all_reduce(said, dist.ReduceOp.MAX, async_op=True)
+        self.pending = work, said
+        return agreed
+
+    def total(self, x: Tensor) -> Tensor:
+        r"""
+        The sum of `x` over all processes.
+        """
+        if self.size > 1:
+            x = x.clone()
+            dist.all_reduce(x, group=self.gradients)
+        return x
+
+    def mean(self, x: Tensor) -> Tensor:
+        r"""
+        The mean of `x` over all processes.
+        """
+        return self.total(x) / self.size if self.size > 1 else x
+
+    def of_all(self, value: T) -> list[T]:
+        r"""
+        What each process has, by rank.
+        """
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def of_first(self, value: T) -> T:
+        r"""
+        What the process of rank 0 has.
+        """
+        if self.size == 1:
+            return value
+        values: list[Any] = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def part(self, n: int) -> range:
+        r"""
+        This process's part of `n` things to do: they lie side by side and differ by one at most.
+        """
+        first, last = (n * r // self.size for r in (self.rank, self.rank + 1))
+        return range(first, last)
+
+
+def is_lost_contact(error: BaseException) -> bool:
+    r"""
+    Whether an error says that another process is gone, in the words of any backend.
+    """
+    words = ('peer', 'Gloo', 'gloo', 'NCCL', 'Broken pipe', 'Connection reset', 'Socket')
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+    )

@@ -1,0 +1,191 @@
+r"""
+---
+title: Precision
+summary: Half the bits for the heavy layers, all of them where they matter; one graph for sampling.
+---
+
+# Precision
+
+| name | where | what is computed in it |
+|---|---|---|
+| `fp32` | everywhere | everything |
+| `bf16` | CPUs and GPUs that have instructions for it | convolutions and matrix products |
+| `fp16` | GPUs, CPUs with AVX512-FP16 | the same, with a scaled loss |
+| `auto` | | `bf16` on a CUDA GPU that has it, else `fp32` |
+
+Weights, their average and the optimizer stay in float32, and so do the schedule, the embedding of
+the time, softmax and the loss: $t = 999$ has ten bits and bfloat16 has eight, so half of all steps
+would be told the network as another one.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    r"""
+    The precision that `name` asks for, checked to be one that the device has.
+
+    Raises `ValueError` that says which it has.
+    """
+    has = available(device)
+    if name == 'auto':
+        return 'bf16' if device.type == 'cuda' and 'bf16' in has else 'fp32'
+    if name not in PRECISIONS:
+        known = ', '.join(['auto', *PRECISIONS])
+        raise ValueError(f'precision={name!r} is not known: use one of {known}')
+    if name not in has:
+        raise ValueError(f'precision={name} is not on {device}: it has {", ".join(has)}')
+    return name
+
+
+def available(device: torch.device) -> list[str]:
+    r"""
+    The precisions that the device has instructions for.
+
+    bfloat16 without instructions for it is slower than float32, not faster.
+    """
+    if device.type == 'cuda':
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ['fp32', *(['bf16'] if bf16 else []), 'fp16']
+    if device.type == 'mps':
+        return ['fp32', 'fp16']
+    cpu = torch.cpu.get_capabilities()
+    bf16 = any(cpu.get(k) for k in ('avx512_bf16', 'amx_bf16', 'bf16', 'arm_bf16'))
+    fp16 = any(cpu.get(k) for k in ('avx512_fp16', 'amx_fp16', 'fp16', 'arm_fp16'))
+    return ['fp32', *(['bf16'] if bf16 else []), *(['fp16'] if fp16 else [])]
+
+
+class Network(nn.Module):
+    r"""
+    ## What the loss and the samplers see of a model
+
+    * `model` takes images first, and more; its weights are float32
+    * `precision` that it computes in; images come and go in float32
+    * `compiled` whether `torch.compile` fuses its operations, at its first call
+    * `channels_last` whether the channels of a pixel lie side by side, as fast convolutions want
+
+    `output` is what it said last, kept for the log.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        precision: str = 'fp32',
+        *,
+        compiled: bool = False,
+        channels_last: bool = False,
+    ):
+        super().__init__()
+        self.model: Callable[..., Tensor] = torch.compile(model) if compiled else model
+        self.dtype = PRECISIONS[precision]
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.output: Tensor | None = None
+
+    def forward(self, x: Tensor, *more: Tensor) -> Tensor:
+        half = self.dtype != torch.float32
+        with torch.autocast(x.device.type, self.dtype) if half else contextlib.nullcontext():
+            output = self.model(x.contiguous(memory_format=self.layout), *more)
+        output = output.float().contiguous()
+        self.output = output.detach()
+        return output
+
+    def squared_error(self, eps: Tensor) -> Tensor:
+        r"""
+        How far from `eps` what it said last was: the mean square of each image, `[batch]`. A second
+        half of the channels, which says something else, is left out.
+        """
+        assert self.output is not None
+        return (self.output[:, : eps.shape[1]] - eps).square().flatten(1).mean(1)
+
+
+def recompute(modules: Iterable[nn.Module]) -> None:
+    r"""
+    Trade time for memory: let these modules keep nothing between their ends, and compute it again
+    on the way back. Values and gradients stay the same
+    [tested](test:diffusion/ddpm/test_fast.py::test_recomputing_changes_no_gradient).
+
+    A copy of a module would call the original: make copies before.
+    """
+    for module in modules:
+        module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+
+
+def check_compiler(device: torch.device) -> None:
+    r"""
+    A `ValueError` when what `torch.compile` needs for this device is not there.
+    """
+    from torch.utils._triton import has_triton
+
+    if device.type == 'cuda' and not has_triton():
+        raise ValueError(
+            'compile=True needs Triton for a GPU, which is not installed: leave it out'
+        )
+    if device.type == 'cpu':
+        from torch._inductor import cpp_builder
+
+        try:
+            cpp_builder.get_cpp_compiler()
+        except Exception as error:
+            raise ValueError(
+                f'compile=True needs a C++ compiler for the CPU ({error}): install g++, or leave '
+                f'it out'
+            ) from error
+
+
+class Captured(nn.Module):
+    r"""
+    ## One graph for each shape
+
+    A sampler calls the same network with the same shapes over and over, and for small images the
+    CPU takes longer to ask for its hundreds of kernels than a GPU takes to run them. On CUDA the
+    first call for a shape is recorded, and the others are replayed by one request. Elsewhere, and
+    while gradients are taken, it is the model itself.
+
+    A graph reads the weights where they are: what trains in place is seen by the next replay.
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+        self.graphs: dict[Any, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]] = {}
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        if inputs[0].device.type != 'cuda' or torch.is_grad_enabled() or self.training:
+            return self.model(*inputs)
+        shapes = tuple((i.shape, i.dtype) for i in inputs)
+        if shapes not in self.graphs:
+            self.graphs[shapes] = self.capture(inputs)
+        graph, places, output = self.graphs[shapes]
+        for place, value in zip(places, inputs, strict=True):
+            place.copy_(value)
+        graph.replay()
+        # The next replay writes over it
+        return output.clone()
+
+    def capture(
+        self, inputs: tuple[Tensor, ...]
+    ) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]:
+        r"""
+        The graph of one call, where it reads its inputs and where it leaves its output.
+        """
+        places = tuple(i.clone() for i in inputs)
+        # What is done once (choosing algorithms, making handles) is no part of a graph
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                self.model(*places)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = self.model(*places)
+        return graph, places, output

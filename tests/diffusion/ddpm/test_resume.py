@@ -1,0 +1,261 @@
+"""Resuming: as if the run had never stopped, to the bit; and what a resumed run must not become."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from labml_nn.diffusion.ddpm import experiment
+from labml_nn.helpers import checkpoint, datasets
+from labml_nn.helpers.log import COLUMNS
+from tests.diffusion.ddpm.test_experiment import PLAIN, equal, run
+from tests.helpers.test_lock import HOLD
+
+# The smallest network, and a log whose rows do not fall together with the cuts
+SMALL = [*PLAIN, '--n_channels', '16', '--log_every', '4', '--save_every', '100']
+
+
+def log_of(out):
+    """The rows of a log, without its two columns of times."""
+    with (out / 'log.csv').open() as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert COLUMNS[-2:] == ('images_per_second', 'data_wait')
+    return [row[:-2] for row in rows]
+
+
+def same(a, b):
+    """Whether two runs are in the same state to the bit, and have the same log."""
+    first, second = checkpoint.load(a), checkpoint.load(b)
+    assert first['step'] == second['step']
+    for part in first:
+        assert equal(first[part], second[part]), part
+    assert log_of(a) == log_of(b)
+
+
+OPTIONS = {
+    'plain': [],
+    'ema without warm-up, flips, dropout': ['--flip', 'yes', '--dropout', '0.1'],
+    'micro-batches, cool-down': ['--micro_batch', '8', '--cooldown', '0', '--dropout', '0.2'],
+    'files': ['--dataset', 'folder', '--data_root', 'PICTURES', '--workers', '2'],
+    'previews': ['--n_previews', '2', '--preview_every', '3', '--preview_share', '1'],
+}
+
+
+@pytest.mark.parametrize('options', OPTIONS.values(), ids=OPTIONS)
+def test_cut_anywhere_and_resumed_is_the_same(tmp_path, options, monkeypatch):
+    """18 steps straight, and cut after the first, at a row, and between two."""
+    if 'PICTURES' in options:
+        # Too many for memory, decoded by other processes
+        monkeypatch.setattr(datasets, 'KEEP_BYTES', 0)
+        options = [tmp_path / 'pictures' if o == 'PICTURES' else o for o in options]
+        (tmp_path / 'pictures').mkdir()
+        for i in range(12):
+            Image.new('L', (8, 8), 20 * i).save(tmp_path / 'pictures' / f'{i}.png')
+    if '--flip' in options:
+        # There is no option for it: the average without its warm-up
+        ema = experiment.EMA
+        monkeypatch.setattr(experiment, 'EMA', lambda m, d: ema(m, 0.5, warmup=False))
+    straight, cut = tmp_path / 'straight', tmp_path / 'cut'
+    assert run(*SMALL, *options, '--steps', 18, '--out', straight)[0] == 0
+    assert run(*SMALL, *options, '--steps', 1, '--out', cut)[0] == 0
+    for steps in (8, 11, 18):
+        # Whatever has been drawn in between
+        torch.rand(5)
+        assert run('--out', cut, '--resume', '--steps', steps)[0] == 0
+    same(straight, cut)
+    assert [r[0] for r in log_of(cut)] == ['step', '4', '8', '12', '16', '18']
+
+
+@pytest.mark.parametrize('at', [3, 10])
+def test_a_signal_or_an_exception_at_any_point_of_a_step_changes_nothing(tmp_path, monkeypatch, at):
+    straight, cut = tmp_path / 'straight', tmp_path / 'cut'
+    options = ['--steps', 14, '--dropout', '0.1', '--flip', 'yes']
+    assert run(*SMALL, *options, '--out', straight)[0] == 0
+
+    # After the random numbers of a step are drawn, and before it is taken
+    backward = experiment.Trainer.backward
+
+    def broken(self, *inputs):
+        result = backward(self, *inputs)
+        if self.step == at:
+            raise RuntimeError('something broke')
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment.Trainer, 'backward', broken)
+        assert run(*SMALL, *options, '--out', cut)[0] == 1
+    assert checkpoint.load(cut)['step'] == at
+
+    def stopped(self, *inputs):
+        if self.step == at + 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return backward(self, *inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment.Trainer, 'backward', stopped)
+        assert run('--out', cut, '--resume')[0] == 128 + signal.SIGTERM
+    assert checkpoint.load(cut)['step'] == at + 2
+    assert run('--out', cut, '--resume')[0] == 0
+    same(straight, cut)
+
+
+def test_a_row_that_could_not_be_written_is_written_when_the_run_goes_on(tmp_path, monkeypatch):
+    straight, cut = tmp_path / 'straight', tmp_path / 'cut'
+    assert run(*SMALL, '--steps', 10, '--out', straight)[0] == 0
+    append = experiment.append_row
+
+    def full(path, row):
+        if row['step'] == 8:
+            raise OSError(28, 'No space left on device')
+        append(path, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, 'append_row', full)
+        status, _, errors = run(*SMALL, '--steps', 10, '--out', cut)
+    assert status == 1
+    assert 'No space left on device: is the disk full? Make room and go on with --resume' in errors
+    assert run('--out', cut, '--resume')[0] == 0
+    same(straight, cut)
+
+
+def test_a_finished_epoch_more_or_less_is_noted(tmp_path):
+    assert run(*PLAIN, '--steps', 3, '--batch_size', 1000, '--n_channels', 16,
+               '--micro_batch', 200, '--out', tmp_path / 'r')[0] == 0  # fmt: skip
+    data = checkpoint.load(tmp_path / 'r')['data']
+    assert (data['images'], data['epoch'], data['position']) == (1797, 1, 3000 - 1797)
+
+
+def test_a_checkpoint_comes_after_some_minutes_too(tmp_path, monkeypatch):
+    seen = []
+    save = checkpoint.save
+
+    def saved(path, content, **kwargs):
+        seen.append(content['step'])
+        save(path, content, **kwargs)
+
+    monkeypatch.setattr(checkpoint, 'save', saved)
+    assert run(*SMALL, '--steps', 5, '--save_minutes', 0, '--out', tmp_path / 'r')[0] == 0
+    assert seen == [0, 1, 2, 3, 4, 5]
+    seen.clear()
+    assert run(*SMALL, '--steps', 5, '--out', tmp_path / 'q')[0] == 0
+    assert seen == [0, 5]
+
+
+def test_the_last_few_checkpoints_are_kept(tmp_path):
+    out = tmp_path / 'r'
+    options = ['--save_every', 2, '--steps', 12, '--keep_checkpoints', 4]
+    assert run(*SMALL, *options, '--out', out)[0] == 0
+    found = sorted(p.name for p in out.glob('checkpoint*'))
+    assert found == ['checkpoint.1.pt', 'checkpoint.2.pt', 'checkpoint.3.pt', 'checkpoint.pt']
+    steps = [checkpoint.load(p)['step'] for p in checkpoint.kept(out / 'checkpoint.pt')]
+    assert steps == [12, 10, 8, 6]
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path):
+    straight, cut = tmp_path / 'straight', tmp_path / 'cut'
+    options = [*SMALL, '--save_every', 3]
+    assert run(*options, '--steps', 12, '--out', straight)[0] == 0
+    assert run(*options, '--steps', 9, '--out', cut)[0] == 0
+    content = bytearray((cut / 'checkpoint.pt').read_bytes())
+    content[len(content) // 2] ^= 1
+    (cut / 'checkpoint.pt').write_bytes(content)
+    status, printed, errors = run('--out', cut, '--resume', '--steps', 12)
+    assert status == 0
+    assert 'checkpoint.pt is damaged: its checksum is not that of its content' in errors
+    assert f'going by {cut / "checkpoint.1.pt"}, step 6' in errors
+    # Kept for whoever wants to look, and not for a good one
+    assert (cut / 'checkpoint.pt.damaged').read_bytes() == content
+    same(straight, cut)
+    # Nor is a good one pushed out
+    kept = checkpoint.kept(cut / 'checkpoint.pt')
+    assert [checkpoint.load(p)['step'] for p in kept] == [12, 9, 6]
+
+
+def test_the_weights_are_there_to_be_shared(tmp_path):
+    from labml_nn.helpers.safetensors import load_file
+
+    assert run(*SMALL, '--steps', 3, '--out', tmp_path / 'r')[0] == 0
+    assert equal(load_file(tmp_path / 'r' / 'weights.safetensors'),
+                 dict(checkpoint.load(tmp_path / 'r')['ema']))  # fmt: skip
+
+
+def test_a_checkpoint_of_the_first_version_goes_on(tmp_path):
+    """It had no checksum, no scaler, no sums of the log and no mark of the data."""
+    out = tmp_path / 'r'
+    assert run(*SMALL, '--steps', 4, '--out', out)[0] == 0
+    state = checkpoint.load(out)
+    for new in ('scaler', 'bad_steps', 'log', 'others', 'data'):
+        del state[new]
+    state['format'] = checkpoint.FIRST_FORMAT
+    for option in ('save_minutes', 'keep_checkpoints', 'precision', 'compile', 'channels_last',
+                   'micro_batch', 'activation_checkpointing'):  # fmt: skip
+        del state['config'][option]
+    shutil.rmtree(out)
+    out.mkdir()
+    torch.save(state, out / 'checkpoint.pt')
+    (out / 'log.csv').write_text('step,loss,grad_norm,learning_rate,images_per_second\n4,1,2,3,4\n')
+    assert run('--out', out, '--resume', '--steps', 8)[0] == 0
+    assert log_of(out)[1][:3] == ['4', '1', 'nan']
+    assert [r[0] for r in log_of(out)[1:]] == ['4', '8']
+
+
+# ## Refused
+
+
+def test_other_data_is_refused(tmp_path):
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for i in range(3):
+        Image.new('L', (8, 8), 50 * i).save(pictures / f'{i}.png')
+    options = ['--dataset', 'folder', '--data_root', pictures, '--batch_size', 2]
+    assert run(*SMALL, *options, '--steps', 2, '--out', tmp_path / 'r')[0] == 0
+    Image.new('L', (8, 8), 255).save(pictures / '3.png')
+    status, _, errors = run('--out', tmp_path / 'r', '--resume', '--steps', 4)
+    assert status == 2
+    assert 'the data of folder has changed since the run began: images=4 (the run has 3)' in errors
+
+
+def test_a_second_process_is_refused_and_nothing_is_touched(tmp_path):
+    out = tmp_path / 'r'
+    assert run(*SMALL, '--steps', 2, '--out', out)[0] == 0
+    # A process of its own, as locks of one process do not exclude each other
+    first = subprocess.Popen([sys.executable, '-c', HOLD, out], stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout.readline() == 'held\n'
+        before = {p: p.read_bytes() for p in out.iterdir() if p.is_file()}
+        status, _, errors = run('--out', out, '--resume', '--steps', 4)
+        assert status == 2
+        assert f'{out} is in use by process {first.pid} on ' in errors
+        assert before == {p: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    finally:
+        first.kill()
+        first.communicate()
+    # A killed process holds no lock
+    assert run('--out', out, '--resume', '--steps', 4)[0] == 0
+
+
+# ## Out of memory
+
+
+def test_out_of_memory_says_what_would_fit(tmp_path, monkeypatch):
+    """A device that holds six images at a time."""
+    forward = experiment.Network.forward
+
+    def small(self, x, *more):
+        if len(x) > 6:
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
+        return forward(self, x, *more)
+
+    monkeypatch.setattr(experiment.Network, 'forward', small)
+    status, _, errors = run(*SMALL, '--batch_size', 24, '--steps', 4, '--out', tmp_path / 'r')
+    assert status == 1
+    assert 'out of memory: 24 images of 8×8×1 at a time (batch_size=24) do not fit on cpu' in errors
+    assert 'go on with --resume --micro_batch 6' in errors
+    assert run('--out', tmp_path / 'r', '--resume', '--micro_batch', 6)[0] == 0

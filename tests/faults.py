@@ -1,0 +1,444 @@
+"""What training survives: `make faults`.
+
+    python -m tests.faults [--short] [--kills 50] [--seed 0]
+
+Each fault is done for real to a run of the smallest preset: processes are killed, files damaged,
+disks filled. Then the run is resumed, and in the end it must be in the same state, to the last bit,
+and have the same log, as a run that nothing has happened to. Prints a table; the exit status tells
+whether everything was survived.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import torch
+from PIL import Image
+
+from labml_nn.diffusion.ddpm.experiment import main
+from labml_nn.helpers import checkpoint, datasets, trackers
+from labml_nn.helpers.log import COLUMNS
+
+SAVE_EVERY = 3
+OPTIONS = [
+    '--preset', 'tests', '--n_previews', '0', '--n_samples', '0', '--log_every', '1',
+    '--save_every', str(SAVE_EVERY), '--dropout', '0.1',
+]  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What became of one kind of fault."""
+
+    fault: str
+    tried: int = 0
+    survived: int = 0
+    lost: int = 0  # steps, at most
+    remark: str = ''
+
+    def count(self, survived: bool, lost: int = 0) -> None:
+        self.tried += 1
+        self.survived += survived
+        self.lost = max(self.lost, lost)
+
+
+# ## Runs in processes of their own
+
+
+class Run:
+    """A run in a child process, forked so that it need not import torch again."""
+
+    def __init__(self, out: Path, *options: object, before: Callable[[], object] | None = None):
+        self.out = out
+        self.said = out.with_name(out.name + '.said')
+        new = ['--resume'] if checkpoint.exists(out) else OPTIONS
+        arguments = [*map(str, new), '--out', str(out), *map(str, options)]
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            file = os.open(self.said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(file, 1)
+            os.dup2(file, 2)
+            status = 99
+            try:
+                if before is not None:
+                    before()
+                status = main(arguments)
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
+
+    def wait(self) -> int:
+        """The exit status, or minus the signal that has ended it."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.pid = 0
+        return status
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    @property
+    def text(self) -> str:
+        return self.said.read_text()
+
+
+def rows(out: Path) -> list[list[str]]:
+    """The rows of a log that are whole, without the two columns of times."""
+    path = out / 'log.csv'
+    lines = path.read_text().split('\n')[1:-1] if path.exists() else []
+    return [line.split(',')[: len(COLUMNS) - 2] for line in lines]
+
+
+def equal(a: object, b: object) -> bool:
+    """Whether two nested structures are the same to the bit."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+class Workshop:
+    """Where the faults are tried: folders, random moments, and runs to compare with."""
+
+    def __init__(self, folder: Path, seed: int):
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.straight: dict[tuple[object, ...], Path] = {}
+        self.names = 0
+
+    def new(self) -> Path:
+        self.names += 1
+        return self.folder / f'run{self.names}'
+
+    def whole(self, steps: int, *options: object) -> Path:
+        """A run that nothing happens to, of so many steps."""
+        key = (steps, *options)
+        if key not in self.straight:
+            self.straight[key] = self.new()
+            run = Run(self.straight[key], '--steps', steps, *options)
+            assert run.wait() == 0, run.text
+        return self.straight[key]
+
+    def as_if_nothing_had_happened(self, out: Path, steps: int, *options: object) -> bool:
+        """Whether the run, gone on to `steps`, is what it would have been."""
+        run = Run(out, '--steps', steps)
+        if run.wait() != 0:
+            print(run.text)
+            return False
+        whole = self.whole(steps, *options)
+        a, b = (checkpoint.load(o) for o in (whole, out))
+        differing = [k for k in a if k != 'config' and not equal(a[k], b[k])]
+        if differing or rows(whole) != rows(out):
+            print(f'{out} differs in {", ".join(differing) or "its log"}')
+            return False
+        return True
+
+
+def lost(out: Path) -> int:
+    """The steps that were logged after the newest checkpoint that is whole."""
+    logged = rows(out)
+    return max(int(logged[-1][0]) - checkpoint.load(out)['step'], 0) if logged else 0
+
+
+# ## The faults
+
+
+def killed_at_random_moments(w: Workshop, times: int) -> Outcome:
+    """`kill -9`, also in the middle of writing."""
+    outcome, out, writing = Outcome('kill -9 at a random moment'), w.new(), 0
+    began = time.monotonic()
+    assert Run(w.new(), '--steps', 1).wait() == 0
+    start = time.monotonic() - began  # until there is something to lose
+    for _ in range(times):
+        run = Run(out, '--steps', 1_000_000)
+        time.sleep(w.random.uniform(0.3 * start, 2 * start))
+        run.send(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        if not out.exists():
+            continue
+        writing += any(out.glob('.checkpoint.pt.*.part'))
+        if checkpoint.exists(out):
+            outcome.count(lost(out) <= SAVE_EVERY, lost(out))
+    step = checkpoint.load(out)['step']
+    outcome.remark = f'{writing} of them while it wrote; {step} steps in the end'
+    if not w.as_if_nothing_had_happened(out, step + 4):
+        outcome.survived = 0
+    return outcome
+
+
+def stopped_by_sigterm(w: Workshop, times: int) -> Outcome:
+    """As a preempted cloud machine sends it; nothing at all is lost."""
+    outcome, out = Outcome('SIGTERM at a random moment'), w.new()
+    for i in range(times):
+        run = Run(out, '--steps', 1_000_000)
+        begun = len(rows(out))
+        while len(rows(out)) <= begun:
+            time.sleep(0.01)
+        time.sleep(w.random.uniform(0, 0.3))
+        run.send(signal.SIGTERM)
+        good = run.wait() == 128 + signal.SIGTERM
+        good = good and bool(re.search(r'SIGTERM: stopped at step [\d,]+, saved in', run.text))
+        outcome.count(good and lost(out) == 0, lost(out))
+    step = checkpoint.load(out)['step']
+    if not w.as_if_nothing_had_happened(out, step + 4):
+        outcome.survived = 0
+    return outcome
+
+
+def limited(size: int) -> Callable[[], object]:
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def disk_full(w: Workshop, times: int) -> Outcome:
+    """No file may grow beyond a size that ends somewhere within a checkpoint or the log."""
+    outcome = Outcome('disk full (file size limit)')
+    for _ in range(times):
+        out = w.new()
+        assert Run(out, '--steps', 7).wait() == 0
+        size = (out / 'checkpoint.pt').stat().st_size
+        run = Run(out, '--steps', 20, before=limited(w.random.randrange(2000, size)))
+        # It shows when the run starts, and writes what it has
+        good = run.wait() == 2 and 'error: ' in run.text and 'Traceback' not in run.text
+        good = good and lost(out) <= SAVE_EVERY and checkpoint.load(out)['step'] == 7
+        outcome.count(good and w.as_if_nothing_had_happened(out, 11), lost(out))
+    return outcome
+
+
+@contextlib.contextmanager
+def tmpfs(folder: Path, size: str) -> Iterator[bool]:
+    """A small disk at `folder`; false where none can be had."""
+    folder.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(folder)]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    try:
+        yield done.returncode == 0
+    finally:
+        if done.returncode == 0:
+            subprocess.run(['umount', str(folder)], check=True)
+
+
+def disk_full_later(w: Workshop, times: int) -> Outcome:
+    """A real, small disk that fills up while the run goes on, and is emptied again."""
+    outcome = Outcome('disk full (small tmpfs)')
+    for i in range(times):
+        disk = w.new()
+        with tmpfs(disk, '24m') as there:
+            if not there:
+                outcome.remark = 'no tmpfs can be mounted here'
+                return outcome
+            out, filler = disk / 'run', disk / 'filler'
+            run = Run(out, '--steps', 1_000_000, '--keep_checkpoints', 2)
+            while len(rows(out)) <= 3:
+                time.sleep(0.01)
+            with contextlib.suppress(OSError), filler.open('wb') as file:
+                while True:
+                    file.write(bytes(2**16))
+            good = run.wait() == 1 and 'is the disk full? Make room and go on' in run.text
+            filler.unlink()
+            good = good and lost(out) <= SAVE_EVERY
+            steps, n = lost(out), checkpoint.load(out)['step'] + 4
+            # Its samples and pictures are small; what it holds is compared as ever
+            outcome.count(good and w.as_if_nothing_had_happened(out, n), steps)
+    return outcome
+
+
+def damaged(name: str, damage: Callable[[Workshop, bytes], bytes]) -> Callable[..., Outcome]:
+    """The newest checkpoint is damaged in some way; the one before it is taken."""
+
+    def fault(w: Workshop, times: int) -> Outcome:
+        outcome = Outcome(name)
+        out = w.new()
+        assert Run(out, '--steps', 9).wait() == 0
+        file = out / 'checkpoint.pt'
+        whole = file.read_bytes()
+        good = checkpoint.checksum(checkpoint.load(out))
+        for _ in range(times):
+            file.write_bytes(damage(w, whole))
+            with contextlib.redirect_stderr(io.StringIO()):
+                found = checkpoint.load(out)
+            # Found out, or harmless: zip files have bits that nobody reads
+            is_same = checkpoint.checksum(found) == good
+            outcome.count(is_same or found['step'] == 6, 9 - found['step'])
+        if not w.as_if_nothing_had_happened(out, 12):
+            outcome.survived = 0
+        return outcome
+
+    return fault
+
+
+def truncate(w: Workshop, content: bytes) -> bytes:
+    return content[: w.random.randrange(len(content))]
+
+
+def flip(w: Workshop, content: bytes) -> bytes:
+    damaged = bytearray(content)
+    damaged[w.random.randrange(len(content))] ^= 1 << w.random.randrange(8)
+    return bytes(damaged)
+
+
+class Bomb:
+    """What makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def code_in_a_checkpoint(w: Workshop, times: int) -> Outcome:
+    """It is refused, says why, and does not run."""
+    outcome = Outcome('checkpoint that holds code')
+    for _ in range(times):
+        out, trace = w.new(), w.new()
+        assert Run(out, '--steps', 9).wait() == 0
+        torch.save({'format': checkpoint.FORMAT, 'step': Bomb(trace)}, out / 'checkpoint.pt')
+        before = 9 - 6
+        run = Run(out, '--steps', 12)
+        good = run.wait() == 0 and 'holds more than tensors and plain values' in run.text
+        good = good and not trace.exists()
+        outcome.count(good and w.as_if_nothing_had_happened(out, 12), before)
+    return outcome
+
+
+def two_processes(w: Workshop, times: int) -> Outcome:
+    """The second is refused and told by whom; the first does not notice."""
+    outcome = Outcome('two processes, one folder')
+    for _ in range(times):
+        out = w.new()
+        first = Run(out, '--steps', 40)
+        while len(rows(out)) < 3:
+            time.sleep(0.01)
+        second = Run(out, '--steps', 60)
+        good = second.wait() == 2 and f'in use by process {first.pid} on' in second.text
+        good = first.wait() == 0 and good
+        outcome.count(good and w.as_if_nothing_had_happened(out, 40))
+    return outcome
+
+
+def broken_tracker(w: Workshop, times: int) -> Outcome:
+    """Training is worth more."""
+
+    @contextlib.contextmanager
+    def broken(*_: object) -> Iterator[Callable[..., None]]:
+        def track(*_: object) -> None:
+            raise ConnectionError('the server is gone')
+
+        yield track
+
+    outcome, out = Outcome('tracker that raises'), w.new()
+    run = Run(out, '--steps', 8, before=lambda: trackers.TRACKERS.update(labml=broken))
+    good = (
+        run.wait() == 0 and 'labml does not record all of this run (the server is gone)' in run.text
+    )
+    outcome.count(good and w.as_if_nothing_had_happened(out, 8))
+    return outcome
+
+
+def dead_worker(w: Workshop, times: int) -> Outcome:
+    """A process that decodes pictures is killed; another takes its place."""
+    outcome, pictures = Outcome('data worker that dies'), w.folder / 'pictures'
+    pictures.mkdir()
+    for i in range(12):
+        noise = bytes(w.random.randrange(256) for _ in range(64))
+        Image.frombytes('L', (8, 8), noise).save(pictures / f'{i}.png')
+    options = ['--dataset', 'folder', '--data_root', pictures, '--workers', 2]
+    kept, datasets.KEEP_BYTES = datasets.KEEP_BYTES, 0
+    for i in range(times):
+        # A seed of its own for each: not one run to compare with for all
+        out, chosen = w.new(), [*options, '--seed', i]
+        run = Run(out, '--steps', 30, *chosen)
+        while len(rows(out)) < 3:
+            time.sleep(0.01)
+        children = Path(f'/proc/{run.pid}/task/{run.pid}/children').read_text().split()
+        os.kill(int(w.random.choice(children)), signal.SIGKILL)
+        good = run.wait() == 0 and 'started others' in run.text
+        if not good:  # it hit the one moment in which a step is half taken
+            good = 'die again and again' in run.text or 'saved step' in run.text
+        outcome.count(good and w.as_if_nothing_had_happened(out, 30, *chosen))
+    datasets.KEEP_BYTES = kept
+    return outcome
+
+
+def backward_clock(w: Workshop, times: int) -> Outcome:
+    """The time of day is set back while the run goes on, and between two runs."""
+
+    def set_back() -> None:
+        now, passed = time.time, time.monotonic()
+        time.time = lambda: now() - 86_400 - 3600 * (time.monotonic() - passed)
+
+    outcome, out = Outcome('clock going backwards'), w.new()
+    first = Run(out, '--steps', 5).wait()
+    run = Run(out, '--steps', 10, before=set_back)
+    outcome.count(first == run.wait() == 0 and w.as_if_nothing_had_happened(out, 10))
+    return outcome
+
+
+# Each fault, how often it is tried, and how often in the short form
+FAULTS: list[tuple[Callable[[Workshop, int], Outcome], int, int]] = [
+    (killed_at_random_moments, 50, 5),
+    (stopped_by_sigterm, 10, 2),
+    (disk_full, 5, 1),
+    (disk_full_later, 3, 1),
+    (damaged('truncated checkpoint', truncate), 50, 10),
+    (damaged('bit-flipped checkpoint', flip), 200, 20),
+    (code_in_a_checkpoint, 1, 1),
+    (two_processes, 3, 1),
+    (broken_tracker, 1, 1),
+    (dead_worker, 3, 1),
+    (backward_clock, 1, 1),
+]
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """The outcomes as a table in Markdown."""
+    lines = ['| fault | tried | survived | steps lost, at most | |', '|---|---:|---:|---:|---|']
+    lines += [f'| {o.fault} | {o.tried} | {o.survived} | {o.lost} | {o.remark} |' for o in outcomes]
+    return '\n'.join(lines)
+
+
+def command(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--short', action='store_true', help='each fault a few times')
+    parser.add_argument('--kills', type=int, help='how often to kill (50)')
+    parser.add_argument('--seed', type=int, default=0, help='of the random moments')
+    a = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    outcomes = []
+    with tempfile.TemporaryDirectory(prefix='faults_') as folder:
+        w = Workshop(Path(folder), a.seed)
+        # All that is imported late, for the children to have it
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main([*OPTIONS, '--steps', '1', '--out', str(w.new())]) == 0
+        for fault, often, seldom in FAULTS:
+            times = seldom if a.short else often
+            if a.kills and fault is killed_at_random_moments:
+                times = a.kills
+            outcomes.append(fault(w, times))
+            print(f'{time.monotonic() - began:6.0f} s  {outcomes[-1].fault}', file=sys.stderr)
+    print(f'A checkpoint every {SAVE_EVERY} steps, seed {a.seed}:\n')
+    print(table(outcomes))
+    return int(any(o.survived < o.tried or o.lost > SAVE_EVERY for o in outcomes))
+
+
+if __name__ == '__main__':
+    sys.exit(command())
