@@ -113,6 +113,9 @@ def peer(
 
 def diffusers(batch: int, device: str, **options: Any) -> Work:
     """The published configuration of google/ddpm-cifar10-32, of exactly these weights."""
+    from labml_nn.helpers.vision import vision
+
+    vision()  # it imports torchvision, which may need its operators declared
     from diffusers import UNet2DModel
 
     model = UNet2DModel(
@@ -231,7 +234,7 @@ def contest(a: argparse.Namespace) -> list[Competitor]:
     }
     there = []
     for name, (_, _, runs) in COMPETITORS.items():
-        if a.only and a.only not in name:
+        if a.only and name not in a.only.split(';'):
             continue
         print(f'starting {name}', file=sys.stderr, flush=True)
         competitor = Competitor(name, *who[runs], a.batch, a.device, a.threads)
@@ -269,7 +272,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', choices=['cpu', 'cuda'])
     parser.add_argument('--peer-python', help='has denoising-diffusion-pytorch')
     parser.add_argument('--labml', help='folder with labml-nn 0.5.1')
-    parser.add_argument('--only', help='competitors with this in their name')
+    parser.add_argument('--only', help='these competitors, with ; between')
     parser.add_argument('-v', action='store_true', help='show what they print')
 
 

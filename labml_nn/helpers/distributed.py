@@ -27,6 +27,7 @@ torch's `DistributedDataParallel` averages their gradients, so all copies take t
 """
 
 import os
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -44,11 +45,13 @@ class World:
     * `rank` which of them this is, and `size` how many there are: 0 of 1 when there are no others
     * `local_rank` which of those on this machine; its GPU has that number
     * `restarts` how often torchrun has started all of them again
+
+    torchrun tells them in the `environment`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ):
         def told(name: str, default: int) -> int:
-            return int(os.environ.get(name, default))
+            return int(environment.get(name, default))
 
         self.rank, self.size = told('RANK', 0), told('WORLD_SIZE', 1)
         self.local_rank, self.restarts = (
@@ -168,6 +171,14 @@ class World:
         values: list[Any] = [value]
         dist.broadcast_object_list(values, src=0)
         return values[0]
+
+    def joined(self, x: Tensor) -> Tensor:
+        r"""
+        The parts `x` of all processes behind each other, in the order of their ranks.
+        """
+        if self.size == 1:
+            return x
+        return torch.cat([part.to(x.device) for part in self.of_all(x.cpu())])
 
     def part(self, n: int) -> range:
         r"""

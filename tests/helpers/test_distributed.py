@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from labml_nn.diffusion.ddpm import evaluate
+from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import IndexStream
 from labml_nn.helpers.distributed import World, is_lost_contact
@@ -177,6 +180,20 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
     assert status != 0
     assert 'batch_size=15 cannot be divided among 2 processes: use 14 or 16' in errors
     assert not (tmp_path / 'run').exists()
+
+
+def test_samples_are_shared_out_and_are_those_of_one_process(tmp_path):
+    """Five images by two processes, two and three; the file is the same to the byte."""
+    out = tmp_path / 'run'
+    assert main([*TRAIN[2:], '--steps', '3', '--out', str(out)]) == 0
+    sample = ['sample', out, '--n', 5, '--seed', 3, '--steps', 4]
+    process = torchrun('-m', 'labml_nn.diffusion.ddpm.evaluate', *sample, '--out', out / 'two.png')
+    printed, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert printed.count(str(out / 'two.png')) == 1
+    assert evaluate.main([str(a) for a in [*sample, '--out', out / 'one.png']]) == 0
+    with Image.open(out / 'one.png') as one, Image.open(out / 'two.png') as two:
+        assert one.tobytes() == two.tobytes()
 
 
 # ## Without others

@@ -32,7 +32,10 @@ What [`metrics`](metrics.html) and [`check`](check.html) measure, and what to do
 [the samples look wrong](troubles.html), is on pages of their own.
 """
 
+import contextlib
+import io
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,7 @@ from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
 from labml_nn.helpers.device import describe, pick_device
+from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
 from labml_nn.helpers.progress import Tell, told
@@ -68,6 +72,10 @@ SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
 
 # How many images go through the network at a time
 BATCH = 256
+
+
+# No other process takes part, unless torchrun has started the command
+ALONE = World({})
 
 
 class Sampler:
@@ -113,6 +121,7 @@ class Sampler:
         self.clip_x0 = clip_x0
         self.device = diffusion.beta.device
         self.n_steps = diffusion.n_steps
+        self.world = ALONE
         self.labels = labels
 
     @classmethod
@@ -188,9 +197,11 @@ class Sampler:
         """
         if n_samples < 1:
             raise ValueError(f'n_samples={n_samples}: ask for at least one')
-        images = []
-        for at in range(first, first + n_samples, BATCH):
-            n = min(BATCH, first + n_samples - at)
+        # Under torchrun, this process's share of them; the seeds are those of the whole
+        share = self.world.part(n_samples)
+        images = [torch.empty(0, *self.image_shape, device=self.device)]
+        for at in range(first + share.start, first + share.stop, BATCH):
+            n = min(BATCH, first + share.stop - at)
             # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
             self.ask_for(at, n)
             start = self.reverse.start((n, *self.image_shape), seed, first=at)
@@ -198,7 +209,7 @@ class Sampler:
                 if tell is not None:
                     tell(t)
             images.append(xt)
-        return torch.cat(images)
+        return self.world.joined(torch.cat(images))
 
     def ask_for(self, first: int, n: int, *, one: bool = False) -> None:
         r"""
@@ -486,9 +497,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     The command. Exit status: 0 done, 1 failed, 2 bad input.
     """
     a = parser().parse(sys.argv[1:] if argv is None else argv)
+    world = World()
+    world.join()
+    with contextlib.ExitStack() as held:
+        if not world.is_first:
+            # The others take their share of the samples, and one writes and speaks for all
+            held.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            folder = held.enter_context(tempfile.TemporaryDirectory())
+            a.out = Path(folder, a.out.name if a.out is not None else 'out')
+        return carry_out(a, world)
+
+
+def carry_out(a: Any, world: World) -> int:
+    r"""
+    Do what the command line says. Returns the exit status.
+    """
     try:
         options = sampler_options(a)
-        sampler = Sampler.from_run(a.run, weights=a.weights, device=a.device, **options)
+        device = world.use(pick_device(a.device, world.local_rank))
+        sampler = Sampler.from_run(a.run, weights=a.weights, device=device, **options)
+        sampler.world = world
         kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
         print(
             f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}'

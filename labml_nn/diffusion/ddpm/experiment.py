@@ -57,17 +57,8 @@ from labml import monit
 from labml.configs import BaseConfigs
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.running import (
-    announce,
-    open_folder,
-    part_of_batch,
-    refuse_bad_steps,
-    refuse_other_data,
-    run,
-    start_folder,
-)
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
@@ -309,7 +300,7 @@ class Trainer:
         self.c, self.out, self.dataset, self.device = c, out, dataset, device
         self.world = World() if world is None else world
         self.precision = pick_precision(c.precision, device)
-        self.micro_batch = part_of_batch(c.batch_size, c.micro_batch, self.world)
+        self.micro_batch = running.part_of_batch(c.batch_size, c.micro_batch, self.world)
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c, device)
         self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
@@ -385,7 +376,7 @@ class Trainer:
             if self.step % c.log_every == 0 or self.step == c.steps:
                 self.note = self.log()
             progress.update(self.step, self.note)
-            refuse_bad_steps(self)
+            running.refuse_bad_steps(self)
             if self.step % c.save_every == 0 or self.step == c.steps or self.save_due:
                 self.save()
             # The first grids come early, as most is learned then
@@ -639,7 +630,7 @@ def prepare(
     resume = arguments['resume'] or (world.restarts > 0 and checkpoint.exists(out))
     state = None
     if world.is_first:
-        state = open_folder(out, resume, held, look_only=arguments['dry_run'])
+        state = running.open_folder(out, resume, held, look_only=arguments['dry_run'])
     state = world.of_first(state)
     c = configs_of(arguments, state)
     device = world.use(pick_device(c.device, world.local_rank))
@@ -657,7 +648,7 @@ def prepare(
     if c.n_classes:
         check_classes(dataset, c.n_classes)
     if state is not None:
-        refuse_other_data(dataset, state.get('data', {}))
+        running.refuse_other_data(dataset, state.get('data', {}))
     trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
         trainer.restore(state)
@@ -674,20 +665,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as held:
         try:
             trainer = prepare(arguments, out, World(), held)
-            announce(trainer)
+            running.announce(trainer)
             if arguments['dry_run']:
                 return 0
             if trainer.saved_step >= trainer.c.steps:
                 print(f'all {trainer.step:,} steps are done: give more with --steps')
                 return 0
-            start_folder(trainer, held)
+            running.start_folder(trainer, held)
         except (ValueError, OSError, ImportError, ShortChainWarning) as error:
             if arguments['debug']:
                 raise
             print(f'error: {error}', file=sys.stderr)
             return 2
         try:
-            return run(trainer)
+            return running.run(trainer)
         except KeyboardInterrupt:
             print(f'\ngiven up at step {trainer.step:,}, saved step {trainer.saved_step:,}')
             return 130

@@ -260,8 +260,8 @@ def refuse_bad_steps(trainer: 'Trainer') -> None:
         raise FloatingPointError(
             f'the loss or its gradient was no number {bad} steps in a row, up to step '
             f'{trainer.step:,}: try half the learning rate ({trainer.c.learning_rate / 2:g})'
-            f'{fp32}, and look at the data. None of these steps was taken; the last checkpoint is of step '
-            f'{trainer.saved_step:,}, and those before it are beside it'
+            f'{fp32}, and look at the data. None of these steps was taken; the last checkpoint is '
+            f'of step {trainer.saved_step:,}, and those before it are beside it'
         )
 
 
