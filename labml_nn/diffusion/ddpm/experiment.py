@@ -28,7 +28,7 @@ On several GPUs, or on several machines, [torchrun](../../helpers/distributed.ht
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 > **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
-> `--channels_last true` and `--compile true`: [measured](benchmarks.html). **Out of memory?**
+> `--channels_last true` and `--compile true`; `make bench` measures them. **Out of memory?**
 > `--micro_batch 16` takes a batch in parts, with the same gradient; `--activation_checkpointing
 > true` computes activations twice rather than keep them. All of these may change on resuming.
 
