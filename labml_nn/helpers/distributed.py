@@ -21,6 +21,11 @@ torch's `DistributedDataParallel` averages their gradients, so all copies take t
 > **Several machines?** `torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:29500 …` on
 > each. Only rank 0 needs the folder of the run; all need the data.
 
+> **Samples**, too, are shared out, and each depends on its own seed as ever:
+> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …` (behind
+> `--`, or torchrun takes `--n` for an option of its own)
+> [tested](test:helpers/test_distributed.py::test_samples_are_shared_out).
+
 > **When a process dies** the others cannot go on. They say so and end, and torchrun ends what is
 > left; with `--max-restarts 3` it starts them all again, and the run resumes from its last
 > checkpoint [tested](test:helpers/test_distributed.py::test_a_restart_resumes_after_a_killed_rank).
