@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument('--format', choices=sorted(FORMATS), default='text')
     gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
     gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
+    gettext.add_argument('--pot', action='store_true', help='write the template messages.pot too')
     for command in (build, serve, check, gettext):
         _shared(command)
     return main
@@ -119,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == 'serve':
         return serve.run(request, options.port, options.open)
     if options.command == 'gettext':
-        return check.gettext(request, options.locale, options.lang or [])
+        return check.gettext(request, options.locale, options.lang, options.pot)
     if options.command == 'check':
         problems = check.run(request)
         _say(problems, options.format)

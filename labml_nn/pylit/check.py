@@ -11,7 +11,7 @@ Whether the code of a note has the [quantities](quantities.py) that the note spe
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import layout, quantities, symbols, translate
@@ -120,8 +120,13 @@ def _does(node: ast.stmt) -> bool:
 
 
 # ## Catalogues
-def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
-    """Write the template, and bring the languages that were asked for up to date."""
+def gettext(
+    request: Request, locale: Path | None, asked: Sequence[str] | None, template: bool
+) -> int:
+    """Bring the languages that were asked for up to date, or those of the project."""
+    languages = [*([''] if template else []), *(asked or request.config.languages)]
+    if not languages:
+        raise Refusal('no language: say --lang, or `languages` in [tool.pylit], or --pot')
     request.languages = []
     site = Site(request)
     site.read()
@@ -134,6 +139,6 @@ def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
             raise Refusal(f'{locale}: not inside the project {config.root}') from None
         config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
     pages = [site.full(found) for found in site.shown()]
-    for language in ('', *languages):
+    for language in languages:
         print(translate.update(config, pages, texts(), language))
     return 0
