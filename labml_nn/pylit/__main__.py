@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   %(prog)s serve my_package --open          write, save, see
   %(prog)s check my_package --format github
   %(prog)s gettext my_package --lang zh     what there is to translate
+  %(prog)s serve my_package --lang zh       the translation, while it is written
 """
 
 
@@ -64,7 +65,12 @@ def parser() -> argparse.ArgumentParser:
 
 def _shared(command: argparse.ArgumentParser) -> None:
     command.add_argument('paths', nargs='+', type=Path, metavar='PATH')
-    command.add_argument('--lang', action='append', metavar='LANGUAGE', help='can be repeated')
+    command.add_argument(
+        '--lang',
+        action='append',
+        metavar='LANGUAGE',
+        help='can be repeated; en alone for none besides English; default: those of [tool.pylit]',
+    )
     command.add_argument('--junit', type=Path, metavar='XML', help='report of a run of the tests')
     command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
     command.add_argument('--strict', action='store_true', help='warnings are errors')

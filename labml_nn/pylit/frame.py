@@ -176,7 +176,11 @@ class Frame:
             for above, token in pairwise(note.tokens):
                 said = above.type == 'paragraph_open' and not prose.MARK.search(token.content)
                 if said and above.level == 0:
-                    words = self.catalog.words(message(note, token)) if self.catalog else ''
+                    words = (
+                        self.catalog.words(message(note, token), within=note)
+                        if self.catalog
+                        else ''
+                    )
                     return _shorten(words or prose.plain(note, token))
         return ''
 

@@ -405,7 +405,8 @@ def entries(page: Page, catalog: Catalog | None = None) -> list[list[str]]:
     """For each row: anchor, heading, names that are defined there, and words."""
 
     def said(note: Note, token: Token, formulas: bool = False) -> str:
-        words = catalog.words(translate.message(note, token), formulas) if catalog else ''
+        message = translate.message(note, token)
+        words = catalog.words(message, formulas, note) if catalog else ''
         return words or prose.plain(note, token, formulas)
 
     found = []

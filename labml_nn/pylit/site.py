@@ -123,7 +123,8 @@ class Site:
 
     def _languages(self) -> Sequence[str]:
         asked = self.request.languages
-        return self.config.languages if asked is None else asked
+        languages = self.config.languages if asked is None else asked
+        return [language for language in languages if language != 'en']
 
     def _read(self, source: Source) -> None:
         try:

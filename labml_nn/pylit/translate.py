@@ -101,7 +101,7 @@ class Catalog:
     done: dict[str, str] = field(default_factory=dict)
     fuzzy: set[str] = field(default_factory=set)
     lines: dict[str, int] = field(default_factory=dict)
-    spoken: dict[tuple[str, bool], str] = field(default_factory=dict)
+    spoken: dict[tuple[str, bool, bool], str] = field(default_factory=dict)
 
     @cached_property
     def stamp(self) -> str:
@@ -136,16 +136,17 @@ class Catalog:
     def say(self, text: str) -> str:
         return self.done.get(text, text)
 
-    def words(self, text: str, formulas: bool = True) -> str:
+    def words(self, text: str, formulas: bool = True, within: Note | None = None) -> str:
         """The translation of a message as plain text; nothing if there is none."""
         if text not in self.done:
             return ''
-        if (text, formulas) not in self.spoken:
-            note = Note([], [], [], [])
+        key = (text, formulas, bool(within and within.references))
+        if key not in self.spoken:
+            note = Note([], [], [], [], references=within.references if within else {})
             token = Token('inline', '', 0, children=prose.inline(note, self.done[text]))
             prose.explicit_id(token)
-            self.spoken[text, formulas] = prose.plain(note, token, formulas)
-        return self.spoken[text, formulas]
+            self.spoken[key] = prose.plain(note, token, formulas)
+        return self.spoken[key]
 
     def translate(self, note: Note, token: Token) -> str:
         """Put the translation into the token, its formulas into the note; or say what is wrong."""
@@ -220,11 +221,12 @@ def _write(path: Path, catalog: Any) -> None:
 
 
 # ## Checking a translation
-PROTECTED = re.compile(r'\]\(([^)]*)\)')
+LABEL = re.compile(r'\](\[[^\]]+\])')
+FIELD = re.compile(r'\{\w+\}')
 
 
 def protected(text: str) -> Counter[str]:
-    """What a translation must take over as it is: formulas, code and where links lead."""
+    """What a translation must take over as it is: formulas, code, images, where links lead."""
     note = prose.understand([Line(1, text)])
     found = Counter(f.source for f in note.formulas)
     for token, _ in prose.walk(note.tokens):
@@ -232,25 +234,53 @@ def protected(text: str) -> Counter[str]:
             found[f'`{note.restore(token.content)}`'] += 1
         elif token.type == 'link_open':
             found[f'({token.attrs["href"]})'] += 1
+        elif token.type == 'image':
+            found[f'![]({token.attrs["src"]})'] += 1
+        elif token.type == 'inline':
+            # The label of a link whose address stands elsewhere on the page, and our own id
+            found.update(LABEL.findall(token.content))
+            ids = prose.EXPLICIT.search(token.content)
+            found.update([ids[0].strip()] if ids else [])
     return found
 
 
-def check(catalog: Catalog, pages: Sequence[Page], problems: Problems, shown: str) -> None:
-    """Missing and outdated paragraphs are warnings; a lost formula is an error."""
-    for page in pages:
-        for text, line in messages(page):
-            if text in catalog.done:
-                _compare(catalog, text, problems, shown)
-            else:
-                kind = 'outdated' if text in catalog.fuzzy else 'missing'
-                where = (page.source.shown, line, 1)
-                problems.warning(where, f'{catalog.language}: the translation is {kind}')
+@dataclass
+class Checked:
+    """One language's catalogue held against everything that there is to translate."""
 
+    catalog: Catalog
+    problems: Problems
+    # How messages call the catalogue, and whether what is missing is told
+    shown: str
+    missing: bool
 
-def _compare(catalog: Catalog, text: str, problems: Problems, shown: str) -> None:
-    want, have = protected(text), protected(catalog.done[text])
-    where = (shown, catalog.lines[text], 1)
-    for lost in want - have:
-        problems.error(where, f'the translation has lost {lost}')
-    for added in have - want:
-        problems.error(where, f'the translation has added {added}')
+    def __call__(self, config: Config, pages: Sequence[Page], texts: Sequence[str]) -> None:
+        """Missing and outdated messages are warnings; a lost formula is an error."""
+        for page in pages:
+            for text, line in messages(page):
+                self._message(text, (page.source.shown, line, 1), '')
+        for text, line, _ in settings(config):
+            self._message(text, ('pyproject.toml', line, 1), f' of {text!r}')
+        for text in texts:
+            self._message(text, (self.shown, 1, 1), f' of {text!r}')
+            if text in self.catalog.done:
+                self._compare(text, *(Counter(FIELD.findall(t)) for t in self._both(text)))
+
+    def _message(self, text: str, where: tuple[str, int, int], what: str) -> None:
+        if text in self.catalog.done:
+            self._compare(text, *map(protected, self._both(text)))
+        elif self.missing:
+            kind = 'outdated' if text in self.catalog.fuzzy else 'missing'
+            self.problems.warning(
+                where, f'{self.catalog.language}: the translation{what} is {kind}'
+            )
+
+    def _both(self, text: str) -> tuple[str, str]:
+        return text, self.catalog.done[text]
+
+    def _compare(self, text: str, want: Counter[str], have: Counter[str]) -> None:
+        where = (self.shown, self.catalog.lines[text], 1)
+        for lost in want - have:
+            self.problems.error(where, f'the translation has lost {lost}')
+        for added in have - want:
+            self.problems.error(where, f'the translation has added {added}')

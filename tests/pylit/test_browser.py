@@ -693,7 +693,7 @@ def chinese(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done |= {
             'How it looks': words,
             'An *aside* of ours': f'{words}*{name}*{words}',
-            'Words with a mark ([tested](test:test_a.py::test_a)).': f'{words * 5}（{mark}）。{words}',
+            'Words with a mark ([tested](test:test_a.py::test_a)).': f'{words * 5}（{mark}）。',
             'A cell': cell * 3,
             'An *end*': f'*{name}*{words}',
         }

@@ -244,7 +244,7 @@ def test_a_changed_paragraph_is_outdated(
     assert '<p lang="en" class="outdated">A paragraph with' in chinese
     assert '链接' not in chinese
     capsys.readouterr()
-    assert main(['check', str(tmp_path / 'src')]) == 0
+    assert main(['check', str(tmp_path / 'src'), '--lang', 'zh']) == 0
     assert re.search(
         r'page\.py:4:1: warning: zh: the translation is outdated', capsys.readouterr().err
     )
@@ -267,6 +267,67 @@ def test_what_a_translation_must_keep(
     assert main(['check', str(tmp_path / 'src')]) == 1
     said = capsys.readouterr().err
     assert re.search(rf'zh\.po:\d+:1: error: the translation {re.escape(message)}', said)
+
+
+# Everything that must be kept at once: an image, a link by label, an id, a formula, code
+MANY = """# ## An ![image](i.png) and [a link][there] {#id}
+# Words.
+#
+# [there]: other.py
+x = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ('translation', 'message'),
+    [
+        ('一张 ![图](i.png) 和[链接][there] {#id}', ''),
+        ('一张 和[链接][there] {#id}', 'has lost ![](i.png)'),
+        ('一张 ![图](j.png) 和[链接][there] {#id}', 'has added ![](j.png)'),
+        ('一张 ![图](i.png) 和[链接][dort] {#id}', 'has lost [there]'),
+        ('一张 ![图](i.png) 和[链接][there]', 'has lost {#id}'),
+    ],
+)
+def test_images_labels_and_ids_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], translation: str, message: str
+) -> None:
+    files = {'src/page.py': MANY, 'src/other.py': '# Other\ny = 1\n', 'src/i.png': 'png'}
+    project(tmp_path, {'pyproject.toml': CONFIG, **files})
+    assert main(['gettext', str(tmp_path / 'src')]) == 0
+    fill(tmp_path, {'An ![image](i.png) and [a link][there] {#id}': translation})
+    capsys.readouterr()
+    assert main(['check', str(tmp_path / 'src')]) == (1 if message else 0)
+    assert message in capsys.readouterr().err
+    if not message:
+        # A link whose address stands elsewhere on the page is one in the translation too
+        assert re.search(r'<a href="other.html">链接</a>', render(tmp_path, 'src')['zh/page.html'])
+
+
+def test_the_words_of_the_frame_are_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, {**DONE, '{tested} of the {total} equations': '{total} 个等式'})
+    capsys.readouterr()
+    assert main(['check', str(tmp_path / 'src'), '--lang', 'zh']) == 1
+    said = capsys.readouterr().err
+    assert 'has lost {tested}' in said
+    assert "zh: the translation of 'Next' is missing" in said
+    assert "of 'Copy'" not in said
+    assert "pyproject.toml:6:1: warning: zh: the translation of 'how many steps' is missing" in said
+
+
+def test_authors_are_not_held_up_by_translations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, DONE)
+    source = str(tmp_path / 'src')
+    capsys.readouterr()
+    assert main(['check', source, '--strict']) == 0
+    assert 'zh:' not in capsys.readouterr().err
+    assert main(['check', source, '--strict', '--lang', 'en']) == 0
+    assert main(['check', source, '--lang', 'zh']) == 0
+    assert main(['check', source, '--strict', '--lang', 'zh']) == 1
+    assert 'the translation is missing' in capsys.readouterr().err
 
 
 def test_a_language_without_a_catalogue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
