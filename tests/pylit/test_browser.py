@@ -911,6 +911,21 @@ def test_live_reload(server: tuple[str, Path, serve.Live], browser: Any) -> None
     assert live.took < 1
 
 
+def test_a_saved_catalogue_is_seen(chinese: Path, tmp_path: Path) -> None:
+    shutil.copytree(chinese, tmp_path / 'p')
+    live = serve.Live(Request([tmp_path / 'p' / 'src'], load(tmp_path / 'p'), languages=['zh']))
+    live.build()
+    before = live._times()
+    path = tmp_path / 'p' / 'docs' / 'locale' / 'zh.po'
+    path.write_text(path.read_text().replace('网络对加入', '神经网络对加入'))
+    os.utime(path, (1, 1))
+    assert live._times() != before
+    live.build()
+    live.close()
+    assert '神经网络' in live.files['zh/noise.html'].decode()
+    assert not [url for url in live.files if url.startswith('ja/')]
+
+
 def fetch(url: str, host: str | None = None) -> tuple[int, bytes]:
     request = urllib.request.Request(url, headers={'Host': host} if host else {})
     try:
