@@ -116,7 +116,7 @@ class Live:
                 )
 
     def _times(self) -> dict[Path, int]:
-        found = {}
+        found: dict[Path, int] = {}
         for path in self.request.paths:
             for file in path.rglob('*') if path.is_dir() else [path]:
                 if file.suffix in ('.py', '.md', '.svg', '.png', '.jpg'):
