@@ -22,8 +22,8 @@ torch's `DistributedDataParallel` averages their gradients, so all copies take t
 > each. Only rank 0 needs the folder of the run; all need the data.
 
 > **Samples**, too, are shared out, and each depends on its own seed as ever:
-> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …` (behind
-> `--`, or torchrun takes `--n` for an option of its own)
+> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …`
+> (behind `--`, or torchrun takes `--n` for an option of its own)
 > [tested](test:helpers/test_distributed.py::test_samples_are_shared_out).
 
 > **When a process dies** the others cannot go on. They say so and end, and torchrun ends what is
@@ -64,6 +64,7 @@ class World:
         )  # fmt: skip
         self.pending: tuple[Any, Tensor] | None = None
         self.gradients: dist.ProcessGroup | None = None  # None is the one that all are in
+        self.signals: dist.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -78,6 +79,9 @@ class World:
         """
         if self.size > 1 and not dist.is_initialized():
             dist.init_process_group('gloo')
+            # What is on its way while the next step computes has connections of its own, and so is
+            # never between the parts of a gradient
+            self.signals = dist.new_group(backend='gloo')
 
     def use(self, device: torch.device) -> torch.device:
         r"""
@@ -93,6 +97,8 @@ class World:
         The end, when all have come to it.
         """
         if self.size > 1 and dist.is_initialized():
+            if self.pending is not None:
+                self.pending[0].wait()
             dist.destroy_process_group()
 
     def local_batch(self, batch_size: int) -> int:
@@ -138,7 +144,7 @@ class World:
             work.wait()
             agreed = said.tolist()
         said = torch.tensor(numbers)
-        work = dist.all_reduce(said, dist.ReduceOp.MAX, async_op=True)
+        work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self.signals, async_op=True)
         self.pending = work, said
         return agreed
 
