@@ -22,8 +22,8 @@ torch's `DistributedDataParallel` averages their gradients, so all copies take t
 > each. Only rank 0 needs the folder of the run; all need the data.
 
 > **Samples**, too, are shared out, and each depends on its own seed as ever:
-> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …` (behind
-> `--`, or torchrun takes `--n` for an option of its own)
+> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …`
+> (behind `--`, or torchrun takes `--n` for an option of its own)
 > [tested](test:helpers/test_distributed.py::test_samples_are_shared_out).
 
 > **When a process dies** the others cannot go on. They say so and end, and torchrun ends what is
