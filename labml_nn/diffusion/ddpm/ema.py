@@ -40,7 +40,7 @@ begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten)
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 
@@ -80,7 +80,7 @@ class EMA(AveragedModel):
         stands still for that at every step
         [tested](test:diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device).
         """
-        averaged = list(self.module.parameters())
+        averaged: list[Tensor] = list(self.module.parameters())
         current = [p.to(a) for a, p in zip(averaged, model.parameters(), strict=True)]
         n = int(self.n_averaged)
         if n:

@@ -441,7 +441,9 @@ class Trainer:
         row = {
             'step': self.step,
             'learning_rate': self.optimizer.param_groups[0]['lr'],
-            **self.window.row(self.world.total(self.window.sums), self.c.batch_size),
+            **self.window.row(
+                self.world.total(self.window.sums), self.c.batch_size, self.world.size
+            ),
         }
         row = {name: row[name] for name in COLUMNS}
         if self.world.is_first:
@@ -552,8 +554,8 @@ class Trainer:
         r"""
         Go on from a checkpoint.
 
-        With another number of processes the weights, the averages and the order of the data go on;
-        the noise of all but the first process is drawn anew.
+        With another number of processes the weights, the averages, the order of the data and the
+        log go on; the noise of all but the first process is drawn anew.
         """
         source = self.out / checkpoint.FILE_NAME
         checkpoint.load_weights(self.model, state['model'], source)
@@ -564,12 +566,11 @@ class Trainer:
         # Not in files of the first version
         if state.get('scaler') and self.descent.scaler.is_enabled():
             self.descent.scaler.load_state_dict(state['scaler'])
-        others, rank = state.get('others', []), self.world.rank
-        own = [state, *others][rank] if len(others) == self.world.size - 1 or rank == 0 else {}
+        own = running.own_part(state, self.world)
         if 'log' in own:
             self.window.restore(own['log'])
         if 'random' not in own:
-            checkpoint.seed_everything(image_seed(self.c.seed + self.step, rank))
+            checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
         self.random = own.get('random') or checkpoint.random_states()
 
 
@@ -604,11 +605,11 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
     if state is None:
         return make_configs({**PRESETS[preset], **given})
-    kept = state['config']
+    kept = running.kept_options(state, option_values(Configs()))
     changed = [
-        f'{k}={v} (the run has {kept.get(k)})'
+        f'{k}={v} (the run has {kept[k]})'
         for k, v in given.items()
-        if k not in FREE_ON_RESUME and v != kept.get(k)
+        if k not in FREE_ON_RESUME and v != kept[k]
     ]
     if changed:
         raise ValueError(
@@ -633,6 +634,9 @@ def prepare(
         state = running.open_folder(out, resume, held, look_only=arguments['dry_run'])
     state = world.of_first(state)
     c = configs_of(arguments, state)
+    if state is not None and arguments['preset'] and world.is_first:
+        of_preset = {**option_values(Configs()), **PRESETS[arguments['preset']]}
+        running.note_preset(c, {k: v for k, v in of_preset.items() if k not in FREE_ON_RESUME})
     device = world.use(pick_device(c.device, world.local_rank))
     check_image_size(c.image_size, len(c.ch_mults))
     if c.compile:
