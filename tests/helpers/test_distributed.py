@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 
 from labml_nn.diffusion.ddpm import evaluate
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import IndexStream
-from labml_nn.helpers.distributed import World, is_lost_contact
+from labml_nn.helpers.distributed import World, is_lost_contact, meeting
 from tests.faults import equal, rows
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +120,20 @@ def test_a_run_of_two_is_one_run_and_resumes_exactly_and_with_another_number(tmp
     assert state['step'] == 10
     assert state['data']['position'] == 160
     assert [r[0] for r in rows(cut)] == ['2', '4', '6', '8', '10']
+
+
+def test_those_who_are_gone_are_not_waited_for():
+    """Three meet, go, and three others meet in the same store; the first of them comes last."""
+    store = dist.HashStore()
+    names = []
+    for _ in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            others = [pool.submit(meeting, store, rank, 3) for rank in (1, 2)]
+            time.sleep(0.1)
+            first = pool.submit(meeting, store, 0, 3).result(timeout=60)
+            assert [o.result(timeout=60) for o in others] == [first, first]
+            names.append(first)
+    assert len(set(names)) == 3
 
 
 def wait_for(out, steps, process):

@@ -21,16 +21,18 @@ saves; `--resume` goes on from there, **as if it had never stopped**: weights, a
 and log come out the same to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
 `kill -9`, a full disk or a damaged file cost the steps since the last checkpoint
-[tested](test:test_faults.py::test_killed_at_random_moments); `make faults` tries them all.
+[tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
+them all.
 
 On several GPUs, or on several machines, [torchrun](../../helpers/distributed.html) starts it:
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 > **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
-> `--channels_last true` and `--compile true`; `make bench` measures them. **Out of memory?**
-> `--micro_batch 16` takes a batch in parts, with the same gradient; `--activation_checkpointing
-> true` computes activations twice rather than keep them. All of these may change on resuming.
+> `--channels_last true` and `--compile true`; [`make bench`](benchmarks.html) measures them.
+> **Out of memory?** `--micro_batch 16` takes a batch in parts, with the same gradient;
+> `--activation_checkpointing true` computes activations twice rather than keep them. All of these
+> may change on resuming.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still

@@ -12,25 +12,9 @@ step is saved if there is any way to.
 
 ## What a run survives
 
-`make faults` does all this to runs with a checkpoint every 3 steps, resumes them, and compares them
-with a run that nothing has happened to: weights, average, optimizer and random states to the last
-bit, and the log row by row, but for its two columns of times.
-
-| fault | tried | survived | steps lost, at most |
-|---|---:|---:|---:|
-| `kill -9` at a random moment, 16 of them while it wrote a checkpoint | 50 | 50 | 3 |
-| SIGTERM at a random moment | 10 | 10 | 0 |
-| disk full: a limit on the size of files | 5 | 5 | 0 |
-| disk full: a small tmpfs that fills up, and is emptied again | 3 | 3 | 3 |
-| newest checkpoint cut off anywhere | 50 | 50 | 3 |
-| newest checkpoint with one bit flipped anywhere | 200 | 200 | 3 |
-| newest checkpoint replaced by one that holds code | 1 | 1 | 3 |
-| two processes on one folder | 3 | 3 | 0 |
-| a tracker that raises | 1 | 1 | 0 |
-| a process that decodes pictures is killed | 3 | 3 | 0 |
-| the clock goes backwards | 1 | 1 | 0 |
-
-The short form of it is part of the tests
+`make faults` kills runs, fills their disks and damages their files, resumes them, and compares them
+to the bit with a run that nothing has happened to: [the table](faults.html) says how often it was
+survived and how many steps it cost
 [tested](test:test_faults.py::test_the_whole_is_a_success). A killed process of several is
 [another matter](../../helpers/distributed.html).
 """
