@@ -25,7 +25,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test lint types format docs docs-check docs-serve \
-	bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor
+	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,9 +84,16 @@ docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, al
 	@$(RUN) -m labml_nn.pylit setup
 	$(RUN) -m labml_nn.pylit check labml_nn --strict
 
+translations: $(READY)  ## bring docs/locale up to date with the sources
+	$(RUN) -m labml_nn.pylit gettext labml_nn
+
+translations-check: $(READY)  ## what is missing, outdated or wrong in the translations
+	@$(RUN) -m labml_nn.pylit setup
+	$(RUN) -m labml_nn.pylit check labml_nn --strict $(or $(ARGS),--lang zh --lang ja)
+
 docs-serve: $(READY)  ## the pages in a browser, while they are written
 	@$(RUN) -m labml_nn.pylit setup
-	$(RUN) -m labml_nn.pylit serve labml_nn --open
+	$(RUN) -m labml_nn.pylit serve labml_nn --open $(ARGS)
 
 bench-docs: $(READY)  ## how long the pages take, and how large they are
 	$(RUN) -m labml_nn.pylit.bench

@@ -28,10 +28,16 @@ Read in this order. After each page you can:
    know what that costs
 7. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
    users of diffusers
-
-8. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
-   that, and know what that costs
-9. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+8. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+   a fixed variance loses; [of a run](diffusion/ddpm/coding.html): draw its rate–distortion curve
+9. [Schedules](diffusion/schedules.html) and [learned variances](diffusion/learned_variance.html):
+   choose where the steps are spent, and train a model that compresses better
+10. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+    that, and know what that costs
+11. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on,
+    and [check](diffusion/ddpm/check.html) what is wrong with a run
+12. [Lightning](diffusion/ddpm/lightning.html) and [trackers](helpers/trackers.html): train the same
+    model in the stack that you already have
 
 If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that.
 

@@ -68,6 +68,7 @@ class World:
         )  # fmt: skip
         self.pending: tuple[Any, Tensor] | None = None
         self.gradients: dist.ProcessGroup | None = None  # None is the one that all are in
+        self.signals: dist.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -85,6 +86,9 @@ class World:
             store = PrefixStore(meeting(store, self.rank, self.size), store)
             options: dict[str, Any] = dict(rank=self.rank, world_size=self.size)
             dist.init_process_group('gloo', store=store, **options)
+            # What is on its way while the next step computes has connections of its own, and so is
+            # never between the parts of a gradient
+            self.signals = dist.new_group(backend='gloo')
 
     def use(self, device: torch.device) -> torch.device:
         r"""
@@ -100,6 +104,8 @@ class World:
         The end, when all have come to it.
         """
         if self.size > 1 and dist.is_initialized():
+            if self.pending is not None:
+                self.pending[0].wait()
             dist.destroy_process_group()
 
     def local_batch(self, batch_size: int) -> int:
@@ -145,7 +151,7 @@ class World:
             work.wait()
             agreed = said.tolist()
         said = torch.tensor(numbers)
-        work = dist.all_reduce(said, dist.ReduceOp.MAX, async_op=True)
+        work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self.signals, async_op=True)
         self.pending = work, said
         return agreed
 

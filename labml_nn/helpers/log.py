@@ -230,8 +230,9 @@ def plot_loss(log: Path, picture: Path) -> None:
     step, loss = columns['step'], columns['loss']
     if not len(step):
         return
-    figure = Figure(figsize=(7, 4), layout='constrained')
-    axes = figure.subplots()
+    figure = Figure(figsize=(7, 4))
+    # Margins that fit the labels: to have them computed takes as long as the drawing
+    axes = figure.subplots(gridspec_kw={'left': 0.1, 'right': 0.98, 'bottom': 0.13, 'top': 0.97})
     axes.plot(step, loss, color='#9db4c8', linewidth=1, label='as logged')
     axes.plot(step, smoothed(loss), color='#1f5f8b', linewidth=2, label='smoothed')
     axes.axhline(1, color='#888888', linewidth=1, linestyle=':')

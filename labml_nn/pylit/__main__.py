@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   %(prog)s serve my_package --open          write, save, see
   %(prog)s check my_package --format github
   %(prog)s gettext my_package --lang zh     what there is to translate
+  %(prog)s serve my_package --lang zh       the translation, while it is written
 """
 
 
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument('--format', choices=sorted(FORMATS), default='text')
     gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
     gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
+    gettext.add_argument('--pot', action='store_true', help='write the template messages.pot too')
     for command in (build, serve, check, gettext):
         _shared(command)
     return main
@@ -63,7 +65,12 @@ def parser() -> argparse.ArgumentParser:
 
 def _shared(command: argparse.ArgumentParser) -> None:
     command.add_argument('paths', nargs='+', type=Path, metavar='PATH')
-    command.add_argument('--lang', action='append', metavar='LANGUAGE', help='can be repeated')
+    command.add_argument(
+        '--lang',
+        action='append',
+        metavar='LANGUAGE',
+        help='can be repeated; en alone for none besides English; default: those of [tool.pylit]',
+    )
     command.add_argument('--junit', type=Path, metavar='XML', help='report of a run of the tests')
     command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
     command.add_argument('--strict', action='store_true', help='warnings are errors')
@@ -119,7 +126,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == 'serve':
         return serve.run(request, options.port, options.open)
     if options.command == 'gettext':
-        return check.gettext(request, options.locale, options.lang or [])
+        return check.gettext(request, options.locale, options.lang, options.pot)
     if options.command == 'check':
         problems = check.run(request)
         _say(problems, options.format)

@@ -45,6 +45,8 @@ class Time:
 def build(source: Path, out: Path, cache: Path) -> Time:
     """One `build`, from the start of Python to its end."""
     command = [sys.executable, '-m', 'labml_nn.pylit', 'build', str(source), '-o', str(out)]
+    # Every language is a site of its own: what is compared is one of them
+    command += ['--lang', 'en']
     around = {**os.environ, 'PYTHONPATH': str(HERE.parents[1]), 'PYLIT_CACHE': str(cache)}
     used, begun = _work(), time.perf_counter()
     done = subprocess.run(command, env=around, capture_output=True, text=True, check=False)
@@ -76,7 +78,7 @@ def large_tree(folder: Path) -> Path:
 
 def reload(source: Path) -> float:
     """The work between saving a source and telling the browser, in seconds."""
-    live = Live(Request([source], load(source)))
+    live = Live(Request([source], load(source), languages=[]))
     live.build()
     path = next(p for p in sorted(source.rglob('*.py')) if p.name == 'parse.py')
     kept = path.read_text(encoding='utf-8')
@@ -94,7 +96,7 @@ def reload(source: Path) -> float:
 
 def sizes(source: Path) -> dict[str, str]:
     """What a reader loads."""
-    site = Site(Request([source], load(source)))
+    site = Site(Request([source], load(source), languages=[]))
     try:
         files = site.render()
     finally:

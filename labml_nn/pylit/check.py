@@ -6,12 +6,17 @@ a reader something false is an error: a dead link, a formula that cannot be set,
 not exist. What may be intended is a warning.
 
 Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
+
+A translation that has lost a formula, a link or an image is an error at any time. One that is
+missing or outdated is told to those who ask for the language (`--lang zh`): an author changes a
+paragraph today, and its translators follow
+[tested](test:pylit/test_translate.py::test_authors_are_not_held_up_by_translations).
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import layout, quantities, symbols, translate
@@ -38,7 +43,8 @@ def run(request: Request) -> Problems:
     quantities.check(pages, problems)
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
-        translate.check(catalog, pages, problems, shown)
+        checked = translate.Checked(catalog, problems, shown, missing=bool(request.languages))
+        checked(request.config, pages, texts())
     return problems
 
 
@@ -120,8 +126,13 @@ def _does(node: ast.stmt) -> bool:
 
 
 # ## Catalogues
-def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
-    """Write the template, and bring the languages that were asked for up to date."""
+def gettext(
+    request: Request, locale: Path | None, asked: Sequence[str] | None, template: bool
+) -> int:
+    """Bring the languages that were asked for up to date, or those of the project."""
+    languages = [*([''] if template else []), *(asked or request.config.languages)]
+    if not languages:
+        raise Refusal('no language: say --lang, or `languages` in [tool.pylit], or --pot')
     request.languages = []
     site = Site(request)
     site.read()
@@ -134,6 +145,6 @@ def gettext(request: Request, locale: Path | None, languages: list[str]) -> int:
             raise Refusal(f'{locale}: not inside the project {config.root}') from None
         config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
     pages = [site.full(found) for found in site.shown()]
-    for language in ('', *languages):
+    for language in languages:
         print(translate.update(config, pages, texts(), language))
     return 0

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import layout, prose
 from .layout import Writing, relative
 from .page import Page
+from .translate import message
 
 if TYPE_CHECKING:
     from .outline import Outline
@@ -84,7 +85,7 @@ class Frame:
         if self.catalog:
             writing.translate = self.catalog.translate
         keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
-        title = self.source.title
+        title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
         body = layout.rows(writing, code)
@@ -94,17 +95,28 @@ class Frame:
         notation = layout.notation(writing, keys)
         body = self._origin() + body.replace('</h1>\n', f'</h1>\n{notation}', 1)
         return {
-            'title': html.escape(title.replace('\\', '')),
+            'title': html.escape(title),
             'body': body,
             'toc': layout.contents(writing),
         }
 
+    def _title(self) -> str:
+        assert self.source
+        return self.site.title(self.site.pages[self.source.source.url], self.language)
+
     def _site_title(self) -> str:
+        if self.site.config.title:
+            return self.say(self.site.config.title)
         home = self.site.pages.get('index.html')
-        return self.site.config.title or (home.title if home else self.say('Contents'))
+        return self.site.title(home, self.language) if home else self.say('Contents')
 
     def _strings(self) -> dict[str, str]:
         return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
+
+    def _english(self, text: str) -> str:
+        """What has no translation is not read aloud as if it had one."""
+        unknown = self.catalog and text and text not in self.catalog.done
+        return ' lang="en"' if unknown else ''
 
     def _to(self, url: str) -> str:
         target = self.folder + url
@@ -119,7 +131,7 @@ class Frame:
             lines.append(f'<meta name="description" content="{html.escape(about)}">')
         if self.base:
             lines.append('<meta name="robots" content="noindex">')
-        for language in ('', *self.site.catalogs) if self.site.catalogs and not self.base else ():
+        for language in self._spoken():
             url = self._in_language(language)
             url = self.site.address(url) or relative(self.url, url)
             lines.append(
@@ -131,15 +143,20 @@ class Frame:
             lines += self._open_graph(address, about)
         return ''.join(f'{line}\n' for line in lines)
 
+    def _spoken(self) -> tuple[str, ...]:
+        """The languages that this page is to be had in."""
+        test = self.source is not None and self.source.source.kind == 'test'
+        return () if self.base or test or not self.site.catalogs else ('', *self.site.catalogs)
+
     def _in_language(self, language: str) -> str:
         folder = f'{language}/' if language else ''
         return folder + self.url.removeprefix(self.folder)
 
     def _open_graph(self, address: str, about: str) -> Iterator[str]:
-        title = self.source.title if self.source else self._site_title()
+        title = self._title() if self.source else self._site_title()
         said = {
             'og:type': 'article' if self.source else 'website',
-            'og:title': title.replace('\\', ''),
+            'og:title': title,
             'og:description': about,
             'og:url': address,
             'og:site_name': self._site_title(),
@@ -154,12 +171,17 @@ class Frame:
         if self.source is None:
             return ''
         if 'summary' in self.source.front:
-            return self.source.front['summary']
+            return self.say(self.source.front['summary'])
         for note in self.source.notes:
             for above, token in pairwise(note.tokens):
                 said = above.type == 'paragraph_open' and not prose.MARK.search(token.content)
                 if said and above.level == 0:
-                    return shorten(prose.plain(note, token), 200, placeholder=' …')
+                    words = (
+                        self.catalog.words(message(note, token), within=note)
+                        if self.catalog
+                        else ''
+                    )
+                    return _shorten(words or prose.plain(note, token))
         return ''
 
     def _origin(self) -> str:
@@ -204,10 +226,8 @@ class Frame:
         return '\n'.join(out)
 
     def _languages(self) -> str:
-        if not self.site.catalogs or self.base:
-            return ''
         links = []
-        for language in ('', *self.site.catalogs):
+        for language in self._spoken():
             address = relative(self.url, self._in_language(language))
             here = ' aria-current="true"' if language == self.language else ''
             name = self.site.catalogs[language].name if language else 'English'
@@ -215,6 +235,8 @@ class Frame:
             links.append(
                 f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
             )
+        if not links:
+            return ''
         label = html.escape(self.say('Language'))
         return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
 
@@ -235,8 +257,9 @@ class Frame:
     def _item(self, found: Outline) -> str:
         url = found.source.url
         depth = url.removesuffix('index.html').strip('/').count('/') + (url != 'index.html')
-        title = html.escape(found.title.replace('\\', ''))
-        return f'<li class="d{min(depth, 4)}"><a href="{self._to(url)}">{title}</a></li>'
+        title = html.escape(self.site.title(found, self.language))
+        link = f'<a href="{self._to(url)}"{self._english(found.heading)}>{title}</a>'
+        return f'<li class="d{min(depth, 4)}">{link}</li>'
 
     def _turn(self) -> str:
         """The pages before and after this one."""
@@ -249,10 +272,11 @@ class Frame:
         for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
             if 0 <= at + step < len(shown):
                 other = shown[at + step]
-                title = html.escape(other.title.replace('\\', ''))
+                title = html.escape(self.site.title(other, self.language))
                 links.append(
                     f'<a rel="{rel}" href="{self._to(other.source.url)}">'
-                    f'<small>{html.escape(self.say(text))}</small>{title}</a>'
+                    f'<small>{html.escape(self.say(text))}</small>'
+                    f'<span{self._english(other.heading)}>{title}</span></a>'
                 )
         label = html.escape(self.say('Pages before and after'))
         return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
@@ -274,6 +298,12 @@ class Frame:
             said = self.say(said).replace('{passed}', str(found.passed))
             shown = f'{shown} {html.escape(said.replace("{n}", str(found.named)))}'
         return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
+
+
+def _shorten(text: str) -> str:
+    """A description for search engines. Chinese and Japanese have no spaces to break at."""
+    short = shorten(text, 200, placeholder=' …')
+    return short if len(short) > 100 or len(text) < 100 else f'{text[:199]}…'
 
 
 # ## What the frame says, in the language of the sources

@@ -12,7 +12,7 @@ import html
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from string import Template
@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import claims, highlight, prose
+from . import claims, highlight, prose, translate
 from .claims import Claim
 from .formulas import Formula, Result
 from .page import Heading, Page, Row, anchor_of
@@ -29,6 +29,7 @@ from .parse import Line, Section
 from .problems import Problems
 from .project import Source
 from .prose import Note
+from .translate import Catalog
 
 if TYPE_CHECKING:
     from .outline import Outline
@@ -63,7 +64,7 @@ class World(Protocol):
     def has(self, page: Outline, anchor: str) -> bool: ...
     def asset(self, source: Source, target: str) -> str: ...
     def figure(self, source: Source, target: str) -> tuple[str, str]: ...
-    def test(self, source: Source, claim: Claim) -> tuple[str, int] | None: ...
+    def test(self, source: Source, claim: Claim) -> tuple[str, int, str] | None: ...
     def verdict(self, source: Source, claim: Claim) -> str: ...
     def source_url(self, path: Path, first: int = 0, last: int = 0) -> str: ...
 
@@ -159,7 +160,9 @@ class Writing:
             return '', ''
         if anchor and not self.world.has(target, anchor):
             self._no_anchor(note, block, href, target.source, anchor)
-        address = '' if target.source == self.page.source else self._page(target.source.url)
+        address = ''
+        if target.source != self.page.source:
+            address = self._page(target.source.url, target.source.kind)
         return f'<a href="{html.escape(address + (f"#{anchor}" if anchor else ""))}">', '</a>'
 
     def _no_anchor(
@@ -170,9 +173,10 @@ class Writing:
     def _to(self, target: str) -> str:
         return target if prose.scheme(target) else relative(self.url, target)
 
-    def _page(self, url: str) -> str:
-        # A page and its neighbours move together into the folder of a language
-        language = self.url.removesuffix(self.page.source.url)
+    def _page(self, url: str, kind: str) -> str:
+        # A page and its neighbours move together into the folder of a language; the source of a
+        # test has no words to translate, and stands once
+        language = self.url.removesuffix(self.page.source.url) if kind == 'page' else ''
         return relative(self.url, language + url)
 
     def _claim(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
@@ -181,9 +185,9 @@ class Writing:
         if not claim or not found:
             self._error(note, block, href, f'there is no test {href.removeprefix("test:")}')
             return '', ''
-        test, line = found
+        test, line, what = found
         state = self.world.verdict(self.page.source, claim)
-        where = f'{self._page(test)}#L{line}'
+        where = f'{self._page(test, what)}#L{line}'
         title = f'{claim.path}::{claim.name.replace(".", "::")}'
         kind = state.replace(' ', '-')
         return (
@@ -232,7 +236,7 @@ def rows(writing: Writing, code: list[str]) -> str:
     page = writing.page
     out = []
     if not page.headings or page.headings[0].level != 1:
-        out.append(f'<h1>{html.escape(page.title)}</h1>\n')
+        out.append(f'<h1>{html.escape(writing.say(page.title))}</h1>\n')
     for row in page.rows:
         sections = [page.sections[i] for i in row.sections]
         note = _note(writing, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
@@ -273,6 +277,7 @@ def _translated(writing: Writing, note: Note) -> str:
     """Each paragraph in its language; what has no translation says so and stays English."""
     assert writing.translate
     tokens = []
+    note = replace(note, formulas=list(note.formulas))
     for token in note.tokens:
         if token.type != 'inline':
             tokens.append(token)
@@ -346,10 +351,11 @@ def contents(writing: Writing) -> str:
     for number, row in enumerate(writing.page.rows):
         for heading in by_row.get(number, []):
             depth = heading.level
-            token = heading.token.copy()
+            token, note = heading.token.copy(), heading.note
             if writing.translate:
-                writing.translate(heading.note, token)
-            shown = prose.write_inline(heading.note, token, quiet)
+                note = replace(note, formulas=list(note.formulas))
+                writing.translate(note, token)
+            shown = prose.write_inline(note, token, quiet)
             entries.append((depth, heading.anchor, shown))
         named = [(row.name, row.anchor)] if row.name and number not in by_row else []
         for name, anchor in [*named, *((n, n) for n in _other_names(writing.page, row).values())]:
@@ -375,7 +381,8 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
             request = Formula(symbol.tex[0], False, symbol.tex[0])
             shown = writing.world.formula(request).html
             names = ', '.join(f'<code>{html.escape(name)}</code>' for name in symbol.names[:2])
-            meaning = f'<span>{html.escape(symbol.meaning)}</span>' if symbol.meaning else ''
+            meaning = html.escape(writing.say(symbol.meaning))
+            meaning = f'<span>{meaning}</span>' if meaning else ''
             buttons.append(
                 f'<button type="button" aria-pressed="false" data-sym="{key}" disabled>'
                 f'{shown}<span class="names">{names}</span>{meaning}</button>'
@@ -394,20 +401,28 @@ def fill(values: Mapping[str, str]) -> str:
 
 
 # ## What a search finds
-def entries(page: Page) -> list[list[str]]:
+def entries(page: Page, catalog: Catalog | None = None) -> list[list[str]]:
     """For each row: anchor, heading, names that are defined there, and words."""
+
+    def said(note: Note, token: Token, formulas: bool = False) -> str:
+        message = translate.message(note, token)
+        words = catalog.words(message, formulas, note) if catalog else ''
+        return words or prose.plain(note, token, formulas)
+
     found = []
-    headings: dict[int, str] = {}
+    headings: dict[int, Heading] = {}
     for heading in page.headings:
-        headings.setdefault(heading.row, heading.text)
+        headings.setdefault(heading.row, heading)
     for number, row in enumerate(page.rows):
         note = page.notes[row.sections[0]]
-        words = ' '.join(
-            prose.plain(note, t, formulas=False) for t in note.tokens if t.type == 'inline'
-        )
+        words = ' '.join(said(note, t) for t in note.tokens if t.type == 'inline')[:400]
         if words or row.name:
-            title = headings.get(number, '').replace('\\', '')
-            found.append([row.anchor, title, row.name, words[:400]])
+            above = headings.get(number)
+            title = said(above.note, above.token, formulas=True) if above else ''
+            if above and title != above.text:
+                # Terms of the field are looked for in English too
+                words = f'{words} {above.text}'
+            found.append([row.anchor, title.replace('\\', ''), row.name, words])
     return found
 
 

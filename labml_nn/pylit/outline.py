@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import layout, names
+from . import layout, names, translate
 from .claims import Claim
 from .names import Place
 from .page import Page, is_line
@@ -25,6 +25,8 @@ class Outline:
 
     source: Source
     title: str
+    # What the title is made from, as translators see it; nothing if it is the name of a file
+    heading: str
     front: dict[str, str]
     anchors: frozenset[str]
     length: int
@@ -51,6 +53,7 @@ def of(page: Page, problems: Problems) -> Outline:
     return Outline(
         source,
         page.title,
+        translate.heading(page),
         page.front,
         frozenset(page.anchors),
         len(page.lines),

@@ -82,6 +82,11 @@ class Page:
         lines = self.lines
         return lines[line - 1] if 0 < line <= len(lines) else ''
 
+    def front_line(self, key: str) -> int:
+        """Where something is said between the two `---` of the beginning."""
+        said = re.compile(rf'\W*{re.escape(key)}\s*:', re.I)
+        return next((n for n, text in enumerate(self.lines, 1) if said.match(text)), 1)
+
     def has(self, anchor: str) -> bool:
         """Whether a link to this place arrives."""
         return anchor in self.anchors or is_line(anchor, len(self.lines))

@@ -67,6 +67,8 @@ class Note:
     table: list[int]
     # (line, column, message) of what could not be understood
     mistakes: list[tuple[int, int, str]] = field(default_factory=list)
+    # Where `[text][label]` leads, by label
+    references: dict[str, Any] = field(default_factory=dict)
 
     def where(self, token: Token | None, text: str = '') -> tuple[int, int]:
         """The source position of a block, or of the first place in it where `text` stands."""
@@ -225,9 +227,11 @@ def understand(lines: Sequence[Line]) -> Note:
     """Parse one note."""
     extractor = _Extractor(lines)
     extractor.run()
-    tokens = MARKDOWN.parse(''.join(extractor.out))
+    known: dict[str, Any] = {}
+    tokens = MARKDOWN.parse(''.join(extractor.out), known)
     table = [*extractor.table, len(lines)]
-    return Note(tokens, extractor.formulas, lines, table, extractor.mistakes)
+    references = known.get('references', {})
+    return Note(tokens, extractor.formulas, lines, table, extractor.mistakes, references)
 
 
 def inline(note: Note, text: str) -> list[Token]:
@@ -235,7 +239,8 @@ def inline(note: Note, text: str) -> list[Token]:
     extractor = _Extractor([Line(0, text)])
     extractor.formulas = note.formulas
     extractor.run()
-    return MARKDOWN.parseInline(''.join(extractor.out))[0].children or []
+    known = {'references': note.references}
+    return MARKDOWN.parseInline(''.join(extractor.out), known)[0].children or []
 
 
 def walk(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token]]:

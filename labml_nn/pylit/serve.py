@@ -116,14 +116,21 @@ class Live:
                 )
 
     def _times(self) -> dict[Path, int]:
-        found = {}
+        found: dict[Path, int] = {}
         for path in self.request.paths:
             for file in path.rglob('*') if path.is_dir() else [path]:
                 if file.suffix in ('.py', '.md', '.svg', '.png', '.jpg'):
-                    # A file may be gone between two glances
-                    with suppress(OSError):
-                        found[file] = file.stat().st_mtime_ns
+                    self._see(file, found)
+        # A translator saves a catalogue
+        for file in (self.request.config.root / self.request.config.locale).glob('*.po'):
+            self._see(file, found)
         return found
+
+    @staticmethod
+    def _see(file: Path, found: dict[Path, int]) -> None:
+        # A file may be gone between two glances
+        with suppress(OSError):
+            found[file] = file.stat().st_mtime_ns
 
     def close(self) -> None:
         self.stopped = True

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import claims, figures, formulas, highlight, names, origin, outline, page, project
+from . import claims, figures, formulas, highlight, layout, names, origin, outline, page, project
 from .claims import Claim, Report
 from .config import Config
 from .formulas import Formula, Result, Typesetter
@@ -123,7 +123,8 @@ class Site:
 
     def _languages(self) -> Sequence[str]:
         asked = self.request.languages
-        return self.config.languages if asked is None else asked
+        languages = self.config.languages if asked is None else asked
+        return [language for language in languages if language != 'en']
 
     def _read(self, source: Source) -> None:
         try:
@@ -244,15 +245,15 @@ class Site:
             self.drawn[target] = [*shown, drawn.stale]
         return self.drawn[target]
 
-    def test(self, source: Source, claim: Claim) -> tuple[str, int] | None:
+    def test(self, source: Source, claim: Claim) -> tuple[str, int, str] | None:
         found = self._answer(source, 'test', claim.path, claim.name)
-        return (str(found[0]), int(found[1])) if found else None
+        return (str(found[0]), int(found[1]), str(found[2])) if found else None
 
     def _ask_test(self, source: Source, path: str, name: str) -> list[Any]:
         found = self.by_path.get((self.config.root / self.config.tests / path).resolve())
         for defined, kind, line in found.definitions if found else ():
             if found and defined == name and claims.is_test(defined, kind):
-                return [found.source.url, line]
+                return [found.source.url, line, found.source.kind]
         return []
 
     def verdict(self, source: Source, claim: Claim) -> str:
@@ -292,6 +293,8 @@ class Site:
         for language in ('', *self.catalogs):
             folder = f'{language}/' if language else ''
             for url, found in self.pages.items():
+                if found.source.kind == 'test' and language:
+                    continue
                 kept = self._kept(found, language)
                 if kept is None:
                     missing.append((language, found))
@@ -299,7 +302,7 @@ class Site:
                     files[folder + url] = kept
             if 'index.html' not in self.pages:
                 files[f'{folder}index.html'] = Frame(self, None, language).write([]).encode()
-            files[f'{folder}search.js'] = self._search()
+            files[f'{folder}search.js'] = self._search(language)
         self._make(missing, files)
         for url in self.pages:
             text = json.dumps(self.texts[url], ensure_ascii=False)
@@ -335,10 +338,9 @@ class Site:
         pages = list(pages)
         found = [p.request(f) for p in pages for _, f in p.formulas()]
         found += [Formula(s.tex[0], False, s.tex[0]) for s in self.config.glossary]
-        for language, catalog in self.catalogs.items():
+        for catalog in self.catalogs.values():
             for source in pages:
                 found += [source.request(f) for f in catalog.formulas(source)]
-            assert language
         return found
 
     def _code(self, source: Page) -> list[str]:
@@ -398,7 +400,7 @@ class Site:
         """Everything that a page is made from, besides the answers to its questions."""
         source = found.source
         catalog = self.catalogs.get(language)
-        said = (catalog.done, sorted(catalog.fuzzy)) if catalog else ()
+        said = catalog.stamp if catalog else ''
         counted = self.coverage() if source.url == 'index.html' else None
         own = (self.inside(source.path), self.source_url(source.path, 1))
         return stamp(self.signature(), source, self.texts[source.url], language, said, counted, own)
@@ -419,9 +421,11 @@ class Site:
         return self.known
 
     def _places(self) -> list[str]:
-        languages = ('', *self.catalogs)
-        outlines = [f'outline {o.source.kind} {url}' for url, o in self.outlines.items()]
-        return outlines + [_place(o, lang) for o in self.pages.values() for lang in languages]
+        places = [f'outline {o.source.kind} {url}' for url, o in self.outlines.items()]
+        for language in ('', *self.catalogs):
+            places += [_place(found, language) for found in self.pages.values()]
+            places += [f'entries {language} {url}' for url in self.pages]
+        return places
 
     def coverage(self) -> Coverage:
         """The count on the front page."""
@@ -441,11 +445,32 @@ class Site:
         return [p for p in self.pages.values() if p.source.kind == 'page']
 
     # ### Everything that is not a page
-    def _search(self) -> bytes:
+    def title(self, found: Outline, language: str = '') -> str:
+        """What a page is called, in a language if that is known."""
+        catalog = self.catalogs.get(language)
+        title = catalog.words(found.heading) if catalog else ''
+        return (title or found.title).replace('\\', '')
+
+    def _search(self, language: str) -> bytes:
         """A script and not JSON: a page that was opened from a file may not fetch."""
-        index = [[found.source.url, found.title, found.entries] for found in self.shown()]
+        index = [
+            [found.source.url, self.title(found, language), self._entries(found, language)]
+            for found in self.shown()
+        ]
         text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))
         return f'pylit.index({text})\n'.encode()
+
+    def _entries(self, found: Outline, language: str) -> list[list[str]]:
+        if not language:
+            return found.entries
+        catalog, source = self.catalogs[language], found.source
+        place = f'entries {language} {source.url}'
+        made = stamp(program(), source, self.texts[source.url], catalog.stamp)
+        known = self.store.get(place, made)
+        if known is None:
+            known = layout.entries(self.full(found), catalog)
+            self.store.put(place, made, known)
+        return list(known)
 
     def _static(self) -> dict[str, bytes]:
         files = {f'assets/{p.name}': p.read_bytes() for p in sorted(STATIC.iterdir())}

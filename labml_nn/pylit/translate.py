@@ -7,7 +7,11 @@ cannot show old code; and a paragraph that was changed since is shown in English
 in the words it used to have.
 
 `gettext` writes what there is to translate as a gettext catalogue, the format that translators'
-tools read. Display formulas and code blocks stand between paragraphs and are not in it.
+tools read: the notes; the titles and summaries that a page begins with; the title of the site and
+the meanings of the glossary; the words of the frame. A heading is asked for once, and its
+translation is the title of the page, in the contents and in the search
+[tested](test:pylit/test_translate.py::test_titles_are_translated_wherever_they_stand).
+Display formulas and code blocks stand between paragraphs and are not in the catalogue.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from markdown_it.token import Token
 
 from . import prose
 from .config import Config
+from .kept import stamp
 from .page import Page
 from .parse import Line
 from .problems import Problems, Refusal
@@ -47,12 +53,42 @@ def message(note: Note, token: Token) -> str:
     return re.sub(r'\s*\n\s*', ' ', note.restore(token.content)).strip()
 
 
+def has_words(text: str) -> bool:
+    return bool(re.search(r'[^\W\d_]', prose.MARK.sub('', text)))
+
+
 def messages(page: Page) -> Iterator[tuple[str, int]]:
-    """Every paragraph of a page that has words in it, and its line."""
+    """Every title, summary and paragraph of a page that has words in it, and its line."""
+    for key in ('title', 'summary'):
+        if has_words(page.front.get(key, '')):
+            yield page.front[key], page.front_line(key)
     for note in page.notes:
         for token in note.tokens:
-            if token.type == 'inline' and re.search(r'[^\W\d_]', prose.MARK.sub('', token.content)):
+            if token.type == 'inline' and has_words(token.content):
                 yield message(note, token), note.where(token)[0]
+
+
+def settings(config: Config) -> Iterator[tuple[str, int, str]]:
+    """What the configuration says to readers, its line, and what it is."""
+    path = config.root / 'pyproject.toml'
+    lines = path.read_text('utf-8').split('\n') if path.is_file() else []
+    meanings = [(s.meaning, f'What ${s.tex[0]}$ means') for s in config.glossary]
+    for text, what in [(config.title, 'The title of the site'), *meanings]:
+        if has_words(text):
+            yield text, next((n for n, line in enumerate(lines, 1) if text in line), 1), what
+
+
+def heading(page: Page) -> str:
+    """The message that the title of a page is made from; a file's name is none."""
+    if page.front.get('title'):
+        return page.front['title']
+    first = page.headings[0] if page.headings and page.headings[0].level == 1 else None
+    return message(first.note, first.token) if first else ''
+
+
+def _name(language: str) -> str:
+    locale = _babel('core').Locale.parse(language, sep='_' if '_' in language else '-')
+    return str(locale.get_display_name(language) or language)
 
 
 # ## A language's catalogue
@@ -65,9 +101,12 @@ class Catalog:
     done: dict[str, str] = field(default_factory=dict)
     fuzzy: set[str] = field(default_factory=set)
     lines: dict[str, int] = field(default_factory=dict)
+    spoken: dict[tuple[str, bool, bool], str] = field(default_factory=dict)
 
-    def __hash__(self) -> int:
-        return hash((self.language, frozenset(self.done.items()), frozenset(self.fuzzy)))
+    @cached_property
+    def stamp(self) -> str:
+        """A name for everything that is in it."""
+        return stamp(self.language, self.done, sorted(self.fuzzy))
 
     @classmethod
     def read(cls, config: Config, language: str) -> Catalog:
@@ -92,21 +131,32 @@ class Catalog:
     @property
     def name(self) -> str:
         """The language's own name for itself."""
-        locale = _babel('core').Locale.parse(
-            self.language, sep='_' if '_' in self.language else '-'
-        )
-        return str(locale.get_display_name(self.language) or self.language)
+        return _name(self.language)
 
     def say(self, text: str) -> str:
         return self.done.get(text, text)
 
+    def words(self, text: str, formulas: bool = True, within: Note | None = None) -> str:
+        """The translation of a message as plain text; nothing if there is none."""
+        if text not in self.done:
+            return ''
+        key = (text, formulas, bool(within and within.references))
+        if key not in self.spoken:
+            note = Note([], [], [], [], references=within.references if within else {})
+            token = Token('inline', '', 0, children=prose.inline(note, self.done[text]))
+            prose.explicit_id(token)
+            self.spoken[key] = prose.plain(note, token, formulas)
+        return self.spoken[key]
+
     def translate(self, note: Note, token: Token) -> str:
-        """Put the translation into the token; or say what is wrong with it."""
+        """Put the translation into the token, its formulas into the note; or say what is wrong."""
         text = message(note, token)
         if text in self.done:
             token.children = prose.inline(note, self.done[text])
+            # A heading keeps the anchor that it has in the source
+            prose.explicit_id(token)
             return ''
-        if not re.search(r'[^\W\d_]', prose.MARK.sub('', token.content)):
+        if not has_words(token.content):
             return ''
         return OUTDATED if text in self.fuzzy else MISSING
 
@@ -122,15 +172,13 @@ class Catalog:
 
 # ## Writing the catalogue
 def update(config: Config, pages: Sequence[Page], texts: Sequence[str], language: str) -> Path:
-    """Write `messages.pot`, or bring one language up to date with it."""
-    catalog_module = _babel('messages.catalog')
-    template = catalog_module.Catalog(
-        project=config.title or config.root.name, fuzzy=False, charset='utf-8',
-        header_comment='# Paragraphs of the annotated sources.',
-    )  # fmt: skip
+    """Bring one language up to date with the sources; without a language, write the template."""
+    template = _new(config)
     for page in pages:
         for text, line in messages(page):
             template.add(text, locations=[(page.source.shown, line)])
+    for text, line, what in settings(config):
+        template.add(text, locations=[('pyproject.toml', line)], auto_comments=[what])
     for text in texts:
         template.add(text, auto_comments=['The frame of every page'])
     folder = config.root / config.locale
@@ -138,13 +186,23 @@ def update(config: Config, pages: Sequence[Page], texts: Sequence[str], language
     path = folder / (f'{language}.po' if language else 'messages.pot')
     written = template
     if language:
-        written = catalog_module.Catalog(locale=language, charset='utf-8')
+        written = _new(config, language)
         if path.is_file():
             with path.open('rb') as file:
                 written = _babel('messages.pofile').read_po(file, locale=language)
         written.update(template)
     _write(path, written)
     return path
+
+
+def _new(config: Config, language: str = '') -> Any:
+    """An empty catalogue whose header says what is known, and leaves nothing to be filled in."""
+    name = config.title or config.root.name
+    return _babel('messages.catalog').Catalog(
+        locale=language or None, project=name, version=' ', fuzzy=False, charset='utf-8',
+        header_comment=f'# Paragraphs of {name}.', last_translator=' ',
+        language_team=_name(language) if language else ' ', msgid_bugs_address=' ',
+    )  # fmt: skip
 
 
 def _write(path: Path, catalog: Any) -> None:
@@ -155,17 +213,20 @@ def _write(path: Path, catalog: Any) -> None:
     text = re.sub(
         r'^"(POT-Creation-Date|PO-Revision-Date|Generated-By): .*\n', '', text, flags=re.M
     )
+    # Babel puts a space before a version, and our pages have none
+    text = re.sub(r'^("Project-Id-Version: .*?) +(?=\\n"$)', r'\1', text, count=1, flags=re.M)
     fresh = path.with_name(f'{path.name}.tmp')
     fresh.write_text(text, encoding='utf-8')
     fresh.replace(path)
 
 
 # ## Checking a translation
-PROTECTED = re.compile(r'\]\(([^)]*)\)')
+LABEL = re.compile(r'\](\[[^\]]+\])')
+FIELD = re.compile(r'\{\w+\}')
 
 
 def protected(text: str) -> Counter[str]:
-    """What a translation must take over as it is: formulas, code and where links lead."""
+    """What a translation must take over as it is: formulas, code, images, where links lead."""
     note = prose.understand([Line(1, text)])
     found = Counter(f.source for f in note.formulas)
     for token, _ in prose.walk(note.tokens):
@@ -173,25 +234,53 @@ def protected(text: str) -> Counter[str]:
             found[f'`{note.restore(token.content)}`'] += 1
         elif token.type == 'link_open':
             found[f'({token.attrs["href"]})'] += 1
+        elif token.type == 'image':
+            found[f'![]({token.attrs["src"]})'] += 1
+        elif token.type == 'inline':
+            # The label of a link whose address stands elsewhere on the page, and our own id
+            found.update(LABEL.findall(token.content))
+            ids = prose.EXPLICIT.search(token.content)
+            found.update([ids[0].strip()] if ids else [])
     return found
 
 
-def check(catalog: Catalog, pages: Sequence[Page], problems: Problems, shown: str) -> None:
-    """Missing and outdated paragraphs are warnings; a lost formula is an error."""
-    for page in pages:
-        for text, line in messages(page):
-            if text in catalog.done:
-                _compare(catalog, text, problems, shown)
-            else:
-                kind = 'outdated' if text in catalog.fuzzy else 'missing'
-                where = (page.source.shown, line, 1)
-                problems.warning(where, f'{catalog.language}: the translation is {kind}')
+@dataclass
+class Checked:
+    """One language's catalogue held against everything that there is to translate."""
 
+    catalog: Catalog
+    problems: Problems
+    # How messages call the catalogue, and whether what is missing is told
+    shown: str
+    missing: bool
 
-def _compare(catalog: Catalog, text: str, problems: Problems, shown: str) -> None:
-    want, have = protected(text), protected(catalog.done[text])
-    where = (shown, catalog.lines[text], 1)
-    for lost in want - have:
-        problems.error(where, f'the translation has lost {lost}')
-    for added in have - want:
-        problems.error(where, f'the translation has added {added}')
+    def __call__(self, config: Config, pages: Sequence[Page], texts: Sequence[str]) -> None:
+        """Missing and outdated messages are warnings; a lost formula is an error."""
+        for page in pages:
+            for text, line in messages(page):
+                self._message(text, (page.source.shown, line, 1), '')
+        for text, line, _ in settings(config):
+            self._message(text, ('pyproject.toml', line, 1), f' of {text!r}')
+        for text in texts:
+            self._message(text, (self.shown, 1, 1), f' of {text!r}')
+            if text in self.catalog.done:
+                self._compare(text, *(Counter(FIELD.findall(t)) for t in self._both(text)))
+
+    def _message(self, text: str, where: tuple[str, int, int], what: str) -> None:
+        if text in self.catalog.done:
+            self._compare(text, *map(protected, self._both(text)))
+        elif self.missing:
+            kind = 'outdated' if text in self.catalog.fuzzy else 'missing'
+            self.problems.warning(
+                where, f'{self.catalog.language}: the translation{what} is {kind}'
+            )
+
+    def _both(self, text: str) -> tuple[str, str]:
+        return text, self.catalog.done[text]
+
+    def _compare(self, text: str, want: Counter[str], have: Counter[str]) -> None:
+        where = (self.shown, self.catalog.lines[text], 1)
+        for lost in want - have:
+            self.problems.error(where, f'the translation has lost {lost}')
+        for added in have - want:
+            self.problems.error(where, f'the translation has added {added}')

@@ -639,6 +639,158 @@ def test_search_from_a_file(folder: Path, browser: Any) -> None:
         assert page.locator('#pylit-results').is_hidden()
 
 
+LOOKED = '''"""
+# How it looks
+
+> An *aside* of ours
+
+Words with a mark ([tested](test:test_a.py::test_a)).
+
+Another [tested](test:test_a.py::test_a). *English* it stays.
+
+| A cell | A cell | A cell | A cell | A cell |
+|---|---|---|---|---|
+| A cell | A cell | A cell | A cell | A cell |
+
+An *end*
+"""
+'''
+CHINESE = {
+    'pyproject.toml': '[tool.pylit]\nlanguages = ["zh", "ja"]\n',
+    'src/noise.py': '# # Noise\n# The network predicts the noise that was added\nx = 1\n',
+    'src/looks.py': LOOKED,
+    'tests/test_a.py': 'def test_a():\n    pass\n',
+    'src/other.py': '# # Something else\n# A sentence about an image, and *its* words\ny = 1\n',
+}
+LOOKS = {
+    'zh': ('关于图像的一些话', '验证', '论文里的名字', '一个很长的表格单元'),
+    'ja': ('画像についての説明', '検証済み', '論文での名前', '長い表のセルの中身'),
+}
+CATALOGUES = {
+    'zh': {
+        'Noise': '噪声',
+        'The network predicts the noise that was added': '网络对加入的噪声进行预测',
+        'Something else': '别的内容',
+        'A sentence about an image, and *its* words': '关于图像的一句话，和*它的*文字',
+    },
+    'ja': {
+        'Noise': 'ノイズ',
+        'The network predicts the noise that was added': '加えられたノイズをネットワークが予測する',
+        'Something else': '別の内容',
+        'A sentence about an image, and *its* words': '画像についての文と、*その*言葉',
+    },
+}
+
+
+@pytest.fixture(scope='module')
+def chinese(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small site in three languages."""
+    pytest.importorskip('babel')
+    folder = project(tmp_path_factory.mktemp('chinese'), CHINESE)
+    for language, done in CATALOGUES.items():
+        words, tested, name, cell = LOOKS[language]
+        mark = f'[{tested}](test:test_a.py::test_a)'
+        done |= {
+            'How it looks': words,
+            'An *aside* of ours': f'{words}*{name}*{words}',
+            'Words with a mark ([tested](test:test_a.py::test_a)).': f'{words * 5}（{mark}）。',
+            'A cell': cell * 3,
+            'An *end*': f'*{name}*{words}',
+        }
+        said = {'': 'Content-Type: text/plain; charset=utf-8\\n', **done}
+        text = ''.join(f'msgid "{k}"\nmsgstr "{v}"\n\n' for k, v in said.items())
+        project(
+            folder,
+            {'pyproject.toml': CHINESE['pyproject.toml'], f'docs/locale/{language}.po': text},
+        )
+    assert main(['build', str(folder / 'src'), '-o', str(folder / 'out')]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('name', 'query'),
+    [
+        # As it stands there, in another order, and with an English term before it
+        ('zh/other.html', '加入的噪声'),
+        ('zh/other.html', '网络预测噪声'),
+        ('zh/other.html', 'Noise噪声'),
+        ('ja/other.html', 'ノイズを予測'),
+        ('ja/other.html', 'ﾉｲｽﾞ'),
+        ('other.html', 'network predicts'),
+    ],
+)
+def test_search_in_the_language_of_the_page(
+    chinese: Path, browser: Any, name: str, query: str
+) -> None:
+    with visit(browser, address(chinese, name)) as page:
+        page.locator('#pylit-search').fill(query)
+        found = page.locator('#pylit-results a')
+        found.first.wait_for()
+        assert found.count() == 1
+        page.locator('#pylit-search').press('Enter')
+        page.wait_for_url(f'**/{name.replace("other", "noise")}#*', timeout=9000)
+
+
+def test_the_enter_of_an_input_method_does_not_leave_the_page(chinese: Path, browser: Any) -> None:
+    with visit(browser, address(chinese, 'zh/other.html')) as page:
+        page.locator('#pylit-search').fill('噪声')
+        page.locator('#pylit-results a').first.wait_for()
+        page.evaluate("""document.querySelector('#pylit-search').dispatchEvent(
+          new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }))""")
+        page.wait_for_timeout(100)
+        assert page.url.endswith('zh/other.html')
+
+
+# ## Chinese and Japanese
+@pytest.mark.parametrize('language', ['zh', 'ja'])
+def test_nothing_is_slanted(chinese: Path, browser: Any, language: str) -> None:
+    slant = '(e) => getComputedStyle(e).fontStyle'
+    with visit(browser, address(chinese, f'{language}/looks.html')) as page:
+        assert page.locator('blockquote p').first.evaluate(slant) == 'normal'
+        for one in page.locator('main em').all():
+            mark = one.evaluate('(e) => getComputedStyle(e).textDecorationStyle')
+            spoken = one.evaluate('(e) => e.closest("[lang]").lang')
+            wanted = ('italic', 'solid') if spoken == 'en' else ('normal', 'dotted')
+            assert (one.evaluate(slant), mark) == wanted
+        assert page.locator('main em').count() == 3
+    with visit(browser, address(chinese, 'looks.html')) as page:
+        assert page.locator('main em').first.evaluate(slant) == 'italic'
+
+
+@pytest.mark.parametrize('width', [390, 1440])
+@pytest.mark.parametrize('language', ['zh', 'ja'])
+def test_lines_break_where_they_may(chinese: Path, browser: Any, language: str, width: int) -> None:
+    size = {'width': width, 'height': 900}
+    with visit(browser, address(chinese, f'{language}/looks.html'), viewport=size) as page:
+        assert page.evaluate('document.documentElement.scrollWidth <= innerWidth')
+        # No column of a table is one character wide
+        for cell in page.locator('td').all():
+            assert cell.bounding_box()['width'] >= 90
+        # The names of the languages stand on one line, and the name of the site beside them
+        names = [one.bounding_box() for one in page.locator('.languages a').all()]
+        assert len({box['y'] for box in names}) == 1
+        assert max(box['height'] for box in names) < 40
+        home, tools = (page.locator(s).bounding_box() for s in ('.home', '.tools > :first-child'))
+        assert home['x'] + home['width'] <= tools['x']
+        # What follows a mark stands on its line, wherever the line ends
+        for margin in range(0, 200, 7):
+            alone = page.evaluate(ALONE, margin)
+            assert alone == [], margin
+
+
+ALONE = """(margin) => {
+  document.querySelector('main').style.paddingRight = `${margin}px`;
+  return [...document.querySelectorAll('.claim')].map((mark) => {
+    const range = document.createRange();
+    range.setStart(mark.nextSibling, 0);
+    range.setEnd(mark.nextSibling, 1);
+    const boxes = mark.getClientRects();
+    const [last, next] = [boxes[boxes.length - 1], range.getBoundingClientRect()];
+    return next.top > last.bottom ? range.toString() : '';
+  }).filter(Boolean);
+}"""
+
+
 def test_keys_walk_and_can_be_switched_off(folder: Path, browser: Any) -> None:
     with visit(browser, address(folder)) as page:
         page.keyboard.press('j')
@@ -757,6 +909,21 @@ def test_live_reload(server: tuple[str, Path, serve.Live], browser: Any) -> None
         page.locator('text=Picks one').wait_for(timeout=5000)
         assert page.locator('#pylit-wrong').count() == 0
     assert live.took < 1
+
+
+def test_a_saved_catalogue_is_seen(chinese: Path, tmp_path: Path) -> None:
+    shutil.copytree(chinese, tmp_path / 'p')
+    live = serve.Live(Request([tmp_path / 'p' / 'src'], load(tmp_path / 'p'), languages=['zh']))
+    live.build()
+    before = live._times()
+    path = tmp_path / 'p' / 'docs' / 'locale' / 'zh.po'
+    path.write_text(path.read_text().replace('网络对加入', '神经网络对加入'))
+    os.utime(path, (1, 1))
+    assert live._times() != before
+    live.build()
+    live.close()
+    assert '神经网络' in live.files['zh/noise.html'].decode()
+    assert not [url for url in live.files if url.startswith('ja/')]
 
 
 def fetch(url: str, host: str | None = None) -> tuple[int, bytes]:

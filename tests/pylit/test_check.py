@@ -167,7 +167,7 @@ def test_errors_planted_in_our_own_pages(
         at = text.rindex(right)
         path.write_text(text[:at] + wrong + text[at + len(right) :], 'utf-8')
         places.append(f'{folder}/__init__.py:{text.count(chr(10), 0, at) + 1}:')
-    main(['check', str(tmp_path / 'labml_nn')])
+    main(['check', str(tmp_path / 'labml_nn'), '--lang', 'en'])
     said = capsys.readouterr().err
     found = [line for line in said.split('\n') if ': warning: the note speaks of' in line]
     # All of them, and nothing else on any page

@@ -421,7 +421,9 @@ def test_no_page_of_ours_is_heavy() -> None:
     pages = {url: data for url, data in files.items() if url.endswith('.html')}
     assert len(pages) > 40
     for url, data in pages.items():
-        assert len(gzip.compress(data, 9, mtime=0)) <= 30_000, url
+        # A character of Chinese or Japanese has three bytes
+        limit = 34_000 if url.startswith(('zh/', 'ja/')) else 30_000
+        assert len(gzip.compress(data, 9, mtime=0)) <= limit, url
         assert len(re.findall(rb'<[a-z]', data)) <= 12_000, url
     own = [data for url, data in files.items() if re.fullmatch(r'assets/\w+\.(css|js)', url)]
     assert sum(map(len, own)) <= 40_000

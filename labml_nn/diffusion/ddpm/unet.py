@@ -62,7 +62,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labml_nn.diffusion.ddpm.utils import check_label
+from labml_nn.diffusion.ddpm.utils import check_label, without_autocast
 
 
 class TimeEmbedding(nn.Module):
@@ -115,7 +115,7 @@ class TimeEmbedding(nn.Module):
         * `label` `[batch]`, int64: the class of each image, or -1 where nothing is said of it
         """
         # In float32 also where the other layers are not: bfloat16 has no number between 512 and 516
-        with torch.autocast(t.device.type, enabled=False):
+        with without_autocast(t.device):
             angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
             emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
             # Without the activation the two linear layers would be one

@@ -1,12 +1,13 @@
 r"""
 # Constants by time step, and noise by seed
 
-Two small tools that every page of this folder uses.
+A few small tools that every page of this folder uses.
 """
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,17 @@ def gather(consts: Tensor, t: Tensor, ndim: int = 4) -> Tensor:
     """
     c = consts.gather(0, t)  # [batch]
     return c.reshape(-1, *[1] * (ndim - 1))  # [batch, 1, 1, 1]
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    r"""
+    Compute in the types that the tensors have, also where a caller asked for half of them.
+
+    `device` may be one that has no autocast, as `meta`, where tensors are shapes without numbers.
+    """
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 # ## Noise that knows its image

@@ -58,6 +58,26 @@ const strut = (node, above) => {
   node.kids.shift();
 };
 
+// ## Depths
+//
+// The last row of a pile is an empty cell that is as high as the pile is deep, and the end of its
+// first row a cell of 2px that browsers need for the baseline. The style sheet draws both.
+const depth = (node) => {
+  const last = node.kids.at(-1);
+  if (!is(node, 'vlist-t2') || node.kids.length !== 2 || text(last) || !is(last, 'vlist-r')) return;
+  const [cell, more] = last.kids;
+  if (more || text(cell) || get(cell, 'class') !== 'vlist' || cell.kids.length > 1) return;
+  const [inside] = cell.kids;
+  const empty = !inside || (!text(inside) && !inside.kids.length && !inside.text.trim());
+  const said = /^height:([^;]*);?$/.exec(get(cell, 'style'));
+  if (!empty || !said || get(node, 'style')) return;
+  put(node, 'style', `--d:${said[1]}`);
+  node.kids.pop();
+  const first = node.kids[0];
+  if (is(first, 'vlist-r') && is(first.kids.at(-1), 'vlist-s')) first.kids.pop();
+  else put(node, 'style', `--d:${said[1]};--s:none`);
+};
+
 // ## Wrappers
 //
 // These classes have no rule in KaTeX's style sheet, nor in ours.
@@ -103,15 +123,27 @@ const tidy = (node) => {
   }
 };
 
+// No margin is what there is without a word, and a number needs no zero before its point
+const shorter = (style, above) => {
+  const script = above && is(above, 'vlist') && style.startsWith('--p');
+  const said = style.split(';').filter((one) => one && !(script && one === 'margin-left:0em'));
+  return said.join(';').replace(/(?<=[:-])0\.(?=\d)/g, '.');
+};
+
 const lighten = (node, above) => {
   for (const kid of node.kids) if (!text(kid)) lighten(kid, node);
   if (node.tag === 'span') {
     strut(node, above);
+    depth(node);
     merge(node);
   }
   unwrap(node, above);
   if (!above || !node.tag) return;
   tidy(node);
+  if (get(node, 'style')) put(node, 'style', shorter(get(node, 'style'), above));
+  // Three, four and five eighteenths of an em: nearly every space is one of these
+  const space = ['.17', '.22', '.28'].indexOf(/^margin-right:(.*)em$/.exec(get(node, 'style'))?.[1]);
+  if (get(node, 'class') === 'mspace' && space >= 0) node.text = ` class="sp${space + 3}"`;
 };
 
 // ## MathML

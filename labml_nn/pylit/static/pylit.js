@@ -177,11 +177,12 @@
   const input = $('#pylit-search');
   const results = $('#pylit-results');
   let index = null;
+  const plain = (text) => text.normalize('NFKC').toLowerCase();
   globalThis.pylit.index = (pages) => {
     index = pages.flatMap(([url, title, rows]) =>
       rows.map(([anchor, heading, name, words]) => ({
         url: `${url}#${anchor}`, title, heading, name, words,
-        parts: [heading, name, words].map((text) => text.toLowerCase()),
+        parts: [heading, name, words].map(plain),
       })));
     look();
   };
@@ -192,11 +193,26 @@
     script.src = body.dataset.search;
     document.head.append(script);
   };
+  // Chinese and Japanese have no spaces: what is not found as a whole may be found by its words
+  const spaceless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
+  const segmenter = globalThis.Intl?.Segmenter && new Intl.Segmenter(root.lang, { granularity: 'word' });
+  const segment = (word) => {
+    if (!segmenter || !spaceless.test(word)) return [];
+    const parts = [...segmenter.segment(word)].filter((part) => part.isWordLike).map((part) => part.segment);
+    // Particles and endings say how words hang together
+    const words = parts.filter((part) => !/^\p{Script=Hiragana}{1,3}$/u.test(part));
+    return words.length && words[0] !== word ? words : [];
+  };
+  const rate = ([heading, name, text], word) =>
+    (heading.includes(word) ? 5 : 0) + (name.includes(word) ? 4 : 0) + (text.includes(word) ? 1 : 0);
   const score = (entry, words) => {
     let sum = 0;
-    for (const word of words) {
-      const [heading, name, text] = entry.parts;
-      const found = (heading.includes(word) ? 5 : 0) + (name.includes(word) ? 4 : 0) + (text.includes(word) ? 1 : 0);
+    for (const { whole, parts } of words) {
+      let found = 2 * rate(entry.parts, whole);
+      if (!found && parts.length) {
+        const rates = parts.map((part) => rate(entry.parts, part));
+        found = Math.min(...rates) && rates.reduce((a, b) => a + b) / rates.length;
+      }
       if (!found) return 0;
       sum += found;
     }
@@ -204,7 +220,8 @@
   };
   const base = body.dataset.search.replace(/search\.js$/, '');
   const look = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(input.value).split(/\s+/).filter(Boolean)
+      .map((whole) => ({ whole, parts: segment(whole) }));
     results.hidden = !words.length || !index;
     if (results.hidden) return;
     const found = index
@@ -241,7 +258,8 @@
   };
   $('.search').addEventListener('keydown', walk);
   input.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter') $('a', results)?.click();
+    // The Enter that ends a composition chooses characters, and not a result
+    if (event.key === 'Enter' && !event.isComposing) $('a', results)?.click();
   });
   const shut = () => { results.hidden = true; };
   document.addEventListener('click', (event) => { if (!event.target.closest('.search')) shut(); });
