@@ -56,7 +56,8 @@ sample: $(READY)  ## sample from runs/digits
 test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
 	@test -d tests/pylit/node_modules || npm ci --loglevel=error --no-audit --no-fund --prefix tests/pylit \
 		|| echo 'note: without npm the tests of the rendered pages are skipped'
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --junit-xml=report.xml $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile \
+		--no-loadscope-reorder --junit-xml=report.xml $(ARGS)
 
 SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
 lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and the citation
@@ -115,8 +116,8 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20
 notebooks: $(READY)  ## notebooks/*.ipynb from their text form
 	$(RUN) notebooks/build.py
 
-notebooks-check: $(READY)  ## whether they are up to date, and run from top to bottom
-	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/notebooks $(ARGS)
+notebooks-check: $(READY)  ## whether they are up to date, and run from top to bottom (3 minutes)
+	WHOLE_NOTEBOOKS=true $(RUN) -m pytest tests/notebooks --durations 1 $(ARGS)
 
 doctor: $(READY)  ## what is installed here, and whether it works
 	$(RUN) -m labml_nn.doctor

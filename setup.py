@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 DOCS = ['markdown-it-py>=3', 'pygments>=2.17', 'tomli>=2; python_version < "3.11"']
 I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
 VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
-TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
+TEST = ['pytest>=8', 'pytest-xdist>=3.7', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]
 BROWSER = ['playwright>=1.40', 'html5lib>=1.1']  # the tests of the rendered pages
 HUB = ['huggingface_hub>=0.25']  # published weights by their id; a local folder needs nothing
 METRICS = ['torch-fidelity>=0.4']  # the Inception network of FID

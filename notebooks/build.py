@@ -28,7 +28,7 @@ def badge(name: str) -> str:
     if not config.repository.startswith('https://github.com/'):
         return ''
     place = config.repository.removeprefix('https://github.com/').removesuffix('/')
-    target = f'{COLAB}{place}/blob/{config.revision}/notebooks/{name}.ipynb'
+    target = f'{COLAB}{place}/blob/{config.revision or "main"}/notebooks/{name}.ipynb'
     return f'[![Open in Colab]({BADGE})]({target})'
 
 

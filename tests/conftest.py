@@ -17,3 +17,19 @@ def same_random_numbers():
     torch = pytest.importorskip('torch')
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+# What takes longest goes first: begun last, one of these files keeps one worker busy while the
+# others have nothing left to do
+LONG = [
+    'tests/pylit/test_browser.py', 'tests/helpers/test_trackers.py', 'tests/notebooks/',
+    'tests/helpers/test_distributed.py', 'tests/test_faults.py', 'tests/test_house.py',
+    'tests/diffusion/ddpm/test_resume.py', 'tests/diffusion/ddpm/test_experiment.py',
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        return next((i for i, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG))
+
+    items.sort(key=place)

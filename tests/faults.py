@@ -4,14 +4,16 @@
 
 Each fault is done for real to a run of the smallest preset: processes are killed, files damaged,
 disks filled. Then the run is resumed, and in the end it must be in the same state, to the last bit,
-and have the same log, as a run that nothing has happened to. Prints a table; the exit status tells
-whether everything was survived.
+and have the same log, as a run that nothing has happened to. Prints a table, which is a page of the
+site when all of it was tried; the exit status tells whether everything was survived.
 """
 
 import argparse
 import contextlib
+import datetime
 import io
 import os
+import platform
 import random
 import re
 import resource
@@ -32,6 +34,9 @@ from PIL import Image
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint, datasets, trackers
 from labml_nn.helpers.log import COLUMNS
+
+# What the whole of it is written to
+PAGE = Path(__file__).parents[1] / 'labml_nn/diffusion/ddpm/faults.md'
 
 SAVE_EVERY = 3
 OPTIONS = [
@@ -415,6 +420,31 @@ def table(outcomes: list[Outcome]) -> str:
     return '\n'.join(lines)
 
 
+def page(outcomes: list[Outcome], seed: int, seconds: float) -> str:
+    """The annotated page with the table."""
+    return f"""---
+summary: Each fault that was done to runs for real, how often it was survived, the steps it cost.
+---
+
+# What a run survives
+
+Written by `make faults`, which does all this to runs with a checkpoint every {SAVE_EVERY} steps,
+resumes them, and compares them with a run that nothing has happened to: weights, average, optimizer
+and random states to the last bit, and the log row by row, but for its two columns of times. The
+short form of it is part of the tests [tested](test:test_faults.py::test_the_whole_is_a_success).
+
+* **Command** `python -m tests.faults --seed {seed}`: {seconds / 60:.0f} minutes
+* **Machine** {platform.system()} {platform.machine()}, {os.cpu_count()} cores;
+  Python {platform.python_version()}, torch {torch.__version__}; {datetime.date.today()}
+
+{table(outcomes)}
+
+What surrounds the loop, and says what has happened, is on [its own page](running.html); how a
+checkpoint is written is on [that of the checkpoints](../../helpers/checkpoint.html). A killed
+process of several is [another matter](../../helpers/distributed.html).
+"""
+
+
 def command(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--short', action='store_true', help='each fault a few times')
@@ -437,6 +467,9 @@ def command(argv: list[str] | None = None) -> int:
             print(f'{time.monotonic() - began:6.0f} s  {outcomes[-1].fault}', file=sys.stderr)
     print(f'A checkpoint every {SAVE_EVERY} steps, seed {a.seed}:\n')
     print(table(outcomes))
+    if not (a.short or a.kills):
+        PAGE.write_text(page(outcomes, a.seed, time.monotonic() - began), encoding='utf-8')
+        print(f'\nwrote {PAGE}', file=sys.stderr)
     return int(any(o.survived < o.tried or o.lost > SAVE_EVERY for o in outcomes))
 
 

@@ -1,6 +1,7 @@
 """All benchmarks on one page: `make bench`.
 
     python docs/bench/report.py [--repeats 5] [--peer-python PYTHON] [--labml FOLDER] [--out FILE]
+    python docs/bench/report.py --short     what the machine can do, and the cost of a step
 
 Times the peers that are there, then ourselves, and writes `docs/benchmarks.md` with the machine and
 the versions. Competitors that are not installed are left out; `peers.py` says how to have them.
@@ -54,7 +55,9 @@ def head(a: argparse.Namespace) -> list[str]:
         'python': platform.python_version(),
         'torch': torch.__version__,
         'diffusers': version('diffusers'),
-        'denoising-diffusion-pytorch': version('denoising-diffusion-pytorch', a.peer_python or ''),
+        'denoising-diffusion-pytorch': version(
+            'denoising-diffusion-pytorch', a.peer_python or sys.executable
+        ),
         'labml-nn (older)': version('labml-nn', path=a.labml) if a.labml else 'not here',
         'labml_nn (ours)': importlib.metadata.version('labml-nn'),
     }
@@ -66,9 +69,16 @@ def head(a: argparse.Namespace) -> list[str]:
         '',
         f'* **Machine** {device}; {a.threads} threads; {datetime.date.today()}',
         f'* **Versions** {", ".join(f"{k} {v}" for k, v in there.items())}',
-        f'* **Command** `python docs/bench/report.py --repeats {a.repeats} --threads {a.threads}`, '
-        f'with `--peer-python` and `--labml` for the competitors that have to be kept apart',
+        f'* **Command** `python docs/bench/report.py{" --short" * a.short} --repeats {a.repeats} '
+        f'--threads {a.threads}`, with `--peer-python` and `--labml` for the competitors that have '
+        f'to be kept apart',
         '',
+    ]  # fmt: skip
+
+
+def contest_head(a: argparse.Namespace) -> list[str]:
+    """What is compared with the peers."""
+    return [
         f'## The paper\'s CIFAR-10 U-Net, batch {a.batch}',
         '',
         'A training step is loss, gradient, clipping and Adam; ours also keeps the average of the',
@@ -82,13 +92,18 @@ def head(a: argparse.Namespace) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     peers.options(parser)
+    parser.add_argument('--short', action='store_true', help='no peers; the machine itself')
     parser.add_argument('--out', type=Path, default=OUT)
     a = peers.complete(parser.parse_args())
     torch.set_num_threads(a.threads)
     lines = head(a)
     for line in lines:
         print(line)
-    for part in (peers.table(peers.contest(a)), ['', '## Ourselves'], times.report(a.repeats)):
+    parts = [['## Ourselves'], times.machine(a.repeats)]
+    if not a.short:
+        contest = peers.table(peers.contest(a))
+        parts = [contest_head(a), contest, [''], *parts, times.report(a.repeats)]
+    for part in parts:
         for line in part:
             lines.append(line)
             print(line, flush=True)

@@ -7,6 +7,9 @@ machine meets all of it; imports and peak memory are measured in fresh processes
 """
 
 import argparse
+import contextlib
+import io
+import math
 import resource
 import statistics
 import subprocess
@@ -25,6 +28,7 @@ from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, build, make_con
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import Files, Images, batches
 from labml_nn.helpers.device import pick_device
+from labml_nn.helpers.precision import PRECISIONS, available
 
 DEVICE = pick_device('auto')
 Things = dict[str, Callable[[], object]]
@@ -129,6 +133,99 @@ def growth(repeats: int) -> Iterator[str]:
         )
 
 
+def rates(repeats: int) -> Iterator[str]:
+    """What this machine can do at all, in each precision: no network is faster than these."""
+    from torch.nn.functional import conv2d
+
+    yield '| | matrices | convolution, forward and back | the same, channels last |'
+    yield '|---|---:|---:|---:|'
+    side, n, c, size = (8192, 128, 512, 32) if DEVICE.type == 'cuda' else (1024, 8, 256, 16)
+    things: Things = {}
+
+    def conv(x: torch.Tensor, w: torch.Tensor) -> None:
+        conv2d(x, w, padding=1).sum().backward()
+
+    # On a CPU the way back has no kernels in float16, and takes seconds
+    halves = ['bf16', 'fp16'] if DEVICE.type == 'cuda' else ['bf16']
+    names = ['fp32', *(p for p in halves if p in available(DEVICE))]
+    for name in names:
+        kind: Any = dict(device=DEVICE, dtype=PRECISIONS[name])
+        a, b = torch.randn(2, side, side, **kind)
+        x, w = torch.randn(n, c, size, size, **kind), torch.randn(c, c, 3, 3, **kind)
+        things[f'{name} matrices'] = partial(torch.matmul, a, b)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x_, w_ = (v.clone(memory_format=layout).requires_grad_() for v in (x, w))
+            things[f'{name} {layout}'] = partial(conv, x_, w_)
+    got = medians(things, 3 * repeats)
+    work = [2 * side**3, *2 * [3 * 2 * n * c * c * 9 * size**2]]
+    for name in names:
+        found = [s for key, s in got.items() if key.startswith(name)]
+        cells = [f'{w / s / 1e9:,.0f} GFLOP/s' for w, s in zip(work, found, strict=True)]
+        yield f'| {name} | {" | ".join(cells)} |'
+
+
+def utilisation(repeats: int) -> Iterator[str]:
+    """Operations of a training step, counted by torch, beside the rate of matrices of its kind."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    yield '| step | operations | rate | of that of matrices |'
+    yield '|---|---:|---:|---:|'
+    on_gpu = DEVICE.type == 'cuda'
+    preset, batch, side = ('celebahq256', 32, 8192) if on_gpu else ('cifar10', 8, 1024)
+    for precision in ('fp32', 'bf16'):
+        if precision not in available(DEVICE):
+            continue
+        options: dict[str, Any] = dict(precision=precision, channels_last=True)
+        trainer, x0 = trainer_of(preset, batch, **options)
+        with FlopCounterMode(display=False) as counter:
+            step_of(trainer, x0)()
+        if compiled := on_gpu and precision == 'bf16':  # which hides operations from the counter
+            trainer, x0 = trainer_of(preset, batch, compile=True, **options)
+        a, b = torch.randn(2, side, side, device=DEVICE, dtype=PRECISIONS[precision])
+        things = {'step': step_of(trainer, x0), 'matrices': partial(torch.matmul, a, b)}
+        got = medians(things, repeats)
+        rate = counter.get_total_flops() / got['step']
+        share = rate / (2 * side**3 / got['matrices'])
+        yield (
+            f'| {preset}, batch {batch}, {precision}, channels last{", compiled" * compiled} '
+            f'| {counter.get_total_flops() / 1e12:.2f} T | {rate / 1e9:,.0f} GFLOP/s '
+            f'| {share:.0%} |'
+        )
+
+
+def quality(target: float = 1.0) -> Iterator[str]:
+    """The digits run, from nothing to samples that are good, by the clock.
+
+    * `target` Fréchet distance of 898 samples to the 1,797 digits, in pixels in [-1, 1]
+    """
+    from sklearn.datasets import load_digits
+
+    from labml_nn.diffusion.ddpm.experiment import main as train
+    from labml_nn.evaluation.frechet import frechet_distance
+
+    real, spent, steps, distance = load_digits().data / 8 - 1, 0.0, 0, math.inf
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, 'run')
+        options = ['--preset', 'digits', '--track', 'none']
+        options += ['--n_previews', '0', '--n_samples', '0', '--out', str(run)]
+        while distance > target and steps < 2400:
+            steps += 400
+            # Without the fall of the learning rate, which belongs to the last steps of all
+            said = io.StringIO()
+            began = time.perf_counter()
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                new = [*options, '--cooldown', '0'] if steps == 400 else [*options[4:], '--resume']
+                assert train([*new, '--steps', str(steps)]) == 0, said.getvalue()
+            spent += time.perf_counter() - began
+            images = Sampler.from_run(run).sample(len(real) // 2, seed=1)
+            distance = frechet_distance(images.double().cpu().numpy().reshape(-1, 64), real)
+    how = 'to' if distance <= target else f'towards {target:g}, and to'
+    yield (
+        f'| digits, from nothing {how} a Fréchet distance of {distance:.2f}, {steps:,} steps '
+        f'| {spent:.0f} s |'
+    )
+
+
 def sampling(repeats: int) -> Iterator[str]:
     """64 digits, by the default sampler and by all steps."""
     c = make_configs(PRESETS['digits'])
@@ -220,8 +317,16 @@ def imports(repeats: int) -> Iterator[str]:
         yield f'| {name} | {1e3 * seconds:.0f} ms |'
 
 
+def machine(repeats: int) -> Iterator[str]:
+    """What can be had at most, and how much of it a training step takes."""
+    yield from ('', '### What the machine can do', '')
+    yield from rates(repeats)
+    yield ''
+    yield from utilisation(repeats)
+
+
 def report(repeats: int) -> Iterator[str]:
-    """All tables."""
+    """All other tables."""
     yield from ('', '### What a step costs besides the gradient', '')
     yield from overhead(repeats)
     yield ''
@@ -229,7 +334,8 @@ def report(repeats: int) -> Iterator[str]:
     yield from ('', '### How the cost grows', '')
     yield from growth(repeats)
     yield from ('', '### Other times, and memory', '', '| | |', '|---|---:|')
-    for rows in (sampling(repeats), checkpoints(repeats), pictures(), memory(), imports(repeats)):
+    rest = (sampling(repeats), checkpoints(repeats), pictures(), memory(), imports(repeats))
+    for rows in (*rest, quality()):
         yield from rows
 
 
@@ -243,8 +349,9 @@ def main() -> None:
 
         print(peak(ast.literal_eval(a.memory)))
         return
-    for line in report(a.repeats):
-        print(line, flush=True)
+    for part in (machine(a.repeats), report(a.repeats)):
+        for line in part:
+            print(line, flush=True)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,8 @@ summary: One file that describes itself, written all or not at all, read without
 
 # Checkpoints
 
-Four promises, each of which users have lost days to.
+Four promises, each of which users have lost days to. What becomes of a run when they are put to the
+test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
 
 * **It describes itself.** Beside the weights the file holds the configuration that built the
   model, so nobody has to remember flags: `load` is enough to rebuild it.
@@ -43,10 +44,17 @@ from torch import Tensor, nn
 
 # The name that all our checkpoints carry, and the version of their layout; the first one had no
 # checksum
-FORMAT, FIRST_FORMAT = 'labml_nn.ddpm/2', 'labml_nn.ddpm/1'
+NAME = 'labml_nn.ddpm/'
+FORMAT, FIRST_FORMAT = f'{NAME}2', f'{NAME}1'
 
 # The file's name within the folder of a run
 FILE_NAME = 'checkpoint.pt'
+
+
+class NewerFormatError(ValueError):
+    r"""
+    A checkpoint that a later version of this package has written: whole, and not to be passed over.
+    """
 
 
 def save(path: str | Path, content: Mapping[str, Any], *, keep: int = 1) -> None:
@@ -210,8 +218,8 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
     Of a run's folder, the newest checkpoint that is whole: when one is passed over, a line on
     stderr says which and why. A file that is named is taken or refused.
 
-    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged, holds code or is none
-    of ours.
+    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged, holds code, is none of
+    ours or of a later version.
     """
     file = find(run_or_file)
     if file == Path(run_or_file):
@@ -220,6 +228,8 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
     for path in kept(file):
         try:
             content = read(path)
+        except NewerFormatError:
+            raise
         except ValueError as error:
             problems.append(error)
             continue
@@ -250,6 +260,8 @@ def put_away_damaged(file: Path) -> None:
     for path in kept(file):
         try:
             read(path)
+        except NewerFormatError:
+            continue
         except ValueError:
             os.replace(path, path.with_name(f'{path.name}.damaged'))
 
@@ -274,12 +286,7 @@ def read(file: Path) -> dict[str, Any]:
             f'{file.absolute()} is damaged or no checkpoint ({file.stat().st_size:,} bytes; '
             f'{first_line(error)}): use an older copy, or train again'
         ) from error
-    if not isinstance(content, dict) or content.get('format') not in (FORMAT, FIRST_FORMAT):
-        found = content.get('format') if isinstance(content, dict) else type(content).__name__
-        raise ValueError(
-            f'{file.absolute()} is no checkpoint of this package: its format is {found!r}, not '
-            f'{FORMAT!r}'
-        )
+    refuse_other_format(content, file)
     expected = content.pop('checksum', None)
     if content['format'] == FORMAT and expected != checksum(content):
         raise ValueError(
@@ -287,6 +294,26 @@ def read(file: Path) -> dict[str, Any]:
             f'copy, or train again'
         )
     return content
+
+
+def refuse_other_format(content: Any, file: Path) -> None:
+    r"""
+    A `ValueError` for what is none of our checkpoints, or one of a later version. Those of the
+    first version are read
+    [tested](test:diffusion/ddpm/test_resume.py::test_a_checkpoint_of_the_first_version_goes_on).
+    """
+    found = content.get('format') if isinstance(content, dict) else type(content).__name__
+    if found in (FORMAT, FIRST_FORMAT):
+        return
+    if str(found).startswith(NAME):
+        raise NewerFormatError(
+            f'{file.absolute()} was written by a later version of this package: its format is '
+            f'{found!r}, and this version reads up to {FORMAT!r}. Update: pip install -U labml-nn'
+        )
+    raise ValueError(
+        f'{file.absolute()} is no checkpoint of this package: its format is {found!r}, not '
+        f'{FORMAT!r}'
+    )
 
 
 def first_line(error: BaseException) -> str:
@@ -349,6 +376,7 @@ def random_states() -> dict[str, Any]:
         'numpy': (torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, gauss),
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        'mps': torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
 
 
@@ -362,6 +390,8 @@ def set_random_states(states: Mapping[str, Any]) -> None:
     torch.set_rng_state(states['torch'])
     for device, state in zip(range(torch.cuda.device_count()), states['cuda'], strict=False):
         torch.cuda.set_rng_state(state, device)
+    if states.get('mps') is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states['mps'])
 
 
 def versions() -> dict[str, str]:

@@ -22,8 +22,8 @@ torch's `DistributedDataParallel` averages their gradients, so all copies take t
 > each. Only rank 0 needs the folder of the run; all need the data.
 
 > **Samples**, too, are shared out, and each depends on its own seed as ever:
-> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …` (behind
-> `--`, or torchrun takes `--n` for an option of its own)
+> `torchrun --nproc-per-node 8 -m -- labml_nn.diffusion.ddpm.evaluate sample RUN --n 50000 …`
+> (behind `--`, or torchrun takes `--n` for an option of its own)
 > [tested](test:helpers/test_distributed.py::test_samples_are_shared_out).
 
 > **When a process dies** the others cannot go on. They say so and end, and torchrun ends what is
@@ -32,12 +32,16 @@ torch's `DistributedDataParallel` averages their gradients, so all copies take t
 """
 
 import os
+import time
+import uuid
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar('T')
@@ -64,6 +68,7 @@ class World:
         )  # fmt: skip
         self.pending: tuple[Any, Tensor] | None = None
         self.gradients: dist.ProcessGroup | None = None  # None is the one that all are in
+        self.signals: dist.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -77,7 +82,13 @@ class World:
         Meet the others; returns when all are there. Small things are agreed on between the CPUs.
         """
         if self.size > 1 and not dist.is_initialized():
-            dist.init_process_group('gloo')
+            store, *_ = next(rendezvous('env://'))
+            store = PrefixStore(meeting(store, self.rank, self.size), store)
+            options: dict[str, Any] = dict(rank=self.rank, world_size=self.size)
+            dist.init_process_group('gloo', store=store, **options)
+            # What is on its way while the next step computes has connections of its own, and so is
+            # never between the parts of a gradient
+            self.signals = dist.new_group(backend='gloo')
 
     def use(self, device: torch.device) -> torch.device:
         r"""
@@ -93,6 +104,8 @@ class World:
         The end, when all have come to it.
         """
         if self.size > 1 and dist.is_initialized():
+            if self.pending is not None:
+                self.pending[0].wait()
             dist.destroy_process_group()
 
     def local_batch(self, batch_size: int) -> int:
@@ -138,7 +151,7 @@ class World:
             work.wait()
             agreed = said.tolist()
         said = torch.tensor(numbers)
-        work = dist.all_reduce(said, dist.ReduceOp.MAX, async_op=True)
+        work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self.signals, async_op=True)
         self.pending = work, said
         return agreed
 
@@ -191,6 +204,31 @@ class World:
         """
         first, last = (n * r // self.size for r in (self.rank, self.rank + 1))
         return range(first, last)
+
+
+def meeting(store: Any, rank: int, size: int) -> str:
+    r"""
+    A name on which the processes that are there now agree, and none that were there before.
+
+    torchrun may hand the `store` of processes that are gone to those that take their place. Their
+    addresses are still in it, and who reads one waits for nobody. So everyone brings a number that
+    nobody had before; the first one says which it has found
+    [tested](test:helpers/test_distributed.py::test_those_who_are_gone_are_not_waited_for).
+    """
+    own = uuid.uuid4().hex
+    if rank == 0:
+        store.set('meeting', own)
+        there = [store.get(f'{own} {r}').decode() for r in range(1, size)]
+        store.set(own, ' '.join(there))
+        return own
+    deadline = time.monotonic() + store.timeout.total_seconds()
+    while time.monotonic() < deadline:
+        name = store.get('meeting').decode()
+        store.set(f'{name} {rank}', own)
+        if store.check([name]) and own in store.get(name).decode().split():
+            return name
+        time.sleep(0.02)
+    raise RuntimeError(f'rank {rank}: the first process of this run did not come: start it again')
 
 
 def is_lost_contact(error: BaseException) -> bool:

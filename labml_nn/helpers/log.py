@@ -102,11 +102,22 @@ class Window:
         self.sums.copy_(state[:-1])
         self.norm = state[-1].to(self.sums)
 
-    def row(self, sums: Tensor, images_a_step: int) -> dict[str, float]:
+    @staticmethod
+    def handed_over(states: Sequence[Tensor], *, is_first: bool) -> Tensor:
+        r"""
+        The state of a process that goes on where several others, with these states, have stopped:
+        the first one takes the images of all.
+        """
+        state = states[0].clone()
+        state[3:11] = torch.stack(list(states))[:, 3:11].sum(0) if is_first else 0
+        return state
+
+    def row(self, sums: Tensor, images_a_step: int, n_processes: int = 1) -> dict[str, float]:
         r"""
         The row as far as it follows from the sums and the time. Here the CPU waits for the device.
 
-        * `sums` those of this window, or of all processes together
+        * `sums` those of this window, or of all `n_processes` together; each has counted all steps,
+          and its own images
         """
         n, loss, skipped, *bands = sums.tolist()
         seconds = max(time.monotonic() - self.began, 1e-9)
@@ -117,7 +128,7 @@ class Window:
                 for i in range(4)
             },
             'grad_norm': float(self.norm),
-            'skipped': round(skipped),
+            'skipped': round(skipped / n_processes),
             'images_per_second': self.steps * images_a_step / seconds,
             'data_wait': min(self.waited / seconds, 1.0),
         }

@@ -196,6 +196,20 @@ def test_files_of_others_are_refused(tmp_path):
         checkpoint.load(tmp_path / 'text.pt')
 
 
+def test_a_file_of_a_later_version_is_refused_and_left_as_it_is(tmp_path):
+    """Not passed over for an older one, nor put away as damaged."""
+    path = tmp_path / checkpoint.FILE_NAME
+    for step in (1, 2):
+        checkpoint.save(path, {'step': step}, keep=3)
+    torch.save({'format': 'labml_nn.ddpm/3', 'step': 3}, path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"later version .* 'labml_nn.ddpm/3', .* pip install -U"):
+        checkpoint.load(tmp_path)
+    checkpoint.put_away_damaged(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['checkpoint.1.pt', 'checkpoint.pt']
+    assert path.read_bytes() == before
+
+
 def test_missing_files_say_what_is_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'has no checkpoint.pt: it is empty'):
         checkpoint.load(tmp_path)
@@ -215,6 +229,20 @@ def test_weights_fit_or_are_refused_by_name():
         checkpoint.load_weights(model, {'weight': good['weight'], 'extra': good['bias']}, 'x')
     with pytest.raises(ValueError, match=r'1 of another shape: weight \[2, 3\], need \[3, 2\]'):
         checkpoint.load_weights(model, {**good, 'weight': torch.ones(2, 3)}, 'x')
+
+
+def test_the_random_state_of_apples_gpu_is_one_of_them(monkeypatch):
+    given = []
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.mps, 'get_rng_state', lambda: torch.arange(3, dtype=torch.uint8))
+    monkeypatch.setattr(torch.mps, 'set_rng_state', given.append)
+    checkpoint.set_random_states(checkpoint.random_states())
+    assert [s.tolist() for s in given] == [[0, 1, 2]]
+    # A checkpoint of a machine without one, or of an older version
+    for states in ({'mps': None}, {}):
+        kept = {k: v for k, v in checkpoint.random_states().items() if k != 'mps'}
+        checkpoint.set_random_states({**kept, **states})
+    assert len(given) == 1
 
 
 def test_random_states_come_back():

@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 
 from labml_nn.diffusion.ddpm import evaluate
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import IndexStream
-from labml_nn.helpers.distributed import World, is_lost_contact
+from labml_nn.helpers.distributed import World, is_lost_contact, meeting
 from tests.faults import equal, rows
 
 ROOT = Path(__file__).parents[2]
@@ -112,10 +114,26 @@ def test_a_run_of_two_is_one_run_and_resumes_exactly_and_with_another_number(tmp
     # With one process the data goes on where it was, and so does the rest
     status, _, errors = trained('--out', cut, '--resume', '--steps', 10, n=1)
     assert status == 0, errors
+    assert 'note: the run had 2 processes and has 1 now. Weights, average, optimizer and' in errors
+    assert 'noise, dropout and flips are not those that it would have had' in errors
     state = checkpoint.load(cut)
     assert state['step'] == 10
     assert state['data']['position'] == 160
     assert [r[0] for r in rows(cut)] == ['2', '4', '6', '8', '10']
+
+
+def test_those_who_are_gone_are_not_waited_for():
+    """Three meet, go, and three others meet in the same store; the first of them comes last."""
+    store = dist.HashStore()
+    names = []
+    for _ in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            others = [pool.submit(meeting, store, rank, 3) for rank in (1, 2)]
+            time.sleep(0.1)
+            first = pool.submit(meeting, store, 0, 3).result(timeout=60)
+            assert [o.result(timeout=60) for o in others] == [first, first]
+            names.append(first)
+    assert len(set(names)) == 3
 
 
 def wait_for(out, steps, process):
@@ -180,6 +198,51 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
     assert status != 0
     assert 'batch_size=15 cannot be divided among 2 processes: use 14 or 16' in errors
     assert not (tmp_path / 'run').exists()
+
+
+# Every tracker notes which process has called it; that of rank 1 has no memory left in the end
+TRACKED = """
+import contextlib, sys
+from pathlib import Path
+from labml_nn.diffusion.ddpm import experiment
+from labml_nn.helpers import trackers
+from labml_nn.helpers.distributed import World
+
+folder, world = Path(sys.argv.pop(1)), World()
+
+def noting(name):
+    @contextlib.contextmanager
+    def tracker(out, configs, step):
+        with (folder / f'{name} {world.rank}').open('w') as file:
+            yield lambda at, numbers, pictures: print(at, file=file)
+    return tracker
+
+trackers.TRACKERS.update({name: noting(name) for name in trackers.TRACKERS})
+backward = experiment.Trainer.backward
+
+def limited(self, *inputs):
+    if self.step == 4 and self.world.rank == 1:
+        raise MemoryError('out of memory')
+    return backward(self, *inputs)
+
+experiment.Trainer.backward = limited
+sys.exit(experiment.main())
+"""
+
+
+def test_only_the_first_process_tracks_and_each_says_what_has_happened_to_it(tmp_path):
+    script = tmp_path / 'tracked.py'
+    script.write_text(TRACKED)
+    (tmp_path / 'calls').mkdir()
+    names = ('comet', 'labml', 'tensorboard', 'wandb')
+    process = torchrun(script, tmp_path / 'calls', *TRAIN[2:], '--track', ','.join(names),
+                       '--steps', 8, '--batch_size', 18, '--out', tmp_path / 'run')  # fmt: skip
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode != 0
+    called = {p.name: p.read_text().split() for p in (tmp_path / 'calls').iterdir()}
+    assert called == {f'{name} 0': ['2', '4'] for name in names}
+    assert 'error: rank 1: out of memory: 9 images of 8×8×1 at a time (batch_size=18)' in errors
+    assert 'try --resume --micro_batch 3' in errors
 
 
 def test_samples_are_shared_out(tmp_path):

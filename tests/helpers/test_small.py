@@ -219,6 +219,31 @@ def test_clock(seconds, text):
 # ## The log
 
 
+def test_processes_that_log_together_count_each_step_once_and_all_images():
+    from labml_nn.helpers.log import Window
+
+    t, whole = torch.tensor([0, 300, 600, 999]), Window(1000)
+    parts, errors, norm = [Window(1000), Window(1000)], torch.rand(4), torch.tensor(2.0)
+    for good in (True, True, False):
+        told = torch.tensor(0.5), norm, torch.tensor(good)
+        whole.add(told[0], t, errors, *told[1:])
+        for part, of in zip(parts, (slice(0, 2), slice(2, 4)), strict=True):
+            part.add(told[0], t[of], errors[of], *told[1:])
+    expected = whole.row(whole.sums, 4)
+    together = parts[0].row(parts[0].sums + parts[1].sums, 4, 2)
+    assert expected['skipped'] == 1
+    same = [k for k in expected if k not in ('images_per_second', 'data_wait')]
+    assert [together[k] for k in same] == pytest.approx([expected[k] for k in same])
+    # One or three go on where two have stopped
+    states = [part.state() for part in parts]
+    for n in (1, 3):
+        heirs = [Window(1000) for _ in range(n)]
+        for i, heir in enumerate(heirs):
+            heir.restore(Window.handed_over(states, is_first=i == 0))
+        row = heirs[0].row(sum(heir.sums for heir in heirs), 4, n)
+        assert [row[k] for k in same] == pytest.approx([expected[k] for k in same])
+
+
 def test_rows_are_read_back(tmp_path):
     path = tmp_path / 'log.csv'
     for step in (1, 2, 3):

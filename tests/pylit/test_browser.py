@@ -633,8 +633,9 @@ def test_search_from_a_file(folder: Path, browser: Any) -> None:
         page.keyboard.press('ArrowDown')
         page.keyboard.press('Enter')
         page.wait_for_url('**/page.html#Noise.mean')
+        page.wait_for_load_state()
         page.locator('#pylit-search').fill('qqqqq')
-        assert page.locator('#pylit-results').inner_text().strip() == 'Nothing found'
+        page.locator('#pylit-results').get_by_text('Nothing found', exact=True).wait_for()
         page.keyboard.press('Escape')
         assert page.locator('#pylit-results').is_hidden()
 

@@ -39,8 +39,6 @@ begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten)
 > resuming needs the raw ones, as the optimizer's state belongs to them.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -64,7 +62,7 @@ class EMA(AveragedModel):
             raise ValueError(f'ema decay={decay} must lie in [0, 1): the paper has 0.9999')
         self.decay = decay
         self.warmup = warmup
-        super().__init__(model, multi_avg_fn=self.average)
+        super().__init__(model)
         self.module.float().eval().requires_grad_(False)
 
     def decay_at(self, n: int) -> float:
@@ -74,13 +72,21 @@ class EMA(AveragedModel):
         return min(self.decay, (1 + n) / (10 + n)) if self.warmup else self.decay
 
     @torch.no_grad()
-    def average(
-        self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int
-    ) -> None:
+    def update_parameters(self, model: nn.Module) -> None:
         r"""
         $\theta' \leftarrow \theta' + (1-d_n)(\theta - \theta')$, for all tensors in one call
+
+        A step does not wait for it: torch's own would copy the counter $n$ to the device, and a GPU
+        stands still for that at every step
+        [tested](test:diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device).
         """
-        # $n$ is read off our own counter: the one handed in has been copied to the device, and
-        # reading it back would stall a GPU at every step
-        d = self.decay_at(int(self.n_averaged))
-        torch._foreach_lerp_(list(averaged), [p.to(torch.float32) for p in current], 1 - d)
+        averaged: list[Tensor] = list(self.module.parameters())
+        current = [p.to(a) for a, p in zip(averaged, model.parameters(), strict=True)]
+        n = int(self.n_averaged)
+        if n:
+            torch._foreach_lerp_(averaged, current, 1 - self.decay_at(n))
+        else:
+            torch._foreach_copy_(averaged, current)
+        for a, b in zip(self.module.buffers(), model.buffers(), strict=True):
+            a.copy_(b)
+        self.n_averaged += 1

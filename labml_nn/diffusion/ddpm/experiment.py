@@ -21,16 +21,18 @@ saves; `--resume` goes on from there, **as if it had never stopped**: weights, a
 and log come out the same to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
 `kill -9`, a full disk or a damaged file cost the steps since the last checkpoint
-[tested](test:test_faults.py::test_killed_at_random_moments); `make faults` tries them all.
+[tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
+them all.
 
 On several GPUs, or on several machines, [torchrun](../../helpers/distributed.html) starts it:
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 > **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
-> `--channels_last true` and `--compile true`; `make bench` measures them. **Out of memory?**
-> `--micro_batch 16` takes a batch in parts, with the same gradient; `--activation_checkpointing
-> true` computes activations twice rather than keep them. All of these may change on resuming.
+> `--channels_last true` and `--compile true`; [`make bench`](benchmarks.html) measures them.
+> **Out of memory?** `--micro_batch 16` takes a batch in parts, with the same gradient;
+> `--activation_checkpointing true` computes activations twice rather than keep them. All of these
+> may change on resuming.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
@@ -441,7 +443,9 @@ class Trainer:
         row = {
             'step': self.step,
             'learning_rate': self.optimizer.param_groups[0]['lr'],
-            **self.window.row(self.world.total(self.window.sums), self.c.batch_size),
+            **self.window.row(
+                self.world.total(self.window.sums), self.c.batch_size, self.world.size
+            ),
         }
         row = {name: row[name] for name in COLUMNS}
         if self.world.is_first:
@@ -552,8 +556,8 @@ class Trainer:
         r"""
         Go on from a checkpoint.
 
-        With another number of processes the weights, the averages and the order of the data go on;
-        the noise of all but the first process is drawn anew.
+        With another number of processes the weights, the averages, the order of the data and the
+        log go on; the noise of all but the first process is drawn anew.
         """
         source = self.out / checkpoint.FILE_NAME
         checkpoint.load_weights(self.model, state['model'], source)
@@ -564,12 +568,11 @@ class Trainer:
         # Not in files of the first version
         if state.get('scaler') and self.descent.scaler.is_enabled():
             self.descent.scaler.load_state_dict(state['scaler'])
-        others, rank = state.get('others', []), self.world.rank
-        own = [state, *others][rank] if len(others) == self.world.size - 1 or rank == 0 else {}
+        own = running.own_part(state, self.world)
         if 'log' in own:
             self.window.restore(own['log'])
         if 'random' not in own:
-            checkpoint.seed_everything(image_seed(self.c.seed + self.step, rank))
+            checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
         self.random = own.get('random') or checkpoint.random_states()
 
 
@@ -604,11 +607,11 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
     if state is None:
         return make_configs({**PRESETS[preset], **given})
-    kept = state['config']
+    kept = running.kept_options(state, option_values(Configs()))
     changed = [
-        f'{k}={v} (the run has {kept.get(k)})'
+        f'{k}={v} (the run has {kept[k]})'
         for k, v in given.items()
-        if k not in FREE_ON_RESUME and v != kept.get(k)
+        if k not in FREE_ON_RESUME and v != kept[k]
     ]
     if changed:
         raise ValueError(
@@ -633,6 +636,9 @@ def prepare(
         state = running.open_folder(out, resume, held, look_only=arguments['dry_run'])
     state = world.of_first(state)
     c = configs_of(arguments, state)
+    if state is not None and arguments['preset'] and world.is_first:
+        of_preset = {**option_values(Configs()), **PRESETS[arguments['preset']]}
+        running.note_preset(c, {k: v for k, v in of_preset.items() if k not in FREE_ON_RESUME})
     device = world.use(pick_device(c.device, world.local_rank))
     check_image_size(c.image_size, len(c.ch_mults))
     if c.compile:

@@ -12,25 +12,9 @@ step is saved if there is any way to.
 
 ## What a run survives
 
-`make faults` does all this to runs with a checkpoint every 3 steps, resumes them, and compares them
-with a run that nothing has happened to: weights, average, optimizer and random states to the last
-bit, and the log row by row, but for its two columns of times.
-
-| fault | tried | survived | steps lost, at most |
-|---|---:|---:|---:|
-| `kill -9` at a random moment, 16 of them while it wrote a checkpoint | 50 | 50 | 3 |
-| SIGTERM at a random moment | 10 | 10 | 0 |
-| disk full: a limit on the size of files | 5 | 5 | 0 |
-| disk full: a small tmpfs that fills up, and is emptied again | 3 | 3 | 3 |
-| newest checkpoint cut off anywhere | 50 | 50 | 3 |
-| newest checkpoint with one bit flipped anywhere | 200 | 200 | 3 |
-| newest checkpoint replaced by one that holds code | 1 | 1 | 3 |
-| two processes on one folder | 3 | 3 | 0 |
-| a tracker that raises | 1 | 1 | 0 |
-| a process that decodes pictures is killed | 3 | 3 | 0 |
-| the clock goes backwards | 1 | 1 | 0 |
-
-The short form of it is part of the tests
+`make faults` kills runs, fills their disks and damages their files, resumes them, and compares them
+to the bit with a run that nothing has happened to: [the table](faults.html) says how often it was
+survived and how many steps it cost
 [tested](test:test_faults.py::test_the_whole_is_a_success). A killed process of several is
 [another matter](../../helpers/distributed.html).
 """
@@ -49,22 +33,25 @@ import torch
 
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, fingerprint
-from labml_nn.helpers.descent import is_out_of_memory, largest_that_fits
+from labml_nn.helpers.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.helpers.device import describe
 from labml_nn.helpers.distributed import World, is_lost_contact
 from labml_nn.helpers.lock import FILE_NAME as LOCK_NAME
 from labml_nn.helpers.lock import Lock
-from labml_nn.helpers.log import COLUMNS, cut_log
+from labml_nn.helpers.log import COLUMNS, Window, cut_log
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.progress import Progress, clock
 from labml_nn.helpers.safetensors import save_file
 from labml_nn.helpers.trackers import tracked
 
 if TYPE_CHECKING:
-    from labml_nn.diffusion.ddpm.experiment import Trainer
+    from labml_nn.diffusion.ddpm.experiment import Configs, Trainer
 
 # How often processes that decode pictures may die before that is no accident any more
 WORKER_DEATHS = 3
+
+# What a checkpoint of any version has, if it is one of a training run
+NEEDED = ('config', 'step', 'model', 'ema', 'ema_updates', 'optimizer')
 
 
 # ## The folder
@@ -84,6 +71,12 @@ def open_folder(
     if not look_only:
         held.callback(Lock(out).release)
     state = checkpoint.load(out)
+    missing = [name for name in NEEDED if name not in state]
+    if missing:
+        raise ValueError(
+            f'{out} cannot be gone on with: its checkpoint has no {", ".join(missing)}. It can be '
+            f'sampled from; to train, begin a new run with another --out'
+        )
     if not look_only:
         checkpoint.put_away_damaged(out / checkpoint.FILE_NAME)
     return state
@@ -145,6 +138,54 @@ def part_of_batch(batch_size: int, micro_batch: int, world: World) -> int:
             f'use one of {fitting}'
         )
     return micro_batch or batch
+
+
+def kept_options(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    r"""
+    The options of the run that a checkpoint is of; `defaults` for those that its version of the
+    package did not have.
+
+    Raises `ValueError` for options that this version does not have.
+    """
+    unknown = [f'{k}={v}' for k, v in state['config'].items() if k not in defaults]
+    if unknown:
+        raise ValueError(
+            f'the run has options that this version does not know: {", ".join(unknown)}. Go on '
+            f'with the version that began it, or update: pip install -U labml-nn'
+        )
+    return {**defaults, **state['config']}
+
+
+def note_preset(c: 'Configs', preset: Mapping[str, Any]) -> None:
+    r"""
+    Say where a run that is resumed differs from the preset that was named: the run decides.
+    """
+    differing = [f'{k}={getattr(c, k)} (not {v})' for k, v in preset.items() if getattr(c, k) != v]
+    if differing:
+        print(f'note: the run keeps its own options: {", ".join(differing)}', file=sys.stderr)
+
+
+def own_part(state: Mapping[str, Any], world: World) -> Mapping[str, Any]:
+    r"""
+    What a process takes of a checkpoint for itself: its random states, and its sums for the log.
+
+    Says what is not exact when there are more or fewer processes than there were.
+    """
+    parts = [state, *state.get('others', [])]
+    if len(parts) == world.size:
+        return parts[world.rank]
+    own = {}
+    if 'log' in state:
+        own['log'] = Window.handed_over([p['log'] for p in parts], is_first=world.is_first)
+    if world.is_first:
+        own['random'] = state['random']
+        print(
+            f'note: the run had {len(parts)} processes and has {world.size} now. Weights, average, '
+            f'optimizer and the order of the data go on; noise, dropout and flips are not those '
+            f'that it would have had',
+            file=sys.stderr,
+        )
+    return own
 
 
 def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
@@ -293,9 +334,13 @@ def failed(trainer: 'Trainer', error: Exception) -> int:
     if message is None:
         print(where, file=sys.stderr)
         raise error
-    if trainer.world.is_first or lost:
-        rank = f'rank {trainer.world.rank}: ' * lost
-        print(f'error: {rank}{message}\n{where}', file=sys.stderr, flush=True)
+    world = trainer.world
+    # What is no number is none in all of them; all else may have happened in one alone
+    if world.is_first or not isinstance(error, FloatingPointError):
+        rank = f'rank {world.rank}: ' * (world.size > 1)
+        print(f'error: {rank}{message}', file=sys.stderr, flush=True)
+    if world.is_first:
+        print(where, file=sys.stderr, flush=True)
     return 1
 
 
@@ -331,12 +376,13 @@ def what_fits(trainer: 'Trainer') -> str:
         f'out of memory: {m} images of {c.image_size}×{c.image_size}×{c.image_channels} at a time '
         f'(batch_size={c.batch_size}) do not fit on {trainer.device}'
     )
-    if trainer.world.size > 1:  # the others do not try
-        return f'{message}: try --micro_batch {max(m // 2, 1)}'
+    if trainer.world.size > 1 and m > 1:  # the others do not try
+        return f'{message}: try --resume --micro_batch {next(halves(m))}'
     fits = largest_that_fits(m, lambda n: attempt(trainer, n))
     if fits is None:
         return (
-            f'{message}, nor does one alone: try --activation_checkpointing true, or a larger GPU'
+            f'{message}{", nor does one alone" * (m > 1)}: try --activation_checkpointing true, '
+            f'or a larger GPU'
         )
     return f'{message}; --micro_batch {fits} does: go on with --resume --micro_batch {fits}'
 

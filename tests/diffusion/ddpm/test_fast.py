@@ -1,15 +1,21 @@
 """Faster or smaller, and the same: micro-batches, recomputed activations, precision, compiling."""
 
+import contextlib
+import io
 import shutil
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import Images
 from labml_nn.helpers.precision import available, recompute
+from labml_nn.helpers.progress import Progress
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
 from tests.diffusion.ddpm.test_resume import log_of
 
@@ -119,6 +125,50 @@ def test_a_compiled_run_is_the_run(tmp_path):
     for a, b in zip(log_of(plain)[1:], log_of(compiled)[1:], strict=True):
         assert float(a[1]) == pytest.approx(float(b[1]), rel=1e-3)
     assert run('--out', compiled, '--resume', '--steps', 5, '--compile', 'no')[0] == 0
+
+
+class Crossings(TorchDispatchMode):
+    """The operations that one device has to wait in for another: their tensors lie on both."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        tensors = [x for x in tree_leaves((arguments, options, result))
+                   if isinstance(x, torch.Tensor)]  # fmt: skip
+        if len({x.device.type for x in tensors}) > 1:
+            self.found.append(str(function))
+        return result
+
+
+@pytest.mark.parametrize('options', [{}, {'variance': 'learned'}, {'micro_batch': 4}], ids=str)
+def test_no_step_waits_for_the_device(monkeypatch, options):
+    """On a device whose numbers cannot be read at all: who looks at one gets an error."""
+    meta = torch.device('meta')
+    c = make_configs({**PRESETS['tests'], 'n_previews': 0, 'is_attn': (False, True),
+                      'dropout': 0.1, **options})  # fmt: skip
+    made = Trainer(c, None, Images('none', torch.zeros(16, 1, 8, 8, dtype=torch.uint8)), meta)
+    with pytest.raises(RuntimeError, match='meta'):
+        float(made.window.norm)
+
+    def data(*_, **__):
+        for i in range(4):
+            made.stop.number = 15 * (i == 3)
+            labels = torch.zeros(16, dtype=torch.int64, device=meta)
+            yield torch.zeros(16, 1, 8, 8, device=meta), labels
+
+    # It knows neither autocast nor a fused optimizer, and has no events to ask whether it is done
+    monkeypatch.setattr(torch, 'autocast', lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(experiment, 'batches', data)
+    monkeypatch.setattr(made.optimizer, 'step', lambda: None)
+    monkeypatch.setattr(made.descent, 'is_fused', True)
+    monkeypatch.setattr(made.descent, 'bad_in_a_row', lambda: 0)
+    with Crossings() as crossings:
+        made.train(Progress(c.steps, 0, file=io.StringIO()))
+    assert made.step == 4
+    assert crossings.found == []
 
 
 def test_numbers_that_do_not_divide_are_refused(tmp_path):

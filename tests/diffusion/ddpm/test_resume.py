@@ -197,18 +197,52 @@ def test_a_checkpoint_of_the_first_version_goes_on(tmp_path):
         del state[new]
     state['format'] = checkpoint.FIRST_FORMAT
     for option in ('save_minutes', 'keep_checkpoints', 'precision', 'compile', 'channels_last',
-                   'micro_batch', 'activation_checkpointing'):  # fmt: skip
+                   'micro_batch', 'activation_checkpointing', 'n_classes', 'p_uncond'):  # fmt: skip
         del state['config'][option]
     shutil.rmtree(out)
     out.mkdir()
     torch.save(state, out / 'checkpoint.pt')
     (out / 'log.csv').write_text('step,loss,grad_norm,learning_rate,images_per_second\n4,1,2,3,4\n')
-    assert run('--out', out, '--resume', '--steps', 8)[0] == 0
+    # An option that it did not have has the value of then
+    assert run('--out', out, '--resume', '--steps', 8, '--n_classes', 0)[0] == 0
     assert log_of(out)[1][:3] == ['4', '1', 'nan']
     assert [r[0] for r in log_of(out)[1:]] == ['4', '8']
 
 
 # ## Refused
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda state: state.pop('optimizer'), 'has no optimizer. It can be sampled from'),
+    (lambda state: state['config'].update(spin=1), 'this version does not know: spin=1. Go on'),
+    (lambda state: state.update(format='labml_nn.ddpm/9'), 'a later version of this package'),
+], ids=['weights alone', 'options of another version', 'a later version'])  # fmt: skip
+def test_a_checkpoint_that_cannot_be_gone_on_with_says_why(tmp_path, change, message):
+    out = tmp_path / 'r'
+    assert run(*SMALL, '--steps', 1, '--out', out)[0] == 0
+    state = checkpoint.load(out)
+    change(state)
+    torch.save({**state, 'checksum': checkpoint.checksum(state)}, out / 'checkpoint.pt')
+    before = (out / 'checkpoint.pt').read_bytes()
+    status, _, errors = run('--out', out, '--resume', '--steps', 3)
+    assert status == 2
+    assert message in errors
+    assert 'Traceback' not in errors
+    assert (out / 'checkpoint.pt').read_bytes() == before
+
+
+def test_a_preset_that_is_not_the_runs_is_noted(tmp_path):
+    out = tmp_path / 'r'
+    assert run(*SMALL, '--steps', 1, '--out', out)[0] == 0
+    status, _, errors = run('--out', out, '--preset', 'cifar10', '--resume', '--steps', 2)
+    assert status == 0
+    assert 'note: the run keeps its own options: dataset=digits (not cifar10)' in errors
+    assert 'schedule' not in errors
+    same_preset = ['--preset', 'tests', '--n_channels', 16, '--resume', '--steps', 3]
+    status, _, errors = run('--out', out, *same_preset)
+    assert status == 0
+    assert errors.count('note') == 1
+    assert 'n_channels=16 (not 32)' in errors
 
 
 def test_other_data_is_refused(tmp_path):

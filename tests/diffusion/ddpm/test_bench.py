@@ -1,0 +1,56 @@
+"""The tables of `make bench` and `make faults` are pages, linked, and say how they were made."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import faults
+
+ROOT = Path(__file__).parents[3]
+DDPM = ROOT / 'labml_nn' / 'diffusion' / 'ddpm'
+LINKS = {
+    'benchmarks': ['diffusion/ddpm/experiment.py'],
+    'faults': [
+        'diffusion/ddpm/experiment.py',
+        'diffusion/ddpm/running.py',
+        'helpers/checkpoint.py',
+    ],
+}
+
+
+@pytest.mark.parametrize('name', LINKS)
+def test_each_table_is_there_and_linked(name):
+    """It is kept with the sources: a link to it is never dead."""
+    text = (DDPM / f'{name}.md').read_text(encoding='utf-8')
+    assert re.match(r'---\nsummary: .+\n---\n\n# ', text)
+    assert '**Command** `python' in text
+    assert '**Machine**' in text
+    for page in LINKS[name]:
+        assert f'{name}.html)' in (ROOT / 'labml_nn' / page).read_text(encoding='utf-8')
+
+
+def test_the_benchmarks_are_one_text_in_two_places(monkeypatch):
+    monkeypatch.setattr(sys, 'path', [str(ROOT / 'docs' / 'bench'), *sys.path])
+    report = runpy.run_path(str(ROOT / 'docs' / 'bench' / 'report.py'))
+    written = report['OUT'].read_text(encoding='utf-8')
+    assert report['PAGE'].read_text(encoding='utf-8') == report['SUMMARY'] + written
+
+
+def test_every_fault_is_in_the_table_and_was_survived():
+    text = faults.PAGE.read_text(encoding='utf-8')
+    rows = re.findall(r'^\| ([^|]+?) \| (\d+) \| (\d+) \| (\d+) \|', text, re.MULTILINE)
+    often = [often for _, often, _ in faults.FAULTS]
+    assert len(rows) == len(often)
+    for (name, tried, survived, lost), times in zip(rows, often, strict=True):
+        # A kill before the first checkpoint has nothing to lose
+        assert int(tried) == int(survived) >= (times if 'kill' not in name else times - 10), name
+        assert int(lost) <= faults.SAVE_EVERY, name
+
+
+def test_the_page_of_the_faults_is_made_of_their_outcomes():
+    outcomes = [faults.Outcome('flood', tried=3, survived=2, lost=1, remark='wet')]
+    assert '| flood | 3 | 2 | 1 | wet |' in faults.page(outcomes, seed=7, seconds=240)
+    assert '--seed 7`: 4 minutes' in faults.page(outcomes, seed=7, seconds=240)
