@@ -19,12 +19,12 @@ OUT ?= runs/digits
 CONDITIONAL ?= runs/digits_conditional
 # Formulas that were set before, and the report of the tests that the marks on the pages go by
 export PYLIT_CACHE := $(CURDIR)/.pylit-cache
-JUNIT = $(if $(wildcard report.xml),--junit report.xml)
+JUNIT = $(addprefix --junit ,$(wildcard report.xml report-long.xml))
 # As many test processes as there are cores, each with one thread
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train train-classes sample test lint types format docs docs-check docs-serve \
+.PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
 	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor
 
 help:  ## this list
@@ -53,11 +53,15 @@ train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into run
 sample: $(READY)  ## sample from runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.evaluate sample $(OUT) $(ARGS)
 
-test: $(READY)  ## the whole test suite (6 minutes on 2 cores)
+test: $(READY)  ## the test suite (6 minutes on 2 cores)
 	@test -d tests/pylit/node_modules || npm ci --loglevel=error --no-audit --no-fund --prefix tests/pylit \
 		|| echo 'note: without npm the tests of the rendered pages are skipped'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile \
-		--no-loadscope-reorder --junit-xml=report.xml $(ARGS)
+		--no-loadscope-reorder -m 'not long' --junit-xml=report.xml $(ARGS)
+
+test-long: $(READY)  ## its other part: kills, several processes, trackers, notebooks (10 minutes)
+	OMP_NUM_THREADS=1 WHOLE_NOTEBOOKS=true $(RUN) -m pytest -n $(JOBS) --dist loadfile \
+		--no-loadscope-reorder -m long --junit-xml=report-long.xml $(ARGS)
 
 SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
 lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and the citation

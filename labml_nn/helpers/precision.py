@@ -189,3 +189,24 @@ class Captured(nn.Module):
         with torch.cuda.graph(graph):
             output = self.model(*places)
         return graph, places, output
+
+
+def for_sampling(
+    model: nn.Module, precision: str, device: torch.device, *, channels_last: bool = False
+) -> nn.Module:
+    r"""
+    What a sampler calls: the model in a precision, and on CUDA as one graph for each shape. The
+    model itself where it needs neither.
+    """
+    if precision == 'fp32' and device.type != 'cuda' and not channels_last:
+        return model
+    return Captured(Network(model, precision, channels_last=channels_last))
+
+
+def bare(model: object) -> object:
+    r"""
+    The model inside of what `for_sampling` has put around it.
+    """
+    while isinstance(model, (Captured, Network)):
+        model = model.model
+    return model

@@ -71,7 +71,14 @@ def _shared(command: argparse.ArgumentParser) -> None:
         metavar='LANGUAGE',
         help='can be repeated; en alone for none besides English; default: those of [tool.pylit]',
     )
-    command.add_argument('--junit', type=Path, metavar='XML', help='report of a run of the tests')
+    command.add_argument(
+        '--junit',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='XML',
+        help='report of a run of the tests; can be repeated',
+    )
     command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
     command.add_argument('--strict', action='store_true', help='warnings are errors')
     command.add_argument('--no-cache', action='store_true', help='make everything again')

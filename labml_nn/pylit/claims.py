@@ -68,6 +68,16 @@ class Report:
         return NOT_RUN if NOT_RUN in found else PASSED
 
 
+def read_reports(paths: Iterable[Path]) -> Report:
+    """Several reports as one; what was changed after the first of them counts as not run."""
+    reports = [read_report(path) for path in paths]
+    whole = Report(written=min((report.written for report in reports), default=0.0))
+    for report in reports:
+        for name, outcomes in report.outcomes.items():
+            whole.outcomes.setdefault(name, []).extend(outcomes)
+    return whole
+
+
 def read_report(path: Path) -> Report:
     """Read the JUnit XML that `pytest --junit-xml` writes."""
     try:

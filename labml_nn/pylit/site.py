@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import claims, figures, formulas, highlight, layout, names, origin, outline, page, project
-from .claims import Claim, Report
+from .claims import Claim
 from .config import Config
 from .formulas import Formula, Result, Typesetter
 from .frame import LOST, Frame, source_script
@@ -56,7 +56,7 @@ class Request:
     paths: Sequence[Path]
     config: Config
     out: Path | None = None
-    junit: Path | None = None
+    junit: Sequence[Path] = ()
     languages: Sequence[str] | None = None
     execute: bool = False
     # Formulas are always remembered; pages only by who writes them
@@ -86,7 +86,7 @@ class Site:
         self.config = request.config
         self.memo = memo or Memo()
         self.problems = Problems()
-        self.report = claims.read_report(request.junit) if request.junit else Report()
+        self.report = claims.read_reports(request.junit)
         self.texts: dict[str, str] = {}
         self.pages: dict[str, Outline] = {}
         self.outlines: dict[str, Outline] = {}
@@ -416,7 +416,7 @@ class Site:
                 {name: sorted(e.items()) for name, e in self.index.exports.items()},
                 [(name, o.source.url) for name, o in self.by_module.items()],
                 [(code, catalog.name) for code, catalog in self.catalogs.items()],
-                (self.request.junit is not None, self.origin.base),
+                (bool(self.request.junit), self.origin.base),
             )
         return self.known
 

@@ -35,7 +35,7 @@ def project(folder: Path, files: Mapping[str, str]) -> Path:
 
 def site(folder: Path, *paths: str, junit: Path | None = None, execute: bool = False) -> Site:
     targets = [folder / p for p in paths] or [folder]
-    return Site(Request(targets, load(folder), junit=junit, execute=execute))
+    return Site(Request(targets, load(folder), junit=[junit] if junit else [], execute=execute))
 
 
 def render(folder: Path, *paths: str, junit: Path | None = None) -> dict[str, str]:

@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, metrics
 from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
@@ -55,6 +55,7 @@ from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
+from labml_nn.helpers.precision import for_sampling, pick_precision
 from labml_nn.helpers.progress import Tell, told
 
 # The sampler when none is named: the best of those that are fast, by measurement
@@ -133,6 +134,7 @@ class Sampler:
         device: torch.device | str = 'auto',
         label: int | Sequence[int] | None = None,
         guidance: float | None = None,
+        precision: str = 'fp32',
         **options: Any,
     ) -> 'Sampler':
         r"""
@@ -142,6 +144,7 @@ class Sampler:
         * `label` for a run with classes: the class to draw, or several, of which image $i$ has
           number $i$ modulo their number; -1 for none. When not given, each class in turn
         * `guidance` [$w$](../guidance.html), how far they are pushed towards it: 0 when not given
+        * `precision` of the network, as in [training](experiment.html): fp32, bf16, fp16 or auto
         * `options` `sampler`, `steps`, `clip_x0` and the sampler's own
 
         Raises `FileNotFoundError` or `ValueError` for a checkpoint that is missing, damaged or not
@@ -154,10 +157,12 @@ class Sampler:
         diffusion = build(c)
         model: UNet = diffusion.eps_model  # type: ignore[assignment]
         checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
+        device = pick_device(device) if isinstance(device, str) else device
+        network: nn.Module = for_sampling(model, pick_precision(precision, device), device)
         labels = labels_of(c, label, guidance)
         if labels is not None:
-            diffusion.eps_model = Guided(model, NO_LABEL, guidance or 0.0)
-        device = pick_device(device) if isinstance(device, str) else device
+            network = Guided(network, NO_LABEL, guidance or 0.0)
+        diffusion.eps_model = network
         return cls(diffusion.to(device), c.image_channels, c.image_size, labels=labels, **options)
 
     def p_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
@@ -418,6 +423,7 @@ def add_command(commands: Any, name: str, text: str) -> None:
     p.add_argument('--seed', type=int, default=0, help='of the noise (0)')
     p.add_argument('--weights', default='ema', help='ema, the averaged ones, or raw (ema)')
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
+    p.add_argument('--precision', default='fp32', help='fp32, bf16, fp16 or auto (fp32)')
     p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
     if name != 'likelihood':  # which is of images of any class
@@ -515,7 +521,8 @@ def carry_out(a: Any, world: World) -> int:
     try:
         options = sampler_options(a)
         device = world.use(pick_device(a.device, world.local_rank))
-        sampler = Sampler.from_run(a.run, weights=a.weights, device=device, **options)
+        how = {'weights': a.weights, 'precision': a.precision, 'device': device}
+        sampler = Sampler.from_run(a.run, **how, **options)
         sampler.world = world
         kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
         print(

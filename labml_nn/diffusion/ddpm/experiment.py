@@ -77,9 +77,9 @@ from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plo
 from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.precision import (
-    Captured,
     Network,
     check_compiler,
+    for_sampling,
     pick_precision,
     recompute,
 )
@@ -491,8 +491,8 @@ class Trainer:
         `n` images from the averaged weights; `None` when a signal came in between.
         """
         c = self.c
-        model: EpsModel = Captured(
-            Network(self.ema.module, self.precision, channels_last=c.channels_last)
+        model: EpsModel = for_sampling(
+            self.ema.module, self.precision, self.device, channels_last=c.channels_last
         )
         if c.n_classes:
             # Each class in turn

@@ -52,6 +52,7 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
 from labml_nn.helpers import safetensors
 from labml_nn.helpers.checkpoint import first_line, load_weights
+from labml_nn.helpers.precision import bare
 
 # ## Settings
 #
@@ -405,7 +406,7 @@ def save_pretrained(
     [tested](test:diffusion/ddpm/test_pretrained.py::test_their_pipeline_loads_and_samples_ours).
     Raises `ValueError` for another network, and for a learned variance.
     """
-    unet = diffusion.eps_model
+    unet = bare(diffusion.eps_model)
     if not isinstance(unet, UNet):
         raise ValueError(
             f'eps_model is a {type(unet).__name__}: only our UNet has a form in diffusers'

@@ -11,8 +11,10 @@ from PIL import Image
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import SameNoise, Sampler, frame_steps, main
 from labml_nn.diffusion.ddpm.experiment import main as train
+from labml_nn.diffusion.ddpm.pretrained import save_pretrained
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import load_dataset
+from labml_nn.helpers.precision import available
 
 
 def run(*arguments):
@@ -108,6 +110,23 @@ def test_weights_are_the_ones_asked_for(trained):
         assert torch.equal(model.state_dict()['stem.weight'], state[key]['stem.weight'])
     with pytest.raises(ValueError, match="weights='best' is not known: use ema or raw"):
         Sampler.from_run(trained, weights='best')
+
+
+def test_samples_in_half_precision_are_nearly_the_same(trained, tmp_path, capsys):
+    options = {'device': 'cpu', 'steps': 4}
+    if 'bf16' not in available(torch.device('cpu')):
+        with pytest.raises(ValueError, match='precision=bf16 is not on cpu: it has fp32'):
+            Sampler.from_run(trained, precision='bf16', **options)
+        return
+    whole = Sampler.from_run(trained, **options).sample(4)
+    sampler = Sampler.from_run(trained, precision='bf16', **options)
+    half = sampler.sample(4)
+    assert half.dtype == torch.float32
+    assert 1e-6 < float((half - whole).abs().max()) < 0.2
+    # And can be given away as any other
+    save_pretrained(tmp_path / 'pipeline', sampler.diffusion, 8)
+    assert main(['sample', str(trained), '--precision', 'fp8']) == 2
+    assert "precision='fp8' is not known: use one of auto, fp32, bf16" in capsys.readouterr().err
 
 
 def test_one_formula_for_each_step():
