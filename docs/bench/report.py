@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import peers
@@ -43,7 +44,8 @@ def version(package: str, python: str = sys.executable, path: str = '') -> str:
     code = f'import importlib.metadata as m; print(m.version({package!r}))'
     done = subprocess.run(
         [python, '-c', code], capture_output=True, text=True, check=False,
-        env={**os.environ, 'PYTHONPATH': path},
+        # Not here, where our own egg-info would answer for the older package of the same name
+        env={**os.environ, 'PYTHONPATH': path}, cwd=tempfile.gettempdir(),
     )  # fmt: skip
     return done.stdout.strip() or 'not here'
 

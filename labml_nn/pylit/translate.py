@@ -53,8 +53,13 @@ def message(note: Note, token: Token) -> str:
     return re.sub(r'\s*\n\s*', ' ', note.restore(token.content)).strip()
 
 
+# A number with its unit, as tables have them, is the same in any language
+QUANTITY = re.compile(r'[-+−]?[\d.,]+ (?:[A-Za-zµ]{1,3}|\w+/\w+)')
+
+
 def has_words(text: str) -> bool:
-    return bool(re.search(r'[^\W\d_]', prose.MARK.sub('', text)))
+    text = prose.MARK.sub('', text)
+    return bool(re.search(r'[^\W\d_]', text)) and not QUANTITY.fullmatch(text.strip())
 
 
 def messages(page: Page) -> Iterator[tuple[str, int]]:

@@ -334,3 +334,12 @@ def test_a_language_without_a_catalogue(tmp_path: Path, capsys: pytest.CaptureFi
     project(tmp_path, {'pyproject.toml': CONFIG, 'src/page.py': SOURCE})
     assert main(['build', str(tmp_path / 'src'), '-o', str(tmp_path / 'out')]) == 2
     assert 'no catalogue: run `gettext --lang zh` first' in capsys.readouterr().err
+
+
+def test_a_number_with_its_unit_is_not_asked_for():
+    from labml_nn.pylit.translate import has_words
+
+    for text in ('122 GFLOP/s', '0.29 T', '1.598 s', '-3,000 MiB', '1.00', '12 ms'):
+        assert not has_words(text), text
+    for text in ('3 steps', 'fp32', 's', '122 GFLOP/s of it', '7 minutes'):
+        assert has_words(text), text
