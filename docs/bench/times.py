@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import io
 import math
+import re
 import resource
 import statistics
 import subprocess
@@ -292,6 +293,10 @@ def peak(options: dict[str, Any]) -> int:
         step_of(trainer, x0)()
     if DEVICE.type == 'cuda':
         return torch.cuda.max_memory_allocated()
+    status = Path('/proc/self/status')
+    if status.exists():
+        # Linux's ru_maxrss also knows what the process had that started this one
+        return int(re.search(r'VmHWM:\s+(\d+) kB', status.read_text())[1]) * 1024  # type: ignore[index]
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
