@@ -53,19 +53,18 @@ train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into run
 sample: $(READY)  ## sample from runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.evaluate sample $(OUT) $(ARGS)
 
+SUITE = OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # What the tests of the rendered pages are measured with
 BROWSER = test -d tests/pylit/node_modules \
 	|| npm ci --loglevel=error --no-audit --no-fund --prefix tests/pylit \
 	|| echo 'note: without npm the tests of the rendered pages are skipped'
 test: $(READY)  ## the test suite (6 minutes on 2 cores)
 	@$(BROWSER)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile \
-		--no-loadscope-reorder -m 'not long' --junit-xml=report.xml $(ARGS)
+	$(SUITE) -m 'not long' --junit-xml=report.xml $(ARGS)
 
 test-long: $(READY)  ## its other part: kills, several processes, trackers, notebooks (10 minutes)
 	@$(BROWSER)
-	OMP_NUM_THREADS=1 WHOLE_NOTEBOOKS=true $(RUN) -m pytest -n $(JOBS) --dist loadfile \
-		--no-loadscope-reorder -m long --junit-xml=report-long.xml $(ARGS)
+	WHOLE_NOTEBOOKS=true $(SUITE) -m long --junit-xml=report-long.xml $(ARGS)
 
 SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
 lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and the citation

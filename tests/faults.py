@@ -34,6 +34,7 @@ from PIL import Image
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint, datasets, trackers
 from labml_nn.helpers.log import COLUMNS
+from tests.runs import equal
 
 # What the whole of it is written to
 PAGE = Path(__file__).parents[1] / 'labml_nn/diffusion/ddpm/faults.md'
@@ -107,17 +108,6 @@ def rows(out: Path) -> list[list[str]]:
     path = out / 'log.csv'
     lines = path.read_text().split('\n')[1:-1] if path.exists() else []
     return [line.split(',')[: len(COLUMNS) - 2] for line in lines]
-
-
-def equal(a: object, b: object) -> bool:
-    """Whether two nested structures are the same to the bit."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(equal, a, b))
-    return a == b
 
 
 class Workshop:

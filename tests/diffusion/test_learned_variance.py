@@ -1,8 +1,7 @@
 """Learned variances: the interpolation, the hybrid loss and its stop, and every sampler."""
 
-import contextlib
-import io
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +16,7 @@ from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_loss, hybrid_term
 from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver
 from labml_nn.diffusion.schedules import cosine, linear
 from labml_nn.helpers import checkpoint
+from tests.runs import called
 
 SMALL = dict(n_channels=8, ch_mults=(1, 1), is_attn=(False, False), n_blocks=1, n_groups=4)
 
@@ -264,25 +264,19 @@ def best_of_five(d, s):
 
 
 # ## A run
-
-
-def quietly(argv):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main([str(a) for a in argv])
-    return status, err.getvalue()
+run = partial(called, main)
 
 
 def test_a_run_with_both_is_trained_saved_and_resumed(tmp_path):
     options = ['--preset', 'tests', '--out', tmp_path / 'run']
     both = ['--variance', 'learned', '--schedule', 'cosine', '--n_steps', '50']
-    assert quietly([*options, *both, '--steps', '4'])[0] == 0
+    assert run(*options, *both, '--steps', '4')[0] == 0
     state = checkpoint.load(tmp_path / 'run')
     assert (state['config']['schedule'], state['config']['variance']) == ('cosine', 'learned')
     head = state['model']['head.weight']
     assert head.shape[0] == 2
     assert float(head[1].abs().sum()) > 0, 'the bound has trained the second half'
-    assert quietly([*options, '--resume', '--steps', '6'])[0] == 0
+    assert run(*options, '--resume', '--steps', '6')[0] == 0
     assert checkpoint.load(tmp_path / 'run')['step'] == 6
     # A run from before there were schedules has the linear one
     del state['config']['schedule']
@@ -291,10 +285,10 @@ def test_a_run_with_both_is_trained_saved_and_resumed(tmp_path):
 
 def test_the_cosine_makes_short_chains_trainable(tmp_path):
     options = ['--preset', 'tests', '--dry-run', '--n_steps', '100', '--out', tmp_path / 'run']
-    status, message = quietly(options)
+    status, _, message = run(*options)
     assert status == 2
     assert 'leave 60% of the image' in message
-    assert quietly([*options, '--schedule', 'cosine'])[0] == 0
+    assert run(*options, '--schedule', 'cosine')[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -305,7 +299,7 @@ def test_the_cosine_makes_short_chains_trainable(tmp_path):
     ],
 )
 def test_unknown_names_are_refused(tmp_path, options, message):
-    status, text = quietly(['--preset', 'tests', '--out', tmp_path / 'run', *options])
+    status, _, text = run('--preset', 'tests', '--out', tmp_path / 'run', *options)
     assert (status, (tmp_path / 'run').exists()) == (2, False)
     assert message in text
 

@@ -19,7 +19,8 @@ from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import IndexStream
 from labml_nn.helpers.distributed import World, is_lost_contact, meeting
-from tests.faults import equal, rows
+from tests.faults import rows
+from tests.runs import equal
 
 ROOT = Path(__file__).parents[2]
 TRAIN = [

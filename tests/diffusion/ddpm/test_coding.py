@@ -5,6 +5,7 @@ import csv
 import io
 import math
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -16,17 +17,9 @@ from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.likelihood import bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.helpers.datasets import load_dataset
+from tests.runs import called
 
-
-def run(*arguments):
-    """Run the command in this process; its status and what it printed."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as leaving:
-            status = leaving.code
-    return status, out.getvalue(), err.getvalue()
+run = partial(called, main)
 
 
 @pytest.fixture(scope='module', params=['beta', 'learned'])

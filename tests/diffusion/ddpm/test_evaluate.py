@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -15,17 +16,9 @@ from labml_nn.diffusion.ddpm.pretrained import save_pretrained
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import load_dataset
 from labml_nn.helpers.precision import available
+from tests.runs import called
 
-
-def run(*arguments):
-    """Run the command in this process; its status and what it printed."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as leaving:
-            status = leaving.code
-    return status, out.getvalue(), err.getvalue()
+run = partial(called, main)
 
 
 @pytest.fixture(scope='module')

@@ -1,14 +1,13 @@
 """Training: the configuration, the loop, resuming, stopping, and what is refused at the door."""
 
-import contextlib
 import csv
-import io
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,31 +26,13 @@ from labml_nn.diffusion.ddpm.experiment import (
 from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import load_dataset
 from labml_nn.helpers.options import option_meanings, option_types, option_values
+from tests.runs import called, equal
 
 # No pictures: only what a test looks at costs time
 PLAIN = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0']
 
 
-def run(*arguments):
-    """Run the command in this process; its status and what it printed."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as leaving:
-            status = leaving.code
-    return status, out.getvalue(), err.getvalue()
-
-
-def equal(a, b):
-    """Whether two nested structures are the same to the bit."""
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return a == b
+run = partial(called, main)
 
 
 @pytest.fixture(scope='module')

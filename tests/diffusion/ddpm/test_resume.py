@@ -14,8 +14,9 @@ from PIL import Image
 from labml_nn.diffusion.ddpm import experiment
 from labml_nn.helpers import checkpoint, datasets
 from labml_nn.helpers.log import COLUMNS
-from tests.diffusion.ddpm.test_experiment import PLAIN, equal, run
+from tests.diffusion.ddpm.test_experiment import PLAIN, run
 from tests.helpers.test_lock import HOLD
+from tests.runs import equal
 
 # The smallest network, and a log whose rows do not fall together with the cuts
 SMALL = [*PLAIN, '--n_channels', '16', '--log_every', '4', '--save_every', '100']
