@@ -230,6 +230,7 @@ from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm.utils import (
     SeededNoise,
+    checked_products,
     checked_schedule,
     device_of,
     evaluating,
@@ -276,6 +277,7 @@ class DenoiseDiffusion(nn.Module):
         device: torch.device | str | None = None,  # of the constants; None: where the model is
         *,
         beta: Tensor | None = None,  # any schedule, [n_steps] in (0, 1); None: the paper's
+        alpha_bar: Tensor | None = None,  # or its products, falling from 1 towards 0
         variance: str = 'beta',  # sigma2: 'beta' (CIFAR-10), 'beta_tilde' (256² runs), 'learned'
     ):
         r"""
@@ -291,13 +293,15 @@ class DenoiseDiffusion(nn.Module):
         self.n_steps = n_steps
         # $\beta_t$ grows linearly, $10^{-4} \dots 0.02$ (section 4). The products of a thousand
         # factors are computed in float64, on the CPU, as some devices have no float64
-        if beta is None:
-            beta = linear_beta(n_steps)
-        beta = checked_schedule(beta, n_steps)
-        alpha = 1 - beta
-        alpha_bar = alpha.cumprod(0)
+        if alpha_bar is None:
+            beta = checked_schedule(linear_beta(n_steps) if beta is None else beta, n_steps)
+            alpha_bar = (1 - beta).cumprod(0)
+        else:
+            alpha_bar = checked_products(alpha_bar, beta, n_steps)
         # $\bar\alpha_0 = 1$: before the first step there is the whole image
         alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
+        alpha = alpha_bar / alpha_bar_prev if beta is None else 1 - beta
+        beta = 1 - alpha if beta is None else beta
         beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar) * beta
         if variance not in ('beta', 'beta_tilde', 'learned'):
             known = "'beta', 'beta_tilde' or 'learned'"

@@ -129,6 +129,10 @@ class ShortChainWarning(UserWarning):
     """
 
 
+# The share of the image that may be left at the end of the forward process
+MOST_LEFT = 0.05
+
+
 def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
     r"""
     The schedule as float64 on the CPU, or a `ValueError` that says what is wrong with it.
@@ -144,7 +148,7 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
         )
     beta = beta.detach().to('cpu', torch.float64)
     left = float((1 - beta).prod() ** 0.5)
-    if left > 0.05:
+    if left > MOST_LEFT:
         warnings.warn(
             f'{n_steps} steps with beta from {beta[0]:g} to {beta[-1]:g} leave {left:.0%} of the '
             f'image at the end, so sampling cannot start from pure noise: use more steps, larger '
@@ -153,6 +157,30 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
             stacklevel=3,
         )
     return beta
+
+
+def checked_products(alpha_bar: Tensor, beta: Tensor | None, n_steps: int) -> Tensor:
+    r"""
+    $\bar\alpha$ as float64 on the CPU, or a `ValueError` that says what is wrong with it.
+
+    > For chains of few steps: with next to nothing left, $\beta = 1 - \bar\alpha_t /
+    > \bar\alpha_{t-1}$ rounds to 1, and $\bar\alpha$ does not follow from it any more.
+    """
+    if beta is not None:
+        raise ValueError('beta and alpha_bar are two forms of one schedule: give one of them')
+    if n_steps < 1 or alpha_bar.shape != (n_steps,):
+        raise ValueError(
+            f'a schedule of n_steps={n_steps} needs alpha_bar of shape [{n_steps}] and at least '
+            f'one step: got shape {list(alpha_bar.shape)}'
+        )
+    alpha_bar = alpha_bar.detach().to('cpu', torch.float64)
+    falls = torch.cat([alpha_bar.new_ones(1), alpha_bar]).diff() < 0
+    if not bool(falls.all() & (alpha_bar > 0).all()):
+        raise ValueError(
+            f'alpha_bar must fall from step to step, from below 1 and never to 0: got '
+            f'{alpha_bar.max():g} to {alpha_bar.min():g}'
+        )
+    return alpha_bar
 
 
 def same_shape(name: str, x: Tensor, like: Tensor) -> Tensor:

@@ -123,6 +123,7 @@ ancestral steps at 20 calls, the others at 50](../../../docs/figures/sampler_fro
 > other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -130,7 +131,7 @@ import torch
 from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.utils import SeededNoise, evaluating
+from labml_nn.diffusion.ddpm.utils import MOST_LEFT, SeededNoise, ShortChainWarning, evaluating
 
 # How many steps are taken when nobody says
 DEFAULT_STEPS = 20
@@ -198,19 +199,33 @@ class ReverseSampler(ABC):
         # The image itself, before step 0, is index -1: the last of a list, for Python
         self.signal = [*(diffusion.alpha_bar.double() ** 0.5).tolist(), 1.0]
         self.noise = [*(diffusion.one_minus_alpha_bar.double() ** 0.5).tolist(), 0.0]
-        # $\bar\alpha$ anew from $\beta$, in float64: $\beta'$ is a small difference of large ones
+        self.warn_of_a_late_start(spacing)
+        # $\bar\alpha$ anew from $\beta$, in float64:
+        # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$ is a small difference
         alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
-        alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
-        # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$
         # A learned variance is in the rest of the model's output
         ask = self.output if variance == 'learned' else self.eps_theta
         self.short = DenoiseDiffusion(
             lambda xt, i: ask(xt, self.tau[int(i[0])]),
             n_steps,
             diffusion.beta.device,
-            beta=1 - alpha_bar / alpha_bar_prev,
+            alpha_bar=alpha_bar,
             variance=variance,
         )
+
+    def warn_of_a_late_start(self, spacing: str) -> None:
+        r"""
+        Warn if the chain begins where more is left of the image than at the end of training
+        """
+        left = self.signal[self.tau[-1]]
+        if left > MOST_LEFT >= self.signal[self.diffusion.n_steps - 1]:
+            warnings.warn(
+                f'{self.n_steps} steps with spacing={spacing!r} begin at step {self.tau[-1]}, '
+                f'where {left:.0%} of the image is left, so pure noise is the wrong start: use '
+                f"more steps or spacing='trailing'",
+                ShortChainWarning,
+                stacklevel=4,
+            )
 
     @abstractmethod
     def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:

@@ -118,13 +118,28 @@ class DDIM(ReverseSampler):
             # $\sigma^2 = \eta^2\,\tilde\beta'$
             sigma = self.eta * float(self.short.beta_tilde[i]) ** 0.5
             # $\sqrt{1-\bar\alpha_s-\sigma^2}$: what is left for the noise that was there
-            direction = max(self.noise[s] ** 2 - sigma**2, 0.0) ** 0.5
+            direction = self.direction(t, s)
             # $x_s = \sqrt{\bar\alpha_s}\,\hat x_0 +
             #   \sqrt{1-\bar\alpha_s-\sigma^2}\,\epsilon_\theta(x_t,t) + \sigma z$
             xt = self.signal[s] * x0_hat + direction * eps
             if self.eta > 0:
                 xt = xt + sigma * noise(xt.shape, xt.device)
             yield t, xt, x0_hat
+
+    def direction(self, t: int, s: int) -> float:
+        r"""
+        $\sqrt{1-\bar\alpha_s-\sigma^2}$, without subtracting numbers that are nearly equal:
+
+        $$1-\bar\alpha_s-\eta^2\,\tilde\beta' = (1-\bar\alpha_s)\Big(1-\eta^2 +
+        \eta^2\,\frac{\bar\alpha_t}{\bar\alpha_s}\,
+        \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\Big)$$
+
+        With $\eta = 1$ and nearly no signal left at $t$, the left side is lost in rounding; the
+        right one has positive terms only
+        [tested](test:diffusion/samplers/test_cosine.py::test_ddim_with_eta_1_is_ancestral).
+        """
+        kept = (self.signal[t] * self.noise[s] / (self.signal[s] * self.noise[t])) ** 2
+        return self.noise[s] * (1 - self.eta**2 + self.eta**2 * kept) ** 0.5
 
     @torch.no_grad()
     def invert(self, x0: Tensor, *, n_iterations: int = 1) -> Tensor:
