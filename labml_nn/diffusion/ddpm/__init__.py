@@ -230,13 +230,11 @@ from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm.utils import (
     SeededNoise,
-    checked_products,
-    checked_schedule,
+    both_forms,
     device_of,
     evaluating,
     gather,
     in_range,
-    linear_beta,
     same_shape,
 )
 
@@ -293,15 +291,9 @@ class DenoiseDiffusion(nn.Module):
         self.n_steps = n_steps
         # $\beta_t$ grows linearly, $10^{-4} \dots 0.02$ (section 4). The products of a thousand
         # factors are computed in float64, on the CPU, as some devices have no float64
-        if alpha_bar is None:
-            beta = checked_schedule(linear_beta(n_steps) if beta is None else beta, n_steps)
-            alpha_bar = (1 - beta).cumprod(0)
-        else:
-            alpha_bar = checked_products(alpha_bar, beta, n_steps)
+        beta, alpha_bar = both_forms(beta, alpha_bar, n_steps)
         # $\bar\alpha_0 = 1$: before the first step there is the whole image
         alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
-        alpha = alpha_bar / alpha_bar_prev if beta is None else 1 - beta
-        beta = 1 - alpha if beta is None else beta
         beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar) * beta
         if variance not in ('beta', 'beta_tilde', 'learned'):
             known = "'beta', 'beta_tilde' or 'learned'"
@@ -311,7 +303,7 @@ class DenoiseDiffusion(nn.Module):
         from_second = torch.cat([beta_tilde[1:2] if n_steps > 1 else beta, beta_tilde[1:]])
         constants = {
             'beta': beta,
-            'alpha': alpha,
+            'alpha': 1 - beta,
             'alpha_bar': alpha_bar,
             'alpha_bar_prev': alpha_bar_prev,
             # Not left to be computed from `alpha_bar`: at the first steps it is $10^{-4}$, and

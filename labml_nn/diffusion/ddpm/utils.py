@@ -154,9 +154,23 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
             f'image at the end, so sampling cannot start from pure noise: use more steps, larger '
             f'betas or the cosine schedule (1000 steps with the default betas leave 0.6 %)',
             ShortChainWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return beta
+
+
+def both_forms(
+    beta: Tensor | None, alpha_bar: Tensor | None, n_steps: int
+) -> tuple[Tensor, Tensor]:
+    r"""
+    $\beta$ and $\bar\alpha$ of a schedule that is given by one of them; the paper's by none.
+    """
+    if alpha_bar is None:
+        beta = checked_schedule(linear_beta(n_steps) if beta is None else beta, n_steps)
+        return beta, (1 - beta).cumprod(0)
+    alpha_bar = checked_products(alpha_bar, beta, n_steps)
+    # $\beta_t = 1 - \bar\alpha_t / \bar\alpha_{t-1}$
+    return 1 - alpha_bar / torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]]), alpha_bar
 
 
 def checked_products(alpha_bar: Tensor, beta: Tensor | None, n_steps: int) -> Tensor:
