@@ -208,13 +208,21 @@ def same_shape(name: str, x: Tensor, like: Tensor) -> Tensor:
 
 def in_range(x0: Tensor) -> None:
     r"""
-    A `ValueError` unless all of `x0` lies in $[-1, 1]$ (and is a number).
+    A `ValueError` unless all of `x0` lies in $[-1, 1]$ (and is a number); a `UserWarning` where
+    nothing is below 0, as in images of $[0, 1]$, which train and come out washed.
     """
     low, high = float(x0.min()), float(x0.max())
     if not (low >= -1 and high <= 1):
         raise ValueError(
             f'images must lie in [-1, 1]: these go from {low:g} to {high:g}. Scale 8-bit images by '
             f'x / 127.5 - 1, and [0, 1] by 2 * x - 1; for unbounded data pass check_range=False'
+        )
+    if 0 <= low < high:
+        # Without the numbers: Python shows a text once, and they are others in every batch
+        warnings.warn(
+            'no image has a value below 0, as if they were in [0, 1] and not in [-1, 1]: scale '
+            'those by 2 * x - 1; for other data pass check_range=False',
+            stacklevel=3,
         )
 
 

@@ -1,5 +1,7 @@
 """The simple loss: section 6 of the derivation, Algorithm 1."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -26,7 +28,11 @@ def test_a_perfect_model_has_loss_zero():
 def test_the_model_sees_the_noised_image_and_its_step():
     seen = []
     diffusion = DenoiseDiffusion(lambda xt, t: seen.append((xt, t)) or torch.zeros_like(xt), 1000)
-    x0, eps, t = torch.rand(4, 1, 2, 2), torch.randn(4, 1, 2, 2), torch.tensor([0, 5, 500, 999])
+    x0, eps, t = (
+        torch.rand(4, 1, 2, 2) - 0.5,
+        torch.randn(4, 1, 2, 2),
+        torch.tensor([0, 5, 500, 999]),
+    )
     loss = diffusion.loss(x0, eps, t=t)
     torch.testing.assert_close(seen[0][0], diffusion.q_sample(x0, t, eps))
     assert torch.equal(seen[0][1], t)
@@ -58,6 +64,20 @@ def test_images_outside_the_range_are_refused(x0, span):
     diffusion = DenoiseDiffusion(zero_model, 1000)
     with pytest.raises(ValueError, match=rf'images must lie in \[-1, 1\].*{span}'):
         diffusion.loss(x0)
+
+
+def test_images_in_0_1_are_warned_of_once():
+    diffusion = DenoiseDiffusion(zero_model, 1000)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('default')
+        for _ in range(3):
+            diffusion.loss(torch.rand(4, 1, 8, 8))
+    assert ['2 * x - 1' in str(w.message) for w in said] == [True]
+    assert said[0].filename == __file__
+    # A black or white batch, and one that has both signs, are nothing to wonder at
+    for x0 in (torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4), torch.rand(4, 1, 8, 8) * 2 - 1):
+        diffusion.loss(x0)
+    diffusion.loss(torch.rand(4, 1, 8, 8), check_range=False)
 
 
 def test_latents_are_welcome_when_said():
