@@ -25,7 +25,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
-	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor
+	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ notebooks-check: $(READY)  ## whether they are up to date, and run from top to b
 
 doctor: $(READY)  ## what is installed here, and whether it works
 	$(RUN) -m labml_nn.doctor
+
+newest:  ## doctor and tests with the newest packages, in ~/.cache/labml_nn/newest (gigabytes)
+	.ci/newest
 
 bench: $(READY)  ## times on this machine, ours and the peers', into docs/benchmarks.md (20 minutes)
 	$(RUN) docs/bench/report.py $(ARGS)

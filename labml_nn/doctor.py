@@ -15,17 +15,24 @@ sampling work. Its output belongs in every report of a problem.
 A library that is missing or broken has a line that says so, and the next line follows all the same
 [tested](test:test_doctor.py::test_what_is_broken_has_a_line_of_its_own). The exit status is 1 when
 something is amiss, 0 when nothing is.
+
+A compiled library that does not fit can end the process, with no error to catch. So the checks run
+in a child process. What ends the child has its line too, and another child goes on after it
+[tested](test:test_doctor.py::test_what_ends_the_process_has_a_line).
 """
 
 import contextlib
 import importlib
+import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -114,10 +121,9 @@ def torchvision() -> str:
     torchvision as the data sets import it, and whether its compiled half fits torch.
     """
     library('torch', 'torch')
-    from labml_nn.helpers.vision import compiled_half_loads, vision
+    from labml_nn.helpers.vision import compiled_half_loads
 
     try:
-        vision()
         loads = compiled_half_loads()
     except ImportError as error:
         raise Amiss(f'{version("torchvision")}: {error}') from error
@@ -244,9 +250,15 @@ def main() -> int:
     r"""
     Print a line for each check; the exit status is 1 if one of them went wrong.
     """
+    return conclude((name, *examine(check)) for name, check in CHECKS.items())
+
+
+def conclude(results: Iterable[tuple[str, bool, str]]) -> int:
+    r"""
+    Print each check's name and line as it comes, and count what is amiss.
+    """
     amiss = []
-    for name, check in CHECKS.items():
-        fine, line = examine(check)
+    for name, fine, line in results:
         print(f'{"" if fine else "!":2}{name:15}{line}', flush=True)
         if not fine:
             amiss.append(name)
@@ -255,5 +267,38 @@ def main() -> int:
     return int(bool(amiss))
 
 
+def in_children() -> Iterator[tuple[str, bool, str]]:
+    r"""
+    The checks' results from a child process, and from another one after what ended the first.
+    """
+    left = list(CHECKS)
+    while left:
+        with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as said:
+            command = [sys.executable, '-m', 'labml_nn.doctor', left[0]]
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
+            for text in child.stdout or ():
+                with contextlib.suppress(ValueError, TypeError):  # a library's own words
+                    name, fine, line = json.loads(text)
+                    left.remove(name)
+                    yield name, fine, line
+            status = child.wait()
+            if left:
+                said.seek(0)
+                words = said.read().strip().replace('\n', ' ')[:300]
+                yield left.pop(0), False, f'ended the process (status {status}) {words}'.rstrip()
+
+
+def child(first: str) -> None:
+    r"""
+    Examine from the check `first` on, and print each result as a line of JSON.
+    """
+    names = list(CHECKS)
+    for name in names[names.index(first) :]:
+        print(json.dumps([name, *examine(CHECKS[name])]), flush=True)
+
+
 if __name__ == '__main__':
-    sys.exit(main())
+    if sys.argv[1:]:
+        child(sys.argv[1])
+    else:
+        sys.exit(conclude(in_children()))

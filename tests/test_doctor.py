@@ -55,6 +55,15 @@ def test_what_is_broken_has_a_line_of_its_own(tmp_path, source):
     assert 'right' in lines['self-test']
 
 
+@pytest.mark.parametrize('source', ['import os; os.abort()', 'import os; os._exit(0)'])
+def test_what_ends_the_process_has_a_line(tmp_path, source):
+    status, lines = doctor(tmp_path, torchvision=source)
+    assert status == 1
+    assert [n for n, line in lines.items() if line.startswith('!')] == ['torchvision'], lines
+    assert 'ended the process' in lines['torchvision']
+    assert 'right' in lines['self-test']
+
+
 def test_without_torch_there_is_no_traceback(tmp_path):
     status, lines = doctor(tmp_path, torch=ABSENT.format('torch'))
     assert status == 1

@@ -1,7 +1,7 @@
 r"""
 ---
 title: torchvision, imported where it can be
-summary: The one place that imports torchvision, and why it must declare two operators first.
+summary: The one place that imports torchvision, and why it may have to declare two operators.
 ---
 
 # torchvision, imported where it can be
@@ -17,11 +17,20 @@ the Python half only *mentions* it while it is being imported. Declaring the sch
 the types, no code) is enough for the import to go through. Then data sets, transforms and utilities
 work, and only the detection operators are missing.
 
+But declaring what the compiled half registers as well ends the process, and no `except` catches
+that. Whether it will register is not asked of its file, whose name differs from release to release
+(`_C.so`, `_C_stable.so`). torchvision is imported plainly first, and does as it likes. Only when it
+dies of an operator is that one declared, and the import tried again
+[tested](test:helpers/test_vision.py::test_each_kind_of_torchvision_is_imported).
+work, and only the detection operators are missing.
+
 Every other file gets torchvision from here
 [tested](test:helpers/test_vision.py::test_only_vision_imports_torchvision).
 """
 
 import importlib
+import re
+import sys
 from functools import cache
 from types import ModuleType
 
@@ -32,6 +41,8 @@ SCHEMAS = {
     'nms': '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
     'qnms': '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
 }
+# What torch says of an operator that nobody has registered; the name is kept
+ABSENT = re.compile(r"operator torchvision::(\w+)|'torchvision' object has no attribute '(\w+)'")
 
 
 @cache
@@ -42,10 +53,7 @@ def vision() -> ModuleType:
     Raises `ImportError` with what to install when it is missing or does not fit torch.
     """
     try:
-        declare_missing_operators()
-        torchvision = importlib.import_module('torchvision')
-        for name in ('datasets', 'transforms.v2', 'utils'):
-            importlib.import_module(f'torchvision.{name}')
+        return imported()
     except ImportError as error:
         raise ImportError(
             f'torchvision is missing ({error}). The models and samplers work without it, data '
@@ -57,41 +65,58 @@ def vision() -> ModuleType:
             f'torchvision does not fit torch {torch.__version__} ({error}). Install both again, '
             f'from the same index: pip install --upgrade --force-reinstall torch torchvision'
         ) from error
+
+
+def imported() -> ModuleType:
+    r"""
+    Import torchvision, and declare what it dies of. Each try has to name another operator.
+    """
+    declared: set[str] = set()
+    while True:
+        try:
+            return plainly_imported()
+        except (RuntimeError, AttributeError) as error:
+            found = ABSENT.search(str(error))
+            name = (found[1] or found[2]) if found else None
+            if name is None or name in declared:
+                raise
+            # The next try must not find what this one has left
+            for module in [m for m in sys.modules if m.split('.')[0] == 'torchvision']:
+                del sys.modules[module]
+            declared |= declare({name, *SCHEMAS})
+
+
+def plainly_imported() -> ModuleType:
+    r"""
+    torchvision and the parts that are used here, by Python's own means.
+    """
+    torchvision = importlib.import_module('torchvision')
+    for name in ('datasets', 'transforms.v2', 'utils'):
+        importlib.import_module(f'torchvision.{name}')
     return torchvision
 
 
-def declare_missing_operators() -> None:
+def declare(names: set[str]) -> set[str]:
     r"""
-    Declare those of `SCHEMAS` that torchvision's compiled half will not bring along.
+    Declare the operators among `names` that are not registered. Returns `names`.
 
-    > Declared only if the compiled half cannot be loaded: declaring an operator that is then
-    > loaded is an error of its own.
+    > Nobody calls an operator that is only mentioned: one that `SCHEMAS` does not know gets the
+    > simplest of schemas.
     """
-    if compiled_half_loads():
-        return
-    for name, schema in SCHEMAS.items():
-        try:
-            torch.library.define(f'torchvision::{name}', schema)
-        # It has been declared before, in this process: by an earlier call, or by another library
-        except RuntimeError as error:
-            if 'same name' not in str(error) and 'already' not in str(error):
-                raise
+    for name in names:
+        if not hasattr(torch.ops.torchvision, name):
+            torch.library.define(f'torchvision::{name}', SCHEMAS.get(name, '() -> ()'))
+    return names
 
 
 def compiled_half_loads() -> bool:
     r"""
-    Whether torchvision's library of operators can be loaded into this torch.
+    Whether the operators of torchvision's compiled half are there and run: one of them is called.
     """
-    found = importlib.util.find_spec('torchvision')
-    if found is None or found.submodule_search_locations is None:
-        raise ImportError('it is not installed')
-    spec = importlib.machinery.PathFinder.find_spec(
-        'torchvision._C', list(found.submodule_search_locations)
-    )
-    if spec is None or spec.origin is None:
-        return False
+    vision()
     try:
-        torch.ops.load_library(spec.origin)
-    except OSError:  # of another torch, or of a CUDA that is not there
+        torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    # Not registered, only declared, or of another torch
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
         return False
     return True

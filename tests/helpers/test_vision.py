@@ -73,6 +73,55 @@ def test_a_torchvision_that_breaks_says_to_install_both_again(tmp_path):
     assert 'of another torch' in done.stdout
 
 
+# What a compiled half does when it is loaded, which the system does once in a process.
+# Registering what is declared ends the process, as in C++
+REGISTERS = """
+import os, torch
+for name in () if hasattr(torch, 'half_loaded') else {names}:
+    if hasattr(torch.ops.torchvision, name):
+        os.abort()
+    torch.library.define(f'torchvision::{{name}}', '(Tensor a, Tensor b, float c) -> Tensor')
+torch.half_loaded = True
+"""
+MENTIONS = "torch.library.register_fake('torchvision::{0}')(lambda *a: a[0])\n"
+KINDS = {
+    'registers both': (REGISTERS.format(names=['nms', 'qnms']), MENTIONS, ['nms', 'qnms']),
+    'registers one': (REGISTERS.format(names=['nms']), MENTIONS, ['qnms']),
+    'does not load': ('raise OSError("undefined symbol")', MENTIONS, ['nms', 'qnms']),
+    'is missing': (None, MENTIONS, ['nms', 'qnms']),
+    'another operator': ('raise OSError("undefined symbol")', MENTIONS, ['nms', 'other']),
+    'by attribute': (None, 'torch.ops.torchvision.{0}\n', ['nms', 'other']),
+    'mentions none': (None, '', []),
+}
+
+
+def made_up(folder, half, mention, names, called):
+    """A torchvision whose Python half loads the compiled one first, then mentions operators."""
+    package = folder / 'torchvision'
+    for name in ('', 'datasets', 'transforms', 'transforms/v2', 'utils'):
+        (package / name).mkdir(parents=True, exist_ok=True)
+        (package / name / '__init__.py').write_text('')
+    if half is not None:
+        (package / f'{called}.py').write_text(half)
+    (package / '__init__.py').write_text(
+        f'import torch\ntry:\n    from . import {called}\n'
+        'except (ImportError, OSError):\n    pass\n' + ''.join(mention.format(n) for n in names)
+    )
+
+
+@pytest.mark.parametrize('called', ['_C', '_C_stable', 'operators'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_each_kind_of_torchvision_is_imported(tmp_path, kind, called):
+    made_up(tmp_path, *KINDS[kind], called)
+    done = python(
+        f'import sys; sys.path.insert(0, {str(tmp_path)!r})\n'
+        'from labml_nn.helpers.vision import vision\n'
+        'assert vision().__file__.startswith(sys.path[0])\n'
+        'assert vision().transforms.v2 and vision() is vision()'
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     'absent', ['torchvision', 'labml', 'matplotlib', 'PIL', 'sklearn', 'numpy']
 )
