@@ -279,6 +279,13 @@ def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[..., Tensor]
     return partial(diffusion.loss, check_range=False)
 
 
+def share_of_rate(c: Configs, step: int) -> float:
+    r"""
+    The share of the learning rate that a step is taken with: warm-up and cool-down.
+    """
+    return min(1.0, (step + 1) / max(c.warmup, 1), (c.steps - step) / max(c.cooldown, 1))
+
+
 class Trainer:
     r"""
     ## A training run
@@ -427,10 +434,7 @@ class Trainer:
         > steps; the paper's runs, of hundreds of thousands, have the average of the weights for
         > that, and no cool-down.
         """
-        c = self.c
-        share = min(
-            1.0, (self.step + 1) / max(c.warmup, 1), (c.steps - self.step) / max(c.cooldown, 1)
-        )
+        share = share_of_rate(self.c, self.step)
         for group in self.optimizer.param_groups:
             group['lr'] = self.c.learning_rate * share
 
@@ -621,6 +625,31 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     return make_configs({**kept, **given})
 
 
+def check_model(c: Configs, device: torch.device) -> None:
+    r"""
+    Raises `ValueError` or `ShortChainWarning` for a model that cannot be built, compiled or
+    sampled from.
+    """
+    check_image_size(c.image_size, len(c.ch_mults))
+    if c.compile:
+        check_compiler(device)
+    with warnings.catch_warnings():
+        # A chain that cannot be sampled from is not worth hours of training
+        warnings.simplefilter('error', ShortChainWarning)
+        build(c)
+
+
+def data_of(c: Configs) -> AnySet:
+    r"""
+    The images of a configuration. Raises `ValueError` where they have not the classes that the
+    model is to be told.
+    """
+    dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
+    if c.n_classes:
+        check_classes(dataset, c.n_classes)
+    return dataset
+
+
 def prepare(
     arguments: Mapping[str, Any], out: Path, world: World, held: contextlib.ExitStack
 ) -> Trainer:
@@ -640,19 +669,11 @@ def prepare(
         of_preset = {**option_values(Configs()), **PRESETS[arguments['preset']]}
         running.note_preset(c, {k: v for k, v in of_preset.items() if k not in FREE_ON_RESUME})
     device = world.use(pick_device(c.device, world.local_rank))
-    check_image_size(c.image_size, len(c.ch_mults))
-    if c.compile:
-        check_compiler(device)
-    with warnings.catch_warnings():
-        # A chain that cannot be sampled from is not worth hours of training
-        warnings.simplefilter('error', ShortChainWarning)
-        build(c)
+    check_model(c, device)
     # labml rewrites its line in place, which a log file does not want
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
-        dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
-    if c.n_classes:
-        check_classes(dataset, c.n_classes)
+        dataset = data_of(c)
     if state is not None:
         running.refuse_other_data(dataset, state.get('data', {}))
     trainer = Trainer(c, out, dataset, device, world)

@@ -23,27 +23,34 @@ It computes what [our loop](experiment.html) computes: same seed, same losses
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
+from labml_nn.diffusion.ddpm import EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
     Configs,
     build,
+    check_model,
     configs_of,
+    data_of,
+    diffusion_around,
+    loss_of,
     make_sampler,
     parser,
+    share_of_rate,
 )
 from labml_nn.diffusion.ddpm.unet import UNet
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, load_dataset
+from labml_nn.helpers.datasets import AnySet, batches
 from labml_nn.helpers.device import pick_device
-from labml_nn.helpers.options import option_values
+from labml_nn.helpers.options import option_types, option_values
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.trackers import NONE
 from labml_nn.helpers.vision import vision
@@ -58,22 +65,37 @@ except ImportError as error:
         f"lightning is missing ({error}): pip install 'labml-nn[lightning]'"
     ) from error
 
+# What the loop of Lightning does itself or not at all, and what to use instead
+INSTEAD = {
+    'precision': "L.Trainer(precision='bf16-mixed')",
+    'micro_batch': 'a smaller batch and L.Trainer(accumulate_grad_batches=…)',
+    'compile': 'module.unet.compile() before L.Trainer.fit',
+    'channels_last': 'module.to(memory_format=torch.channels_last) before L.Trainer.fit',
+    'activation_checkpointing': 'labml_nn.helpers.precision.recompute on module.unet',
+    'keep_checkpoints': 'ModelCheckpoint(save_top_k=…) among the callbacks of L.Trainer',
+    'save_minutes': 'ModelCheckpoint(train_time_interval=…) among the callbacks of L.Trainer',
+    'preview_share': 'a larger preview_every',
+    'n_samples': 'labml_nn.diffusion.ddpm.evaluate sample on its weights.pt',
+}
+
 
 class DDPM(L.LightningModule):
     r"""
     ## The module
 
     * `c` the configuration, as [`make_configs`](experiment.html) gives it
+    * `n_levels` how many levels a pixel of the data has, which a learned variance needs
 
     A batch is images in $[-1, 1]$, alone or with labels. The seed of `c` is that of the weights.
     """
 
-    def __init__(self, c: Configs):
+    def __init__(self, c: Configs, n_levels: int = 256):
         super().__init__()
         self.c = c
         self.save_hyperparameters(option_values(c))
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c)
+        self.loss = loss_of(self.diffusion, n_levels)
 
     @property
     def unet(self) -> UNet:
@@ -84,19 +106,14 @@ class DDPM(L.LightningModule):
         # What the model is told of the classes, if it is told anything
         label = drop_labels(batch[1], self.c.p_uncond) if self.c.n_classes else None
         # All of Algorithm 1 that is no plumbing
-        loss = self.diffusion.loss(x0, label=label, check_range=False)
+        loss = self.loss(x0, label=label)
         self.log('loss', loss, prog_bar=True)
         return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
         c = self.c
         optimizer = torch.optim.Adam(self.diffusion.parameters(), lr=c.learning_rate)
-
-        # Warm-up and cool-down, as in our loop
-        def share(n: int) -> float:
-            return min(1.0, (n + 1) / max(c.warmup, 1), (c.steps - n) / max(c.cooldown, 1))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(share_of_rate, c))
         return {
             'optimizer': optimizer,
             'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
@@ -143,7 +160,7 @@ class Averaged(L.Callback):
         if c.n_classes:
             # Each class in turn
             model = Guided(model, torch.arange(n) % c.n_classes)
-        averaged = DenoiseDiffusion(model, c.n_steps, variance=c.variance)
+        averaged = diffusion_around(model, c)
         steps = min(c.preview_steps, c.n_steps)
         sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
         return sampler.sample((n, c.image_channels, c.image_size, c.image_size), seed)
@@ -220,32 +237,65 @@ def loggers_of(c: Configs, out: Path) -> list[Any]:
     return loggers
 
 
+def refuse_others(given: Mapping[str, Any]) -> None:
+    r"""
+    A `ValueError` for options that mean nothing here.
+    """
+    for name, instead in INSTEAD.items():
+        if name in given:
+            raise ValueError(
+                f"{name}={given[name]} is not an option of Lightning's loop: use {instead}, or "
+                f'train with labml_nn.diffusion.ddpm.experiment'
+            )
+    if 'labml' in given.get('track', ()):
+        raise ValueError('track=labml: Lightning has no logger for it; use tensorboard or none')
+
+
+def prepare(arguments: Mapping[str, Any], out: Path) -> tuple[DDPM, Any, AnySet]:
+    r"""
+    Everything that can go wrong before the first step, with nothing written yet.
+    """
+    refuse_others({k: v for k, v in arguments.items() if k in option_types(Configs)})
+    c, last = configs_of(arguments, None), out / 'last.ckpt'
+    if last.exists() and not arguments['resume']:
+        raise ValueError(f'{out} holds a run: pass --resume, or choose another --out')
+    if arguments['resume'] and not last.exists():
+        raise ValueError(f'{out} holds no last.ckpt to resume: leave --resume out')
+    if not arguments['resume']:
+        running.refuse_used(out)
+    check_model(c, pick_device(c.device))
+    dataset = data_of(c)
+    return DDPM(c, dataset.levels), trainer_of(c, out), dataset
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
-    The command: options, presets and `--config` are those of [our loop](experiment.html).
+    The command: options, presets and `--config` are those of [our loop](experiment.html), less
+    what Lightning does itself
+    [tested](test:diffusion/ddpm/test_lightning.py::test_every_option_is_used_or_refused).
 
     Lightning's checkpoints are in the folder of the run, and at the end `weights.pt`, which
     `evaluate` samples from. `--resume` goes on from `last.ckpt`.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
     out = Path(arguments['out'] or Path('runs', 'lightning'))
-    last = out / 'last.ckpt'
     try:
-        c = configs_of(arguments, None)
-        if last.exists() and not arguments['resume']:
-            raise ValueError(f'{out} holds a run: pass --resume, or choose another --out')
-        dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
-        module, trainer = DDPM(c), trainer_of(c, out)
-    except (ValueError, OSError) as error:
+        module, trainer, dataset = prepare(arguments, out)
+    except (ValueError, OSError, ImportError, ShortChainWarning) as error:
+        if arguments['debug']:
+            raise
         print(f'error: {error}', file=sys.stderr)
         return 2
-    ckpt = str(last) if arguments['resume'] else None
+    if arguments['dry_run']:
+        print(f'would train {module.c.steps:,} steps on {len(dataset):,} images, in {out}')
+        return 0
+    ckpt = str(out / 'last.ckpt') if arguments['resume'] else None
     trainer.fit(module, Batches(module, dataset), ckpt_path=ckpt)
     averaged = trainer.callbacks[0]
     checkpoint.save(
         out / 'weights.pt',
         {
-            'config': option_values(c),
+            'config': option_values(module.c),
             'step': trainer.global_step,
             'model': module.unet.state_dict(),
             'ema': averaged.ema.module.state_dict(),

@@ -1,6 +1,8 @@
 """The LightningModule: what it trains is what our loop trains."""
 
 import csv
+import inspect
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,14 +11,16 @@ import pytest
 import torch
 
 from labml_nn.diffusion.ddpm import evaluate, experiment
+from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.helpers import checkpoint
+from labml_nn.helpers.options import option_values
 
 if find_spec('lightning') is None:
     pytest.skip('lightning is not installed', allow_module_level=True)
 pytestmark = pytest.mark.filterwarnings('ignore')
 
-RUN = ['--preset', 'tests', '--steps', '40', '--log_every', '1', '--n_previews', '4', '--n_samples',
-       '0', '--preview_every', '20', '--save_every', '20', '--device', 'cpu', '--cooldown', '10',
+RUN = ['--preset', 'tests', '--steps', '40', '--log_every', '1', '--n_previews', '4',
+       '--preview_every', '20', '--save_every', '20', '--device', 'cpu', '--cooldown', '10',
        '--ch_mults', '1,2', '--is_attn', 'false,true']  # fmt: skip
 
 
@@ -108,3 +112,65 @@ def test_bad_options_are_found_at_the_door(tmp_path):
     assert done.returncode == 2
     assert "Lightning's own logger" in done.stderr
     assert not (tmp_path / 'x').exists()
+
+
+def door(tmp_path, *arguments):
+    from labml_nn.diffusion.ddpm.lightning import main
+
+    return main(['--preset', 'tests', *arguments, '--dry-run', '--out', str(tmp_path / 'x')])
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    ['--n_steps 50', '--n_classes 3', '--precision nonsense', '--micro_batch 5', '--resume'],
+)
+def test_what_our_loop_refuses_is_refused(wrong, tmp_path, capsys):
+    assert door(tmp_path, *wrong.split()) == 2
+    assert 'error: ' in capsys.readouterr().err
+    assert not (tmp_path / 'x').exists()
+
+
+def test_dry_run_writes_nothing(tmp_path, capsys):
+    assert door(tmp_path) == 0
+    assert 'would train 20 steps' in capsys.readouterr().out
+    assert not (tmp_path / 'x').exists()
+
+
+def test_every_option_is_used_or_refused(tmp_path, capsys):
+    """Refused at the door, or read by the module, or by what it shares with our loop."""
+    from pathlib import Path
+
+    from labml_nn.diffusion.ddpm import lightning as module
+
+    shared = [experiment.build, experiment.diffusion_around, experiment.share_of_rate,
+              experiment.data_of]  # fmt: skip
+    source = Path(module.__file__).read_text() + ''.join(map(inspect.getsource, shared))
+    for name, value in option_values(experiment.Configs()).items():
+        if name in module.INSTEAD:
+            assert door(tmp_path, f'--{name}', str(value).lower()) == 2, name
+            assert module.INSTEAD[name] in capsys.readouterr().err
+        else:
+            assert re.search(rf'\bc\.{name}\b', source), name
+
+
+def test_schedule_and_learned_variance_are_those_of_our_loop():
+    from labml_nn.diffusion.ddpm.lightning import DDPM, Averaged
+
+    c = experiment.make_configs(
+        {**experiment.PRESETS['tests'], 'schedule': 'cosine', 'variance': 'learned'}
+    )
+    module, averaged = DDPM(c, 17), Averaged()
+    averaged.on_fit_start(None, module)
+    module.log = lambda *_, **__: None
+    module.training_step(torch.zeros(2, 1, 8, 8), 0).backward()
+    assert module.unet.head.weight.grad[1:].abs().max() > 0
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            'labml_nn.diffusion.ddpm.lightning.make_sampler',
+            lambda _, diffusion, *args, **kw: (
+                seen.append(diffusion) or make_sampler('ddim', diffusion, *args, **kw)
+            ),
+        )
+        averaged.sample(module, 1)
+    torch.testing.assert_close(seen[0].beta, module.diffusion.beta)
