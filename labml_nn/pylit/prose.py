@@ -42,6 +42,8 @@ from .parse import Line
 # The mark that a formula leaves behind, from Unicode's private area
 OPEN, CLOSE = '\ue000', '\ue001'
 MARK = re.compile(f'{OPEN}(\\d+){CLOSE}')
+# Markdown would read these as the mark of a formula that is not there
+FORGED = re.compile(r'&#(?:x0*e00[01]|0*5734[45]);', re.I)
 
 
 @dataclass
@@ -232,7 +234,7 @@ def understand(lines: Sequence[Line]) -> Note:
     extractor = _Extractor(lines)
     extractor.run()
     known: dict[str, Any] = {}
-    tokens = MARKDOWN.parse(''.join(extractor.out), known)
+    tokens = MARKDOWN.parse(FORGED.sub('\ufffd', ''.join(extractor.out)), known)
     table = [*extractor.table, len(lines)]
     references = known.get('references', {})
     return Note(tokens, extractor.formulas, lines, table, extractor.mistakes, references)
@@ -244,7 +246,8 @@ def inline(note: Note, text: str) -> list[Token]:
     extractor.formulas = note.formulas
     extractor.run()
     known = {'references': note.references}
-    return MARKDOWN.parseInline(''.join(extractor.out), known)[0].children or []
+    text = FORGED.sub('\ufffd', ''.join(extractor.out))
+    return MARKDOWN.parseInline(text, known)[0].children or []
 
 
 def walk(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token]]:

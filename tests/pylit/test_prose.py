@@ -201,6 +201,13 @@ def test_harmless_html_is_rendered(tmp_path: Path, text: str, expected: str) -> 
     assert shown.count('<div') == shown.count('</div>')
 
 
+@pytest.mark.parametrize(
+    'text', ['&#xe000;9&#xe001;', '&#57344;0&#57345;', '<b>&#xE000;7&#xE001;</b>']
+)
+def test_the_mark_of_a_formula_cannot_be_forged(tmp_path: Path, text: str) -> None:
+    assert '\ufffd' in page(tmp_path, f'# Note {text} x\ny = 1\n')
+
+
 def test_an_anchor_stands_once(tmp_path: Path) -> None:
     shown = page(tmp_path, '# <a id="x"></a> <a id="x"></a> <a id="f"></a>\ndef f(): pass\n')
     assert shown.count('id="x"') == shown.count('id="f"') == 1

@@ -309,6 +309,9 @@ def test_a_mistake_is_shown_and_not_fatal(
     assert re.search(message, said.err)
     assert ', 1 mistake: see above' in said.out
     assert re.search(marked, (tmp_path / 'out' / 'bad.html').read_text('utf-8'))
+    # A page that was kept has its mistakes still
+    assert build(tmp_path / 'p', tmp_path / 'out') == 0
+    assert ', 1 mistake: see above' in capsys.readouterr().out
     assert build(tmp_path / 'p', tmp_path / 'strict', '--strict') == 1
     assert not (tmp_path / 'strict').exists()
 
