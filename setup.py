@@ -5,7 +5,12 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # The renderer; KaTeX comes through npm
-DOCS = ['markdown-it-py>=3', 'pygments>=2.17', 'tomli>=2; python_version < "3.11"']
+DOCS = [
+    'markdown-it-py>=3',
+    'nh3>=0.2.17',
+    'pygments>=2.17',
+    'tomli>=2; python_version < "3.11"',
+]
 I18N = ['babel>=2.14']  # gettext catalogues of the translated pages
 VIDEO = ['imageio>=2.31', 'imageio-ffmpeg>=0.5']  # only to write MP4; GIF and PNG need nothing
 TEST = ['pytest>=8', 'pytest-xdist>=3.7', 'hypothesis>=6', *DOCS, *I18N, *VIDEO]

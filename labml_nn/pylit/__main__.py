@@ -7,6 +7,9 @@ python -m labml_nn.pylit serve my_package
 python -m labml_nn.pylit check my_package --junit report.xml
 ```
 
+`build` renders what it can: a mistake is marked in its place on the page, printed and counted.
+With `--strict` nothing is written if there is one.
+
 Exit status: 0 done, 1 something is wrong in the sources (every line says where), 2 the arguments
 or the machine. A traceback is a defect of ours, and `--debug` shows it.
 """
@@ -148,17 +151,20 @@ def _build(request: Request, options: argparse.Namespace) -> int:
     swap.check(options.out)
     request.out = options.out
     request.keep = not options.no_cache
+    request.lenient = not options.strict
     site = Site(request)
     try:
         files = site.render()
     finally:
         site.close()
-    status = _status(site.problems, options.strict)
     _say(site.problems, 'text')
-    if status == 0:
-        swap.write(files, options.out)
-        print(f'{len(site.shown())} pages in {os.path.relpath(options.out)}')
-    return status
+    if options.strict and site.problems:
+        return 1
+    swap.write(files, options.out)
+    wrong = len(site.problems.errors)
+    count = f', {wrong} mistake{"s" * (wrong > 1)}: see above' if wrong else ''
+    print(f'{len(site.shown())} pages in {os.path.relpath(options.out)}{count}')
+    return 0
 
 
 def _status(problems: Problems, strict: bool) -> int:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import claims, highlight, prose, translate
+from . import claims, highlight, markup, prose, translate
 from .claims import Claim
 from .formulas import Formula, Result
 from .page import Heading, Page, Row, anchor_of
@@ -93,9 +93,14 @@ class Writing:
     translate: Callable[[Note, Token], str] | None = None
     formulas: int = 0
     memo: dict[str, str] = field(default_factory=dict)
+    # Anchors of an author that stand already
+    given: set[str] = field(default_factory=set)
 
     def formula(self, formula: prose.Formula) -> str:
         result = self.world.formula(self.page.request(formula))
+        if result.error:
+            source = f'<code>{html.escape(formula.source)}</code>'
+            return markup.mistake(source, f'LaTeX: {result.error}')
         shown = result.html
         if 'color:' in shown:
             shown = re.sub(r'(?<=[" ;])color:(\w+)', _colour, shown)
@@ -129,7 +134,7 @@ class Writing:
 
     # ### Links
     def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
-        kind = prose.scheme(href)
+        kind = markup.scheme(href)
         if not self.links:
             return '', ''
         if kind == 'test':
@@ -139,8 +144,7 @@ class Writing:
         if kind == 'mailto':
             return f'<a href="{html.escape(href)}">', '</a>'
         if kind:
-            self._error(note, block, href, f'a link may not begin with {kind}:')
-            return '', ''
+            return self._wrong(note, block, href, f'a link may not begin with {kind}:')
         return self._inside(href, note, block)
 
     def _inside(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
@@ -149,29 +153,47 @@ class Writing:
         if not path:
             # Within the page that is being written
             if anchor and not self.page.has(anchor):
-                self._no_anchor(note, block, href, self.page.source, anchor)
+                return self._no_anchor(note, block, href, self.page.source, anchor)
             return f'<a href="{html.escape(f"#{anchor}" if anchor else "")}">', '</a>'
         target = self.world.page_at(self.page.source, path)
         if target is None:
             asset = self.world.asset(self.page.source, path)
             if asset:
                 return f'<a href="{html.escape(self._to(asset))}">', '</a>'
-            self._error(note, block, href, f'dead link: there is no {path}')
-            return '', ''
+            return self._wrong(note, block, href, f'dead link: there is no {path}', href)
         if anchor and not self.world.has(target, anchor):
-            self._no_anchor(note, block, href, target.source, anchor)
+            address = self._page(target.source.url, target.source.kind)
+            return self._no_anchor(note, block, href, target.source, anchor, address)
         address = ''
         if target.source != self.page.source:
             address = self._page(target.source.url, target.source.kind)
         return f'<a href="{html.escape(address + (f"#{anchor}" if anchor else ""))}">', '</a>'
 
     def _no_anchor(
-        self, note: Note, block: Token | None, href: str, source: Source, anchor: str
-    ) -> None:
-        self._error(note, block, href, f'dead link: {source.shown} has no #{anchor}')
+        self,
+        note: Note,
+        block: Token | None,
+        href: str,
+        source: Source,
+        anchor: str,
+        address: str = '',
+    ) -> tuple[str, str]:
+        message = f'dead link: {source.shown} has no #{anchor}'
+        return self._wrong(note, block, href, message, f'{address}#{anchor}')
+
+    def _wrong(
+        self, note: Note, block: Token | None, href: str, message: str, address: str = ''
+    ) -> tuple[str, str]:
+        """What is wrong with a link, marked in its place. To a safe address it stays a link."""
+        self._error(note, block, href, message)
+        said = html.escape(message)
+        opening, closing = '', ''
+        if address:
+            opening, closing = f'<a href="{html.escape(address)}">', '</a>'
+        return f'<span class="mistake" title="{said}">{opening}', f'{closing}</span>'
 
     def _to(self, target: str) -> str:
-        return target if prose.scheme(target) else relative(self.url, target)
+        return target if markup.scheme(target) else relative(self.url, target)
 
     def _page(self, url: str, kind: str) -> str:
         # A page and its neighbours move together into the folder of a language; the source of a
@@ -183,8 +205,8 @@ class Writing:
         claim = Claim.of(href)
         found = self.world.test(self.page.source, claim) if claim else None
         if not claim or not found:
-            self._error(note, block, href, f'there is no test {href.removeprefix("test:")}')
-            return '', ''
+            message = f'there is no test {href.removeprefix("test:")}'
+            return self._wrong(note, block, href, message)
         test, line, what = found
         state = self.world.verdict(self.page.source, claim)
         where = f'{self._page(test, what)}#L{line}'
@@ -199,27 +221,38 @@ class Writing:
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         if not alt:
             self._error(note, block, src, 'an image without a description: ![what it shows](…)')
-        if prose.scheme(src) == 'figure':
+        if markup.scheme(src) == 'figure':
             return self._figure(src, alt, note, block)
-        if prose.scheme(src) or src.startswith('//'):
-            self._error(note, block, src, 'an image must be a file of the project')
-            return ''
+        if markup.scheme(src) or src.startswith('//'):
+            return self._no_image(note, block, src, alt, 'an image must be a file of the project')
         asset = self.world.asset(self.page.source, unquote(src))
-        if not asset or prose.scheme(asset):
-            self._error(note, block, src, f'no such image: {src}')
-            return ''
+        if not asset or markup.scheme(asset):
+            return self._no_image(note, block, src, alt, f'no such image: {src}')
         return f'<img src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}" loading="lazy">'
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         light, dark = self.world.figure(self.page.source, src.removeprefix('figure:'))
         if not light:
-            self._error(note, block, src, f'{dark}')
-            return ''
+            return self._no_image(note, block, src, alt, f'{dark}')
         return ''.join(
             f'<img class="{theme}" src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}"'
             ' loading="lazy">'
             for theme, asset in (('by-day', light), ('by-night', dark))
         )
+
+    def _no_image(self, note: Note, block: Token | None, src: str, alt: str, message: str) -> str:
+        self._error(note, block, src, message)
+        shown = html.escape(alt or src)
+        # What a page may not fetch, a reader may
+        if markup.scheme(src) in ('http', 'https') and self.links:
+            shown = f'{self.link(src, note, block)[0]}{shown}</a>'
+        return markup.mistake(shown, message)
+
+    def anchor(self, name: str) -> bool:
+        """Whether an anchor that an author wrote stands here, and only here."""
+        first = self.links and name in self.page.written and name not in self.given
+        self.given.add(name)
+        return first
 
     def _error(self, note: Note, block: Token | None, text: str, message: str) -> None:
         where, excerpt = self.page.spot(*note.where(block, text))
@@ -264,7 +297,11 @@ def _other_names(page: Page, row: Row) -> dict[int, str]:
 def _note(writing: Writing, note: Note, row: Row) -> str:
     label = html.escape(writing.say('Link to this part'))
     link = f'<a class="here" href="#{html.escape(row.anchor)}" aria-label="{label}"></a>'
-    return f'<div class="note"><div class="stick">{link}\n{_blocks(writing, note)}</div></div>\n'
+    shown = _blocks(writing, note) + ''.join(
+        f'<p>{markup.mistake("", f"{line}:{column}: {message}")}</p>\n'
+        for line, column, message in note.mistakes
+    )
+    return f'<div class="note"><div class="stick">{link}\n{shown}</div></div>\n'
 
 
 def _blocks(writing: Writing, note: Note) -> str:

@@ -27,7 +27,7 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import prose
+from . import markup, prose
 from .formulas import Formula, Result
 from .parse import Docstring, Line, Module, Section, parse, read
 from .problems import Problems
@@ -73,6 +73,8 @@ class Page:
     front: dict[str, str]
     glossary: Glossary
     anchors: dict[str, int] = field(default_factory=dict)
+    # Anchors that an author wrote as HTML
+    written: set[str] = field(default_factory=set)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -210,6 +212,7 @@ def _heading(
     if anchor and anchor in page.anchors:
         where, excerpt = page.spot(*note.where(opening, anchor))
         problems.error(where, f'the id {anchor!r} is taken on this page', excerpt)
+        anchor = ''
     text = prose.plain(note, inside)
     anchor = anchor or _unique(page, prose.slug(prose.plain(note, inside, formulas=False)))
     page.anchors[anchor] = note.where(opening)[0]
@@ -272,6 +275,18 @@ def _anchor(page: Page, problems: Problems) -> None:
         page.anchors[row.anchor] = section.start
     for definition in page.module.definitions if page.module else ():
         page.anchors.setdefault(anchor_of(definition.name), definition.line)
+    for note in page.notes:
+        for token, block in prose.walk(note.tokens):
+            if token.type in ('html_inline', 'html_block') and markup.is_html(token.content):
+                _written_anchors(page, note, token, block)
+
+
+def _written_anchors(page: Page, note: Note, token: Token, block: Token) -> None:
+    """`<a id="here"></a>`: a name that stands already leads to where it stands."""
+    for anchor in markup.look(token.content).anchors:
+        if anchor and not page.has(anchor):
+            page.anchors[anchor] = note.where(block, token.content.split('\n')[0])[0]
+            page.written.add(anchor)
 
 
 # ## Mistakes that need no other file
@@ -281,10 +296,11 @@ def _mistakes(page: Page, problems: Problems) -> None:
             where, excerpt = page.spot(line, column)
             problems.error(where, message, excerpt)
         for token, block in prose.walk(note.tokens):
-            if token.type in ('html_inline', 'html_block') and prose.is_html(token.content):
-                tag = token.content.strip().split('\n')[0]
-                where, excerpt = page.spot(*note.where(block, tag))
-                problems.error(where, f'raw HTML is not rendered: {tag[:60]}', excerpt)
+            if token.type in ('html_inline', 'html_block') and markup.is_html(token.content):
+                for tag in markup.look(token.content).left_out:
+                    first = note.restore(tag).strip().split('\n')[0]
+                    where, excerpt = page.spot(*note.where(block, first))
+                    problems.error(where, f'{markup.LEFT_OUT}: {first[:60]}', excerpt)
     for doc in page.module.docstrings if page.module else ():
         _check_raw(page, doc, problems)
 

@@ -16,28 +16,34 @@ A price is not a formula: `$` opens only before something, closes only after som
 digit must not follow, so that $5 and $10 can be paid in one sentence
 [tested](test:pylit/test_prose.py::test_a_price_is_not_a_formula).
 
-Raw HTML is not let through, and addresses are limited to what a reader may click on. A page of
-someone else's comments must not become a page of someone else's script.
+Of raw HTML only [what is harmless](markup.py) is let through, and addresses are limited to what a
+reader may click on. A page of someone else's comments must not become a page of someone else's
+script.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from .markup import Answers, Markup, is_html, sanitise
 from .parse import Line
 
 # The mark that a formula leaves behind, from Unicode's private area
 OPEN, CLOSE = '\ue000', '\ue001'
 MARK = re.compile(f'{OPEN}(\\d+){CLOSE}')
+# Markdown would read these as the mark of a formula that is not there
+FORGED = re.compile(r'&#(?:x0*e00[01]|0*5734[45]);', re.I)
 
 
 @dataclass
@@ -212,7 +218,7 @@ def for_katex(tex: str) -> str:
 
 # ## Markdown
 def _markdown() -> MarkdownIt:
-    # HTML is recognised so that it can be refused by name; see `refuse_html`
+    # HTML is recognised so that what is harmless in it can be rendered
     md = MarkdownIt('commonmark', {'html': True, 'typographer': True})
     md.enable(['table', 'strikethrough', 'smartquotes'])
     # Everything is an address here, because a refused one is silently shown as text otherwise
@@ -228,7 +234,7 @@ def understand(lines: Sequence[Line]) -> Note:
     extractor = _Extractor(lines)
     extractor.run()
     known: dict[str, Any] = {}
-    tokens = MARKDOWN.parse(''.join(extractor.out), known)
+    tokens = MARKDOWN.parse(FORGED.sub('\ufffd', ''.join(extractor.out)), known)
     table = [*extractor.table, len(lines)]
     references = known.get('references', {})
     return Note(tokens, extractor.formulas, lines, table, extractor.mistakes, references)
@@ -240,7 +246,8 @@ def inline(note: Note, text: str) -> list[Token]:
     extractor.formulas = note.formulas
     extractor.run()
     known = {'references': note.references}
-    return MARKDOWN.parseInline(''.join(extractor.out), known)[0].children or []
+    text = FORGED.sub('\ufffd', ''.join(extractor.out))
+    return MARKDOWN.parseInline(text, known)[0].children or []
 
 
 def walk(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token]]:
@@ -282,39 +289,6 @@ def explicit_id(token: Token) -> str:
     return found[1]
 
 
-# ## Addresses
-SCHEME = re.compile(r'([a-z][a-z0-9+.-]*):')
-ALLOWED = {'http', 'https', 'mailto', 'test', 'figure'}
-
-
-def scheme(href: str) -> str:
-    """The scheme as a browser would read it: case, blanks and control characters do not count."""
-    found = SCHEME.match(re.sub(r'[\x00-\x20]|%(?:0[9ad]|20)', '', href.lower(), flags=re.I))
-    return found[1] if found else ''
-
-
-# ## HTML that was written by hand
-TAGS = frozenset(
-    re.findall(
-        r'\w+',
-        """
-        a abbr article aside audio b base bdi big blockquote body br button canvas center code col
-        dd del details dfn div dl dt em embed fieldset figcaption figure font footer form frame h1
-        h2 h3 h4 h5 h6 head header hr html i iframe img input ins kbd label legend li link main map
-        mark math meta nav noscript object ol option p picture pre q s samp script section select
-        small source span strike strong style sub summary sup svg table tbody td template textarea
-        tfoot th thead title tr tt u ul var video wbr
-        """,
-    )
-)
-
-
-def is_html(text: str) -> bool:
-    """`<b>` is HTML; `<name>` in a docstring about arguments is not meant to be."""
-    found = re.match(r'\s*<(!|\?|/?([A-Za-z][\w-]*)([\s/>]|$))', text)
-    return bool(found and (found[2] is None or found[2].lower() in TAGS or '=' in text))
-
-
 # ## Tokens to HTML
 class Context(Protocol):
     """What the writer asks of the page it writes for."""
@@ -323,6 +297,7 @@ class Context(Protocol):
     def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]: ...
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str: ...
     def code(self, text: str, language: str) -> str: ...
+    def anchor(self, name: str) -> bool: ...
 
 
 @dataclass
@@ -331,6 +306,56 @@ class _State:
     page: Context
     block: Token | None = None
     closing: list[str] = field(default_factory=list)
+    # Whether authors' tags are here, and HTML of our own has to stand aside from the sanitiser
+    marked: bool = False
+    own: list[str] = field(default_factory=list)
+
+    @cached_property
+    def key(self) -> str:
+        """What no note can contain, because it depends on the note."""
+        text = '\n'.join([*(line.text for line in self.note.lines), *map(str, self.note.tokens)])
+        return f'own-{hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]}'
+
+    def aside(self, shown: str) -> str:
+        if not self.marked:
+            return shown
+        self.own.append(shown)
+        return f'{self.key}-{len(self.own) - 1}.'
+
+    def finish(self, shown: str) -> str:
+        if not self.marked:
+            return shown
+        mark = re.compile(rf'{self.key}-(\d+)[.]')
+        return mark.sub(lambda found: self.own[int(found[1])], sanitise(shown))
+
+    def text(self, content: str) -> str:
+        """Words, and the formulas among them."""
+        # `split` with one group gives text, number, text, number, …
+        return ''.join(
+            self.aside(self.page.formula(self.note.formulas[int(part)]))
+            if i % 2
+            else html.escape(part)
+            for i, part in enumerate(MARK.split(content))
+        )
+
+    def markup(self, content: str) -> str:
+        """The HTML of an author, as far as it is harmless."""
+        answers = Answers(
+            link=lambda href: _address(self.page.link(href, self.note, self.block)[0], 'href'),
+            picture=lambda src, alt: _address(
+                self.page.image(src, alt, self.note, self.block), 'src'
+            ),
+            anchor=self.page.anchor,
+            text=self.text,
+            restore=self.note.restore,
+            own=self.aside,
+        )
+        return Markup(answers).read(content)
+
+
+def _address(shown: str, name: str) -> str:
+    found = re.search(rf' {name}="([^"]*)"', shown)
+    return html.unescape(found[1]) if found else ''
 
 
 class Writer(RendererHTML):
@@ -338,46 +363,45 @@ class Writer(RendererHTML):
 
     def text(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        parts = MARK.split(tokens[idx].content)
-        # `split` with one group gives text, number, text, number, …
-        return ''.join(
-            state.page.formula(state.note.formulas[int(part)]) if i % 2 else html.escape(part)
-            for i, part in enumerate(parts)
-        )
+        return state.text(tokens[idx].content)
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.page.code(state.note.restore(tokens[idx].content), '')
+        return state.aside(state.page.code(state.note.restore(tokens[idx].content), ''))
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.page.code(state.note.restore(tokens[idx].content), 'text')
+        return state.aside(state.page.code(state.note.restore(tokens[idx].content), 'text'))
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
         language = (tokens[idx].info.split() or ['text'])[0]
-        return state.page.code(state.note.restore(tokens[idx].content), language)
+        return state.aside(state.page.code(state.note.restore(tokens[idx].content), language))
 
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return html.escape(env['state'].note.restore(tokens[idx].content))
+        state: _State = env['state']
+        content = tokens[idx].content
+        return state.markup(content) if is_html(content) else state.text(content)
 
     def html_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return f'<p>{self.html_inline(tokens, idx, options, env)}</p>\n'
+        shown = self.html_inline(tokens, idx, options, env)
+        return f'{shown.rstrip()}\n' if is_html(tokens[idx].content) else f'<p>{shown}</p>\n'
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
         opening, closing = state.page.link(str(tokens[idx].attrs['href']), state.note, state.block)
         state.closing.append(closing)
-        return opening
+        return state.aside(opening)
 
     def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        closing: str = env['state'].closing.pop()
-        return closing
+        state: _State = env['state']
+        return state.aside(state.closing.pop())
 
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
         alt = state.note.restore(self.renderInlineAsText(tokens[idx].children, options, env))
-        return state.page.image(str(tokens[idx].attrs['src']), alt, state.note, state.block)
+        shown = state.page.image(str(tokens[idx].attrs['src']), alt, state.note, state.block)
+        return state.aside(shown)
 
     # Our own voice stands in blockquotes, and a departure from the paper says so in bold
     def blockquote_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -409,11 +433,18 @@ WRITER = Writer()
 
 def write(note: Note, tokens: Sequence[Token], page: Context) -> str:
     """The HTML of some of a note's tokens."""
-    env = {'state': _State(note, page)}
-    return WRITER.render(tokens, MARKDOWN.options, env)
+    state = _State(note, page, marked=_has_html(tokens))
+    return state.finish(WRITER.render(tokens, MARKDOWN.options, {'state': state}))
 
 
 def write_inline(note: Note, token: Token, page: Context) -> str:
     """The HTML of the inside of one paragraph or heading."""
-    env = {'state': _State(note, page, token)}
-    return WRITER.renderInline(token.children or [], MARKDOWN.options, env)
+    state = _State(note, page, token, marked=_has_html([token]))
+    inner = WRITER.renderInline(token.children or [], MARKDOWN.options, {'state': state})
+    return state.finish(inner)
+
+
+def _has_html(tokens: Sequence[Token]) -> bool:
+    return any(
+        t.type in ('html_inline', 'html_block') and is_html(t.content) for t, _ in walk(tokens)
+    )

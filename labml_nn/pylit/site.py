@@ -29,10 +29,11 @@ from .formulas import Formula, Result, Typesetter
 from .frame import LOST, Frame, source_script
 from .kept import Store, program, stamp
 from .layout import relative
+from .markup import scheme
 from .outline import Outline
 from .page import Page
 from .parse import read
-from .problems import Mistakes, Problem, Problems, Refusal
+from .problems import Mistakes, Problem, Problems
 from .project import Source
 from .translate import Catalog
 
@@ -62,6 +63,8 @@ class Request:
     # Formulas are always remembered; pages only by who writes them
     remember: bool = True
     keep: bool = False
+    # Whether mistakes are marked on the pages and do not stand in the way of the rest
+    lenient: bool = False
 
 
 @dataclass(frozen=True)
@@ -284,10 +287,11 @@ class Site:
 
     # ### Rendering
     def render(self) -> dict[str, bytes]:
-        """Every file of the site. Raises `Mistakes` if anything is wrong."""
+        """Every file of the site. Raises `Mistakes` unless the mistakes are to be shown."""
         self.rendering = True
         self.read()
-        self.problems.raise_errors()
+        if not (self.request.lenient and self.pages):
+            self.problems.raise_errors()
         files: dict[str, bytes] = {}
         missing: list[tuple[str, Outline]] = []
         for language in ('', *self.catalogs):
@@ -307,7 +311,8 @@ class Site:
         for url in self.pages:
             text = json.dumps(self.texts[url], ensure_ascii=False)
             files[source_script(url)] = f'pylit.source({text})\n'.encode()
-        self.problems.raise_errors()
+        if not self.request.lenient:
+            self.problems.raise_errors()
         files |= self._static()
         self.store.save(self._places())
         return files
@@ -368,9 +373,14 @@ class Site:
         return found
 
     def _page(self, source: Page, found: Outline, code: list[str], language: str) -> bytes:
-        if source.front.get('redirect'):
-            return _redirect(source.front['redirect'])
+        target = source.front.get('redirect', '')
+        if target and not _leads_away(target):
+            return _redirect(target)
         before, self.problems = self.problems, Problems()
+        if target:
+            where, excerpt = source.spot(source.front_line('redirect'), 1)
+            message = f'redirect to {target}: only to a page of the same site'
+            self.problems.error(where, message, excerpt)
         self.asked = []
         assert self.memo.typesetter
         page.formula_mistakes(source, self.memo.typesetter.known, self.problems)
@@ -513,9 +523,11 @@ def _place(found: Outline, language: str) -> str:
     return f'page {language} {found.source.url}'
 
 
+def _leads_away(target: str) -> bool:
+    return bool(scheme(target)) or re.match(r'[\\/]{2}', target) is not None
+
+
 def _redirect(target: str) -> bytes:
-    if re.match(r'[a-z][a-z0-9+.-]*:|//', target, re.I):
-        raise Refusal(f'redirect to {target}: only to a page of the same site')
     safe = html.escape(target)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe}</title>\n'

@@ -2,14 +2,17 @@ r"""Notes: mathematics out, Markdown in between, and nothing that a reader shoul
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from pylit_kit import page, project, render
 
 from labml_nn.pylit import prose
+from labml_nn.pylit.config import load
 from labml_nn.pylit.parse import Line
 from labml_nn.pylit.problems import Mistakes
+from labml_nn.pylit.site import Request, Site
 
 
 def note(text: str) -> prose.Note:
@@ -130,19 +133,97 @@ def test_formulas_are_read_by_screen_readers(tmp_path: Path) -> None:
         '<script>alert(1)</script>',
         '<img src=x onerror=alert(1)>',
         'text <b onclick="x">b</b>',
-        '<a id="here"></a>',
+        '<b style="position:fixed">b</b>',
+        '<style>b { }</style>',
+        '<iframe src="x.html"></iframe>',
+        '<a href="javascript:alert(1)">x</a>',
+        '<a href="java&#115;cript:alert(1)">x</a>',
+        '<img src="https://example.org/pixel.png" alt="x">',
+        '<form action="x"><input name="y"></form>',
         '<!-- hidden -->',
     ],
 )
-def test_what_is_refused_by_name(tmp_path: Path, text: str) -> None:
+def test_what_is_unsafe_is_left_out_and_said(tmp_path: Path, text: str) -> None:
     project(tmp_path, {'page.py': f'# Note\n#\n# {text}\nx = 1\n'})
     with pytest.raises(Mistakes, match=r'page\.py:\d+:\d+: error: ') as caught:
         render(tmp_path, 'page.py')
     assert all(p.line >= 3 for p in caught.value.problems)
+    shown = marked(tmp_path)
+    tags = ' '.join(re.findall('<[^>]*>', shown))
+    assert not re.search(
+        r'<(script|style|iframe|form|input)|\son\w+=|style=|(href|src)="java', tags
+    )
+    assert 'src="https:' not in tags
+
+
+def marked(folder: Path) -> str:
+    """The notes of a page, with its mistakes in their places."""
+    made = Site(Request([folder / 'page.py'], load(folder), lenient=True))
+    try:
+        shown = made.render()['page.html'].decode()
+    finally:
+        made.close()
+    return shown.partition('<main')[2].partition('<pre><code>')[0]
 
 
 @pytest.mark.parametrize(
-    'text', ['<svg/onload=x>', '<name>', 'a < b > c', 'Dict<str, int>', '</etc/x>', '1 <2']
+    ('text', 'expected'),
+    [
+        ('<a id="here"></a> [x](#here)', '<p><a id="here"></a> <a href="#here">x</a></p>'),
+        ('<a name="here"></a>x', '<a id="here"></a>x'),
+        ('press <kbd>A</kbd> $x_1$ `<b>`', '<p>press <kbd>A</kbd> <span class="katex">'),
+        ('H<sub>2</sub>O x<sup>2</sup><br>y', 'H<sub>2</sub>O x<sup>2</sup><br>y'),
+        (
+            '<img src="pic.png" alt="A" width="9">',
+            '<img src="assets/files/pic.png" alt="A" width="9">',
+        ),
+        ('<a href="other.py" class="z">o</a>', '<a href="other.html">o</a>'),
+        (
+            '<details>\n# <summary>More</summary>\n#\n# *text*\n#\n# </details>',
+            '<details>\n<summary>More</summary>\n<p><em>text</em></p>\n</details>',
+        ),
+        ('<b>never closed', '<b>never closed</b></p>'),
+        ('x</div></article>', '<p>x'),
+        ('<p align="center">a $x$</p>', '<p align="center">a <span class="katex">'),
+        ('<b title="own-0.">x</b> `y`', '<b title="own-0.">x</b> <code>'),
+    ],
+)
+def test_harmless_html_is_rendered(tmp_path: Path, text: str, expected: str) -> None:
+    files = {'page.py': f'# Note\n#\n# {text}\nx = 1\n', 'other.py': '# O\ny = 1\n'}
+    project(tmp_path, {**files, 'pic.png': ''})
+    made = Site(Request([tmp_path], load(tmp_path), lenient=True))
+    try:
+        shown = made.render()['page.html'].decode()
+    finally:
+        made.close()
+    assert expected in shown
+    assert all('</article>' in p.message for p in made.problems), made.problems
+    assert shown.count('<div') == shown.count('</div>')
+
+
+@pytest.mark.parametrize(
+    'text', ['&#xe000;9&#xe001;', '&#57344;0&#57345;', '<b>&#xE000;7&#xE001;</b>']
+)
+def test_the_mark_of_a_formula_cannot_be_forged(tmp_path: Path, text: str) -> None:
+    assert '\ufffd' in page(tmp_path, f'# Note {text} x\ny = 1\n')
+
+
+def test_an_anchor_stands_once(tmp_path: Path) -> None:
+    shown = page(tmp_path, '# <a id="x"></a> <a id="x"></a> <a id="f"></a>\ndef f(): pass\n')
+    assert shown.count('id="x"') == shown.count('id="f"') == 1
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '<svg/onload=x>',
+        '<code object g>',
+        '<name>',
+        'a < b > c',
+        'Dict<str, int>',
+        '</etc/x>',
+        '1 <2',
+    ],
 )
 def test_angle_brackets_that_are_no_html(tmp_path: Path, text: str) -> None:
     shown = page(tmp_path, f'# Note {text}\nx = 1\n')

@@ -151,7 +151,7 @@ def test_dead_links(
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project(tmp_path / 'p', {**FILES, 'a.py': 'x = (\n', 'sub/b.py': 'y = )\n', 'c.py': '\0'})
-    assert build(tmp_path / 'p', tmp_path / 'out') == 1
+    assert build(tmp_path / 'p', tmp_path / 'out', '--strict') == 1
     said = [line for line in capsys.readouterr().err.split('\n') if ': error: ' in line]
     assert len(said) == 3
     assert not (tmp_path / 'out').exists()
@@ -242,7 +242,7 @@ def test_bad_input_is_one_line_and_changes_nothing(
         damage(folder, monkeypatch)
     before = snapshot(out)
     capsys.readouterr()
-    status = build(folder, out)
+    status = build(folder, out, '--strict')
     said = capsys.readouterr()
     assert status == (2 if message.startswith('pylit') else 1)
     # One line for people and editors; under it, the line of the source and a caret
@@ -252,6 +252,81 @@ def test_bad_input_is_one_line_and_changes_nothing(
     assert 'Traceback' not in said.err + said.out
     assert snapshot(out) == before
     assert {p.name for p in tmp_path.iterdir()} <= {'out', 'p', 'q'}
+
+
+# What is wrong, how it is marked on the page, and how it is told
+SHOWN = {
+    'formula': (
+        'a $\\foo$ b',
+        r'<code>\$\\foo\$</code><span class="said"> LaTeX: Undefined control sequence',
+        r'bad\.py:1:6: error: LaTeX: Undefined',
+    ),
+    'formula without end': (
+        'a $$x',
+        r'> 1:5: `\$\$` is never closed</span>',
+        r'bad\.py:1:5: error: ',
+    ),
+    'dead link': (
+        '[x](none.html)',
+        r'title="dead link: there is no none.html"><a href="none.html">x</a></span>',
+        r'bad\.py:1:7: error: dead link',
+    ),
+    'dead anchor': (
+        '[x](a.py#none)',
+        r'has no #none"><a href="a.html#none">x</a></span>',
+        r'bad\.py:1:\d+: error: dead link: .*a\.py has no #none',
+    ),
+    'script in a link': (
+        '[x](javascript:alert(1))',
+        r'title="a link may not begin with javascript:">x</span>',
+        r'bad\.py:1:\d+: error: a link may not begin',
+    ),
+    'no such test': ('[x](test:a.py::b)', 'title="there is no test a.py::b">x</span>', 'no test'),
+    'no such image': ('![pic](none.png)', 'pic<span class="said"> no such image', 'no such image'),
+    'picture of another site': (
+        '![pic](https://example.org/p.png)',
+        '<a href="https://example.org/p.png" rel="noopener noreferrer">pic</a>',
+        'an image must be a file of the project',
+    ),
+    'HTML': ('a <script>', r'<code>&lt;script&gt;</code><span class="said"> raw HTML', 'raw HTML'),
+    'id': ('# A {#a}\n#\n# # B {#a}', 'id="b">B', "the id 'a' is taken"),
+    'redirect': (
+        '---\n# redirect: https://x.org\n# ---\n# Text',
+        'Text',
+        'redirect to https://x.org',
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', SHOWN)
+def test_a_mistake_is_shown_and_not_fatal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    source, marked, message = SHOWN[kind]
+    project(tmp_path / 'p', {**FILES, 'bad.py': f'# {source}\nx = 1\n'})
+    assert build(tmp_path / 'p', tmp_path / 'out') == 0
+    said = capsys.readouterr()
+    assert re.search(message, said.err)
+    assert ', 1 mistake: see above' in said.out
+    assert re.search(marked, (tmp_path / 'out' / 'bad.html').read_text('utf-8'))
+    # A page that was kept has its mistakes still
+    assert build(tmp_path / 'p', tmp_path / 'out') == 0
+    assert ', 1 mistake: see above' in capsys.readouterr().out
+    assert build(tmp_path / 'p', tmp_path / 'strict', '--strict') == 1
+    assert not (tmp_path / 'strict').exists()
+
+
+def test_what_cannot_be_read_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = '# [b](bad.py)\ny = 1\n'
+    project(tmp_path / 'p', {**FILES, 'bad.py': 'x = (\n', 'good.py': link})
+    assert build(tmp_path / 'p', tmp_path / 'out') == 0
+    assert re.search(r'bad\.py:1:\d+: error: .*says Python', capsys.readouterr().err)
+    assert '<a href="bad.py">b</a>' in (tmp_path / 'out' / 'good.html').read_text('utf-8')
+    # Where nothing is left to be shown, nothing is written
+    assert build(tmp_path / 'p' / 'bad.py', tmp_path / 'none') == 1
+    assert not (tmp_path / 'none').exists()
 
 
 def test_a_full_disk_changes_nothing(
@@ -352,7 +427,7 @@ def test_loops_of_links(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert build(folder, tmp_path / 'out') == 0
     assert not (tmp_path / 'out' / 'again').exists()
     (folder / 'self.py').symlink_to(folder / 'self.py')
-    assert build(folder, tmp_path / 'out') == 1
+    assert build(folder, tmp_path / 'out') == 0
     assert 'self.py:1:1: error: cannot be read' in capsys.readouterr().err
 
 
@@ -363,7 +438,7 @@ def test_an_unreadable_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     if os.geteuid() == 0:
         pytest.skip('root can read everything')
     (folder / 'a.py').chmod(0)
-    assert build(folder, tmp_path / 'out') == 1
+    assert build(folder, tmp_path / 'out') == 0
     assert 'a.py:1:1: error: cannot be read: Permission denied' in capsys.readouterr().err
 
 
