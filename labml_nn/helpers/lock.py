@@ -31,7 +31,11 @@ class Lock:
     def __init__(self, folder: Path):
         self.path = folder / FILE_NAME
         # For reading and writing, without emptying it: it says who holds the lock
-        self.file: IO[str] = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), 'r+')
+        # Never through a link: what it leads to would be overwritten
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0)
+        if self.path.is_symlink():
+            raise ValueError(f'{self.path.absolute()} is a link, not a lock: remove it')
+        self.file: IO[str] = os.fdopen(os.open(self.path, flags, 0o666), 'r+')
         try:
             lock(self.file)
         except OSError as error:

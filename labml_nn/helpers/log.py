@@ -18,8 +18,10 @@ while the run goes on. `loss.png` draws it.
 
 import contextlib
 import csv
+import itertools
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -171,7 +173,7 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
     r"""
     Add a row to a CSV file, and its head when it is new.
     """
-    is_new = not path.exists()
+    is_new = not path.exists() or not path.stat().st_size
     with path.open('a', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         if is_new:
@@ -183,19 +185,37 @@ def cut_log(path: Path, keep: Callable[[int], bool], columns: Sequence[str]) -> 
     r"""
     Cut a log back to the rows of the steps to `keep`: a resumed run writes the others again.
 
-    A row that a killed process has left unfinished goes too. The log of an older version gets the
-    `columns` of this one, with `nan` where it knew nothing.
+    One that cannot be read is put aside. A row that a killed process has left unfinished goes too.
+    The log of an older version gets the `columns` of this one, with `nan` where it knew nothing.
     """
     if not path.exists():
         return
-    text = path.read_text(encoding='utf-8')
-    head, *lines = text[: text.rfind('\n') + 1].splitlines() or ['']
-    names = head.split(',')
-    rows = [dict(zip(names, line.split(','), strict=False)) for line in lines]
-    kept = [r for r in rows if len(r) == len(names) and keep(int(r['step']))]
+    try:
+        text = path.read_text(encoding='utf-8')
+        head, *lines = text[: text.rfind('\n') + 1].splitlines() or ['']
+        names = head.split(',')
+        rows = [dict(zip(names, line.split(','), strict=False)) for line in lines]
+        kept = [r for r in rows if len(r) == len(names) and keep(int(r['step']))]
+    except (ValueError, KeyError):
+        put_aside(path)
+        return
     new = [columns, *([row.get(name, 'nan') for name in columns] for row in kept)]
     with checkpoint.written(path) as part:
         part.write_text('\n'.join(','.join(row) for row in new) + '\n', encoding='utf-8')
+
+
+def put_aside(path: Path) -> None:
+    r"""
+    Give a log that somebody has edited another name, and say so: no run ends for its log.
+    """
+    free = (path.with_name(f'{path.stem}.aside{i}{path.suffix}') for i in itertools.count(1))
+    aside = next(name for name in free if not name.exists())
+    path.replace(aside)
+    print(
+        f'{path.absolute()} is no log of a run any more (was it edited?): it is now {aside.name}, '
+        f'and a new one begins',
+        file=sys.stderr,
+    )
 
 
 def force_to_disk(path: Path) -> None:
@@ -226,8 +246,14 @@ def plot_loss(log: Path, picture: Path) -> None:
     # Without pyplot, which would pick a window system
     from matplotlib.figure import Figure
 
-    columns = read_log(log) if log.exists() else {'step': np.empty(0), 'loss': np.empty(0)}
-    step, loss = columns['step'], columns['loss']
+    if not log.exists():
+        return
+    try:
+        columns = read_log(log)
+        step, loss = columns['step'], columns['loss']
+    except (ValueError, KeyError, csv.Error):
+        put_aside(log)
+        return
     if not len(step):
         return
     figure = Figure(figsize=(7, 4))

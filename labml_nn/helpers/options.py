@@ -15,12 +15,16 @@ import difflib
 import inspect
 import io
 import itertools
+import re
 import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
 from labml.configs import BaseConfigs
+
+# What YAML reads to base 8 and 60
+ODD_NUMBER = r'[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?)'
 
 
 def option_types(configs: type[BaseConfigs]) -> dict[str, Any]:
@@ -117,8 +121,13 @@ def read_options(
 
     kinds = {**option_types(configs), **dict.fromkeys(more, str)}
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding='utf-8')
+        # A few lines of names for lists of names stand for gigabytes
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError(f'{path} has an alias (*name): write the value itself')
+        check_yaml(yaml.compose(text, yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f'{path} is no YAML: {" ".join(str(error).split())}') from error
     if content is None:
         return {}
@@ -133,6 +142,28 @@ def read_options(
         except ValueError as error:
             raise ValueError(f'{path}: {name}: {error}') from None
     return values
+
+
+def check_yaml(node: Any, path: str | Path) -> None:
+    r"""
+    A `ValueError` for what YAML would read as something else than what one sees: an option given
+    twice, of which the last would count, and whole numbers of base 8 or 60, such as 010 and 1:30.
+
+    * `node` what the file's text was composed to, or `None` for an empty one
+    """
+    if getattr(node, 'id', None) != 'mapping':
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.id == 'scalar' and key.value in seen:
+            raise ValueError(f'{path}: {key.value} is given twice: leave one of them')
+        seen.add(str(key.value) if key.id == 'scalar' else '')
+        for item in value.value if value.id == 'sequence' else [value]:
+            if item.id == 'scalar' and item.style is None and re.fullmatch(ODD_NUMBER, item.value):
+                raise ValueError(
+                    f'{path}: {key.value}: {item.value} has more than one reading: write a '
+                    f'number without a leading zero or colon, or a word in quotes'
+                )
 
 
 def file_value(value: Any, kind: Any) -> Any:

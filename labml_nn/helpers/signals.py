@@ -1,14 +1,21 @@
 r"""
 # Signals
 
-Ctrl-C, and SIGTERM as a preempted cloud machine sends it, stop a run *after the step at hand*; a
-second Ctrl-C stops it now.
+Ctrl-C, SIGTERM as a preempted cloud machine sends it, SIGHUP of a closed terminal, and the signals
+of clusters whose time is up stop a run *after the step at hand*; a second Ctrl-C stops it now.
 """
 
 import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+
+# Those of them that the system has: Windows knows only the first two
+STOPPING = tuple(
+    getattr(signal, name)
+    for name in ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU', 'SIGUSR1')
+    if hasattr(signal, name)
+)
 
 
 class Stop:
@@ -32,7 +39,13 @@ class Stop:
                 raise KeyboardInterrupt
             self.number = self.number or number
 
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        # What is ignored stays so: under nohup, a closed terminal is no reason to stop
+        heard = [
+            s
+            for s in STOPPING
+            if s in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(s) != signal.SIG_IGN
+        ]
+        before = {s: signal.signal(s, stop) for s in heard}
         try:
             yield
         finally:

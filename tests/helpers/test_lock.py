@@ -62,3 +62,11 @@ def test_forked_children_do_not_hold_the_lock_on(tmp_path):
 def test_a_released_lock_can_be_taken_again(tmp_path):
     Lock(tmp_path).release()
     Lock(tmp_path).release()
+
+
+def test_a_link_is_no_lock(tmp_path):
+    (tmp_path / 'mine').write_text('precious')
+    (tmp_path / FILE_NAME).symlink_to(tmp_path / 'mine')
+    with pytest.raises(ValueError, match='is a link, not a lock'):
+        Lock(tmp_path)
+    assert (tmp_path / 'mine').read_text() == 'precious'

@@ -328,6 +328,11 @@ def test_the_command_line_comes_before_the_file(tmp_path):
         ('word: no', 'word: need a word in quotes: False'),
         ('widths: [1, {}]', 'widths: need int'),
         ('- n', 'holds a list'),
+        ('n: 1\nn: 2', 'n is given twice'),
+        ('n: 010', 'n: 010 has more than one reading'),
+        ('widths: [1:30, 2]', 'widths: 1:30 has more than one reading'),
+        ('names: &a [x]\nword: *a', 'has an alias'),
+        (f'widths: {"[" * 5000}', 'is no YAML'),
         ('n: [1', 'is no YAML'),
         ('n: !!python/object/apply:os.getcwd []', 'is no YAML'),
     ],
@@ -345,3 +350,27 @@ def test_a_file_that_is_not_there_is_named(capsys):
     with pytest.raises(SystemExit):
         p.parse(['--config', 'nowhere.yaml'])
     assert 'nowhere.yaml' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['step,loss\n1,1\na note\n', 'step;loss\n1;1\n', '\ufeffstep,loss\n1,1\n', 'steps,loss\n1,1\n'],
+)
+@pytest.mark.parametrize('resuming', [False, True])
+def test_an_edited_log_is_put_aside(tmp_path, capsys, text, resuming):
+    path = tmp_path / 'log.csv'
+    path.write_text(text, encoding='utf-8')
+    if resuming and 'note' not in text:
+        log.cut_log(path, lambda step: True, ['step', 'loss'])
+    log.plot_loss(path, tmp_path / 'loss.png')
+    assert (tmp_path / 'log.aside1.csv').read_text(encoding='utf-8') == text
+    assert 'it is now log.aside1.csv' in capsys.readouterr().err
+    log.append_row(path, {'step': 2, 'loss': 0.5})
+    assert path.read_text() == 'step,loss\n2,0.5\n'
+
+
+def test_an_emptied_log_gets_its_head_again(tmp_path):
+    path = tmp_path / 'log.csv'
+    path.touch()
+    log.append_row(path, {'step': 2, 'loss': 0.5})
+    assert path.read_text() == 'step,loss\n2,0.5\n'

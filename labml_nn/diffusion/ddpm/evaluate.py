@@ -46,7 +46,7 @@ from torch import Tensor, nn
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, metrics
 from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
-from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
+from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
@@ -70,6 +70,12 @@ SAMPLER_OPTIONS: dict[str, tuple[type, str]] = {
     'order': (int, 'dpm: 1 or 2 (2)'),
     'sde': (bool, 'dpm: the form with noise, true or false (false)'),
 }
+
+# What is written as something else than .png
+ENDINGS = {'animate': ('.gif', '.mp4'), 'metrics': ('.json',)}
+
+# What the counts on the command line are called in Python
+NUMBERS = {'n': 'samples', 'frames': 'frames'}
 
 # How many images go through the network at a time
 BATCH = 256
@@ -519,11 +525,14 @@ def carry_out(a: Any, world: World) -> int:
     Do what the command line says. Returns the exit status.
     """
     try:
+        check_numbers(a)
         options = sampler_options(a)
         device = world.use(pick_device(a.device, world.local_rank))
         how = {'weights': a.weights, 'precision': a.precision, 'device': device}
         sampler = Sampler.from_run(a.run, **how, **options)
         sampler.world = world
+        if a.out is not None and world.is_first:
+            check_out(a)
         kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
         print(
             f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}'
@@ -539,6 +548,34 @@ def carry_out(a: Any, world: World) -> int:
         print('\ngiven up; nothing was written', file=sys.stderr)
         return 130
     return 0
+
+
+def check_numbers(a: Any) -> None:
+    r"""
+    A `ValueError` unless the numbers that all commands share make sense.
+    """
+    check_seed(a.seed)
+    for name in ('n', 'frames'):
+        value = getattr(a, name, None)
+        if value is not None and value < 1:
+            raise ValueError(f'n_{NUMBERS[name]}={value}: ask for at least one')
+
+
+def check_out(a: Any) -> None:
+    r"""
+    A `ValueError` unless `--out` can be written, before the work; its folder is made.
+    """
+    is_folder = getattr(a, 'separate', False)
+    endings = ENDINGS.get(a.command, ('.png',))
+    if not is_folder and a.out.suffix.lower() not in endings:
+        raise ValueError(f'--out {a.out}: {a.command} is written as {" or ".join(endings)}')
+    if not is_folder and a.out.is_dir():
+        raise ValueError(f'--out {a.out} is a folder: name a file')
+    folder = a.out if is_folder else a.out.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f'--out {a.out}: {folder} is a file, need a folder there') from None
 
 
 def folder_of(run: Path) -> Path:
@@ -582,8 +619,6 @@ def animate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     `animate`: the animation, and ten of its frames as a strip.
     """
     out = a.out or folder_of(a.run) / f'animate_{a.weights}_seed{a.seed}.gif'
-    if out.suffix.lower() not in ('.gif', '.mp4'):
-        raise ValueError(f'--out {out}: an animation is written as .gif or .mp4')
     bar, tell = told(sampler.reverse.n_steps)
     frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
     bar.close()

@@ -45,6 +45,7 @@ On several GPUs, or on several machines, [torchrun](../../helpers/distributed.ht
 """
 
 import contextlib
+import math
 import sys
 import time
 import traceback
@@ -63,7 +64,7 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
-from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning, check_seed, image_seed
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
@@ -230,6 +231,10 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
             raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
+    check_seed(c.seed)
+    for name, kind in option_types(Configs).items():
+        if kind is float and not math.isfinite(getattr(c, name)):
+            raise ValueError(f'{name}={getattr(c, name)} is no number: need a finite one')
     if c.schedule not in SCHEDULES:
         raise ValueError(nearest(c.schedule, list(SCHEDULES), 'schedule'))
     if c.preview_sampler not in SAMPLERS:

@@ -48,6 +48,15 @@ def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
 # batch of 16 is not picture 3 of a batch of 4, because the numbers are dealt out in batch order.
 # Here each image owns a generator, on the CPU, so image $i$ depends on `(seed, i)` and on
 # nothing else: not on the batch size, the order or the device.
+def check_seed(seed: int) -> int:
+    r"""
+    The seed, or a `ValueError` unless it is one that every generator takes.
+    """
+    if not 0 <= seed < 2**63:
+        raise ValueError(f'seed={seed}: need a whole number from 0 to 2**63 - 1')
+    return seed
+
+
 class SeededNoise:
     r"""
     Standard normal noise of which image $i$ depends on `(seed, i)` only.
@@ -61,6 +70,7 @@ class SeededNoise:
     """
 
     def __init__(self, n: int, seed: int, *, first: int = 0):
+        check_seed(seed)
         self.generators = [
             torch.Generator().manual_seed(image_seed(seed, i)) for i in range(first, first + n)
         ]

@@ -435,6 +435,9 @@ def test_interpolate_takes_files(trained, tmp_path):
         (['interpolate', 'RUN', '--images', '0', 'cat.png'], 'cat.png does not exist'),
         (['interpolate', 'RUN', '--t', '1001'], 'from 0 to 1000'),
         (['interpolate', 'RUN', '--n', '1'], 'at least its two ends'),
+        (['animate', 'RUN', '--n', '0'], 'n_samples=0: ask for at least one'),
+        (['sample', 'RUN', '--seed', '-1'], 'seed=-1: need a whole number from 0'),
+        (['sample', 'RUN', '--out', 'x.jpg'], 'sample is written as .png'),
         (['smaple', 'RUN'], 'invalid choice'),
         ([], 'COMMAND'),
     ],
@@ -459,3 +462,13 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(trained, tmp_pa
     assert status == 2
     assert 'are of another architecture' in errors
     assert 'stem.weight [32, 1, 3, 3], need [64, 1, 3, 3]' in errors
+
+
+def test_the_folder_of_out_is_made_or_refused_before_the_work(trained, tmp_path, monkeypatch):
+    out = tmp_path / 'new' / 'deep' / 's.png'
+    assert run('sample', trained, '--n', 1, '--steps', 2, '--out', out)[0] == 0
+    monkeypatch.setattr(Sampler, 'sample', None)
+    for more in ([out / 'x.png'], [out, '--separate']):
+        status, _, errors = run('sample', trained, '--n', 1, '--out', *more)
+        assert status == 2
+        assert 'is a file, need a folder there' in errors

@@ -158,7 +158,7 @@ def test_the_seed_decides(tmp_path):
     assert not equal(a, c)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_resuming_goes_on(tmp_path, number):
     out = tmp_path / 'run'
     process = subprocess.Popen(
@@ -487,3 +487,19 @@ def test_the_module_says_how_it_is_called():
         capture_output=True, text=True, cwd=root, check=True,
     )  # fmt: skip
     assert f'presets: {", ".join(PRESETS)}' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'message'),
+    [
+        ('--seed', -1, 'seed=-1: need'),
+        ('--seed', 10**23, 'seed=1000'),
+        ('--grad_clip', 'nan', 'grad_clip=nan'),
+        ('--learning_rate', 'inf', 'learning_rate=inf'),
+    ],
+)
+def test_numbers_that_no_run_can_have_leave_no_folder(tmp_path, option, value, message):
+    status, _, errors = run(*PLAIN, '--out', tmp_path / 'run', option, value)
+    assert status == 2
+    assert message in errors
+    assert not (tmp_path / 'run').exists()
