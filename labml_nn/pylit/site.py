@@ -514,11 +514,14 @@ def _place(found: Outline, language: str) -> str:
 
 
 def _redirect(target: str) -> bytes:
-    if re.match(r'[a-z][a-z0-9+.-]*:|//', target, re.I):
+    # Browsers drop blanks and control characters, and read a backslash as a slash
+    bare = re.sub(r'[\x00-\x20]', '', target).replace('\\', '/')
+    if re.match(r'[a-z][a-z0-9+.-]*:|//', bare, re.I):
         raise Refusal(f'redirect to {target}: only to a page of the same site')
     safe = html.escape(target)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">\n'
         f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
         f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
     ).encode()
