@@ -110,3 +110,13 @@ def test_another_site_reads_nothing(tmp_path: Path) -> None:
         server.shutdown()
         server.server_close()
         live.close()
+
+
+# ## Names
+@pytest.mark.parametrize('pattern', ['f', '[*f]', '{**f}', '[1, f]', '1 as f'])
+def test_what_a_match_binds_is_no_definition(tmp_path: Path, pattern: str) -> None:
+    source = (
+        f'def f(): pass\n\n\ndef g(x):\n    match x:\n        case {pattern}:\n            f()\n'
+    )
+    assert 'href="#f">f</a>' not in page(tmp_path, source)
+    assert 'href="#f">f</a>' in page(tmp_path, 'def f(): pass\n\n\ndef g():\n    f()\n')
