@@ -184,8 +184,10 @@ def _bind(node: ast.AST, around: list[set[str]], found: dict[ast.AST, set[str]])
         name = node.arg
     elif isinstance(node, ast.Name):
         name = None if isinstance(node.ctx, ast.Load) else node.id
-    elif isinstance(node, ast.ExceptHandler):
+    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
         name = node.name
+    elif isinstance(node, ast.MatchMapping):
+        name = node.rest
     if name:
         for names in around:
             names.add(name)

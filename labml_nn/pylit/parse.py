@@ -154,7 +154,12 @@ def read(path: Path, shown: str = '') -> str:
 
 def _encoding(data: bytes) -> str:
     try:
-        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+        found = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+        # `rot13` is a codec, but from text to text; `undefined` refuses every text
+        ''.encode(found)
+        return found
+    except (LookupError, UnicodeError):
+        raise SyntaxError(f'{found} is not an encoding of text: save the file as UTF-8') from None
     except SyntaxError:
         # A wrong byte in the first lines: say which, and not that the declaration is missing
         data.decode('utf-8-sig')
@@ -211,11 +216,15 @@ def _line(text: str, number: int) -> str:
 # the same of any comment.
 TOOL = re.compile(
     r'#(#|!|:|\s*(pylit:|type:|noqa\b|nosec\b|fmt:|pylint:|pyright:|mypy:|ruff:|isort:|flake8:|yapf:'
-    r'|pragma\b|coverage:|%%|-\*-|vim?:|(?:.*\b)?coding[:=]))'
+    r'|pragma\b|coverage:|%%|-\*-|vim?:))'
 )
+# Python itself looks for it in two lines; below them the same words are a sentence
+COOKIE = re.compile(r'#.*?coding[:=][ \t]*[-\w.]+')
 
 
-def is_for_tools(comment: str) -> bool:
+def is_for_tools(comment: str, line: int = 0) -> bool:
+    if 0 < line <= 2 and COOKIE.match(comment):
+        return True
     return TOOL.match(comment) is not None
 
 
@@ -236,7 +245,7 @@ def _classify(lines: list[str], tokens: list[tokenize.TokenInfo]) -> list[str]:
             kinds[first - 1 : last] = ['code'] * (last - first + 1)
         elif token.type == tokenize.COMMENT and not inside:
             alone = not lines[first - 1][: token.start[1]].strip()
-            if alone and not is_for_tools(token.string):
+            if alone and not is_for_tools(token.string, first):
                 kinds[first - 1] = 'comment'
     return kinds
 

@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
 from .markup import Answers, Markup, is_html, sanitise
@@ -117,6 +118,7 @@ class _Extractor:
         self.formulas: list[Formula] = []
         self.mistakes: list[tuple[int, int, str]] = []
         self.row = 0
+        self.code = _code_rows(self.text)
 
     def run(self) -> None:
         i = 0
@@ -125,8 +127,11 @@ class _Extractor:
 
     def _step(self, i: int) -> int:
         text, char = self.text, self.text[i]
-        if i == self.starts[self.row] and (fence := FENCE.match(text, i)):
-            return self._keep(i, self._fence_end(i, fence[1]))
+        if i == self.starts[self.row]:
+            if self.row in self.code:
+                return self._keep(i, self.starts[self.code[self.row]])
+            if fence := FENCE.match(text, i):
+                return self._keep(i, self._fence_end(i, fence[1]))
         if char == '`':
             return self._keep(i, self._span_end(i))
         if char == '\\':
@@ -211,16 +216,55 @@ class _Extractor:
         self.mistakes.append((line.number, line.column + i - self.starts[self.row] + 1, message))
 
 
+# What may be code without a fence: a line far to the right, or the prompt of a session
+BARE_CODE = re.compile(r'(?m)^(?: {4}| {0,3}\t|.*>>>)')
+
+
+def _code_rows(text: str) -> dict[int, int]:
+    """First row → row after the last, of code that Markdown knows by its place alone."""
+    if not BARE_CODE.search(text):
+        return {}
+    found = MARKDOWN.parse(text)
+    return {t.map[0]: t.map[1] for t in found if t.map and _is_bare(t)}
+
+
+def _is_bare(token: Token) -> bool:
+    return token.type == 'code_block' or (token.type == 'fence' and token.markup == PROMPT)
+
+
 def for_katex(tex: str) -> str:
     r"""`align` without its number, unless the author numbered something with `\tag`."""
     return tex if r'\tag' in tex else NUMBERED.sub(r'\\\1{\2*}', tex)
 
 
 # ## Markdown
+PROMPT = '>>>'
+
+
+def _session(state: StateBlock, first: int, last: int, silent: bool) -> bool:
+    """A block from a prompt to the next blank line: a session, not three quotations."""
+    start = state.bMarks[first] + state.tShift[first]
+    if not re.match(r'>>>(?: |\n|$)', state.src[start : start + 4]):
+        return False
+    if silent:
+        return True
+    end = first + 1
+    while end < last and not state.isEmpty(end) and state.sCount[end] >= state.blkIndent:
+        end += 1
+    token = state.push('fence', 'code', 0)
+    token.info, token.markup, token.map = 'pycon', PROMPT, [first, end]
+    token.content = state.getLines(first, end, state.sCount[first], True)
+    state.line = end
+    return True
+
+
 def _markdown() -> MarkdownIt:
     # HTML is recognised so that what is harmless in it can be rendered
     md = MarkdownIt('commonmark', {'html': True, 'typographer': True})
     md.enable(['table', 'strikethrough', 'smartquotes'])
+    md.block.ruler.before(
+        'code', 'session', _session, {'alt': ['paragraph', 'reference', 'blockquote', 'list']}
+    )
     # Everything is an address here, because a refused one is silently shown as text otherwise
     md.validateLink = lambda url: True  # type: ignore[method-assign]
     return md

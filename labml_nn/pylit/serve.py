@@ -17,6 +17,7 @@ import html
 import json
 import threading
 import time
+import traceback
 import webbrowser
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,8 @@ class Live:
             error = as_text(mistakes.problems)
         except Refusal as refusal:
             error = str(refusal)
+        except Exception:  # the watcher outlives whatever a source brings about
+            error = f'a fault of pylit, not of the source:\n{traceback.format_exc()}'
         with self.changed:
             self.error = error
             if not error and files != self.files:
@@ -151,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
         host = self.headers.get('Host', '').rpartition(':')[0] or self.headers.get('Host', '')
         if host not in (HOST, 'localhost'):
             return self._send(403, 'text/plain', b'not for this host\n')
+        if self.headers.get('Sec-Fetch-Site') == 'cross-site':
+            return self._send(403, 'text/plain', b'not for another site\n')
         path = unquote(urlsplit(self.path).path)
         if path == EVENTS:
             return self._events()
@@ -177,6 +182,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header('Content-Length', str(len(data)))
         self.send_header('Cache-Control', 'no-store')
         self.send_header('X-Content-Type-Options', 'nosniff')
+        self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
         self.end_headers()
         self.wfile.write(data)
 
@@ -184,6 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header('Content-Type', 'text/event-stream')
         self.send_header('Cache-Control', 'no-store')
+        self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
         self.end_headers()
         self.close_connection = True
         live, told = self.live, None

@@ -29,7 +29,6 @@ from .formulas import Formula, Result, Typesetter
 from .frame import LOST, Frame, source_script
 from .kept import Store, program, stamp
 from .layout import relative
-from .markup import scheme
 from .outline import Outline
 from .page import Page
 from .parse import read
@@ -524,13 +523,16 @@ def _place(found: Outline, language: str) -> str:
 
 
 def _leads_away(target: str) -> bool:
-    return bool(scheme(target)) or re.match(r'[\\/]{2}', target) is not None
+    # Browsers drop blanks and control characters, and read a backslash as a slash
+    bare = re.sub(r'[\x00-\x20]', '', target).replace('\\', '/')
+    return re.match(r'[a-z][a-z0-9+.-]*:|//', bare, re.I) is not None
 
 
 def _redirect(target: str) -> bytes:
     safe = html.escape(target)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">\n'
         f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
         f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
     ).encode()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,7 @@ def check(out: Path) -> None:
 def write(files: Mapping[str, bytes], out: Path) -> None:
     """Put the files at `out`, all or none."""
     out = out.resolve()
+    _recover(out)
     check(out)
     fresh = out.with_name(f'{out.name}.tmp-{os.getpid()}')
     try:
@@ -50,6 +52,31 @@ def write(files: Mapping[str, bytes], out: Path) -> None:
         raise Refusal(f'{error.filename or out}: {error.strerror}: nothing was changed') from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _recover(out: Path) -> None:
+    """What a killed run has left: the old site comes back, and half of a new one goes."""
+    if not out.parent.is_dir():
+        return
+    pattern = re.compile(rf'{re.escape(out.name)}\.(tmp|old)-(\d+)')
+    for path in sorted(out.parent.iterdir()):
+        found = pattern.fullmatch(path.name)
+        if not found or _runs(int(found[2])) or not (path / MANIFEST).is_file():
+            continue
+        if found[1] == 'old' and not out.exists():
+            path.rename(out)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -66,12 +93,12 @@ def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _keep_foreign(out: Path, fresh: Path, files: Mapping[str, bytes]) -> None:
-    ours = _ours(out) | {MANIFEST}
+    ours = _ours(out)
     for folder, folders, names in os.walk(out):
         here = Path(folder)
         for name in [*names, *(f for f in folders if (here / f).is_symlink())]:
             inside = (here / name).relative_to(out).as_posix()
-            if inside in ours:
+            if inside == MANIFEST or _is_ours(here / name, ours.get(inside, '')):
                 continue
             if inside in files:
                 raise Refusal(f'{here / name}: is in the way of a page, and not made by pylit')
@@ -80,12 +107,18 @@ def _keep_foreign(out: Path, fresh: Path, files: Mapping[str, bytes]) -> None:
             shutil.copy2(here / name, target, follow_symlinks=False)
 
 
-def _ours(out: Path) -> set[str]:
+def _ours(out: Path) -> dict[str, str]:
     try:
-        found = json.loads((out / MANIFEST).read_text(encoding='utf-8'))
-        return set(found['files'])
+        return dict(json.loads((out / MANIFEST).read_text(encoding='utf-8'))['files'])
     except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        return {}
+
+
+def _is_ours(path: Path, checksum: str) -> bool:
+    """A manifest may name any file; only what we have written has the sum that it notes."""
+    if not checksum or path.is_symlink() or not path.is_file():
+        return False
+    return hashlib.sha256(path.read_bytes()).hexdigest() == checksum
 
 
 def _exchange(fresh: Path, out: Path) -> None:

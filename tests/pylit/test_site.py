@@ -517,3 +517,25 @@ def test_a_readme_is_the_index_only_where_nothing_else_is(tmp_path: Path) -> Non
     assert '<h1' in (tmp_path / 'out/index.html').read_text()
     assert 'In short' in (tmp_path / 'out/readme.html').read_text()
     assert 'More' in (tmp_path / 'out/more/index.html').read_text()
+
+
+def test_a_manifest_deletes_no_file_of_someone_else(tmp_path: Path) -> None:
+    out = tmp_path / 'out'
+    swap.write({'a.html': b'a', 'b.html': b'b'}, out)
+    (out / 'a.html').write_bytes(b'written by hand')
+    swap.write({'c.html': b'c'}, out)
+    assert (out / 'a.html').read_bytes() == b'written by hand'
+    assert not (out / 'b.html').exists()
+
+
+def test_a_killed_swap_is_mended(tmp_path: Path) -> None:
+    out = tmp_path / 'out'
+    gone = subprocess.Popen([sys.executable, '-c', ''])
+    gone.wait()
+    swap.write({'a.html': b'a'}, out)
+    (out / 'CNAME').write_text('example.org')
+    out.rename(tmp_path / f'out.old-{gone.pid}')
+    swap.write({'a.html': b'half'}, tmp_path / f'out.tmp-{gone.pid}')
+    swap.write({'a.html': b'b'}, out)
+    assert (out / 'CNAME').read_text() == 'example.org'
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
