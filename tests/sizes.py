@@ -13,17 +13,6 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / 'labml_nn'
 
-# Pages of mathematics are to be held in the head; plumbing may be longer
-MATHEMATICS = (
-    'diffusion/ddpm/__init__',
-    'utils',
-    'unet',
-    'ema',
-    'likelihood',
-    'schedules',
-    'learned_variance',
-)
-PAGE, PLUMBING = 350, 600
 FUNCTION = 30
 LOOP = 50  # Algorithm 1 and Algorithm 2
 

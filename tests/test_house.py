@@ -121,10 +121,9 @@ def test_importing_ddpm_loads_torch_and_its_own_two_pages():
 
 
 @pytest.mark.parametrize('name', sorted(n for n in sizes.pages() if not n.startswith('pylit/')))
-def test_pages_and_functions_can_be_held_in_the_head(name):
-    lines, functions = sizes.pages()[name]
-    is_mathematics = any(m in name for m in sizes.MATHEMATICS) or 'samplers' in name
-    assert lines <= (sizes.PAGE if is_mathematics else sizes.PLUMBING)
+def test_functions_can_be_held_in_the_head(name):
+    # Pages have no limit: one drove methods out of the page where they belong
+    _, functions = sizes.pages()[name]
     for function, n in functions.items():
         limit = sizes.LOOP if function.startswith(('train:', 'p_chain:')) else sizes.FUNCTION
         assert n <= limit, f'{function} has {n} lines'
