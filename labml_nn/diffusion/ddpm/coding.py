@@ -150,10 +150,6 @@ def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     dataset = load_dataset(name, a.data_root or c.data_root, c.image_size, c.image_channels)
     x0 = chosen(dataset, a.n, a.seed, name)
     out = a.out or run_folder(a) / f'likelihood_{a.weights}_seed{a.seed}.png'
-    if out.suffix.lower() != '.png':
-        raise ValueError(
-            f'--out {out}: the curve is written as .png, its numbers beside it as .csv'
-        )
     options = {'clip_x0': not a.no_clip, 'first': a.first}
     found = bound_of(sampler.diffusion, x0, dataset.levels, a.seed, **options)
     origin = 'images of' if a.dataset else 'training images of'
@@ -294,8 +290,6 @@ def progressive_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     r"""
     `progressive`: $\hat x_0$ along the chain, a row for each image (figure 6).
     """
-    if a.n < 1:
-        raise ValueError(f'--n {a.n}: ask for at least one')
     bar, tell = told(sampler.n_steps)
     frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
     bar.close()

@@ -133,13 +133,13 @@ def test_x_1_shared_is_all_shared(trained, tmp_path):
     [
         (['likelihood', '--n', 1], '--n 1: digits has 1,797 images, and an error bar needs'),
         (['likelihood', '--n', 2000], '--n 2000: digits has 1,797 images'),
-        (['likelihood', '--out', 'curve.svg'], 'the curve is written as .png'),
+        (['likelihood', '--out', 'curve.svg'], 'likelihood is written as .png'),
         (['likelihood', '--dataset', 'digit'], "dataset='digit' is not known"),
         (
             ['likelihood', '--first', 'large'],
             "variance 'large' is not known: use beta or beta_tilde",
         ),
-        (['progressive', '--n', 0], '--n 0: ask for at least one'),
+        (['progressive', '--n', 0], 'n_samples=0: ask for at least one'),
         (['progressive', '--frames', 0], 'n_frames=0: ask for at least one'),
         (['shared', '--n', 1], '--n 1 must be at least 2'),
         (['shared', '--t', 41], '--t [41] within 1 to 40'),
