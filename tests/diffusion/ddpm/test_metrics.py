@@ -125,7 +125,7 @@ def test_images_that_are_no_numbers_are_refused(trained, tmp_path, command):  # 
     ('arguments', 'message'),
     [
         (['--n', 32], '32 samples are too few for the 32 features of digits: .* --n 33'),
-        (['--n', 0], '0 samples are too few'),
+        (['--n', 0], 'n_samples=0: ask for at least one'),
         (['--n', 64, '--features', 'pixels'], '64 samples are too few for the 64 features'),
         (['--features', 'vgg'], "features='vgg' is not known: use one of pixels, digits"),
         (['--n', 40, '--sampler', 'ddi'], 'did you mean ddim'),
