@@ -1,6 +1,8 @@
 """What runs elsewhere: workflows, issue forms and the citation fit what is here."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +62,48 @@ def test_another_torch_can_be_asked_for():
     assert 'torch==2.6.0\n' in made
     assert not re.search('^(torchvision|sympy)==', made, re.M)
     assert 'pillow==' in made
+
+
+def newest(cache, pip_fails_with=None, *, made=True):
+    """`.ci/newest` with a stand-in for its Python: status, complaints, and all calls of that."""
+    home = cache / 'labml_nn' / 'newest'
+    (home / 'bin').mkdir(parents=True, exist_ok=True)
+    fail = '' if pip_fails_with is None else f'echo {pip_fails_with} >&2; exit 1'
+    stand_in = home / 'bin' / 'python'
+    stand_in.write_text(
+        f'#!/bin/sh\necho "$PYTHONPATH" "$@" >> {cache}/calls\n'
+        f'case "$*" in *install*) {fail or ":"};; esac\n'
+    )
+    stand_in.chmod(0o755)
+    if made:
+        shutil.copy(ROOT / 'setup.py', home)
+    done = subprocess.run(
+        [ROOT / '.ci' / 'newest'], env={**os.environ, 'XDG_CACHE_HOME': str(cache)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return done.returncode, done.stderr, (cache / 'calls').read_text()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='it bounds its time by GNU timeout')
+def test_the_newest_packages_are_tried_or_said_not_to_be(tmp_path):
+    """Without a network it says so and blames nobody; what is there is tried without one."""
+    status, said, calls = newest(tmp_path / 'none', 'no network', made=False)
+    assert (status, 'NOT TRIED' in said, 'no network' in said) == (0, True, True)
+    assert 'pytest' not in calls
+    # Made today: the index is not asked
+    status, said, calls = newest(tmp_path / 'warm', 'no network')
+    assert (status, said) == (0, '')
+    assert 'install' not in calls
+    assert f'{ROOT} -m pytest' in calls
+    # Made longer ago, and no network today
+    mark = tmp_path / 'warm' / 'labml_nn' / 'newest' / 'setup.py'
+    os.utime(mark, (0, 0))
+    status, said, calls = newest(tmp_path / 'warm', 'no network', made=False)
+    assert (status, 'NOT UPGRADED' in said, '1970' in said) == (0, True, True)
+    assert calls.count('-m pytest') == 2
+    # Our own fault
+    status, said, calls = newest(tmp_path / 'ours', 'ResolutionImpossible', made=False)
+    assert (status, 'what setup.py asks for' in said, 'pytest' in calls) == (1, True, False)
 
 
 def test_the_notebook_is_executed_every_week():

@@ -22,7 +22,6 @@ that. Whether it will register is not asked of its file, whose name differs from
 (`_C.so`, `_C_stable.so`). torchvision is imported plainly first, and does as it likes. Only when it
 dies of an operator is that one declared, and the import tried again
 [tested](test:helpers/test_vision.py::test_each_kind_of_torchvision_is_imported).
-work, and only the detection operators are missing.
 
 Every other file gets torchvision from here
 [tested](test:helpers/test_vision.py::test_only_vision_imports_torchvision).

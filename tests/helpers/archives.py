@@ -17,12 +17,14 @@ def md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
-def mnist(root: Path, n: int = 7) -> tuple[dict[str, str], np.ndarray, np.ndarray]:
-    """The four idx files of MNIST, gzipped, in `root/MNIST/raw`."""
+def mnist(
+    root: Path, n: int = 7, name: str = 'MNIST'
+) -> tuple[dict[str, str], np.ndarray, np.ndarray]:
+    """The four idx files of MNIST, gzipped, in `root/MNIST/raw`; Fashion-MNIST's are alike."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
     labels = rng.integers(0, 10, n, dtype=np.uint8)
-    folder = root / 'MNIST' / 'raw'
+    folder = root / name / 'raw'
     folder.mkdir(parents=True)
     files = {}
     for split in ('train', 't10k'):

@@ -4,16 +4,19 @@ import itertools
 import urllib.error
 import urllib.request
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from labml_nn.helpers import datasets
+from labml_nn.diffusion.ddpm.experiment import main
+from labml_nn.helpers import checkpoint, datasets
 from labml_nn.helpers.datasets import Files, Images, IndexStream, batches, decode, load_dataset
 from labml_nn.helpers.vision import vision
 from tests.helpers import archives
+from tests.runs import called
 
 
 @pytest.fixture
@@ -26,18 +29,47 @@ def no_network(monkeypatch):
     monkeypatch.setattr(urllib.request, 'urlopen', refuse)
 
 
-@pytest.fixture
-def small_cifar10(tmp_path, monkeypatch, no_network):
-    """A small CIFAR-10 archive, which torchvision takes for the real one."""
-    sums, images, labels = archives.cifar10(tmp_path)
+# torchvision takes the small archives for the real ones
+
+
+def small_mnist(root, monkeypatch, name='MNIST'):
+    files, images, labels = archives.mnist(root, name=name)
+    kind = getattr(vision().datasets, name)
+    monkeypatch.setattr(kind, 'resources', [(name, files[name]) for name, _ in kind.resources])
+    return images, labels
+
+
+def small_cifar10(root, monkeypatch):
+    sums, images, labels = archives.cifar10(root)
     kind = vision().datasets.CIFAR10
-    monkeypatch.setattr(kind, 'tgz_md5', archives.md5(tmp_path / kind.filename))
+    monkeypatch.setattr(kind, 'tgz_md5', archives.md5(root / kind.filename))
     for attribute in ('train_list', 'test_list'):
         monkeypatch.setattr(
             kind, attribute, [[name, sums[name]] for name, _ in getattr(kind, attribute)]
         )
     monkeypatch.setattr(kind, 'meta', {**kind.meta, 'md5': sums['batches.meta']})
-    return tmp_path, images, labels
+    return images, labels
+
+
+def small_celeba(root, monkeypatch):
+    sums = archives.celeba(root)
+    kind = vision().datasets.CelebA
+    monkeypatch.setattr(kind, 'file_list', [(i, sums[f], f) for i, _, f in kind.file_list])
+
+
+def small_folder(root, _):
+    for i in range(4):
+        Image.new('RGB', (20, 16), (60 * i, 0, 0)).save(root / f'{i}.png')
+
+
+SMALL = {
+    'digits': lambda root, _: None,
+    'mnist': small_mnist,
+    'fashion_mnist': partial(small_mnist, name='FashionMNIST'),
+    'cifar10': small_cifar10,
+    'celeba': small_celeba,
+    'folder': small_folder,
+}
 
 
 # ## Digits
@@ -69,9 +101,7 @@ def test_digits_in_other_sizes(size, channels):
 
 @pytest.mark.parametrize('size', [28, 32, 16])
 def test_mnist_from_its_own_files(tmp_path, monkeypatch, no_network, size):
-    files, images, labels = archives.mnist(tmp_path)
-    kind = vision().datasets.MNIST
-    monkeypatch.setattr(kind, 'resources', [(name, files[name]) for name, _ in kind.resources])
+    images, labels = small_mnist(tmp_path, monkeypatch)
     data = load_dataset('mnist', tmp_path, size, 1)
     assert len(data) == 7
     assert data.labels.tolist() == labels.tolist()
@@ -84,27 +114,27 @@ def test_mnist_from_its_own_files(tmp_path, monkeypatch, no_network, size):
         assert not data.images[:, 0, :2].any()
 
 
-def test_cifar10_from_its_archive(small_cifar10):
-    root, images, labels = small_cifar10
-    data = load_dataset('cifar10', root, 32, 3)
+def test_cifar10_from_its_archive(tmp_path, monkeypatch, no_network):
+    images, labels = small_cifar10(tmp_path, monkeypatch)
+    data = load_dataset('cifar10', tmp_path, 32, 3)
     assert np.array_equal(data.images.numpy(), images)
     assert data.labels.tolist() == labels
     x, label = data[3]
     np.testing.assert_allclose(x.numpy(), images[3] / 127.5 - 1, atol=1e-6)
     assert label == labels[3]
-    grey = load_dataset('cifar10', root, 32, 1)
+    grey = load_dataset('cifar10', tmp_path, 32, 1)
     expected = images[0].transpose(1, 2, 0) @ np.array([0.2989, 0.587, 0.114])
     assert np.abs(grey.images[0, 0].numpy() - expected).max() <= 1
-    assert load_dataset('cifar10', root, 16, 3)[0][0].shape == (3, 16, 16)
+    assert load_dataset('cifar10', tmp_path, 16, 3)[0][0].shape == (3, 16, 16)
 
 
-def test_a_damaged_archive_is_refused_and_kept(small_cifar10):
-    root, _, _ = small_cifar10
-    archive = root / 'cifar-10-python.tar.gz'
+def test_a_damaged_archive_is_refused_and_kept(tmp_path, monkeypatch, no_network):
+    small_cifar10(tmp_path, monkeypatch)
+    archive = tmp_path / 'cifar-10-python.tar.gz'
     content = archive.read_bytes()[:-100]
     archive.write_bytes(content)
     with pytest.raises(ValueError, match=rf'{archive} is damaged or not complete: md5 .*Remove it'):
-        load_dataset('cifar10', root, 32, 3)
+        load_dataset('cifar10', tmp_path, 32, 3)
     assert archive.read_bytes() == content
 
 
@@ -129,9 +159,7 @@ def test_without_a_network_the_error_says_what_to_put_where(tmp_path, no_network
 
 
 def test_celeba_by_torchvision_has_its_training_split_and_crop(tmp_path, monkeypatch, no_network):
-    sums = archives.celeba(tmp_path)
-    kind = vision().datasets.CelebA
-    monkeypatch.setattr(kind, 'file_list', [(i, sums[f], f) for i, _, f in kind.file_list])
+    small_celeba(tmp_path, monkeypatch)
     data = load_dataset('celeba', tmp_path, 16, 3)
     assert len(data) == 4
     # All green: the crop is the papers', to the pixel (JPEG's blur stays outside the middle)
@@ -338,3 +366,26 @@ def test_files_and_memory_give_the_same_batches(tmp_path, n_workers):
         (a, _), (b, _) = next(from_files), next(from_memory)
         assert torch.equal(a, b)
     from_files.close()
+
+
+# ## Training
+
+
+def test_each_data_set_has_a_small_one():
+    assert SMALL.keys() == datasets.DATASETS.keys()
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_two_steps_on_each_data_set(tmp_path, monkeypatch, no_network, name):
+    """From the files through the command to checkpoint and pictures, as a user trains."""
+    (tmp_path / 'data').mkdir()
+    SMALL[name](tmp_path / 'data', monkeypatch)
+    status, _, errors = called(
+        main, '--preset', 'tests', '--dataset', name, '--data_root', tmp_path / 'data',
+        '--image_size', 16, '--image_channels', 1 if 'mnist' in name else 3, '--flip', True,
+        '--steps', 2, '--batch_size', 4, '--n_previews', 0, '--device', 'cpu', '--track', 'none',
+        '--out', tmp_path / 'run',
+    )  # fmt: skip
+    assert status == 0, errors
+    assert checkpoint.load(tmp_path / 'run')['step'] == 2
+    assert (tmp_path / 'run' / 'samples.png').is_file()

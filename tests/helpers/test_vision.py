@@ -109,8 +109,10 @@ def made_up(folder, half, mention, names, called):
     )
 
 
-@pytest.mark.parametrize('called', ['_C', '_C_stable', 'operators'])
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize(
+    ('kind', 'called'),
+    [*((kind, '_C') for kind in KINDS), *(('registers both', c) for c in ('_C_stable', 'other'))],
+)
 def test_each_kind_of_torchvision_is_imported(tmp_path, kind, called):
     made_up(tmp_path, *KINDS[kind], called)
     done = python(
