@@ -25,6 +25,7 @@ error names the file, its checksum and where to put it.
 
 import importlib.util
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -45,6 +46,10 @@ from labml_nn.helpers.vision import vision
 
 # What counts as a picture in a folder, in any case of the letters
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+
+# What may be in such a file, whatever its name says. Pillow knows more, but some of it is a
+# program: it would hand a PostScript file to Ghostscript
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'GIF')
 
 # A folder whose decoded pictures take no more than this is decoded once and kept
 KEEP_BYTES = 512 * 2**20
@@ -308,13 +313,45 @@ def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 
 
 def pictures_below(root: Path) -> Iterator[Path]:
     r"""
-    The pictures in a folder and its folders, hidden ones left out.
+    The pictures in a folder and its folders, hidden ones left out, each real folder once.
+
+    What only has the name of a picture, a pipe or a socket, is none: to open it would hang.
     """
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(f for f in folders if not f.startswith('.'))
-        for name in names:
-            if name.lower().endswith(EXTENSIONS) and not name.startswith('.'):
-                yield Path(folder, name)
+    walked, waiting = set(), [os.fspath(root)]
+    while waiting:
+        # Links to folders come last: a folder keeps its own path, and no circle is walked twice
+        for folder, folders, names in os.walk(waiting.pop(0), onerror=refuse_unreadable):
+            about = os.stat(folder)
+            if (about.st_dev, about.st_ino) in walked:
+                folders.clear()
+                continue
+            walked.add((about.st_dev, about.st_ino))
+            folders[:] = sorted(f for f in folders if not f.startswith('.'))
+            links = (os.path.join(folder, f) for f in folders)
+            waiting += [link for link in links if os.path.islink(link)]
+            paths = (Path(folder, n) for n in names if not n.startswith('.'))
+            yield from (p for p in paths if p.name.lower().endswith(EXTENSIONS) and may_be_read(p))
+
+
+def refuse_unreadable(error: OSError) -> None:
+    r"""
+    A `ValueError` for a folder whose pictures would be left out unsaid.
+    """
+    folder = Path(os.fsdecode(error.filename)).absolute()
+    raise ValueError(
+        f'the folder {folder} cannot be read ({error.strerror}), so the pictures in it are not '
+        f'known: allow it to be read, or move it away'
+    ) from error
+
+
+def may_be_read(path: Path) -> bool:
+    r"""
+    Whether a path is a file, or leads nowhere, which the decoder then says.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def listing(folder: Path) -> str:
@@ -343,12 +380,12 @@ def decode(path: Path, image_size: int, image_channels: int) -> Tensor:
     Raises `ValueError` with the path when it cannot be read.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             picture = ImageOps.exif_transpose(file)
             picture = on_white(picture).convert('L' if image_channels == 1 else 'RGB')
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f'{path.absolute()} cannot be read as a picture ({error}): mend or remove it'
+            f'{path.absolute()} cannot be read as a picture ({why(path, error)}): mend or remove it'
         ) from error
     # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
     if picture.size == (178, 218):
@@ -360,6 +397,19 @@ def decode(path: Path, image_size: int, image_channels: int) -> Tensor:
     picture = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(np.array(picture))
     return pixels[None] if image_channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def why(path: Path, error: Exception) -> str:
+    r"""
+    What is wrong with a picture that cannot be read.
+    """
+    if not isinstance(error, UnidentifiedImageError):
+        return f'{error}' or type(error).__name__
+    with path.open('rb') as file:
+        begin = file.read(12)
+    if not begin:
+        return 'it is empty'
+    return f'no {", ".join(FORMATS)} of a kind that is known here; it begins with {begin!r}'
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -411,7 +461,8 @@ def fingerprint(dataset: AnySet) -> dict[str, int]:
     if isinstance(dataset, Images):
         pixels = dataset.images.contiguous().numpy()
         return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data)}
-    names = '\n'.join(p.name for p in dataset.paths).encode()
+    # As the bytes that the disk has: a name may be none in UTF-8
+    names = os.fsencode('\n'.join(p.name for p in dataset.paths))
     return {'images': len(dataset), 'crc32_of_names': zlib.crc32(names)}
 
 

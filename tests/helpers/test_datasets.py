@@ -1,9 +1,13 @@
 """Data sets: real archives in small, folders as they are in the world, and batches."""
 
 import itertools
+import os
+import socket
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,6 +250,84 @@ def test_an_unreadable_picture_is_named(tmp_path, content):
     (tmp_path / 'bad.jpg').write_bytes(content)
     with pytest.raises(ValueError, match=rf'{tmp_path}/bad.jpg cannot be read as a picture'):
         load_dataset('folder', tmp_path, 8, 3)
+
+
+def test_a_page_of_postscript_is_no_picture_and_no_program_sees_it(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *a, **_: started.append(a))
+    page = '%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n'
+    (tmp_path / 'page.png').write_text(page)
+    with pytest.raises(ValueError, match=r"page.png cannot .*; it begins with b'%!PS-Adobe"):
+        decode(tmp_path / 'page.png', 8, 3)
+    assert not started
+
+
+def test_an_empty_picture_is_called_empty(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'')
+    with pytest.raises(ValueError, match=r'a.png cannot be read as a picture \(it is empty\)'):
+        decode(tmp_path / 'a.png', 8, 3)
+
+
+def test_each_real_folder_is_walked_once(tmp_path):
+    """Links to itself, to its parents and to each other, and one that leads out to new pictures."""
+    root, aside = tmp_path / 'root', tmp_path / 'aside'
+    for folder in (root / 'a', root / 'b', aside):
+        folder.mkdir(parents=True)
+        Image.new('L', (8, 8)).save(folder / 'x.png')
+    (root / 'self').symlink_to(root)
+    (root / 'a' / 'up').symlink_to(root)
+    (root / 'a' / 'b').symlink_to(root / 'b')
+    (root / 'b' / 'a').symlink_to(root / 'a')
+    (root / 'out').symlink_to(aside)
+    (aside / 'back').symlink_to(root)
+    found = sorted(p.relative_to(root).as_posix() for p in datasets.pictures_below(root))
+    assert found == ['a/x.png', 'b/x.png', 'out/x.png']
+
+
+def test_a_pipe_or_socket_with_the_name_of_a_picture_is_none(tmp_path, monkeypatch):
+    Image.new('L', (8, 8)).save(tmp_path / 'a.png')
+    os.mkfifo(tmp_path / 'pipe.png')
+    monkeypatch.chdir(tmp_path)  # a socket's path has to be short
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind('socket.png')
+        assert [p.name for p in datasets.pictures_below(tmp_path)] == ['a.png']
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / 'lost.png').symlink_to(tmp_path / 'gone.png')
+    with pytest.raises(ValueError, match=r'lost.png cannot be read as a picture .*No such file'):
+        load_dataset('folder', tmp_path, 8, 3)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """Root may read everything, so the refusal of the system is a made-up one."""
+    Image.new('L', (8, 8)).save(tmp_path / 'a.png')
+    closed, real = tmp_path / 'closed', os.scandir
+    closed.mkdir()
+
+    def scandir(path):
+        if Path(path) == closed:
+            raise PermissionError(13, 'Permission denied', str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, 'scandir', scandir)
+    with pytest.raises(ValueError, match=rf'folder {closed} cannot be read \(Permission denied'):
+        load_dataset('folder', tmp_path, 8, 3)
+
+
+def test_names_that_are_not_utf_8_work_in_small_and_large_folders(tmp_path, monkeypatch):
+    for name in (b'caf\xe9.png', 'caf\u00e9.png'.encode()):
+        Image.new('L', (8, 8)).save(tmp_path / os.fsdecode(name), format='png')
+    assert datasets.fingerprint(load_dataset('folder', tmp_path, 8, 1))['images'] == 2
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', 0)
+    large = load_dataset('folder', tmp_path, 8, 1)
+    names = b'\n'.join(os.fsencode(p.name) for p in large.paths)
+    assert datasets.fingerprint(large)['crc32_of_names'] == zlib.crc32(names)
+    (tmp_path / os.fsdecode(b'bad\xe9.png')).write_bytes(b'')
+    with pytest.raises(ValueError, match=r'it is empty'):
+        load_dataset('folder', tmp_path, 8, 1).in_memory()
 
 
 def test_folders_that_will_not_do_are_described(tmp_path):
