@@ -99,6 +99,7 @@ class Files(Dataset[tuple[Tensor, int]]):
     image_size: int
     image_channels: int
     levels: int = 256
+    faces: bool = False  # cut CelebA's aligned pictures as papers do
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -107,7 +108,7 @@ class Files(Dataset[tuple[Tensor, int]]):
         r"""
         Picture `i` as uint8, `[channels, height, width]`.
         """
-        return decode(self.paths[i], self.image_size, self.image_channels)
+        return decode(self.paths[i], self.image_size, self.image_channels, faces=self.faces)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
         return to_unit_range(self.pixels(i)), 0
@@ -289,7 +290,7 @@ def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
         return folder_set(folder, image_size, image_channels, name='celeba')
     data = downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
     paths = [jpgs / file for file in data.filename]
-    return kept(Files('celeba', paths, image_size, image_channels))
+    return kept(Files('celeba', paths, image_size, image_channels, faces=True))
 
 
 # ## A folder of pictures
@@ -308,7 +309,7 @@ def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 
             f'no pictures below {root.absolute()}: it has {listing(root)}. What counts is '
             f'{", ".join(EXTENSIONS)}, in any case'
         )
-    return kept(Files(name, paths, image_size, image_channels))
+    return kept(Files(name, paths, image_size, image_channels, faces=name == 'celeba'))
 
 
 def pictures_below(root: Path) -> Iterator[Path]:
@@ -372,23 +373,25 @@ def kept(files: Files) -> AnySet:
 
 
 # ## From a file to pixels
-def decode(path: Path, image_size: int, image_channels: int) -> Tensor:
+def decode(path: Path, image_size: int, image_channels: int, *, faces: bool = False) -> Tensor:
     r"""
     A picture as uint8, `[channels, image_size, image_size]`: turned as its camera was, on white
     where it is transparent, the largest square from its centre, resized with antialiasing.
+
+    * `faces` whether the pictures are CelebA's, which have a crop of their own
 
     Raises `ValueError` with the path when it cannot be read.
     """
     try:
         with Image.open(path, formats=FORMATS) as file:
-            picture = ImageOps.exif_transpose(file)
+            picture = eight_bits(ImageOps.exif_transpose(file), file)
             picture = on_white(picture).convert('L' if image_channels == 1 else 'RGB')
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
             f'{path.absolute()} cannot be read as a picture ({why(path, error)}): mend or remove it'
         ) from error
     # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
-    if picture.size == (178, 218):
+    if faces and picture.size == (178, 218):
         picture = picture.crop((25, 57, 153, 185))
     # Crop first: a resize that crops would let what is cut off bleed in
     side = min(picture.size)
@@ -412,12 +415,59 @@ def why(path: Path, error: Exception) -> str:
     return f'no {", ".join(FORMATS)} of a kind that is known here; it begins with {begin!r}'
 
 
+def eight_bits(picture: Image.Image, file: Image.Image) -> Image.Image:
+    r"""
+    A picture with 8 bits where its file has more, or numbers with a point.
+
+    Raises `ValueError` where nothing says which number is white.
+    """
+    if picture.mode[0] not in 'IF':
+        return picture
+    values, tags = np.asarray(picture, np.float64), getattr(file, 'tag_v2', {})
+    # What tells TIFF's depths apart, and whether its zero is white
+    bits, is_negative = tags.get(258, (16,))[0], tags.get(262) == 0
+    if picture.mode == 'F':
+        white = 1
+        check_reals(values)
+    else:
+        white = 2**bits - 1
+        check_whole(values, bits)
+    grey = (values * (255 / white)).round()
+    return Image.fromarray((255 - grey if is_negative else grey).astype(np.uint8))
+
+
+def check_reals(values: np.ndarray) -> None:
+    r"""
+    A `ValueError` unless all numbers are in $[0, 1]$.
+    """
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(
+            f'its pixels are numbers with a point from {values.min():g} to {values.max():g}, and '
+            f'need to go from 0, black, to 1, white'
+        )
+
+
+def check_whole(values: np.ndarray, bits: int) -> None:
+    r"""
+    A `ValueError` for whole numbers that would come out black, or have no known white.
+    """
+    low, high = int(values.min()), int(values.max())
+    if bits > 16 or low < 0:
+        raise ValueError(
+            f'its pixels are whole numbers of {bits} bits from {low} to {high}, and nothing says '
+            f'which one is white: save it with 8 or 16 bits'
+        )
+    if bits == 16 and 0 < high < 256:
+        raise ValueError(
+            f'its pixels have 16 bits and go up to {high} only, where white is 65535: all of it '
+            f'would be black. If they are numbers of 8 bits, save it with 8'
+        )
+
+
 def on_white(picture: Image.Image) -> Image.Image:
     r"""
-    A picture without transparency, and with 8 bits where it has 16.
+    A picture without transparency.
     """
-    if picture.mode.startswith('I'):
-        return Image.fromarray((np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8))
     if 'A' in picture.getbands() or 'transparency' in picture.info:
         picture = picture.convert('RGBA')
         white = Image.new('RGBA', picture.size, 'white')

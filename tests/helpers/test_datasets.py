@@ -235,6 +235,51 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
     np.testing.assert_allclose(pixels, array / 257, atol=1)
 
 
+def ramp(kind, *shape, high=1.0):
+    """From 0 at the left to `high` at the right."""
+    return np.broadcast_to(np.linspace(0, high, shape[-1]), shape).astype(kind)
+
+
+def test_numbers_with_a_point_go_from_0_to_1(tmp_path):
+    Image.fromarray(ramp(np.float32, 8, 8)).save(tmp_path / 'a.tif')
+    pixels = decode(tmp_path / 'a.tif', 8, 1)[0].numpy()
+    np.testing.assert_allclose(pixels, ramp(np.float64, 8, 8) * 255, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ('array', 'message'),
+    [
+        (ramp(np.float32, 8, 8, high=200), 'with a point from 0 to 200, and need to go from 0'),
+        (ramp(np.float32, 8, 8) - 0.5, 'with a point from -0.5 to 0.5'),
+        (np.full((8, 8), np.nan, np.float32), 'with a point from nan to nan'),
+        (ramp(np.int32, 8, 8, high=255), 'of 32 bits from 0 to 255, and nothing says which one'),
+        (ramp(np.uint16, 8, 8, high=255), 'have 16 bits and go up to 255 only'),
+    ],
+)
+def test_numbers_without_a_known_white_are_refused(tmp_path, array, message):
+    Image.fromarray(array).save(tmp_path / 'a.tif')
+    with pytest.raises(ValueError, match=rf'a.tif cannot be read as a picture .*{message}'):
+        decode(tmp_path / 'a.tif', 8, 1)
+
+
+def test_a_deep_tiff_whose_zero_is_white_is_turned_round(tmp_path):
+    array = ramp(np.uint16, 8, 8, high=65535)
+    Image.fromarray(array).save(tmp_path / 'a.tif', tiffinfo={262: 0})
+    pixels = decode(tmp_path / 'a.tif', 8, 1)[0].numpy()
+    np.testing.assert_allclose(pixels, 255 - array / 257, atol=1)
+
+
+@pytest.mark.parametrize('faces', [False, True])
+def test_only_celebas_faces_have_their_crop(tmp_path, faces):
+    """A photograph that happens to be 178 × 218 keeps what the centre crop leaves it."""
+    picture = Image.new('L', (178, 218), 255)
+    picture.paste(0, (25, 57, 153, 185))
+    picture.save(tmp_path / 'a.png')
+    assert bool(decode(tmp_path / 'a.png', 8, 1, faces=faces).any()) is not faces
+    (data,) = load_dataset('folder', tmp_path, 8, 1)
+    assert float(data[0].max()) > 0
+
+
 def test_grey_and_cmyk_pictures_become_what_is_asked_for(tmp_path):
     Image.new('L', (8, 8), 77).save(tmp_path / 'grey.png')
     assert (decode(tmp_path / 'grey.png', 8, 3) == 77).all()

@@ -671,7 +671,8 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
             )
         else:
             channels, size, _ = sampler.image_shape
-            images.append(to_unit_range(decode(Path(name), size, channels)))
+            pixels = decode(Path(name), size, channels, faces=c.dataset == 'celeba')
+            images.append(to_unit_range(pixels))
     return images
 
 
