@@ -55,6 +55,12 @@ FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'GIF')
 KEEP_BYTES = 512 * 2**20
 
 
+class BadPicture(ValueError):
+    r"""
+    A picture that cannot be read. The message names its file.
+    """
+
+
 def to_unit_range(images: Tensor, levels: int = 256) -> Tensor:
     r"""
     Grey levels `0 .. levels-1` to $[-1, 1]$.
@@ -380,14 +386,15 @@ def decode(path: Path, image_size: int, image_channels: int, *, faces: bool = Fa
 
     * `faces` whether the pictures are CelebA's, which have a crop of their own
 
-    Raises `ValueError` with the path when it cannot be read.
+    Raises `BadPicture` when it cannot be read.
     """
     try:
         with Image.open(path, formats=FORMATS) as file:
             picture = eight_bits(ImageOps.exif_transpose(file), file)
             picture = on_white(picture).convert('L' if image_channels == 1 else 'RGB')
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
+    # A damaged file makes decoders fail in any way: struct.error, EOFError, MemoryError …
+    except Exception as error:
+        raise BadPicture(
             f'{path.absolute()} cannot be read as a picture ({why(path, error)}): mend or remove it'
         ) from error
     # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
@@ -407,7 +414,7 @@ def why(path: Path, error: Exception) -> str:
     What is wrong with a picture that cannot be read.
     """
     if not isinstance(error, UnidentifiedImageError):
-        return f'{error}' or type(error).__name__
+        return str(error) if isinstance(error, OSError | ValueError) else repr(error)
     with path.open('rb') as file:
         begin = file.read(12)
     if not begin:
@@ -619,20 +626,35 @@ def file_batches(
         Pixels(dataset),
         batch_sampler=indices,
         num_workers=n_workers,
+        collate_fn=stacked,
         pin_memory=device.type == 'cuda',
         # It draws a number for its workers' seeds: not from those of the training, which would be
         # others after each resume
         generator=torch.Generator(),
     )
     for images in loader:
+        if isinstance(images, BadPicture):
+            raise images
         images = images.to(device, non_blocking=True)
         yield images, torch.zeros(len(images), dtype=torch.int64, device=device)
 
 
+def stacked(pixels: list[Tensor | BadPicture]) -> Tensor | BadPicture:
+    r"""
+    A batch of the pictures, or what is wrong with the first that cannot be read.
+    """
+    good = [p for p in pixels if isinstance(p, Tensor)]
+    bad = (p for p in pixels if isinstance(p, BadPicture))
+    return torch.stack(good) if len(good) == len(pixels) else next(bad)
+
+
 @dataclass
-class Pixels(Dataset[Tensor]):
+class Pixels(Dataset[Tensor | BadPicture]):
     r"""
     The bytes of `Files`: a quarter of what floats would cost on their way between processes.
+
+    A picture that cannot be read is handed over too: raised in a worker, it would reach us in the
+    loader's words and with the worker's traceback.
     """
 
     files: Files
@@ -640,5 +662,8 @@ class Pixels(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, i: int) -> Tensor:
-        return self.files.pixels(i)
+    def __getitem__(self, i: int) -> Tensor | BadPicture:
+        try:
+            return self.files.pixels(i)
+        except BadPicture as error:
+            return error

@@ -1,8 +1,10 @@
 """Data sets: real archives in small, folders as they are in the world, and batches."""
 
+import contextlib
 import itertools
 import os
 import socket
+import struct
 import urllib.error
 import urllib.request
 import zipfile
@@ -15,7 +17,15 @@ import torch
 from PIL import Image
 
 from labml_nn.helpers import datasets
-from labml_nn.helpers.datasets import Files, Images, IndexStream, batches, decode, load_dataset
+from labml_nn.helpers.datasets import (
+    BadPicture,
+    Files,
+    Images,
+    IndexStream,
+    batches,
+    decode,
+    load_dataset,
+)
 from labml_nn.helpers.vision import vision
 from tests.helpers import archives
 
@@ -313,6 +323,47 @@ def test_an_empty_picture_is_called_empty(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'')
     with pytest.raises(ValueError, match=r'a.png cannot be read as a picture \(it is empty\)'):
         decode(tmp_path / 'a.png', 8, 3)
+
+
+@pytest.mark.parametrize(
+    'error', [struct.error('short'), zlib.error('bad'), EOFError(), MemoryError(), IndexError()]
+)
+def test_whatever_a_decoder_fails_with_the_picture_is_named(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, 'open', fail)
+    with pytest.raises(BadPicture, match=r'a.png cannot be read as a picture \(.+\): mend or'):
+        decode(tmp_path / 'a.png', 8, 3)
+
+
+@pytest.mark.filterwarnings('ignore')  # Pillow says more about them than their errors
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'webp', 'bmp', 'tif'])
+def test_damaged_pictures_are_read_or_refused(tmp_path, ending):
+    random = np.random.default_rng(0)
+    Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / f'a.{ending}')
+    content = np.frombuffer((tmp_path / f'a.{ending}').read_bytes(), np.uint8)
+    bad = tmp_path / f'bad.{ending}'
+    for _ in range(60):
+        damaged = content[: random.integers(1, len(content) + 1)].copy()
+        damaged[random.integers(0, min(len(damaged), 120), 3)] = random.integers(0, 256, 3)
+        bad.write_bytes(damaged.tobytes())
+        with contextlib.suppress(BadPicture):
+            assert decode(bad, 8, 3).shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize('n_workers', [0, 2])
+def test_a_bad_picture_is_named_when_its_batch_is_met(tmp_path, n_workers):
+    for i in range(6):
+        Image.new('L', (8, 8), 40 * i).save(tmp_path / f'{i}.png')
+    (tmp_path / '6.png').write_bytes(b'')
+    files = Files('folder', sorted(tmp_path.iterdir()), 8, 1)
+    good = next(i for i, batch in enumerate(IndexStream(7, 2, seed=0)) if 6 in batch)
+    data = batches(files, 2, n_workers=n_workers)
+    for _ in range(good):
+        next(data)
+    with pytest.raises(BadPicture, match=rf'^{tmp_path}/6.png cannot be read'):
+        next(data)
 
 
 def test_each_real_folder_is_walked_once(tmp_path):

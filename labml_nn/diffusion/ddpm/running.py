@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, fingerprint
+from labml_nn.helpers.datasets import AnySet, BadPicture, fingerprint
 from labml_nn.helpers.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.helpers.device import describe
 from labml_nn.helpers.distributed import World, is_lost_contact
@@ -350,6 +350,8 @@ def what_happened(trainer: 'Trainer', error: Exception, *, lost: bool) -> str | 
     """
     if isinstance(error, FloatingPointError):
         return str(error)
+    if isinstance(error, BadPicture):
+        return f'{error}. With a sound picture under that name, go on with --resume'
     if is_out_of_memory(error):
         return what_fits(trainer)
     if lost:

@@ -74,6 +74,33 @@ def test_cut_anywhere_and_resumed_is_the_same(tmp_path, options, monkeypatch):
     assert [r[0] for r in log_of(cut)] == ['step', '4', '8', '12', '16', '18']
 
 
+def test_a_bad_picture_among_many_ends_a_run_that_goes_on_once_it_is_mended(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', 0)
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for i in range(100):
+        Image.new('L', (8, 8), 2 * i).save(pictures / f'{i}.png')
+    options = ['--dataset', 'folder', '--data_root', pictures, '--workers', 2, '--steps', 9]
+    straight, cut = tmp_path / 'straight', tmp_path / 'cut'
+    assert run(*SMALL, *options, '--out', straight)[0] == 0
+    # The first picture of the fifth batch of 16, by its place among the sorted names
+    place = next(iter(datasets.IndexStream(100, 16, seed=0, start=4)))[0]
+    bad = sorted(pictures.iterdir())[place]
+    content = bad.read_bytes()
+    bad.write_bytes(content[:40])
+    for again in ([*SMALL, *options], ['--resume']):
+        status, _, err = run(*again, '--out', cut)
+        assert status == 1
+        assert f'error: {bad} cannot be read as a picture' in err
+        assert 'go on with --resume' in err
+        assert 'Traceback' not in err
+        assert 'memory' not in err
+        assert checkpoint.load(cut)['step'] == 4
+    bad.write_bytes(content)
+    assert run('--out', cut, '--resume')[0] == 0
+    same(straight, cut)
+
+
 @pytest.mark.parametrize('at', [3, 10])
 def test_a_signal_or_an_exception_at_any_point_of_a_step_changes_nothing(tmp_path, monkeypatch, at):
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
