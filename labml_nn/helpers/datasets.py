@@ -30,7 +30,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -50,6 +50,9 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 # What may be in such a file, whatever its name says. Pillow knows more, but some of it is a
 # program: it would hand a PostScript file to Ghostscript
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'GIF')
+
+# What to do with a file that cannot be read
+BAD_PICTURES = ('refuse', 'skip')
 
 # A folder whose decoded pictures take no more than this is decoded once and kept
 KEEP_BYTES = 512 * 2**20
@@ -79,6 +82,8 @@ class Images(Dataset[tuple[Tensor, int]]):
     * `labels` int64, `[n]`; zeros when there are none
     """
 
+    skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
+
     def __init__(self, name: str, images: Tensor, labels: Tensor | None = None, levels: int = 256):
         self.name = name
         self.images = images
@@ -106,6 +111,7 @@ class Files(Dataset[tuple[Tensor, int]]):
     image_channels: int
     levels: int = 256
     faces: bool = False  # cut CelebA's aligned pictures as papers do
+    skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -124,14 +130,45 @@ class Files(Dataset[tuple[Tensor, int]]):
         All of them decoded, by as many threads as there are cores (decoders release Python's lock).
         """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return Images(self.name, torch.stack(list(pool.map(self.pixels, range(len(self))))))
+            images = Images(self.name, torch.stack(list(pool.map(self.pixels, range(len(self))))))
+        images.skipped = self.skipped
+        return images
+
+    def sound(self) -> 'Files':
+        r"""
+        Those that can be read, found by decoding all of them.
+
+        Raises `BadPicture` when there is none.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            faults = list(pool.map(self.fault, range(len(self))))
+        paths = [p for p, fault in zip(self.paths, faults, strict=True) if fault is None]
+        if not paths:
+            raise BadPicture(f'none of the {len(self):,} pictures can be read: {faults[0]}')
+        skipped = [p for p, fault in zip(self.paths, faults, strict=True) if fault is not None]
+        return replace(self, paths=paths, skipped=skipped)
+
+    def fault(self, i: int) -> BadPicture | None:
+        r"""
+        What is wrong with picture `i`, if anything is.
+        """
+        try:
+            self.pixels(i)
+        except BadPicture as error:
+            return error
+        return None
 
 
 AnySet = Images | Files
 
 
 def load_dataset(
-    name: str, root: str | Path = 'data', image_size: int = 32, image_channels: int = 3
+    name: str,
+    root: str | Path = 'data',
+    image_size: int = 32,
+    image_channels: int = 3,
+    *,
+    bad_pictures: str = 'refuse',
 ) -> AnySet:
     r"""
     ## Load a data set by name
@@ -139,6 +176,8 @@ def load_dataset(
     * `root` where archives are looked for and downloaded to; for `folder`, the pictures
     * `image_size` the side of the images, in pixels
     * `image_channels` 1 for grey, 3 for colour; pictures are converted
+    * `bad_pictures` `skip` leaves out files that cannot be read, which has all of them decoded
+      first; with `refuse`, the first that is met is an error
 
     Raises `ValueError` for an unknown name or number, and `FileNotFoundError` or `ValueError` when
     the data is not there, not complete or not readable.
@@ -149,7 +188,19 @@ def load_dataset(
         raise ValueError(f'image_channels={image_channels}: use 1 for grey or 3 for colour')
     if image_size < 1:
         raise ValueError(f'image_size={image_size}: need at least one pixel')
-    return DATASETS[name](Path(root), image_size, image_channels)
+    check_bad_pictures(bad_pictures)
+    dataset = DATASETS[name](Path(root), image_size, image_channels)
+    if isinstance(dataset, Images):
+        return dataset
+    return kept(dataset.sound() if bad_pictures == 'skip' else dataset)
+
+
+def check_bad_pictures(choice: str) -> None:
+    r"""
+    A `ValueError` for what cannot be done with pictures that cannot be read.
+    """
+    if choice not in BAD_PICTURES:
+        raise ValueError(f'bad_pictures={choice!r} is not known: use {" or ".join(BAD_PICTURES)}')
 
 
 def check_classes(dataset: AnySet, n_classes: int) -> None:
@@ -269,7 +320,7 @@ def refuse_corrupt(files: dict[Path, str | None]) -> None:
 
 
 # ## CelebA
-def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
+def celeba(root: Path, image_size: int, image_channels: int) -> Files:
     r"""
     CelebA's training split where torchvision finds it whole; else all jpgs below `root/celeba`.
     """
@@ -296,11 +347,11 @@ def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
         return folder_set(folder, image_size, image_channels, name='celeba')
     data = downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
     paths = [jpgs / file for file in data.filename]
-    return kept(Files('celeba', paths, image_size, image_channels, faces=True))
+    return Files('celeba', paths, image_size, image_channels, faces=True)
 
 
 # ## A folder of pictures
-def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 'folder') -> AnySet:
+def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 'folder') -> Files:
     r"""
     All pictures below a folder, at any depth.
     """
@@ -315,7 +366,7 @@ def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 
             f'no pictures below {root.absolute()}: it has {listing(root)}. What counts is '
             f'{", ".join(EXTENSIONS)}, in any case'
         )
-    return kept(Files(name, paths, image_size, image_channels, faces=name == 'celeba'))
+    return Files(name, paths, image_size, image_channels, faces=name == 'celeba')
 
 
 def pictures_below(root: Path) -> Iterator[Path]:
@@ -513,14 +564,22 @@ DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
 def fingerprint(dataset: AnySet) -> dict[str, int]:
     r"""
     What a run notes of its data, to know it again: the number of images, and a checksum of their
-    bytes, or of the names of the files that are too many to be read.
+    bytes, or of the names of the files that are too many to be read. The same of pictures that were
+    left out, if any were.
     """
+    of_skipped = {'skipped': len(dataset.skipped), 'crc32_of_skipped': crc_of(dataset.skipped)}
+    left_out = of_skipped if dataset.skipped else {}
     if isinstance(dataset, Images):
         pixels = dataset.images.contiguous().numpy()
-        return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data)}
-    # As the bytes that the disk has: a name may be none in UTF-8
-    names = os.fsencode('\n'.join(p.name for p in dataset.paths))
-    return {'images': len(dataset), 'crc32_of_names': zlib.crc32(names)}
+        return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data), **left_out}
+    return {'images': len(dataset), 'crc32_of_names': crc_of(dataset.paths), **left_out}
+
+
+def crc_of(paths: Sequence[Path]) -> int:
+    r"""
+    A checksum of the names of files, as the bytes that the disk has: they may be none in UTF-8.
+    """
+    return zlib.crc32(os.fsencode('\n'.join(p.name for p in paths)))
 
 
 # ## Batches

@@ -366,6 +366,35 @@ def test_a_bad_picture_is_named_when_its_batch_is_met(tmp_path, n_workers):
         next(data)
 
 
+@pytest.mark.parametrize('keep', [0, datasets.KEEP_BYTES])
+def test_bad_pictures_can_be_left_out_and_are_part_of_the_fingerprint(tmp_path, monkeypatch, keep):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', keep)
+    for i in range(3):
+        Image.new('L', (8, 8), 80 * i).save(tmp_path / f'{i}.png')
+    clean = datasets.fingerprint(load_dataset('folder', tmp_path, 8, 1, bad_pictures='skip'))
+    assert 'skipped' not in clean
+    bad = tmp_path / f'1{os.fsdecode(bytes([233]))}.png'
+    bad.write_bytes(b'')
+    data = load_dataset('folder', tmp_path, 8, 1, bad_pictures='skip')
+    assert [float(data[i][0].mean()) for i in range(len(data))] == pytest.approx(
+        [-1, 80 / 127.5 - 1, 160 / 127.5 - 1]
+    )
+    assert data.skipped == [bad]
+    crc = zlib.crc32(os.fsencode(bad.name))
+    assert datasets.fingerprint(data) == {**clean, 'skipped': 1, 'crc32_of_skipped': crc}
+
+
+def test_a_folder_without_a_sound_picture_is_refused(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'')
+    with pytest.raises(BadPicture, match=r'none of the 1 pictures can be read: .*a.png'):
+        load_dataset('folder', tmp_path, 8, 1, bad_pictures='skip')
+
+
+def test_what_cannot_be_done_with_bad_pictures_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="bad_pictures='ignore' is not known: use refuse or skip"):
+        load_dataset('folder', tmp_path, 8, 1, bad_pictures='ignore')
+
+
 def test_each_real_folder_is_walked_once(tmp_path):
     """Links to itself, to its parents and to each other, and one that leads out to new pictures."""
     root, aside = tmp_path / 'root', tmp_path / 'aside'

@@ -50,7 +50,7 @@ from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
+from labml_nn.helpers.datasets import decode, to_unit_range
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value
@@ -659,9 +659,7 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
     images, dataset = [], None
     for name in a.images:
         if name.isdigit() and not Path(name).exists():
-            dataset = dataset or load_dataset(
-                c.dataset, a.data_root or c.data_root, c.image_size, c.image_channels
-            )
+            dataset = dataset or metrics.run_dataset(c, a.data_root)
             if int(name) >= len(dataset):
                 raise ValueError(f'image {name}: {c.dataset} has 0 to {len(dataset) - 1}')
             images.append(dataset[int(name)][0])

@@ -218,6 +218,10 @@ def announce(trainer: 'Trainer') -> None:
     print(f'{"new " * (trainer.saved_step < 0)}run in {trainer.out.absolute()}')
     print(what_next(trainer.out))
     print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
+    if skipped := len(trainer.dataset.skipped):
+        print(f'  skipped {skipped:,} of {n + skipped:,} pictures, which cannot be read:')
+        for path in trainer.dataset.skipped:  # the name may be none in UTF-8
+            print(f'    {os.fsencode(path).decode("utf-8", "backslashreplace")}')
     classes = f', {c.n_classes} classes' if c.n_classes else ''
     print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
     print(f'  steps   {c.steps:,} of {c.batch_size} images{each}: each image {views:,.0f} times')
@@ -351,7 +355,10 @@ def what_happened(trainer: 'Trainer', error: Exception, *, lost: bool) -> str | 
     if isinstance(error, FloatingPointError):
         return str(error)
     if isinstance(error, BadPicture):
-        return f'{error}. With a sound picture under that name, go on with --resume'
+        return (
+            f'{error}. With a sound picture under that name, go on with --resume; a new run with '
+            f'--bad_pictures skip leaves such pictures out'
+        )
     if is_out_of_memory(error):
         return what_fits(trainer)
     if lost:

@@ -101,6 +101,29 @@ def test_a_bad_picture_among_many_ends_a_run_that_goes_on_once_it_is_mended(tmp_
     same(straight, cut)
 
 
+def test_a_run_without_its_bad_pictures_lists_them_and_knows_them_again(tmp_path):
+    pictures, out = tmp_path / 'pictures', tmp_path / 'run'
+    pictures.mkdir()
+    for i in range(12):
+        Image.new('L', (8, 8), 20 * i).save(pictures / f'{i}.png')
+    bad = pictures / 'bad.png'
+    bad.write_bytes(b'')
+    options = [*SMALL, '--dataset', 'folder', '--data_root', pictures, '--steps', 2, '--out', out]
+    status, _, err = run(*options)
+    assert status == 2
+    assert f'{bad} cannot be read' in err
+    assert '--bad_pictures skip' in err
+    status, said, _ = run(*options, '--bad_pictures', 'skip')
+    assert status == 0
+    assert f'skipped 1 of 13 pictures, which cannot be read:\n    {bad}\n' in said
+    bad.rename(pictures / 'worse.png')
+    status, _, err = run('--out', out, '--resume', '--steps', 3)
+    assert status == 2
+    assert 'the data of folder has changed since the run began: crc32_of_skipped' in err
+    (pictures / 'worse.png').rename(bad)
+    assert run('--out', out, '--resume', '--steps', 3)[0] == 0
+
+
 @pytest.mark.parametrize('at', [3, 10])
 def test_a_signal_or_an_exception_at_any_point_of_a_step_changes_nothing(tmp_path, monkeypatch, at):
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
