@@ -50,7 +50,8 @@ from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import decode, to_unit_range
+from labml_nn.helpers.datasets import to_unit_range
+from labml_nn.helpers.decode import decode
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value

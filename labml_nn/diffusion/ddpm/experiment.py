@@ -62,6 +62,7 @@ from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
+from labml_nn.diffusion.ddpm.running import data_of as data_of
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning, check_seed, image_seed
@@ -70,15 +71,7 @@ from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import (
-    AnySet,
-    BadPicture,
-    batches,
-    check_bad_pictures,
-    check_classes,
-    fingerprint,
-    load_dataset,
-)
+from labml_nn.helpers.datasets import AnySet, batches, check_bad_pictures, fingerprint
 from labml_nn.helpers.descent import Descent
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
@@ -652,23 +645,6 @@ def check_model(c: Configs, device: torch.device) -> None:
         # A chain that cannot be sampled from is not worth hours of training
         warnings.simplefilter('error', ShortChainWarning)
         build(c)
-
-
-def data_of(c: Configs) -> AnySet:
-    r"""
-    The images of a configuration. Raises `ValueError` where they have not the classes that the
-    model is to be told.
-    """
-    try:
-        dataset = load_dataset(
-            c.dataset, c.data_root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
-        )
-    except BadPicture as error:
-        hint = 'or leave such pictures out of a new run with --bad_pictures skip'
-        raise BadPicture(f'{error}, {hint}') from error
-    if c.n_classes:
-        check_classes(dataset, c.n_classes)
-    return dataset
 
 
 def prepare(

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, BadPicture, fingerprint
+from labml_nn.helpers.datasets import AnySet, check_classes, fingerprint, load_dataset
+from labml_nn.helpers.decode import BadPicture
 from labml_nn.helpers.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.helpers.device import describe
 from labml_nn.helpers.distributed import World, is_lost_contact
@@ -186,6 +187,23 @@ def own_part(state: Mapping[str, Any], world: World) -> Mapping[str, Any]:
             file=sys.stderr,
         )
     return own
+
+
+def data_of(c: 'Configs') -> AnySet:
+    r"""
+    The images of a configuration. Raises `ValueError` where they have not the classes that the
+    model is to be told.
+    """
+    try:
+        dataset = load_dataset(
+            c.dataset, c.data_root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
+        )
+    except BadPicture as error:
+        hint = 'or leave such pictures out of a new run with --bad_pictures skip'
+        raise BadPicture(f'{error}, {hint}') from error
+    if c.n_classes:
+        check_classes(dataset, c.n_classes)
+    return dataset
 
 
 def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
