@@ -74,6 +74,7 @@ class Images(Dataset[tuple[Tensor, int]]):
     """
 
     skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
+    classes: Sequence[str] = ()  # the names of the labels, where a folder is a class
 
     def __init__(self, name: str, images: Tensor, labels: Tensor | None = None, levels: int = 256):
         self.name = name
@@ -103,6 +104,8 @@ class Files(Dataset[tuple[Tensor, int]]):
     levels: int = 256
     faces: bool = False  # cut CelebA's aligned pictures as papers do
     skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
+    labels: Tensor | None = None  # int64, one for each picture; all 0 when not given
+    classes: Sequence[str] = ()  # their names
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -114,16 +117,34 @@ class Files(Dataset[tuple[Tensor, int]]):
         return decode(self.paths[i], self.image_size, self.image_channels, faces=self.faces)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return to_unit_range(self.pixels(i)), 0
+        return to_unit_range(self.pixels(i)), 0 if self.labels is None else int(self.labels[i])
 
     def in_memory(self) -> Images:
         r"""
         All of them decoded, by as many threads as there are cores (decoders release Python's lock).
         """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            images = Images(self.name, torch.stack(list(pool.map(self.pixels, range(len(self))))))
-        images.skipped = self.skipped
+            pixels = torch.stack(list(pool.map(self.pixels, range(len(self)))))
+        images = Images(self.name, pixels, self.labels)
+        images.skipped, images.classes = self.skipped, self.classes
         return images
+
+    def by_class(self, root: Path) -> 'Files':
+        r"""
+        The pictures with labels: each folder in `root` is a class, in the order of the names.
+
+        Raises `ValueError` for a picture that lies in none.
+        """
+        parts = [p.relative_to(root).parts for p in self.paths]
+        for path, names in zip(self.paths, parts, strict=True):
+            if len(names) == 1:
+                raise ValueError(
+                    f'{path.absolute()} is in no class: with n_classes, each class has a folder of '
+                    f'its own in {root.absolute()}. Move it into one, or use n_classes=0'
+                )
+        classes = sorted({names[0] for names in parts})
+        labels = torch.tensor([classes.index(names[0]) for names in parts])
+        return replace(self, labels=labels, classes=classes)
 
     def sound(self) -> 'Files':
         r"""
@@ -160,6 +181,7 @@ def load_dataset(
     image_channels: int = 3,
     *,
     bad_pictures: str = 'refuse',
+    by_class: bool = False,
 ) -> AnySet:
     r"""
     ## Load a data set by name
@@ -169,6 +191,7 @@ def load_dataset(
     * `image_channels` 1 for grey, 3 for colour; pictures are converted
     * `bad_pictures` `skip` leaves out files that cannot be read, which has all of them decoded
       first; with `refuse`, the first that is met is an error
+    * `by_class` for `folder`, whether each folder in it is a class
 
     Raises `ValueError` for an unknown name or number, and `FileNotFoundError` or `ValueError` when
     the data is not there, not complete or not readable.
@@ -183,7 +206,9 @@ def load_dataset(
     dataset = DATASETS[name](Path(root), image_size, image_channels)
     if isinstance(dataset, Images):
         return dataset
-    return kept(dataset.sound() if bad_pictures == 'skip' else dataset)
+    if bad_pictures == 'skip':
+        dataset = dataset.sound()
+    return kept(dataset.by_class(Path(root)) if by_class and name == 'folder' else dataset)
 
 
 def check_bad_pictures(choice: str) -> None:
@@ -194,17 +219,36 @@ def check_bad_pictures(choice: str) -> None:
         raise ValueError(f'bad_pictures={choice!r} is not known: use {" or ".join(BAD_PICTURES)}')
 
 
+def class_number(text: str, classes: Sequence[str], none: int) -> int:
+    r"""
+    The label that a class is named by, or its number; `none` for the word.
+    """
+    if text in classes:
+        return classes.index(text)
+    if text == 'none':
+        return none
+    if not text.lstrip('-').isdecimal():
+        known = f'one of the classes {", ".join(classes)}, or ' if classes else ''
+        raise ValueError(f'label: need {known}a whole number, got {text!r}')
+    return int(text)
+
+
 def check_classes(dataset: AnySet, n_classes: int) -> None:
     r"""
     A `ValueError` unless the images have labels, all of them in `0 .. n_classes-1`.
     """
-    labels = dataset.labels if isinstance(dataset, Images) else torch.zeros(1, dtype=torch.int64)
+    if dataset.classes and len(dataset.classes) != n_classes:
+        raise ValueError(
+            f'n_classes={n_classes}: {dataset.name} has {len(dataset.classes)} folders with '
+            f'pictures, each a class: {", ".join(dataset.classes)}'
+        )
+    labels = torch.zeros(1, dtype=torch.int64) if dataset.labels is None else dataset.labels
     low, high = int(labels.min()), int(labels.max())
     if low == high:
         raise ValueError(
             f'n_classes={n_classes}: {dataset.name} has no labels, so a model cannot be told any: '
             f'train with n_classes=0, or on a set that has them (digits, mnist, fashion_mnist, '
-            f'cifar10)'
+            f'cifar10, or a folder with two folders or more, each a class)'
         )
     if low < 0 or high >= n_classes:
         raise ValueError(
@@ -449,14 +493,17 @@ DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
 }
 
 
-def fingerprint(dataset: AnySet) -> dict[str, int]:
+def fingerprint(dataset: AnySet) -> dict[str, Any]:
     r"""
     What a run notes of its data, to know it again: the number of images, and a checksum of their
     bytes, or of the names of the files that are too many to be read. The same of pictures that were
-    left out, if any were.
+    left out, and the names of the classes, if there are any.
     """
     of_skipped = {'skipped': len(dataset.skipped), 'crc32_of_skipped': crc_of(dataset.skipped)}
-    left_out = of_skipped if dataset.skipped else {}
+    left_out: dict[str, Any] = of_skipped if dataset.skipped else {}
+    if dataset.classes and dataset.labels is not None:
+        crc = zlib.crc32(dataset.labels.numpy().data)
+        left_out |= {'classes': list(dataset.classes), 'crc32_of_labels': crc}
     if isinstance(dataset, Images):
         pixels = dataset.images.contiguous().numpy()
         return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data), **left_out}
@@ -579,11 +626,13 @@ def file_batches(
         # others after each resume
         generator=torch.Generator(),
     )
-    for images in loader:
+    n = len(dataset)
+    labels = torch.zeros(n, dtype=torch.int64) if dataset.labels is None else dataset.labels
+    for images, batch in zip(loader, indices, strict=False):
         if isinstance(images, BadPicture):
             raise images
         images = images.to(device, non_blocking=True)
-        yield images, torch.zeros(len(images), dtype=torch.int64, device=device)
+        yield images, labels[batch].to(device, non_blocking=True)
 
 
 def stacked(pixels: list[Tensor | BadPicture]) -> Tensor | BadPicture:

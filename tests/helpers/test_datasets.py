@@ -395,6 +395,42 @@ def test_what_cannot_be_done_with_bad_pictures_is_refused(tmp_path):
         load_dataset('folder', tmp_path, 8, 1, bad_pictures='ignore')
 
 
+def folder_of_classes(root):
+    """Two pictures a class, as bright as their class is far in the alphabet."""
+    for i, name in enumerate(('cat', 'dog', 'emu')):
+        for j in range(2):
+            path = root / name / ('x' * j) / f'{i}{j}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new('L', (8, 8), 100 * i).save(path)
+
+
+@pytest.mark.parametrize('keep', [0, datasets.KEEP_BYTES])
+def test_a_folder_can_be_a_class(tmp_path, monkeypatch, keep):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', keep)
+    folder_of_classes(tmp_path)
+    data = load_dataset('folder', tmp_path, 8, 1, by_class=True)
+    assert [data[i][1] for i in range(6)] == [0, 0, 1, 1, 2, 2]
+    x0, labels = next(batches(data, 6))
+    torch.testing.assert_close(x0[:, 0, 0, 0], labels * 100 / 127.5 - 1)
+    assert datasets.fingerprint(data)['classes'] == ['cat', 'dog', 'emu']
+    datasets.check_classes(data, 3)
+    with pytest.raises(ValueError, match='folder has 3 folders with pictures, .*: cat, dog, emu'):
+        datasets.check_classes(data, 4)
+    Image.new('L', (8, 8)).save(tmp_path / 'stray.png')
+    with pytest.raises(ValueError, match=r'stray.png is in no class: .*Move it into one'):
+        load_dataset('folder', tmp_path, 8, 1, by_class=True)
+
+
+def test_a_class_has_a_name_and_a_number():
+    names = ['cat', '7']
+    found = [datasets.class_number(text, names, -1) for text in ('cat', '7', '3', 'none', '-1')]
+    assert found == [0, 1, 3, -1, -1]
+    with pytest.raises(
+        ValueError, match="need one of the classes cat, 7, or a whole number, got 'dog'"
+    ):
+        datasets.class_number('dog', names, -1)
+
+
 def test_each_real_folder_is_walked_once(tmp_path):
     """Links to itself, to its parents and to each other, and one that leads out to new pictures."""
     root, aside = tmp_path / 'root', tmp_path / 'aside'

@@ -196,8 +196,9 @@ def data_of(c: 'Configs') -> AnySet:
     """
     try:
         dataset = load_dataset(
-            c.dataset, c.data_root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
-        )
+            c.dataset, c.data_root, c.image_size, c.image_channels,
+            bad_pictures=c.bad_pictures, by_class=c.n_classes > 0,
+        )  # fmt: skip
     except BadPicture as error:
         hint = 'or leave such pictures out of a new run with --bad_pictures skip'
         raise BadPicture(f'{error}, {hint}') from error

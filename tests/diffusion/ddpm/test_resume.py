@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.diffusion.ddpm import experiment
+from labml_nn.diffusion.ddpm import evaluate, experiment
 from labml_nn.helpers import checkpoint, datasets
 from labml_nn.helpers.log import COLUMNS
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
@@ -122,6 +122,24 @@ def test_a_run_without_its_bad_pictures_lists_them_and_knows_them_again(tmp_path
     assert 'the data of folder has changed since the run began: crc32_of_skipped' in err
     (pictures / 'worse.png').rename(bad)
     assert run('--out', out, '--resume', '--steps', 3)[0] == 0
+
+
+def test_a_run_is_told_the_classes_of_a_folder_and_asked_for_them_by_name(tmp_path):
+    pictures, out = tmp_path / 'pictures', tmp_path / 'run'
+    for i, name in enumerate(('cat', 'dog')):
+        (pictures / name).mkdir(parents=True)
+        for j in range(4):
+            Image.new('L', (8, 8), 100 * i + j).save(pictures / name / f'{j}.png')
+    data = ['--dataset', 'folder', '--data_root', pictures, '--n_classes', 2]
+    assert run(*SMALL, *data, '--steps', 2, '--out', out)[0] == 0
+    assert checkpoint.load(out)['data']['classes'] == ['cat', 'dog']
+    assert evaluate.Sampler.from_run(out, label=['dog', 'none', 0]).labels == [1, -1, 0]
+    with pytest.raises(ValueError, match="one of the classes cat, dog, or .*, got 'emu'"):
+        evaluate.Sampler.from_run(out, label=['emu'])
+    (pictures / 'dog').rename(pictures / 'fox')
+    status, _, err = run('--out', out, '--resume', '--steps', 3)
+    assert status == 2
+    assert "classes=['cat', 'fox'] (the run has ['cat', 'dog'])" in err
 
 
 @pytest.mark.parametrize('at', [3, 10])
