@@ -4,7 +4,7 @@ r"""
 The plumbing that the pages of mathematics do without: where pictures come from, where
 checkpoints go, which device to use, how torchvision is imported. Nothing here knows a model.
 
-* [Data sets](datasets.html)
+* [Data sets](datasets.html), and [from a file to pixels](decode.html)
 * [Checkpoints](checkpoint.html)
 * [Devices](device.html)
 * [torchvision](vision.html)

@@ -25,11 +25,12 @@ error names the file, its checksum and where to put it.
 
 import importlib.util
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -37,14 +38,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from labml_nn.helpers.decode import BadPicture as BadPicture
+from labml_nn.helpers.decode import decode as decode
 from labml_nn.helpers.vision import vision
 
 # What counts as a picture in a folder, in any case of the letters
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+
+# What to do with a file that cannot be read
+BAD_PICTURES = ('refuse', 'skip')
 
 # A folder whose decoded pictures take no more than this is decoded once and kept
 KEEP_BYTES = 512 * 2**20
@@ -67,6 +72,9 @@ class Images(Dataset[tuple[Tensor, int]]):
     * `images` grey levels `0 .. levels-1`, uint8, `[n, channels, height, width]`
     * `labels` int64, `[n]`; zeros when there are none
     """
+
+    skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
+    classes: Sequence[str] = ()  # the names of the labels, where a folder is a class
 
     def __init__(self, name: str, images: Tensor, labels: Tensor | None = None, levels: int = 256):
         self.name = name
@@ -94,6 +102,10 @@ class Files(Dataset[tuple[Tensor, int]]):
     image_size: int
     image_channels: int
     levels: int = 256
+    faces: bool = False  # cut CelebA's aligned pictures as papers do
+    skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
+    labels: Tensor | None = None  # int64, one for each picture; all 0 when not given
+    classes: Sequence[str] = ()  # their names
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -102,24 +114,74 @@ class Files(Dataset[tuple[Tensor, int]]):
         r"""
         Picture `i` as uint8, `[channels, height, width]`.
         """
-        return decode(self.paths[i], self.image_size, self.image_channels)
+        return decode(self.paths[i], self.image_size, self.image_channels, faces=self.faces)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return to_unit_range(self.pixels(i)), 0
+        return to_unit_range(self.pixels(i)), 0 if self.labels is None else int(self.labels[i])
 
     def in_memory(self) -> Images:
         r"""
         All of them decoded, by as many threads as there are cores (decoders release Python's lock).
         """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return Images(self.name, torch.stack(list(pool.map(self.pixels, range(len(self))))))
+            pixels = torch.stack(list(pool.map(self.pixels, range(len(self)))))
+        images = Images(self.name, pixels, self.labels)
+        images.skipped, images.classes = self.skipped, self.classes
+        return images
+
+    def by_class(self, root: Path) -> 'Files':
+        r"""
+        The pictures with labels: each folder in `root` is a class, in the order of the names.
+
+        Raises `ValueError` for a picture that lies in none.
+        """
+        parts = [p.relative_to(root).parts for p in self.paths]
+        for path, names in zip(self.paths, parts, strict=True):
+            if len(names) == 1:
+                raise ValueError(
+                    f'{path.absolute()} is in no class: with n_classes, each class has a folder of '
+                    f'its own in {root.absolute()}. Move it into one, or use n_classes=0'
+                )
+        classes = sorted({names[0] for names in parts})
+        labels = torch.tensor([classes.index(names[0]) for names in parts])
+        return replace(self, labels=labels, classes=classes)
+
+    def sound(self) -> 'Files':
+        r"""
+        Those that can be read, found by decoding all of them.
+
+        Raises `BadPicture` when there is none.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            faults = list(pool.map(self.fault, range(len(self))))
+        paths = [p for p, fault in zip(self.paths, faults, strict=True) if fault is None]
+        if not paths:
+            raise BadPicture(f'none of the {len(self):,} pictures can be read: {faults[0]}')
+        skipped = [p for p, fault in zip(self.paths, faults, strict=True) if fault is not None]
+        return replace(self, paths=paths, skipped=skipped)
+
+    def fault(self, i: int) -> BadPicture | None:
+        r"""
+        What is wrong with picture `i`, if anything is.
+        """
+        try:
+            self.pixels(i)
+        except BadPicture as error:
+            return error
+        return None
 
 
 AnySet = Images | Files
 
 
 def load_dataset(
-    name: str, root: str | Path = 'data', image_size: int = 32, image_channels: int = 3
+    name: str,
+    root: str | Path = 'data',
+    image_size: int = 32,
+    image_channels: int = 3,
+    *,
+    bad_pictures: str = 'refuse',
+    by_class: bool = False,
 ) -> AnySet:
     r"""
     ## Load a data set by name
@@ -127,6 +189,9 @@ def load_dataset(
     * `root` where archives are looked for and downloaded to; for `folder`, the pictures
     * `image_size` the side of the images, in pixels
     * `image_channels` 1 for grey, 3 for colour; pictures are converted
+    * `bad_pictures` `skip` leaves out files that cannot be read, which has all of them decoded
+      first; with `refuse`, the first that is met is an error
+    * `by_class` for `folder`, whether each folder in it is a class
 
     Raises `ValueError` for an unknown name or number, and `FileNotFoundError` or `ValueError` when
     the data is not there, not complete or not readable.
@@ -137,20 +202,53 @@ def load_dataset(
         raise ValueError(f'image_channels={image_channels}: use 1 for grey or 3 for colour')
     if image_size < 1:
         raise ValueError(f'image_size={image_size}: need at least one pixel')
-    return DATASETS[name](Path(root), image_size, image_channels)
+    check_bad_pictures(bad_pictures)
+    dataset = DATASETS[name](Path(root), image_size, image_channels)
+    if isinstance(dataset, Images):
+        return dataset
+    if bad_pictures == 'skip':
+        dataset = dataset.sound()
+    return kept(dataset.by_class(Path(root)) if by_class and name == 'folder' else dataset)
+
+
+def check_bad_pictures(choice: str) -> None:
+    r"""
+    A `ValueError` for what cannot be done with pictures that cannot be read.
+    """
+    if choice not in BAD_PICTURES:
+        raise ValueError(f'bad_pictures={choice!r} is not known: use {" or ".join(BAD_PICTURES)}')
+
+
+def class_number(text: str, classes: Sequence[str], none: int) -> int:
+    r"""
+    The label that a class is named by, or its number; `none` for the word.
+    """
+    if text in classes:
+        return classes.index(text)
+    if text == 'none':
+        return none
+    if not text.lstrip('-').isdecimal():
+        known = f'one of the classes {", ".join(classes)}, or ' if classes else ''
+        raise ValueError(f'label: need {known}a whole number, got {text!r}')
+    return int(text)
 
 
 def check_classes(dataset: AnySet, n_classes: int) -> None:
     r"""
     A `ValueError` unless the images have labels, all of them in `0 .. n_classes-1`.
     """
-    labels = dataset.labels if isinstance(dataset, Images) else torch.zeros(1, dtype=torch.int64)
+    if dataset.classes and len(dataset.classes) != n_classes:
+        raise ValueError(
+            f'n_classes={n_classes}: {dataset.name} has {len(dataset.classes)} folders with '
+            f'pictures, each a class: {", ".join(dataset.classes)}'
+        )
+    labels = torch.zeros(1, dtype=torch.int64) if dataset.labels is None else dataset.labels
     low, high = int(labels.min()), int(labels.max())
     if low == high:
         raise ValueError(
             f'n_classes={n_classes}: {dataset.name} has no labels, so a model cannot be told any: '
             f'train with n_classes=0, or on a set that has them (digits, mnist, fashion_mnist, '
-            f'cifar10)'
+            f'cifar10, or a folder with two folders or more, each a class)'
         )
     if low < 0 or high >= n_classes:
         raise ValueError(
@@ -257,7 +355,7 @@ def refuse_corrupt(files: dict[Path, str | None]) -> None:
 
 
 # ## CelebA
-def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
+def celeba(root: Path, image_size: int, image_channels: int) -> Files:
     r"""
     CelebA's training split where torchvision finds it whole; else all jpgs below `root/celeba`.
     """
@@ -284,11 +382,11 @@ def celeba(root: Path, image_size: int, image_channels: int) -> AnySet:
         return folder_set(folder, image_size, image_channels, name='celeba')
     data = downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
     paths = [jpgs / file for file in data.filename]
-    return kept(Files('celeba', paths, image_size, image_channels))
+    return Files('celeba', paths, image_size, image_channels, faces=True)
 
 
 # ## A folder of pictures
-def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 'folder') -> AnySet:
+def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 'folder') -> Files:
     r"""
     All pictures below a folder, at any depth.
     """
@@ -303,18 +401,50 @@ def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 
             f'no pictures below {root.absolute()}: it has {listing(root)}. What counts is '
             f'{", ".join(EXTENSIONS)}, in any case'
         )
-    return kept(Files(name, paths, image_size, image_channels))
+    return Files(name, paths, image_size, image_channels, faces=name == 'celeba')
 
 
 def pictures_below(root: Path) -> Iterator[Path]:
     r"""
-    The pictures in a folder and its folders, hidden ones left out.
+    The pictures in a folder and its folders, hidden ones left out, each real folder once.
+
+    What only has the name of a picture, a pipe or a socket, is none: to open it would hang.
     """
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(f for f in folders if not f.startswith('.'))
-        for name in names:
-            if name.lower().endswith(EXTENSIONS) and not name.startswith('.'):
-                yield Path(folder, name)
+    walked, waiting = set(), [os.fspath(root)]
+    while waiting:
+        # Links to folders come last: a folder keeps its own path, and no circle is walked twice
+        for folder, folders, names in os.walk(waiting.pop(0), onerror=refuse_unreadable):
+            about = os.stat(folder)
+            if (about.st_dev, about.st_ino) in walked:
+                folders.clear()
+                continue
+            walked.add((about.st_dev, about.st_ino))
+            folders[:] = sorted(f for f in folders if not f.startswith('.'))
+            links = (os.path.join(folder, f) for f in folders)
+            waiting += [link for link in links if os.path.islink(link)]
+            paths = (Path(folder, n) for n in names if not n.startswith('.'))
+            yield from (p for p in paths if p.name.lower().endswith(EXTENSIONS) and may_be_read(p))
+
+
+def refuse_unreadable(error: OSError) -> None:
+    r"""
+    A `ValueError` for a folder whose pictures would be left out unsaid.
+    """
+    folder = Path(os.fsdecode(error.filename)).absolute()
+    raise ValueError(
+        f'the folder {folder} cannot be read ({error.strerror}), so the pictures in it are not '
+        f'known: allow it to be read, or move it away'
+    ) from error
+
+
+def may_be_read(path: Path) -> bool:
+    r"""
+    Whether a path is a file, or leads nowhere, which the decoder then says.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def listing(folder: Path) -> str:
@@ -334,47 +464,7 @@ def kept(files: Files) -> AnySet:
     return files.in_memory() if n_bytes <= KEEP_BYTES else files
 
 
-# ## From a file to pixels
-def decode(path: Path, image_size: int, image_channels: int) -> Tensor:
-    r"""
-    A picture as uint8, `[channels, image_size, image_size]`: turned as its camera was, on white
-    where it is transparent, the largest square from its centre, resized with antialiasing.
-
-    Raises `ValueError` with the path when it cannot be read.
-    """
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            picture = on_white(picture).convert('L' if image_channels == 1 else 'RGB')
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f'{path.absolute()} cannot be read as a picture ({error}): mend or remove it'
-        ) from error
-    # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
-    if picture.size == (178, 218):
-        picture = picture.crop((25, 57, 153, 185))
-    # Crop first: a resize that crops would let what is cut off bleed in
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    picture = picture.crop((left, top, left + side, top + side))
-    picture = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(picture))
-    return pixels[None] if image_channels == 1 else pixels.permute(2, 0, 1).contiguous()
-
-
-def on_white(picture: Image.Image) -> Image.Image:
-    r"""
-    A picture without transparency, and with 8 bits where it has 16.
-    """
-    if picture.mode.startswith('I'):
-        return Image.fromarray((np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8))
-    if 'A' in picture.getbands() or 'transparency' in picture.info:
-        picture = picture.convert('RGBA')
-        white = Image.new('RGBA', picture.size, 'white')
-        return Image.alpha_composite(white, picture)
-    return picture
-
-
+# ## Of one size
 def fit(images: Tensor, image_size: int, image_channels: int) -> Tensor:
     r"""
     A set of images, uint8 `[n, channels, height, width]`, in the size and the channels asked for.
@@ -403,16 +493,28 @@ DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
 }
 
 
-def fingerprint(dataset: AnySet) -> dict[str, int]:
+def fingerprint(dataset: AnySet) -> dict[str, Any]:
     r"""
     What a run notes of its data, to know it again: the number of images, and a checksum of their
-    bytes, or of the names of the files that are too many to be read.
+    bytes, or of the names of the files that are too many to be read. The same of pictures that were
+    left out, and the names of the classes, if there are any.
     """
+    of_skipped = {'skipped': len(dataset.skipped), 'crc32_of_skipped': crc_of(dataset.skipped)}
+    left_out: dict[str, Any] = of_skipped if dataset.skipped else {}
+    if dataset.classes and dataset.labels is not None:
+        crc = zlib.crc32(dataset.labels.numpy().data)
+        left_out |= {'classes': list(dataset.classes), 'crc32_of_labels': crc}
     if isinstance(dataset, Images):
         pixels = dataset.images.contiguous().numpy()
-        return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data)}
-    names = '\n'.join(p.name for p in dataset.paths).encode()
-    return {'images': len(dataset), 'crc32_of_names': zlib.crc32(names)}
+        return {'images': len(dataset), 'crc32_of_pixels': zlib.crc32(pixels.data), **left_out}
+    return {'images': len(dataset), 'crc32_of_names': crc_of(dataset.paths), **left_out}
+
+
+def crc_of(paths: Sequence[Path]) -> int:
+    r"""
+    A checksum of the names of files, as the bytes that the disk has: they may be none in UTF-8.
+    """
+    return zlib.crc32(os.fsencode('\n'.join(p.name for p in paths)))
 
 
 # ## Batches
@@ -518,20 +620,37 @@ def file_batches(
         Pixels(dataset),
         batch_sampler=indices,
         num_workers=n_workers,
+        collate_fn=stacked,
         pin_memory=device.type == 'cuda',
         # It draws a number for its workers' seeds: not from those of the training, which would be
         # others after each resume
         generator=torch.Generator(),
     )
-    for images in loader:
+    n = len(dataset)
+    labels = torch.zeros(n, dtype=torch.int64) if dataset.labels is None else dataset.labels
+    for images, batch in zip(loader, indices, strict=False):
+        if isinstance(images, BadPicture):
+            raise images
         images = images.to(device, non_blocking=True)
-        yield images, torch.zeros(len(images), dtype=torch.int64, device=device)
+        yield images, labels[batch].to(device, non_blocking=True)
+
+
+def stacked(pixels: list[Tensor | BadPicture]) -> Tensor | BadPicture:
+    r"""
+    A batch of the pictures, or what is wrong with the first that cannot be read.
+    """
+    good = [p for p in pixels if isinstance(p, Tensor)]
+    bad = (p for p in pixels if isinstance(p, BadPicture))
+    return torch.stack(good) if len(good) == len(pixels) else next(bad)
 
 
 @dataclass
-class Pixels(Dataset[Tensor]):
+class Pixels(Dataset[Tensor | BadPicture]):
     r"""
     The bytes of `Files`: a quarter of what floats would cost on their way between processes.
+
+    A picture that cannot be read is handed over too: raised in a worker, it would reach us in the
+    loader's words and with the worker's traceback.
     """
 
     files: Files
@@ -539,5 +658,8 @@ class Pixels(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, i: int) -> Tensor:
-        return self.files.pixels(i)
+    def __getitem__(self, i: int) -> Tensor | BadPicture:
+        try:
+            return self.files.pixels(i)
+        except BadPicture as error:
+            return error

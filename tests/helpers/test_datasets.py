@@ -1,10 +1,16 @@
 """Data sets: real archives in small, folders as they are in the world, and batches."""
 
+import contextlib
 import itertools
+import os
+import socket
+import struct
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +19,15 @@ from PIL import Image
 
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.helpers import checkpoint, datasets
-from labml_nn.helpers.datasets import Files, Images, IndexStream, batches, decode, load_dataset
+from labml_nn.helpers.datasets import (
+    BadPicture,
+    Files,
+    Images,
+    IndexStream,
+    batches,
+    decode,
+    load_dataset,
+)
 from labml_nn.helpers.vision import vision
 from tests.helpers import archives
 from tests.runs import called
@@ -259,6 +273,51 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
     np.testing.assert_allclose(pixels, array / 257, atol=1)
 
 
+def ramp(kind, *shape, high=1.0):
+    """From 0 at the left to `high` at the right."""
+    return np.broadcast_to(np.linspace(0, high, shape[-1]), shape).astype(kind)
+
+
+def test_numbers_with_a_point_go_from_0_to_1(tmp_path):
+    Image.fromarray(ramp(np.float32, 8, 8)).save(tmp_path / 'a.tif')
+    pixels = decode(tmp_path / 'a.tif', 8, 1)[0].numpy()
+    np.testing.assert_allclose(pixels, ramp(np.float64, 8, 8) * 255, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ('array', 'message'),
+    [
+        (ramp(np.float32, 8, 8, high=200), 'with a point from 0 to 200, and need to go from 0'),
+        (ramp(np.float32, 8, 8) - 0.5, 'with a point from -0.5 to 0.5'),
+        (np.full((8, 8), np.nan, np.float32), 'with a point from nan to nan'),
+        (ramp(np.int32, 8, 8, high=255), 'of 32 bits from 0 to 255, and nothing says which one'),
+        (ramp(np.uint16, 8, 8, high=255), 'have 16 bits and go up to 255 only'),
+    ],
+)
+def test_numbers_without_a_known_white_are_refused(tmp_path, array, message):
+    Image.fromarray(array).save(tmp_path / 'a.tif')
+    with pytest.raises(ValueError, match=rf'a.tif cannot be read as a picture .*{message}'):
+        decode(tmp_path / 'a.tif', 8, 1)
+
+
+def test_a_deep_tiff_whose_zero_is_white_is_turned_round(tmp_path):
+    array = ramp(np.uint16, 8, 8, high=65535)
+    Image.fromarray(array).save(tmp_path / 'a.tif', tiffinfo={262: 0})
+    pixels = decode(tmp_path / 'a.tif', 8, 1)[0].numpy()
+    np.testing.assert_allclose(pixels, 255 - array / 257, atol=1)
+
+
+@pytest.mark.parametrize('faces', [False, True])
+def test_only_celebas_faces_have_their_crop(tmp_path, faces):
+    """A photograph that happens to be 178 × 218 keeps what the centre crop leaves it."""
+    picture = Image.new('L', (178, 218), 255)
+    picture.paste(0, (25, 57, 153, 185))
+    picture.save(tmp_path / 'a.png')
+    assert bool(decode(tmp_path / 'a.png', 8, 1, faces=faces).any()) is not faces
+    (data,) = load_dataset('folder', tmp_path, 8, 1)
+    assert float(data[0].max()) > 0
+
+
 def test_grey_and_cmyk_pictures_become_what_is_asked_for(tmp_path):
     Image.new('L', (8, 8), 77).save(tmp_path / 'grey.png')
     assert (decode(tmp_path / 'grey.png', 8, 3) == 77).all()
@@ -274,6 +333,190 @@ def test_an_unreadable_picture_is_named(tmp_path, content):
     (tmp_path / 'bad.jpg').write_bytes(content)
     with pytest.raises(ValueError, match=rf'{tmp_path}/bad.jpg cannot be read as a picture'):
         load_dataset('folder', tmp_path, 8, 3)
+
+
+def test_a_page_of_postscript_is_no_picture_and_no_program_sees_it(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *a, **_: started.append(a))
+    page = '%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n'
+    (tmp_path / 'page.png').write_text(page)
+    with pytest.raises(ValueError, match=r"page.png cannot .*; it begins with b'%!PS-Adobe"):
+        decode(tmp_path / 'page.png', 8, 3)
+    assert not started
+
+
+def test_an_empty_picture_is_called_empty(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'')
+    with pytest.raises(ValueError, match=r'a.png cannot be read as a picture \(it is empty\)'):
+        decode(tmp_path / 'a.png', 8, 3)
+
+
+@pytest.mark.parametrize(
+    'error', [struct.error('short'), zlib.error('bad'), EOFError(), MemoryError(), IndexError()]
+)
+def test_whatever_a_decoder_fails_with_the_picture_is_named(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, 'open', fail)
+    with pytest.raises(BadPicture, match=r'a.png cannot be read as a picture \(.+\): mend or'):
+        decode(tmp_path / 'a.png', 8, 3)
+
+
+@pytest.mark.filterwarnings('ignore')  # Pillow says more about them than their errors
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'webp', 'bmp', 'tif'])
+def test_damaged_pictures_are_read_or_refused(tmp_path, ending):
+    random = np.random.default_rng(0)
+    Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / f'a.{ending}')
+    content = np.frombuffer((tmp_path / f'a.{ending}').read_bytes(), np.uint8)
+    bad = tmp_path / f'bad.{ending}'
+    for _ in range(60):
+        damaged = content[: random.integers(1, len(content) + 1)].copy()
+        damaged[random.integers(0, min(len(damaged), 120), 3)] = random.integers(0, 256, 3)
+        bad.write_bytes(damaged.tobytes())
+        with contextlib.suppress(BadPicture):
+            assert decode(bad, 8, 3).shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize('n_workers', [0, 2])
+def test_a_bad_picture_is_named_when_its_batch_is_met(tmp_path, n_workers):
+    for i in range(6):
+        Image.new('L', (8, 8), 40 * i).save(tmp_path / f'{i}.png')
+    (tmp_path / '6.png').write_bytes(b'')
+    files = Files('folder', sorted(tmp_path.iterdir()), 8, 1)
+    good = next(i for i, batch in enumerate(IndexStream(7, 2, seed=0)) if 6 in batch)
+    data = batches(files, 2, n_workers=n_workers)
+    for _ in range(good):
+        next(data)
+    with pytest.raises(BadPicture, match=rf'^{tmp_path}/6.png cannot be read'):
+        next(data)
+
+
+@pytest.mark.parametrize('keep', [0, datasets.KEEP_BYTES])
+def test_bad_pictures_can_be_left_out_and_are_part_of_the_fingerprint(tmp_path, monkeypatch, keep):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', keep)
+    for i in range(3):
+        Image.new('L', (8, 8), 80 * i).save(tmp_path / f'{i}.png')
+    clean = datasets.fingerprint(load_dataset('folder', tmp_path, 8, 1, bad_pictures='skip'))
+    assert 'skipped' not in clean
+    bad = tmp_path / f'1{os.fsdecode(bytes([233]))}.png'
+    bad.write_bytes(b'')
+    data = load_dataset('folder', tmp_path, 8, 1, bad_pictures='skip')
+    assert [float(data[i][0].mean()) for i in range(len(data))] == pytest.approx(
+        [-1, 80 / 127.5 - 1, 160 / 127.5 - 1]
+    )
+    assert data.skipped == [bad]
+    crc = zlib.crc32(os.fsencode(bad.name))
+    assert datasets.fingerprint(data) == {**clean, 'skipped': 1, 'crc32_of_skipped': crc}
+
+
+def test_a_folder_without_a_sound_picture_is_refused(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'')
+    with pytest.raises(BadPicture, match=r'none of the 1 pictures can be read: .*a.png'):
+        load_dataset('folder', tmp_path, 8, 1, bad_pictures='skip')
+
+
+def test_what_cannot_be_done_with_bad_pictures_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="bad_pictures='ignore' is not known: use refuse or skip"):
+        load_dataset('folder', tmp_path, 8, 1, bad_pictures='ignore')
+
+
+def folder_of_classes(root):
+    """Two pictures a class, as bright as their class is far in the alphabet."""
+    for i, name in enumerate(('cat', 'dog', 'emu')):
+        for j in range(2):
+            path = root / name / ('x' * j) / f'{i}{j}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new('L', (8, 8), 100 * i).save(path)
+
+
+@pytest.mark.parametrize('keep', [0, datasets.KEEP_BYTES])
+def test_a_folder_can_be_a_class(tmp_path, monkeypatch, keep):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', keep)
+    folder_of_classes(tmp_path)
+    data = load_dataset('folder', tmp_path, 8, 1, by_class=True)
+    assert [data[i][1] for i in range(6)] == [0, 0, 1, 1, 2, 2]
+    x0, labels = next(batches(data, 6))
+    torch.testing.assert_close(x0[:, 0, 0, 0], labels * 100 / 127.5 - 1)
+    assert datasets.fingerprint(data)['classes'] == ['cat', 'dog', 'emu']
+    datasets.check_classes(data, 3)
+    with pytest.raises(ValueError, match='folder has 3 folders with pictures, .*: cat, dog, emu'):
+        datasets.check_classes(data, 4)
+    Image.new('L', (8, 8)).save(tmp_path / 'stray.png')
+    with pytest.raises(ValueError, match=r'stray.png is in no class: .*Move it into one'):
+        load_dataset('folder', tmp_path, 8, 1, by_class=True)
+
+
+def test_a_class_has_a_name_and_a_number():
+    names = ['cat', '7']
+    found = [datasets.class_number(text, names, -1) for text in ('cat', '7', '3', 'none', '-1')]
+    assert found == [0, 1, 3, -1, -1]
+    with pytest.raises(
+        ValueError, match="need one of the classes cat, 7, or a whole number, got 'dog'"
+    ):
+        datasets.class_number('dog', names, -1)
+
+
+def test_each_real_folder_is_walked_once(tmp_path):
+    """Links to itself, to its parents and to each other, and one that leads out to new pictures."""
+    root, aside = tmp_path / 'root', tmp_path / 'aside'
+    for folder in (root / 'a', root / 'b', aside):
+        folder.mkdir(parents=True)
+        Image.new('L', (8, 8)).save(folder / 'x.png')
+    (root / 'self').symlink_to(root)
+    (root / 'a' / 'up').symlink_to(root)
+    (root / 'a' / 'b').symlink_to(root / 'b')
+    (root / 'b' / 'a').symlink_to(root / 'a')
+    (root / 'out').symlink_to(aside)
+    (aside / 'back').symlink_to(root)
+    found = sorted(p.relative_to(root).as_posix() for p in datasets.pictures_below(root))
+    assert found == ['a/x.png', 'b/x.png', 'out/x.png']
+
+
+def test_a_pipe_or_socket_with_the_name_of_a_picture_is_none(tmp_path, monkeypatch):
+    Image.new('L', (8, 8)).save(tmp_path / 'a.png')
+    os.mkfifo(tmp_path / 'pipe.png')
+    monkeypatch.chdir(tmp_path)  # a socket's path has to be short
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind('socket.png')
+        assert [p.name for p in datasets.pictures_below(tmp_path)] == ['a.png']
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / 'lost.png').symlink_to(tmp_path / 'gone.png')
+    with pytest.raises(ValueError, match=r'lost.png cannot be read as a picture .*No such file'):
+        load_dataset('folder', tmp_path, 8, 3)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """Root may read everything, so the refusal of the system is a made-up one."""
+    Image.new('L', (8, 8)).save(tmp_path / 'a.png')
+    closed, real = tmp_path / 'closed', os.scandir
+    closed.mkdir()
+
+    def scandir(path):
+        if Path(path) == closed:
+            raise PermissionError(13, 'Permission denied', str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, 'scandir', scandir)
+    with pytest.raises(ValueError, match=rf'folder {closed} cannot be read \(Permission denied'):
+        load_dataset('folder', tmp_path, 8, 3)
+
+
+def test_names_that_are_not_utf_8_work_in_small_and_large_folders(tmp_path, monkeypatch):
+    for name in (b'caf\xe9.png', 'caf\u00e9.png'.encode()):
+        Image.new('L', (8, 8)).save(tmp_path / os.fsdecode(name), format='png')
+    assert datasets.fingerprint(load_dataset('folder', tmp_path, 8, 1))['images'] == 2
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', 0)
+    large = load_dataset('folder', tmp_path, 8, 1)
+    names = b'\n'.join(os.fsencode(p.name) for p in large.paths)
+    assert datasets.fingerprint(large)['crc32_of_names'] == zlib.crc32(names)
+    (tmp_path / os.fsdecode(b'bad\xe9.png')).write_bytes(b'')
+    with pytest.raises(ValueError, match=r'it is empty'):
+        load_dataset('folder', tmp_path, 8, 1).in_memory()
 
 
 def test_folders_that_will_not_do_are_described(tmp_path):

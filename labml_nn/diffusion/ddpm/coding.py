@@ -147,7 +147,8 @@ def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     """
     c = make_configs(checkpoint.load(a.run)['config'])
     name = a.dataset or c.dataset
-    dataset = load_dataset(name, a.data_root or c.data_root, c.image_size, c.image_channels)
+    root = a.data_root or c.data_root
+    dataset = load_dataset(name, root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures)
     x0 = chosen(dataset, a.n, a.seed, name)
     out = a.out or run_folder(a) / f'likelihood_{a.weights}_seed{a.seed}.png'
     options = {'clip_x0': not a.no_clip, 'first': a.first}

@@ -37,6 +37,7 @@ import io
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import decode, load_dataset, to_unit_range
+from labml_nn.helpers.datasets import class_number, to_unit_range
+from labml_nn.helpers.decode import decode
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value
@@ -138,7 +140,7 @@ class Sampler:
         *,
         weights: str = 'ema',
         device: torch.device | str = 'auto',
-        label: int | Sequence[int] | None = None,
+        label: int | Sequence[int | str] | None = None,
         guidance: float | None = None,
         precision: str = 'fp32',
         **options: Any,
@@ -148,7 +150,8 @@ class Sampler:
 
         * `weights` `ema`, the averaged ones, or `raw`, the last ones
         * `label` for a run with classes: the class to draw, or several, of which image $i$ has
-          number $i$ modulo their number; -1 for none. When not given, each class in turn
+          number $i$ modulo their number; -1 for none. When not given, each class in turn. The
+          classes of a folder have names too
         * `guidance` [$w$](../guidance.html), how far they are pushed towards it: 0 when not given
         * `precision` of the network, as in [training](experiment.html): fp32, bf16, fp16 or auto
         * `options` `sampler`, `steps`, `clip_x0` and the sampler's own
@@ -165,7 +168,10 @@ class Sampler:
         checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
         device = pick_device(device) if isinstance(device, str) else device
         network: nn.Module = for_sampling(model, pick_precision(precision, device), device)
-        labels = labels_of(c, label, guidance)
+        names = state.get('data', {}).get('classes', [])
+        of_class = partial(class_number, classes=names, none=NO_LABEL)
+        number = label if isinstance(label, int | None) else [of_class(str(of)) for of in label]
+        labels = labels_of(c, number, guidance)
         if labels is not None:
             network = Guided(network, NO_LABEL, guidance or 0.0)
         diffusion.eps_model = network
@@ -494,7 +500,7 @@ def sampler_options(a: Any) -> dict[str, Any]:
     """
     asked: dict[str, Any] = {}
     if getattr(a, 'label', None) is not None:
-        asked['label'] = [NO_LABEL if c == 'none' else parse_value(c, int) for c in a.label]
+        asked['label'] = a.label  # the run knows the names
     if getattr(a, 'guidance', None) is not None:
         asked['guidance'] = parse_value(a.guidance, float)
     if not hasattr(a, 'sampler'):  # these commands are ancestral
@@ -531,6 +537,8 @@ def carry_out(a: Any, world: World) -> int:
         how = {'weights': a.weights, 'precision': a.precision, 'device': device}
         sampler = Sampler.from_run(a.run, **how, **options)
         sampler.world = world
+        if getattr(a, 'label', None) is not None:
+            a.label = sampler.labels  # pictures note the numbers
         if a.out is not None and world.is_first:
             check_out(a)
         kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
@@ -659,9 +667,7 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
     images, dataset = [], None
     for name in a.images:
         if name.isdigit() and not Path(name).exists():
-            dataset = dataset or load_dataset(
-                c.dataset, a.data_root or c.data_root, c.image_size, c.image_channels
-            )
+            dataset = dataset or metrics.run_dataset(c, a.data_root)
             if int(name) >= len(dataset):
                 raise ValueError(f'image {name}: {c.dataset} has 0 to {len(dataset) - 1}')
             images.append(dataset[int(name)][0])
@@ -671,7 +677,8 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
             )
         else:
             channels, size, _ = sampler.image_shape
-            images.append(to_unit_range(decode(Path(name), size, channels)))
+            pixels = decode(Path(name), size, channels, faces=c.dataset == 'celeba')
+            images.append(to_unit_range(pixels))
     return images
 
 

@@ -62,6 +62,7 @@ from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
+from labml_nn.diffusion.ddpm.running import data_of as data_of
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning, check_seed, image_seed
@@ -70,7 +71,7 @@ from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, check_classes, fingerprint, load_dataset
+from labml_nn.helpers.datasets import AnySet, batches, check_bad_pictures, fingerprint
 from labml_nn.helpers.descent import Descent
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
@@ -100,6 +101,7 @@ class Configs(BaseConfigs):
 
     dataset: str = 'digits'  # digits, mnist, fashion_mnist, cifar10, celeba or folder
     data_root: str = 'data'  # where archives are or go; for folder, the pictures
+    bad_pictures: str = 'refuse'  # what to do with those that cannot be read: refuse or skip
     image_size: int = 8  # side of the images, in pixels
     image_channels: int = 1  # 1 for grey, 3 for colour
     flip: bool = False  # mirror half of the images (no digits: a mirrored 3 is none)
@@ -240,6 +242,7 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     if c.preview_sampler not in SAMPLERS:
         raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
     check_trackers(c.track)
+    check_bad_pictures(c.bad_pictures)
     if not 0 <= c.p_uncond <= 1:
         raise ValueError(f'p_uncond={c.p_uncond:g} is a probability: it must lie in [0, 1]')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
@@ -642,17 +645,6 @@ def check_model(c: Configs, device: torch.device) -> None:
         # A chain that cannot be sampled from is not worth hours of training
         warnings.simplefilter('error', ShortChainWarning)
         build(c)
-
-
-def data_of(c: Configs) -> AnySet:
-    r"""
-    The images of a configuration. Raises `ValueError` where they have not the classes that the
-    model is to be told.
-    """
-    dataset = load_dataset(c.dataset, c.data_root, c.image_size, c.image_channels)
-    if c.n_classes:
-        check_classes(dataset, c.n_classes)
-    return dataset
 
 
 def prepare(

@@ -134,7 +134,10 @@ def run_dataset(c: Configs, data_root: str | None) -> AnySet:
     r"""
     The images that a run was trained on.
     """
-    return load_dataset(c.dataset, data_root or c.data_root, c.image_size, c.image_channels)
+    root = data_root or c.data_root
+    return load_dataset(
+        c.dataset, root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
+    )
 
 
 def data_images(dataset: AnySet, at: range) -> Tensor:

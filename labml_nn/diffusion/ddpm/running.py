@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, fingerprint
+from labml_nn.helpers.datasets import AnySet, check_classes, fingerprint, load_dataset
+from labml_nn.helpers.decode import BadPicture
 from labml_nn.helpers.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.helpers.device import describe
 from labml_nn.helpers.distributed import World, is_lost_contact
@@ -188,6 +189,24 @@ def own_part(state: Mapping[str, Any], world: World) -> Mapping[str, Any]:
     return own
 
 
+def data_of(c: 'Configs') -> AnySet:
+    r"""
+    The images of a configuration. Raises `ValueError` where they have not the classes that the
+    model is to be told.
+    """
+    try:
+        dataset = load_dataset(
+            c.dataset, c.data_root, c.image_size, c.image_channels,
+            bad_pictures=c.bad_pictures, by_class=c.n_classes > 0,
+        )  # fmt: skip
+    except BadPicture as error:
+        hint = 'or leave such pictures out of a new run with --bad_pictures skip'
+        raise BadPicture(f'{error}, {hint}') from error
+    if c.n_classes:
+        check_classes(dataset, c.n_classes)
+    return dataset
+
+
 def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
     r"""
     A `ValueError` unless the data is what the run began with.
@@ -218,6 +237,10 @@ def announce(trainer: 'Trainer') -> None:
     print(f'{"new " * (trainer.saved_step < 0)}run in {trainer.out.absolute()}')
     print(what_next(trainer.out))
     print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
+    if skipped := len(trainer.dataset.skipped):
+        print(f'  skipped {skipped:,} of {n + skipped:,} pictures, which cannot be read:')
+        for path in trainer.dataset.skipped:  # the name may be none in UTF-8
+            print(f'    {os.fsencode(path).decode("utf-8", "backslashreplace")}')
     classes = f', {c.n_classes} classes' if c.n_classes else ''
     print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
     print(f'  steps   {c.steps:,} of {c.batch_size} images{each}: each image {views:,.0f} times')
@@ -350,6 +373,11 @@ def what_happened(trainer: 'Trainer', error: Exception, *, lost: bool) -> str | 
     """
     if isinstance(error, FloatingPointError):
         return str(error)
+    if isinstance(error, BadPicture):
+        return (
+            f'{error}. With a sound picture under that name, go on with --resume; a new run with '
+            f'--bad_pictures skip leaves such pictures out'
+        )
     if is_out_of_memory(error):
         return what_fits(trainer)
     if lost:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.diffusion.ddpm import experiment
+from labml_nn.diffusion.ddpm import evaluate, experiment
 from labml_nn.helpers import checkpoint, datasets
 from labml_nn.helpers.log import COLUMNS
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
@@ -72,6 +72,74 @@ def test_cut_anywhere_and_resumed_is_the_same(tmp_path, options, monkeypatch):
         assert run('--out', cut, '--resume', '--steps', steps)[0] == 0
     same(straight, cut)
     assert [r[0] for r in log_of(cut)] == ['step', '4', '8', '12', '16', '18']
+
+
+def test_a_bad_picture_among_many_ends_a_run_that_goes_on_once_it_is_mended(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', 0)
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for i in range(100):
+        Image.new('L', (8, 8), 2 * i).save(pictures / f'{i}.png')
+    options = ['--dataset', 'folder', '--data_root', pictures, '--workers', 2, '--steps', 9]
+    straight, cut = tmp_path / 'straight', tmp_path / 'cut'
+    assert run(*SMALL, *options, '--out', straight)[0] == 0
+    # The first picture of the fifth batch of 16, by its place among the sorted names
+    place = next(iter(datasets.IndexStream(100, 16, seed=0, start=4)))[0]
+    bad = sorted(pictures.iterdir())[place]
+    content = bad.read_bytes()
+    bad.write_bytes(content[:40])
+    for again in ([*SMALL, *options], ['--resume']):
+        status, _, err = run(*again, '--out', cut)
+        assert status == 1
+        assert f'error: {bad} cannot be read as a picture' in err
+        assert 'go on with --resume' in err
+        assert 'Traceback' not in err
+        assert 'memory' not in err
+        assert checkpoint.load(cut)['step'] == 4
+    bad.write_bytes(content)
+    assert run('--out', cut, '--resume')[0] == 0
+    same(straight, cut)
+
+
+def test_a_run_without_its_bad_pictures_lists_them_and_knows_them_again(tmp_path):
+    pictures, out = tmp_path / 'pictures', tmp_path / 'run'
+    pictures.mkdir()
+    for i in range(12):
+        Image.new('L', (8, 8), 20 * i).save(pictures / f'{i}.png')
+    bad = pictures / 'bad.png'
+    bad.write_bytes(b'')
+    options = [*SMALL, '--dataset', 'folder', '--data_root', pictures, '--steps', 2, '--out', out]
+    status, _, err = run(*options)
+    assert status == 2
+    assert f'{bad} cannot be read' in err
+    assert '--bad_pictures skip' in err
+    status, said, _ = run(*options, '--bad_pictures', 'skip')
+    assert status == 0
+    assert f'skipped 1 of 13 pictures, which cannot be read:\n    {bad}\n' in said
+    bad.rename(pictures / 'worse.png')
+    status, _, err = run('--out', out, '--resume', '--steps', 3)
+    assert status == 2
+    assert 'the data of folder has changed since the run began: crc32_of_skipped' in err
+    (pictures / 'worse.png').rename(bad)
+    assert run('--out', out, '--resume', '--steps', 3)[0] == 0
+
+
+def test_a_run_is_told_the_classes_of_a_folder_and_asked_for_them_by_name(tmp_path):
+    pictures, out = tmp_path / 'pictures', tmp_path / 'run'
+    for i, name in enumerate(('cat', 'dog')):
+        (pictures / name).mkdir(parents=True)
+        for j in range(4):
+            Image.new('L', (8, 8), 100 * i + j).save(pictures / name / f'{j}.png')
+    data = ['--dataset', 'folder', '--data_root', pictures, '--n_classes', 2]
+    assert run(*SMALL, *data, '--steps', 2, '--out', out)[0] == 0
+    assert checkpoint.load(out)['data']['classes'] == ['cat', 'dog']
+    assert evaluate.Sampler.from_run(out, label=['dog', 'none', 0]).labels == [1, -1, 0]
+    with pytest.raises(ValueError, match="one of the classes cat, dog, or .*, got 'emu'"):
+        evaluate.Sampler.from_run(out, label=['emu'])
+    (pictures / 'dog').rename(pictures / 'fox')
+    status, _, err = run('--out', out, '--resume', '--steps', 3)
+    assert status == 2
+    assert "classes=['cat', 'fox'] (the run has ['cat', 'dog'])" in err
 
 
 @pytest.mark.parametrize('at', [3, 10])
