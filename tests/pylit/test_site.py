@@ -94,6 +94,27 @@ def test_the_address_of_the_site_cannot_leave_its_attribute(tmp_path: Path) -> N
     assert 'x&quot;&gt;&lt;b&gt;/assets/' in made['404.html']
 
 
+# Python reads them, so a page must
+DEEP = {
+    'elif': 'if x == 0:\n    f()\n' + ''.join(f'elif x == {i}:\n    f()\n' for i in range(1200)),
+    'sum': f'x = f() + {" + ".join(["y"] * 1050)}\n',
+    'calls': f'x = f{".g()" * 600}\n',
+    'main': f'\nif __name__{".g()" * 600}:\n    f()\n',
+}
+
+
+@pytest.mark.parametrize('name', DEEP)
+def test_a_deep_source_is_a_page(tmp_path: Path, name: str) -> None:
+    shown = page(tmp_path, f'# # Deep\ndef f():\n    pass\n{DEEP[name]}')
+    assert 'href="#f"' in shown
+
+
+def test_what_python_cannot_read_for_depth_is_a_mistake(tmp_path: Path) -> None:
+    project(tmp_path, {'page.py': f'x = {"(" * 5000}1{")" * 5000}\n'})
+    with pytest.raises(Mistakes, match=r'page\.py:\d+:\d+: error: '):
+        render(tmp_path)
+
+
 def test_headings_never_skip_a_level_and_anchors_never_repeat(tmp_path: Path) -> None:
     shown = page(tmp_path, '"""\n# T\n\n#### Deep\n\n## Up\n\n###### Down\n\n# Again\n"""\n')
     assert re.findall(r'<h(\d)', shown) == ['1', '2', '2', '3', '2']
