@@ -17,7 +17,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from . import layout, prose
-from .layout import Writing, relative
+from .layout import Writing, encoded, relative
 from .page import Page
 from .translate import message
 
@@ -57,7 +57,7 @@ class Frame:
         values: dict[str, Any] = {
             'lang': self.language or 'en',
             'policy': layout.POLICY,
-            'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
+            'root': html.escape(self.base.rstrip('/') if self.base else relative(self.url, '.')),
             'search': self._to('search.js'),
             'home': self._to('index.html'),
             'site': html.escape(self._site_title()),
@@ -119,8 +119,7 @@ class Frame:
         return ' lang="en"' if unknown else ''
 
     def _to(self, url: str) -> str:
-        target = self.folder + url
-        return html.escape(self.base + target if self.base else relative(self.url, target))
+        return html.escape(self._root(self.folder + url))
 
     # ### For machines that read pages
     def _head(self) -> str:
@@ -208,7 +207,7 @@ class Frame:
         return titled and bool(self.source.rows) and self.source.rows[0].kind != 'prose'
 
     def _root(self, url: str) -> str:
-        return self.base + url if self.base else relative(self.url, url)
+        return self.base + encoded(url) if self.base else relative(self.url, url)
 
     def _crumbs(self) -> str:
         """The folders above this page, each a link where it has an index."""

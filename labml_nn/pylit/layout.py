@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
 
@@ -76,7 +76,12 @@ def relative(source: str, target: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _from(folder: str, target: str) -> str:
-    return posixpath.relpath(target, folder)
+    return encoded(posixpath.relpath(target, folder))
+
+
+def encoded(path: str) -> str:
+    """A path as an address: `#`, `?`, `%` and blanks in the name of a file would end it."""
+    return quote(path, errors='surrogateescape')
 
 
 # ## A page being written

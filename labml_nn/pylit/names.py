@@ -13,7 +13,7 @@ file, something imported from another file of the project, a method of the class
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .parse import Module
@@ -88,74 +88,86 @@ def _source(node: ast.ImportFrom, module: str, package: bool) -> str:
 
 
 # ## Walking one file
-class _Walker(ast.NodeVisitor):
-    """Keeps what each scope has bound, so that a variable is never taken for a definition."""
+#
+# A source may be nested deeper than Python lets a function call itself: 1,000 added strings are
+# a tree of that depth. So nothing here calls itself; what is left to see waits in a list.
+Scope = tuple[str, Mapping[str, Place | None]]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class _Walker:
+    """Knows what each scope has bound, so that a variable is never taken for a definition."""
 
     def __init__(self, module: str, source: Module, package: bool, index: Index):
         self.index = index
         self.module = module
         self.lines = source.lines
-        self.scopes: list[tuple[str, dict[str, Place | None]]] = []
-        top: dict[str, Place | None] = dict(_imports(source.tree.body, module, package))
-        top |= {d.name: Place(module, d.name) for d in source.definitions if '.' not in d.name}
-        self.scopes.append(('', top))
         self.package = package
         self.found: dict[tuple[int, int], Place] = {}
-        self.bound: dict[ast.AST, set[str]] = {}
-        _bind(source.tree, [], self.bound)
+        self.bound = _bound(source.tree)
+        top: dict[str, Place | None] = dict(_imports(source.tree.body, module, package))
+        top |= {d.name: Place(module, d.name) for d in source.definitions if '.' not in d.name}
+        todo: list[tuple[ast.AST, tuple[Scope, ...]]] = [(source.tree, (('', top),))]
+        while todo:
+            node, scopes = todo.pop()
+            if isinstance(node, (ast.Name, ast.Attribute)):
+                self._use(node, scopes)
+            todo += self._inside(node, scopes)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for outer in [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]:
-            self.visit(outer)
-        prefix = f'{self.scopes[-1][0]}{node.name}.'
+    def _inside(
+        self, node: ast.AST, scopes: tuple[Scope, ...]
+    ) -> list[tuple[ast.AST, tuple[Scope, ...]]]:
+        """The parts of a node, each with the scopes around it."""
+        outer: list[ast.AST] = []
+        inner = scopes
+        if isinstance(node, FUNCTIONS):
+            outer = [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+            inner = (*scopes, self._function(node, scopes[-1][0]))
+        elif isinstance(node, ast.ClassDef):
+            outer = [*node.decorator_list, *node.bases, *node.keywords]
+            # The names of a class body are not visible in its methods, so they bind nothing here
+            inner = (*scopes, (f'{scopes[-1][0]}{node.name}.', {}))
+        elif isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
+            outer = [node.args if isinstance(node, ast.Lambda) else node.generators[0].iter]
+            inner = (*scopes, (scopes[-1][0], dict.fromkeys(self.bound[node])))
+        parts = node.body if isinstance(node, (*FUNCTIONS, ast.ClassDef)) else _parts(node)
+        return [(x, scopes) for x in outer] + [(x, inner) for x in parts if x not in outer]
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, around: str) -> Scope:
+        prefix = f'{around}{node.name}.'
         bound: dict[str, Place | None] = dict.fromkeys(self.bound[node])
         bound |= dict(_imports(node.body, self.module, self.package))
         for child in node.body:
-            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            if isinstance(child, (*FUNCTIONS, ast.ClassDef)):
                 bound[child.name] = Place(self.module, f'{prefix}{child.name}')
-        self.scopes.append((prefix, bound))
-        for statement in node.body:
-            self.visit(statement)
-        self.scopes.pop()
+        return prefix, bound
 
-    visit_FunctionDef = visit_AsyncFunctionDef = _function
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for outer in [*node.decorator_list, *node.bases, *node.keywords]:
-            self.visit(outer)
-        prefix = f'{self.scopes[-1][0]}{node.name}.'
-        # The names of a class body are not visible in its methods, so they bind nothing here
-        self.scopes.append((prefix, {}))
-        for statement in node.body:
-            self.visit(statement)
-        self.scopes.pop()
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self._link(node.id, node.lineno, node.col_offset, self._resolve(node))
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        self.visit(node.value)
-        end, line = node.end_col_offset or 0, node.end_lineno or node.lineno
-        self._link(node.attr, line, end - len(node.attr.encode()), self._resolve(node))
-
-    def _resolve(self, node: ast.expr) -> Place | None:
-        if isinstance(node, ast.Name):
-            for _, bound in reversed(self.scopes):
-                if node.id in bound:
-                    return bound[node.id]
-            return None
+    def _use(self, node: ast.Name | ast.Attribute, scopes: tuple[Scope, ...]) -> None:
         if isinstance(node, ast.Attribute):
-            if isinstance(node.value, ast.Name) and node.value.id in ('self', 'cls'):
-                return self._method(node.attr)
-            owner = self._resolve(node.value)
-            if owner:
-                name = f'{owner.name}.{node.attr}' if owner.name else node.attr
-                return Place(owner.module, name)
-        return None
+            end, line = node.end_col_offset or 0, node.end_lineno or node.lineno
+            place = self._resolve(node, scopes)
+            self._link(node.attr, line, end - len(node.attr.encode()), place)
+        elif isinstance(node.ctx, ast.Load):
+            self._link(node.id, node.lineno, node.col_offset, self._resolve(node, scopes))
 
-    def _method(self, name: str) -> Place | None:
-        for prefix, _ in reversed(self.scopes):
+    def _resolve(self, node: ast.expr, scopes: tuple[Scope, ...]) -> Place | None:
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return None
+        if names and node.id in ('self', 'cls'):
+            owner = self._method(names.pop(0), scopes)
+        else:
+            owner = next((b[node.id] for _, b in reversed(scopes) if node.id in b), None)
+        if owner is None or not names:
+            return owner
+        return Place(owner.module, '.'.join([*([owner.name] if owner.name else []), *names]))
+
+    def _method(self, name: str, scopes: tuple[Scope, ...]) -> Place | None:
+        for prefix, _ in reversed(scopes):
             owner = prefix.rstrip('.').rpartition('.')[0]
             if owner and f'{owner}.{name}' in self.index.modules.get(self.module, ()):
                 return Place(self.module, f'{owner}.{name}')
@@ -175,28 +187,45 @@ def _column(line: str, offset: int, name: str) -> int:
     return at if line.startswith(name, at) else -1
 
 
-def _bind(node: ast.AST, around: list[set[str]], found: dict[ast.AST, set[str]]) -> None:
-    """For each function, every name that is assigned anywhere in it: one walk for all of them."""
-    name: str | None = None
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        around = [*around, found.setdefault(node, set())]
-    elif isinstance(node, ast.arg):
-        name = node.arg
-    elif isinstance(node, ast.Name):
-        name = None if isinstance(node.ctx, ast.Load) else node.id
-    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
-        name = node.name
-    elif isinstance(node, ast.MatchMapping):
-        name = node.rest
-    if name:
-        for names in around:
-            names.add(name)
+def _bound(tree: ast.AST) -> dict[ast.AST, set[str]]:
+    """For each scope, every name that is assigned anywhere in it: one walk for all of them."""
+    found: dict[ast.AST, set[str]] = {}
+    # With each node: where it binds, and where `:=` does, which leaves a comprehension
+    todo: list[tuple[ast.AST, list[set[str]], list[set[str]]]] = [(tree, [], [])]
+    while todo:
+        node, around, wide = todo.pop()
+        if isinstance(node, (*FUNCTIONS, ast.Lambda, *COMPREHENSIONS)):
+            own = found.setdefault(node, set())
+            around = [*around, own] if isinstance(node, FUNCTIONS) else [own]
+            wide = [*wide, own] if isinstance(node, COMPREHENSIONS) else around
+        name = _binds(node)
+        for names in around if name else ():
+            names.add(str(name))
+        if isinstance(node, ast.NamedExpr):
+            around = wide
+        todo += [(child, around, wide) for child in ast.iter_child_nodes(node)]
+    return found
+
+
+def _binds(node: ast.AST) -> str | None:
+    if isinstance(node, ast.arg):
+        return node.arg
+    if isinstance(node, ast.Name):
+        return None if isinstance(node.ctx, ast.Load) else node.id
+    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+        return node.name
+    return node.rest if isinstance(node, ast.MatchMapping) else None
+
+
+def _parts(node: ast.AST) -> list[ast.AST]:
+    """The children of a node. The first list of a comprehension is made outside of it."""
+    found: list[ast.AST] = []
     for child in ast.iter_child_nodes(node):
-        _bind(child, around, found)
+        inside = ast.iter_child_nodes(child) if isinstance(child, ast.comprehension) else [child]
+        found += inside
+    return found
 
 
 def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[int, int], Place]:
     """Where this file uses what is defined in the project: (line, column) → definition."""
-    walker = _Walker(name, module, package, index)
-    walker.visit(module.tree)
-    return walker.found
+    return _Walker(name, module, package, index).found

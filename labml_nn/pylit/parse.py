@@ -172,7 +172,7 @@ def parse(text: str, path: Path, shown: str = '') -> Module:
     tree, tokens = _understand(text, name)
     lines = text.split('\n')
     docstrings = list(_docstrings(tree, tokens, lines))
-    definitions = list(_definitions(tree, ''))
+    definitions = list(_definitions(tree))
     kinds = _classify(lines, tokens)
     for doc in docstrings:
         kinds[doc.start - 1 : doc.end] = ['doc'] * (doc.end - doc.start + 1)
@@ -287,11 +287,23 @@ def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
 
 def _bodies(node: ast.AST) -> Iterator[Body]:
     """Everything that may begin with a docstring; expressions are not looked into."""
-    if isinstance(node, Body):
-        yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS:
-            yield from _bodies(child)
+    # A long row of `elif` is a tree deeper than a function may call itself
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Body):
+            yield node
+        todo += _statements(node)
+
+
+def _statements(node: ast.AST) -> list[ast.AST]:
+    """What stands in a node, last first: a list is taken from its end."""
+    found = [
+        child
+        for child in ast.iter_child_nodes(node)
+        if isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS
+    ]
+    return found[::-1]
 
 
 def _is_string(node: ast.stmt) -> bool:
@@ -321,16 +333,17 @@ def _docstring(token: tokenize.TokenInfo, of: str) -> Docstring:
 
 
 # ## Definitions, and other lines that begin a section
-def _definitions(node: ast.AST, prefix: str) -> Iterator[Definition]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            name = f'{prefix}{child.name}'
-            first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
-            kind = 'class' if isinstance(child, ast.ClassDef) else 'function'
-            yield Definition(name, kind, first, child.lineno, child.end_lineno or child.lineno)
-            yield from _definitions(child, f'{name}.')
-        elif isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS:
-            yield from _definitions(child, prefix)
+def _definitions(tree: ast.AST) -> Iterator[Definition]:
+    todo = [(node, '') for node in _statements(tree)]
+    while todo:
+        node, prefix = todo.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            name = f'{prefix}{node.name}'
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            kind = 'class' if isinstance(node, ast.ClassDef) else 'function'
+            yield Definition(name, kind, first, node.lineno, node.end_lineno or node.lineno)
+            prefix = f'{name}.'
+        todo += [(child, prefix) for child in _statements(node)]
 
 
 _BLOCKS = {'match_case'}
@@ -349,9 +362,13 @@ def _starters(
                     starts.add(above.lineno)
     for top in tree.body:
         above_is_blank = top.lineno > 1 and not lines[top.lineno - 2].strip()
-        if isinstance(top, ast.If) and above_is_blank and '__name__' in ast.dump(top.test):
+        if isinstance(top, ast.If) and above_is_blank and _asks_for_main(top.test):
             starts.add(top.lineno)
     return starts
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == '__name__' for n in ast.walk(test))
 
 
 # ## Splitting

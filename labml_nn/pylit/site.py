@@ -282,7 +282,7 @@ class Site:
         """Where the world finds a page, if the project has said where the site will stand."""
         base = self.config.site_url.rstrip('/')
         shown = re.sub(r'(^|(?<=/))index[.]html$', '', url)
-        return f'{base}/{shown}' if base else ''
+        return f'{base}/{layout.encoded(shown)}' if base else ''
 
     # ### Rendering
     def render(self) -> dict[str, bytes]:
@@ -463,7 +463,11 @@ class Site:
     def _search(self, language: str) -> bytes:
         """A script and not JSON: a page that was opened from a file may not fetch."""
         index = [
-            [found.source.url, self.title(found, language), self._entries(found, language)]
+            [
+                layout.encoded(found.source.url),
+                self.title(found, language),
+                self._entries(found, language),
+            ]
             for found in self.shown()
         ]
         text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))

@@ -40,6 +40,9 @@ def links(folder: Path, source: str) -> list[tuple[str, str]]:
         ('class C:\n  def a(self): self.b()\n  def b(self): pass\n', [('b', '#C.b')]),
         ('import os\nos.path\n', []),
         ('class C:\n  def a(self): self.none()\n', []),
+        ('def f(): pass\ndef g(x):\n  [f for f in x]\n  f()\n', [('f', '#f')]),
+        ('def f(): pass\n{f for f in f()}\n', [('f', '#f')]),
+        ('def f(): pass\ndef g():\n  lambda f=f: f\n', [('f', '#f')]),
     ],
 )  # fmt: skip
 def test_a_name_leads_to_its_definition(
@@ -57,6 +60,10 @@ def test_a_name_leads_to_its_definition(
         'def f(): pass\ndef g():\n  with x as f: f()\n',
         'def f(): pass\ndef g():\n  try: pass\n  except E as f: f()\n',
         'class C:\n  def f(self): pass\n  def g(self): f()\n',
+        'def f(): pass\nlambda f: f\n',
+        'def f(): pass\n[f for f in x]\n',
+        'def f(): pass\n{f: g for x in y if x for f, g in x if f}\n',
+        'def f(): pass\ndef g():\n  [(f := y) for y in x]\n  f()\n',
     ],
 )
 def test_a_local_name_is_not_a_definition(tmp_path: Path, source: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import html
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from pylit_kit import ROOT, page, project, render, site
@@ -63,6 +64,55 @@ def test_every_local_address_leads_somewhere(tmp_path: Path) -> None:
                 assert f'id="{anchor}"' in target.read_text(), (path, address)
             seen += 1
     assert seen > 60
+
+
+STRANGE = ('c#.py', 'what?.py', '100%25.py', 'a b.py', 'a:b.py', 'sub#/__init__.py', 'sub#/é&.py')
+
+
+def test_an_address_may_hold_any_name_of_a_file(tmp_path: Path) -> None:
+    settings = '[tool.pylit]\nsite_url = "https://a.test"\n'
+    files = {'pyproject.toml': settings, '__init__.py': '"""\n# Home\n"""\n'}
+    files |= dict.fromkeys(STRANGE, '"""\n# See\n"""\nx = 1\n')
+    files['see.py'] = '"""\n# See\n\n[a](c%23.py)\n"""\nx = 1\n'
+    made = render(project(tmp_path, files))
+    for url in (u for u in made if u.endswith('.html') and u != '404.html'):
+        for said in re.findall(r'(?:href|src|data-source)="([^"#][^"]*)"', made[url]):
+            target = urlsplit(html.unescape(said))
+            if target.scheme or '/assets/' in said:
+                continue
+            at = (Path(url).parent / unquote(target.path)).as_posix()
+            assert os.path.normpath(at) in made, (url, said)
+    for shown in (made['search.js'], made['sitemap.xml'], made['404.html']):
+        assert 'sub%23/%C3%A9%26.' in shown
+        assert 'sub#/' not in shown
+
+
+def test_the_address_of_the_site_cannot_leave_its_attribute(tmp_path: Path) -> None:
+    settings = "[tool.pylit]\nsite_url = 'https://a.test/x\"><b>'\n"
+    made = render(project(tmp_path, {'pyproject.toml': settings, 'a.py': '# # A\nx = 1\n'}))
+    assert '<b>' not in made['404.html']
+    assert 'x&quot;&gt;&lt;b&gt;/assets/' in made['404.html']
+
+
+# Python reads them, so a page must
+DEEP = {
+    'elif': 'if x == 0:\n    f()\n' + ''.join(f'elif x == {i}:\n    f()\n' for i in range(1200)),
+    'sum': f'x = f() + {" + ".join(["y"] * 1050)}\n',
+    'calls': f'x = f{".g()" * 600}\n',
+    'main': f'\nif __name__{".g()" * 600}:\n    f()\n',
+}
+
+
+@pytest.mark.parametrize('name', DEEP)
+def test_a_deep_source_is_a_page(tmp_path: Path, name: str) -> None:
+    shown = page(tmp_path, f'# # Deep\ndef f():\n    pass\n{DEEP[name]}')
+    assert 'href="#f"' in shown
+
+
+def test_what_python_cannot_read_for_depth_is_a_mistake(tmp_path: Path) -> None:
+    project(tmp_path, {'page.py': f'x = {"(" * 5000}1{")" * 5000}\n'})
+    with pytest.raises(Mistakes, match=r'page\.py:\d+:\d+: error: '):
+        render(tmp_path)
 
 
 def test_headings_never_skip_a_level_and_anchors_never_repeat(tmp_path: Path) -> None:
