@@ -16,9 +16,10 @@ PAGES = sorted(PACKAGE.rglob('*.py'))
 
 # Each room and those it may know, besides its own: imports point one way
 MAY_KNOW = {
-    'diffusion/ddpm/utils': [],
+    'diffusion/ddpm/utils': ['diffusion/ddpm/forerunner'],  # when an older name is asked for
     'diffusion/ddpm/__init__': ['diffusion/ddpm/utils'],
     'diffusion/ddpm/unet': ['diffusion/ddpm/utils'],
+    'diffusion/ddpm/forerunner': ['diffusion', 'helpers'],
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
     'diffusion/ddpm/pretrained': ['diffusion/ddpm', 'diffusion/samplers', 'helpers'],

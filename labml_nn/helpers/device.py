@@ -4,6 +4,8 @@ r"""
 labml's `DeviceConfigs` finds CUDA; Apple's GPUs (MPS) come after it, and the CPU is always there.
 """
 
+from typing import Any
+
 import torch
 
 
@@ -57,3 +59,12 @@ def describe(device: torch.device) -> str:
         n = torch.get_num_threads()
         return f'cpu ({n} thread{"s" * (n > 1)})'
     return str(device)
+
+
+def __getattr__(name: str) -> Any:
+    # Older code has them from here
+    if name not in ('DeviceConfigs', 'DeviceInfo'):
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from labml_helpers import device
+
+    return getattr(device, name)

@@ -44,7 +44,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, metrics
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, forerunner, metrics
 from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
@@ -87,7 +87,7 @@ BATCH = 256
 ALONE = World({})
 
 
-class Sampler:
+class Sampler(forerunner.Calls):
     r"""
     ## Sampler
 
@@ -183,10 +183,16 @@ class Sampler:
         """
         return self.diffusion.predict_x0(xt, t, eps)
 
-    def p_sample(self, xt: Tensor, t: Tensor, *, z: Tensor | None = None) -> Tensor:
+    def p_sample(
+        self, xt: Tensor, t: Tensor, eps: Tensor | None = None, *, z: Tensor | None = None
+    ) -> Tensor:
         r"""
         #### Sample $x_{t-1}$ from $p_\theta(x_{t-1}|x_t)$ (see [`p_sample`](index.html))
+
+        * `eps` a guess of the noise to go by; the model's when not given
         """
+        if eps is not None:
+            return forerunner.step_given(self, xt, t, eps, z)
         return self.diffusion.p_sample(xt, t, z=z, clip_x0=self.clip_x0)
 
     def denoise(
@@ -240,7 +246,13 @@ class Sampler:
             model.label = torch.tensor([labels[i % len(labels)] for i in range(first, first + n)])
 
     def sample_animation(
-        self, n_frames: int = 100, n_samples: int = 1, seed: int = 0, *, tell: Tell | None = None
+        self,
+        n_frames: int = 100,
+        n_samples: int = 1,
+        seed: int = 0,
+        *,
+        create_video: bool | None = None,
+        tell: Tell | None = None,
     ) -> list[Tensor]:
         r"""
         ### What the network aims at, along the chain (figure 6 of the paper)
@@ -254,7 +266,10 @@ class Sampler:
 
         Returns `n_frames` of $\hat x_0$, `[n_samples, channels, height, width]` each, evenly spaced
         over the chain; the last one is the image. More frames than steps are as many as steps.
+        `create_video` is [of older code](moving.html).
         """
+        if isinstance(n_samples, bool):
+            n_samples, create_video = 1, bool(n_samples)
         n_steps = self.reverse.n_steps
         wanted = set(frame_steps(n_steps, n_frames))
         self.ask_for(0, n_samples)
@@ -266,7 +281,7 @@ class Sampler:
                 frames.append(x0_hat)
             if tell is not None:
                 tell(t)
-        return frames
+        return self.show(frames, create_video)
 
     def interpolate(
         self,
@@ -303,8 +318,11 @@ class Sampler:
         its own; with 500 nothing is left of the two, and the row hardly
         changes.](figure:ddpm.py::interpolation)
 
-        Returns `[n_lambda, channels, height, width]`.
+        Returns `[n_lambda, channels, height, width]`; for batches of images and one `lambda_`, an
+        image of each pair.
         """
+        if x1.ndim == 4:
+            return forerunner.between_batches(self, x1, x2, lambda_, t_, seed, tell)
         lambdas = torch.tensor([lambda_] if isinstance(lambda_, int | float) else list(lambda_))
         self.check_interpolation(x1, x2, lambdas, t_)
         n = len(lambdas)
@@ -328,15 +346,20 @@ class Sampler:
         t_: int = 500,
         seed: int = 0,
         *,
+        create_video: bool | None = None,
         tell: Tell | None = None,
     ) -> list[Tensor]:
         r"""
         ### From one image to the other
 
         Returns `n_frames` images, `[1, channels, height, width]` each, $\lambda$ from 0 to 1.
+        `create_video` is [of older code](moving.html).
         """
+        if isinstance(seed, bool):
+            seed, create_video = 0, bool(seed)
         lambdas = torch.linspace(0, 1, n_frames).tolist()
-        return list(self.interpolate(x1, x2, lambdas, t_, seed, tell=tell).split(1))
+        frames = list(self.interpolate(x1, x2, lambdas, t_, seed, tell=tell).split(1))
+        return self.show(frames, create_video)
 
     def check_interpolation(self, x1: Tensor, x2: Tensor, lambdas: Tensor, t_: int) -> None:
         r"""

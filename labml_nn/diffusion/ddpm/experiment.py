@@ -57,15 +57,14 @@ from typing import Any
 
 import torch
 from labml import monit
-from labml.configs import BaseConfigs
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, running
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner, running
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.running import data_of as data_of
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
-from labml_nn.diffusion.ddpm.utils import ShortChainWarning, check_seed, image_seed
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning, check_seed, image_seed, older_names
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
@@ -92,7 +91,7 @@ from labml_nn.helpers.trackers import Track, check_trackers
 __all__ = ['PRESETS', 'Configs', 'Trainer', 'build', 'main', 'make_configs', 'make_sampler']
 
 
-class Configs(BaseConfigs):
+class Configs(forerunner.Notebook):
     r"""
     ## Configuration
 
@@ -586,6 +585,9 @@ class Trainer:
         if 'random' not in own:
             checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
         self.random = own.get('random') or checkpoint.random_states()
+
+
+__getattr__ = older_names(__name__)
 
 
 # ## Command line

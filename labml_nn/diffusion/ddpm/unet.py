@@ -62,7 +62,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labml_nn.diffusion.ddpm.utils import check_label, without_autocast
+from labml_nn.diffusion.ddpm.utils import check_label, older_names, without_autocast
 
 
 class TimeEmbedding(nn.Module):
@@ -428,6 +428,9 @@ class UNet(nn.Module):
             )
         for side in x.shape[2:]:
             check_image_size(side, len(self.down))
+
+
+__getattr__ = older_names(__name__, UNet, ResidualBlock, Block)
 
 
 def check_image_size(image_size: int, n_levels: int) -> None:

@@ -5,8 +5,9 @@ A few small tools that every page of this folder uses.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -266,3 +267,32 @@ def device_of(eps_model: object) -> torch.device:
     parameters = eps_model.parameters() if isinstance(eps_model, nn.Module) else iter(())
     first = next(parameters, None)
     return torch.device('cpu') if first is None else first.device
+
+
+# What labml's page called the parts of the network; to be [read](moving.html), not set
+OLDER = {
+    'UNet': {'time_emb': 'time', 'image_proj': 'stem', 'final': 'head'},
+    'ResidualBlock': {'time_emb': 'time'},
+    'Block': {'res': 'residual', 'attn': 'attention'},
+}
+
+
+def older_names(module: str, *classes: type) -> Callable[[str], Any]:
+    r"""
+    A `__getattr__` for a module, which answers to [older names](forerunner.html); and properties
+    for those of the classes' attributes.
+    """
+    for cls in classes:
+        for old, new in OLDER[cls.__name__].items():
+            setattr(cls, old, property(attrgetter(new)))
+
+    def answer(name: str) -> Any:
+        # Python itself asks for some, on every import
+        if name.startswith('__'):
+            raise AttributeError(f'module {module!r} has no attribute {name!r}')
+        # The mathematics needs none of it
+        from labml_nn.diffusion.ddpm.forerunner import name_of
+
+        return name_of(module, name)
+
+    return answer
