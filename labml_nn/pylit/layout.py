@@ -133,7 +133,7 @@ class Writing:
     def _definition(self, text: str) -> str:
         """`Class.method` in a note leads to the definition if it is on this page."""
         module = self.page.module
-        if module and any(d.name == text for d in module.definitions):
+        if module and text in module.defined:
             return f'#{html.escape(anchor_of(text))}'
         return ''
 
@@ -289,14 +289,14 @@ def _other_names(page: Page, row: Row) -> dict[int, str]:
     """A row may define more than it is named after; those names have addresses too, by line."""
     if not page.module or row.kind == 'prose':
         return {}
-    shown = {line.number for i in row.sections for line in page.sections[i].code}
-    taken = {r.anchor for r in page.rows} | {h.anchor for h in page.headings}
-    found: dict[int, str] = {}
-    for d in page.module.definitions:
-        anchor = anchor_of(d.name)
-        if d.line in shown and anchor not in taken and anchor not in found.values():
-            found[d.line] = anchor
-    return found
+    shown = (line.number for i in row.sections for line in page.sections[i].code)
+    found: dict[str, int] = {}
+    for number in shown:
+        definition = page.module.by_line.get(number)
+        anchor = anchor_of(definition.name) if definition else ''
+        if anchor and anchor not in page.shown_anchors:
+            found.setdefault(anchor, number)
+    return {number: anchor for anchor, number in found.items()}
 
 
 def _note(writing: Writing, note: Note, row: Row) -> str:

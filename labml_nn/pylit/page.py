@@ -80,6 +80,11 @@ class Page:
     def lines(self) -> list[str]:
         return self.text.split('\n')
 
+    @cached_property
+    def shown_anchors(self) -> set[str]:
+        """What rows and headings are called; asked for when they have their names."""
+        return {r.anchor for r in self.rows} | {h.anchor for h in self.headings}
+
     def excerpt(self, line: int) -> str:
         lines = self.lines
         return lines[line - 1] if 0 < line <= len(lines) else ''

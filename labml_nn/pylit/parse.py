@@ -118,6 +118,14 @@ class Module:
     docstrings: list[Docstring]
 
     @cached_property
+    def defined(self) -> frozenset[str]:
+        return frozenset(d.name for d in self.definitions)
+
+    @cached_property
+    def by_line(self) -> dict[int, Definition]:
+        return {d.line: d for d in self.definitions}
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split('\n')
 
@@ -443,6 +451,13 @@ def _name(sections: list[Section], definitions: list[Definition]) -> None:
         section = sections[bisect_right(starts, definition.line) - 1]
         if not section.name and any(c.number == definition.line for c in section.code):
             section.name = definition.name
-    for section in sections:
-        around = [d for d in definitions if d.start < section.start <= d.end]
-        section.scope = max(around, key=lambda d: d.start).name if around else ''
+    # Both go down the file, so what is open at a section is known from the one before
+    waiting, around = definitions[::-1], list[Definition]()
+    for start, section in zip(starts, sections, strict=True):
+        while waiting and waiting[-1].start < start:
+            around.append(waiting.pop())
+            while len(around) > 1 and around[-2].end < around[-1].start:
+                around.pop(-2)
+        while around and around[-1].end < start:
+            around.pop()
+        section.scope = around[-1].name if around else ''

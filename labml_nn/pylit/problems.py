@@ -55,6 +55,12 @@ class Mistakes(Exception):
 class Problems(list[Problem]):
     """Everything found so far, each mistake once."""
 
+    def __init__(self, problems: Iterable[Problem] = ()):
+        super().__init__()
+        # A list would be looked through for each mistake
+        self.known: set[Problem] = set()
+        self.extend(problems)
+
     def error(self, where: tuple[Path | str, int, int], message: str, excerpt: str = '') -> None:
         self._add(Problem(str(where[0]), where[1], where[2], 'error', message, excerpt))
 
@@ -62,7 +68,15 @@ class Problems(list[Problem]):
         self._add(Problem(str(where[0]), where[1], where[2], 'warning', message, excerpt))
 
     def _add(self, problem: Problem) -> None:
-        if problem not in self:
+        if problem not in self.known:
+            self.append(problem)
+
+    def append(self, problem: Problem) -> None:
+        self.known.add(problem)
+        super().append(problem)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
             self.append(problem)
 
     @property

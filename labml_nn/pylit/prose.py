@@ -98,6 +98,7 @@ class Note:
 INLINE = re.compile(r'\$(?![\s$])((?:\\.|(?!\n\s*\n)[^\\$])*?)(?<!\s)\$(?!\d)', re.S)
 DISPLAY = re.compile(r'\$\$(.+?)\$\$', re.S)
 BEGIN = re.compile(r'\\begin\{([A-Za-z]+\*?)\}')
+EDGE = re.compile(r'\\(begin|end)\{([A-Za-z]+\*?)\}')
 EVENT = re.compile(f'[`$\\\\{OPEN}{CLOSE}]|(?<=\n)')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # KaTeX numbers these, and on a phone the number prints over the formula
@@ -118,6 +119,7 @@ class _Extractor:
         self.formulas: list[Formula] = []
         self.mistakes: list[tuple[int, int, str]] = []
         self.row = 0
+        self.ends = _ends(self.text)
         self.code = _code_rows(self.text)
 
     def run(self) -> None:
@@ -181,12 +183,9 @@ class _Extractor:
         return self._keep(i, i + 1)
 
     def _environment(self, i: int, begin: re.Match[str]) -> int:
-        name = re.escape(begin[1])
-        depth = 0
-        for edge in re.compile(rf'\\(begin|end)\{{{name}\}}').finditer(self.text, i):
-            depth += 1 if edge[1] == 'begin' else -1
-            if not depth:
-                return self._formula(i, edge.end(), (i, edge.end()), True)
+        end = self.ends.get(i)
+        if end:
+            return self._formula(i, end, (i, end), True)
         self._mistake(i, f'`{begin[0]}` is never closed')
         return self._keep(i, begin.end())
 
@@ -214,6 +213,19 @@ class _Extractor:
     def _mistake(self, i: int, message: str) -> None:
         line = self.lines[self.row]
         self.mistakes.append((line.number, line.column + i - self.starts[self.row] + 1, message))
+
+
+def _ends(text: str) -> dict[int, int]:
+    r"""Where each `\begin` stands → where its `\end` does, of those that are closed."""
+    opened: dict[str, list[int]] = {}
+    found = {}
+    for edge in EDGE.finditer(text):
+        begun = opened.setdefault(edge[2], [])
+        if edge[1] == 'begin':
+            begun.append(edge.start())
+        elif begun:
+            found[begun.pop()] = edge.end()
+    return found
 
 
 # What may be code without a fence: a line far to the right, or the prompt of a session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import html
@@ -12,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -113,6 +116,43 @@ def test_what_python_cannot_read_for_depth_is_a_mistake(tmp_path: Path) -> None:
     project(tmp_path, {'page.py': f'x = {"(" * 5000}1{")" * 5000}\n'})
     with pytest.raises(Mistakes, match=r'page\.py:\d+:\d+: error: '):
         render(tmp_path)
+
+
+def steps(folder: Path, source: str, room: str) -> int:
+    """How many lines of one room are run for a page: counted, because a clock is never sure."""
+    counted = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return trace if frame.f_code.co_filename.endswith(f'pylit/{room}.py') else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with contextlib.suppress(Mistakes):
+            page(folder, source)
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+@pytest.mark.parametrize(
+    ('room', 'part'),
+    [
+        ('parse', '# Note\ndef f{i}(x):\n    pass\n\n\n'),
+        ('layout', '# See `f{i}`\ndef f{i}(x):\n    pass\n\n\n'),
+        ('prose', '# \\begin{{a}}\n#\n'),
+    ],
+)
+def test_the_steps_grow_with_the_length_and_not_its_square(
+    tmp_path: Path, room: str, part: str
+) -> None:
+    few, many = (
+        steps(tmp_path / str(n), '# # Long\n' + ''.join(part.format(i=i) for i in range(n)), room)
+        for n in (60, 240)
+    )
+    assert many < 5 * few
 
 
 def test_headings_never_skip_a_level_and_anchors_never_repeat(tmp_path: Path) -> None:
