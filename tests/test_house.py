@@ -21,7 +21,12 @@ MAY_KNOW = {
     'diffusion/ddpm/unet': ['diffusion/ddpm/utils'],
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
-    'diffusion/ddpm/pretrained': ['diffusion/ddpm', 'diffusion/samplers', 'helpers'],
+    'diffusion/ddpm/pretrained': [
+        'diffusion/ddpm',
+        'diffusion/samplers',
+        'diffusion/schedules',
+        'helpers',
+    ],
     'diffusion/ddpm/coding': ['diffusion', 'helpers'],
     'diffusion/schedules': ['diffusion/ddpm/utils'],
     'diffusion/learned_variance': ['diffusion/ddpm'],
