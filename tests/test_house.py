@@ -22,7 +22,12 @@ MAY_KNOW = {
     'diffusion/ddpm/forerunner': ['diffusion', 'helpers'],
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
-    'diffusion/ddpm/pretrained': ['diffusion/ddpm', 'diffusion/samplers', 'helpers'],
+    'diffusion/ddpm/pretrained': [
+        'diffusion/ddpm',
+        'diffusion/samplers',
+        'diffusion/schedules',
+        'helpers',
+    ],
     'diffusion/ddpm/coding': ['diffusion', 'helpers'],
     'diffusion/schedules': ['diffusion/ddpm/utils'],
     'diffusion/learned_variance': ['diffusion/ddpm'],

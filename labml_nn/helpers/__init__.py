@@ -5,7 +5,7 @@ The plumbing that the pages of mathematics do without: where pictures come from,
 checkpoints go, which device to use, how torchvision is imported. Nothing here knows a model.
 
 * [Data sets](datasets.html), and [from a file to pixels](decode.html)
-* [Checkpoints](checkpoint.html)
+* [Checkpoints](checkpoint.html), and what is done about [files of strangers](plain.html)
 * [Devices](device.html)
 * [torchvision](vision.html)
 * [Pictures](pictures.html)

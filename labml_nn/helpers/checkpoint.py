@@ -22,18 +22,17 @@ test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
   [tested](test:helpers/test_checkpoint.py::test_a_damaged_file_falls_back_to_the_one_before).
 * **Reading runs no code.** A pickle can hold instructions that run as it is loaded. Files are read
   with `weights_only=True`, which admits tensors and plain values and nothing else
-  [tested](test:helpers/test_checkpoint.py::test_a_file_that_holds_code_is_refused).
+  [tested](test:helpers/test_checkpoint.py::test_a_file_that_holds_code_is_refused), once it is
+  known that they ask for [no more than they hold](plain.html).
 """
 
 import contextlib
 import hashlib
 import os
-import pickle
 import platform
 import random
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labml_nn.helpers.plain import check_plain, read_plain, shown, tell_old_torch
+
 # The name that all our checkpoints carry, and the version of their layout; the first one had no
 # checksum
 NAME = 'labml_nn.ddpm/'
 FORMAT, FIRST_FORMAT = f'{NAME}2', f'{NAME}1'
+
+# The types that weights may have
+WEIGHT_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 # The file's name within the folder of a run
 FILE_NAME = 'checkpoint.pt'
@@ -140,7 +144,10 @@ def set_aside(path: Path, keep: int) -> None:
 def checksum(content: Any) -> str:
     r"""
     SHA-256 over all that `content` holds: names, values, types, shapes and the tensors' bytes.
+
+    Raises `ValueError` for [what cannot be walked through](plain.html).
     """
+    check_plain(content)
     digest = hashlib.sha256()
 
     def add(value: Any) -> None:
@@ -222,6 +229,7 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
     ours or of a later version.
     """
     file = find(run_or_file)
+    tell_old_torch()
     if file == Path(run_or_file):
         return read(file)
     problems = []
@@ -270,22 +278,7 @@ def read(file: Path) -> dict[str, Any]:
     r"""
     The content of one file, checked against its checksum. Raises `ValueError`.
     """
-    try:
-        with warnings.catch_warnings():
-            # torch wonders about files that are then refused
-            warnings.simplefilter('ignore')
-            content = torch.load(file, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'{file.absolute()} is refused: it holds more than tensors and plain values, which '
-            f'could run code ({first_line(error)})'
-        ) from error
-    # Whatever a damaged file makes the reader stumble over
-    except Exception as error:
-        raise ValueError(
-            f'{file.absolute()} is damaged or no checkpoint ({file.stat().st_size:,} bytes; '
-            f'{first_line(error)}): use an older copy, or train again'
-        ) from error
+    content = read_plain(file, 'use an older copy, or train again')
     refuse_other_format(content, file)
     expected = content.pop('checksum', None)
     if content['format'] == FORMAT and expected != checksum(content):
@@ -325,14 +318,25 @@ def first_line(error: BaseException) -> str:
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
     r"""
-    Put `weights` into `model`: all of them, and nothing else.
+    Put `weights` into `model`: all of them, and nothing else. Raises `ValueError` as
+    `fitting_weights` does.
+    """
+    model.load_state_dict(fitting_weights(model, weights, source))
+
+
+def fitting_weights(
+    model: nn.Module, weights: Mapping[str, Tensor], source: str | Path
+) -> dict[str, Tensor]:
+    r"""
+    The weights by the names of `model`, which may be one of shapes alone, on torch's `meta`.
 
     Names that `torch.compile` or `DistributedDataParallel` prefixed are understood. Raises
-    `ValueError` that names the first weights that are missing, left over or of another shape.
-    A model that is partly random works, and is wrong without a sound.
+    `ValueError` that names the first weights that are missing, left over, of another shape or no
+    floating-point numbers. A model that is partly random works, and is wrong without a sound.
     """
     weights = {
-        name.replace('_orig_mod.', '').removeprefix('module.'): w for name, w in weights.items()
+        name.replace('_orig_mod.', '').removeprefix('module.'): w
+        for name, w in named_tensors(weights, source).items()
     }
     own = model.state_dict()
     problems = {
@@ -343,6 +347,9 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | 
             for name, w in weights.items()
             if name in own and own[name].shape != w.shape
         ],
+        'of a type that weights do not have': [
+            f'{name} {w.dtype}' for name, w in weights.items() if w.dtype not in WEIGHT_TYPES
+        ],
     }
     if any(problems.values()):
         listed = '; '.join(
@@ -351,7 +358,19 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | 
             if names
         )
         raise ValueError(f'the weights in {source} are of another architecture: {listed}')
-    model.load_state_dict(dict(weights))
+    return weights
+
+
+def named_tensors(weights: Any, source: str | Path) -> Mapping[str, Tensor]:
+    r"""
+    The same, or a `ValueError` unless these are tensors by their names.
+    """
+    if not isinstance(weights, Mapping):
+        raise ValueError(f'{source} holds a {type(weights).__name__} where weights have to be')
+    for name, w in weights.items():
+        if not isinstance(name, str) or not isinstance(w, Tensor):
+            raise ValueError(f'{source} holds {shown(name)}: {shown(w)} where a weight has to be')
+    return weights
 
 
 # ## Random states

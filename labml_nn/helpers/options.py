@@ -23,6 +23,8 @@ from typing import Any, NoReturn, get_args, get_origin
 
 from labml.configs import BaseConfigs
 
+from labml_nn.helpers.plain import shown
+
 # What YAML reads to base 8 and 60
 ODD_NUMBER = r'[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?)'
 
@@ -179,6 +181,24 @@ def file_value(value: Any, kind: Any) -> Any:
     if isinstance(value, bool) and kind is not bool:
         raise ValueError(f'need {kind.__name__}, got {value!r}')
     return parse_value(str(value), kind)
+
+
+def check_value(name: str, value: Any, kind: Any, most: float = 2**63) -> None:
+    r"""
+    A `ValueError` unless a value that was read from a checkpoint is one of type `kind`, and no
+    number of it is beyond `most`.
+    """
+    if get_origin(kind) is tuple:
+        if not isinstance(value, tuple | list) or len(value) > 64:
+            raise ValueError(f'{name} is a {type(value).__name__}: need several values, up to 64')
+        for item in value:
+            check_value(name, item, get_args(kind)[0], most)
+        return
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f'{name}={shown(value)} is a {type(value).__name__}: need {kind.__name__}')
+    if isinstance(value, int | float) and abs(value) > most:
+        raise ValueError(f'{name}={shown(value)} is absurd: need at most {most:,}')
 
 
 class Parser(argparse.ArgumentParser):

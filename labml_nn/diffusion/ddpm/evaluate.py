@@ -36,7 +36,7 @@ import contextlib
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,13 @@ import torch
 from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, forerunner, metrics
-from labml_nn.diffusion.ddpm.experiment import Configs, build, make_configs, make_sampler
+from labml_nn.diffusion.ddpm.experiment import (
+    Configs,
+    build,
+    make_configs,
+    make_sampler,
+    network_of,
+)
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
@@ -57,6 +63,7 @@ from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
+from labml_nn.helpers.plain import wanted
 from labml_nn.helpers.precision import for_sampling, pick_precision
 from labml_nn.helpers.progress import Tell, told
 
@@ -162,13 +169,17 @@ class Sampler(forerunner.Calls):
         if weights not in ('ema', 'raw'):
             raise ValueError(f'weights={weights!r} is not known: use ema or raw')
         state = checkpoint.load(run)
-        c = make_configs(state['config'])
+        c = make_configs(wanted(state, 'config', Mapping, run))
+        kept = wanted(state, 'ema' if weights == 'ema' else 'model', Mapping, run)
+        # Of shapes alone, so that no configuration gets more memory than the weights have
+        with torch.device('meta'):
+            checkpoint.fitting_weights(network_of(c), kept, run)
         diffusion = build(c)
         model: UNet = diffusion.eps_model  # type: ignore[assignment]
-        checkpoint.load_weights(model, state['ema' if weights == 'ema' else 'model'], run)
+        checkpoint.load_weights(model, kept, run)
         device = pick_device(device) if isinstance(device, str) else device
         network: nn.Module = for_sampling(model, pick_precision(precision, device), device)
-        names = state.get('data', {}).get('classes', [])
+        names = wanted({'data': {}, **state}, 'data', Mapping, run).get('classes', [])
         of_class = partial(class_number, classes=names, none=NO_LABEL)
         number = label if isinstance(label, int | None) else [of_class(str(of)) for of in label]
         labels = labels_of(c, number, guidance)

@@ -75,7 +75,14 @@ from labml_nn.helpers.descent import Descent
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
-from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
+from labml_nn.helpers.options import (
+    Parser,
+    add_options,
+    check_value,
+    nearest,
+    option_types,
+    option_values,
+)  # fmt: skip
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.precision import (
     Network,
@@ -216,6 +223,11 @@ AT_LEAST = {
     **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
     **dict.fromkeys(('n_classes', 'micro_batch', 'save_minutes'), 0),
 }
+# Beyond every network that there is, and short of what takes hours to refuse
+AT_MOST = {
+    'n_steps': 10**6, 'n_blocks': 32, 'ch_mults': 1024, 'n_classes': 10**6,
+    **dict.fromkeys(('image_size', 'image_channels', 'n_channels', 'n_groups'), 2**16),
+}  # fmt: skip
 
 
 def make_configs(values: Mapping[str, Any]) -> Configs:
@@ -228,6 +240,7 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
     for name, value in values.items():
         if name not in option_types(Configs):
             raise ValueError(nearest(name, list(option_types(Configs)), 'option'))
+        check_value(name, value, option_types(Configs)[name], AT_MOST.get(name, math.inf))
         setattr(c, name, value)
     for name, least in AT_LEAST.items():
         if getattr(c, name) < least:
@@ -256,14 +269,20 @@ def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
     r"""
     The U-Net and the diffusion around it that a configuration describes, with random weights.
     """
+    return diffusion_around(network_of(c).to(device), c)
+
+
+def network_of(c: Configs) -> UNet:
+    r"""
+    The U-Net of a configuration.
+    """
     check_image_size(c.image_size, len(c.ch_mults))
-    model = UNet(
+    return UNet(
         c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
         dropout=c.dropout, n_groups=c.n_groups, n_classes=c.n_classes or None,
         # Beside the noise, [where the variance lies](../learned_variance.html)
         out_channels=2 * c.image_channels if c.variance == 'learned' else None,
     )  # fmt: skip
-    return diffusion_around(model.to(device), c)
 
 
 def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:

@@ -43,15 +43,17 @@ import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
+from labml_nn.diffusion.schedules import cosine
 from labml_nn.helpers import safetensors
-from labml_nn.helpers.checkpoint import first_line, load_weights
+from labml_nn.helpers.checkpoint import first_line, fitting_weights, load_weights, named_tensors
+from labml_nn.helpers.plain import read_plain, refuse_old_torch, refuse_pointer, shown
 from labml_nn.helpers.precision import bare
 
 # ## Settings
@@ -84,6 +86,21 @@ SCHEDULER: dict[str, tuple[Any, tuple[Any, ...]]] = {
     'rescale_betas_zero_snr': (False, (False,)),
     'clip_sample_range': (1.0, (1.0,)),
 }
+# What a setting may be that is taken over: its default, and how to tell (see `checked`). The
+# bounds are far beyond every network that there is, and short of what a machine cannot hold
+NUMBERS: dict[str, tuple[Any, type, float, float]] = {
+    'in_channels': (3, int, 1, 1024),
+    'out_channels': (3, int, 1, 1024),
+    'layers_per_block': (2, int, 1, 32),
+    'norm_num_groups': (32, int, 1, 2**16),
+    'dropout': (0.0, float, 0, 0.999),
+    'num_train_timesteps': (1000, int, 1, 10**6),
+    'beta_start': (1e-4, float, 1e-12, 0.9999),
+    'beta_end': (0.02, float, 1e-12, 0.9999),
+}
+WIDEST, MOST_LEVELS = 2**16, 12
+# No file of settings is larger: a million betas
+MOST_BYTES = 32 * 2**20
 # `fixed_small_log` is the same number by way of its logarithm
 VARIANCES = {'fixed_small': 'beta_tilde', 'fixed_small_log': 'beta_tilde', 'fixed_large': 'beta'}
 
@@ -93,7 +110,7 @@ def refuse_others(config: Mapping[str, Any], ours: Mapping[str, Any], file: Path
     A `ValueError` that names the settings of `file` that this package does not implement.
     """
     other = [
-        f'{name}={config.get(name, default)!r} (need {values[0]!r})'
+        f'{name}={shown(config.get(name, default))} (need {values[0]!r})'
         for name, (default, values) in ours.items()
         if config.get(name, default) not in values
     ]
@@ -101,12 +118,47 @@ def refuse_others(config: Mapping[str, Any], ours: Mapping[str, Any], file: Path
         raise ValueError(f'{file.absolute()} has what is not implemented here: {", ".join(other)}')
 
 
-def refuse(file: Path, need: str, **settings: Any) -> None:
+def refuse(file: Path, need: str, **settings: Any) -> NoReturn:
     r"""
     Raise the `ValueError` for settings that do not fit together, or not here.
     """
-    found = ', '.join(f'{name}={value!r}' for name, value in settings.items())
+    found = ', '.join(f'{name}={shown(value)}' for name, value in settings.items())
     raise ValueError(f'{file.absolute()} has what is not implemented here: {found} (need {need})')
+
+
+def is_number(value: Any, kind: type, least: float, most: float) -> bool:
+    r"""
+    Whether a value of JSON is a number of this kind between these two; true and NaN are none.
+    """
+    kinds = (int, float) if kind is float else (int,)
+    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
+
+
+def number(config: Mapping[str, Any], name: str, file: Path) -> Any:
+    r"""
+    A setting that is a number, or a `ValueError` that names it.
+    """
+    default, kind, least, most = NUMBERS[name]
+    value = config.get(name, default)
+    if not is_number(value, kind, least, most):
+        whole = 'a whole number' if kind is int else 'a number'
+        refuse(file, f'{whole} from {least:g} to {most:,}', **{name: value})
+    return value
+
+
+def one_a_level(config: Mapping[str, Any], name: str, file: Path, kind: type) -> list[Any]:
+    r"""
+    A setting that is a list with a word or a width for each level, or a `ValueError`.
+    """
+    if name not in config:
+        raise ValueError(f'{file.absolute()} does not say {name}: the folder is incomplete')
+    value = config[name]
+    is_list = isinstance(value, list) and 1 <= len(value) <= MOST_LEVELS
+    if kind is int and not (is_list and all(is_number(v, int, 1, WIDEST) for v in value)):
+        refuse(file, f'1 to {MOST_LEVELS} widths from 1 to {WIDEST:,}', **{name: value})
+    if kind is str and not (is_list and all(isinstance(v, str) for v in value)):
+        refuse(file, f'1 to {MOST_LEVELS} names', **{name: value})
+    return value
 
 
 def read_unet(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -115,21 +167,22 @@ def read_unet(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """
     if config.get('_class_name') != 'UNet2DModel':
         kind = config.get('_class_name', 'no model')
-        raise ValueError(f'{file.absolute()} describes {kind}: need UNet2DModel')
-    for name in ('block_out_channels', 'down_block_types', 'up_block_types'):
-        if name not in config:
-            raise ValueError(f'{file.absolute()} does not say {name}: the folder is incomplete')
+        kind = kind if isinstance(kind, str) else shown(kind)
+        raise ValueError(f'{file.absolute()} describes {kind[:80]}: need UNet2DModel')
+    widths = one_a_level(config, 'block_out_channels', file, int)
+    for name in ('down_block_types', 'up_block_types'):
+        if len(one_a_level(config, name, file, str)) != len(widths):
+            refuse(file, f'one for each of {len(widths)} levels', **{name: config[name]})
     refuse_others(config, UNET, file)
     check_blocks(config, file)
-    widths = config['block_out_channels']
     return {
-        'image_channels': config.get('in_channels', 3),
+        'image_channels': number(config, 'in_channels', file),
         'n_channels': widths[0],
         'ch_mults': tuple(w // widths[0] for w in widths),
         'is_attn': attention_of(config),
-        'n_blocks': config.get('layers_per_block', 2),
-        'dropout': config.get('dropout', 0.0),
-        'n_groups': config.get('norm_num_groups', 32),
+        'n_blocks': number(config, 'layers_per_block', file),
+        'dropout': number(config, 'dropout', file),
+        'n_groups': number(config, 'norm_num_groups', file),
     }
 
 
@@ -152,14 +205,18 @@ def check_blocks(config: Mapping[str, Any], file: Path) -> None:
             refuse(file, str(wanted), **{name: config[name]})
     if any(w % widths[0] for w in widths):
         refuse(file, 'multiples of the first', block_out_channels=widths)
-    channels = config.get('in_channels', 3), config.get('out_channels', 3)
+    groups = number(config, 'norm_num_groups', file)
+    if widths[0] % groups or widths[0] % 2:
+        need = 'even widths that the groups divide'
+        refuse(file, need, block_out_channels=widths, norm_num_groups=groups)
+    channels = [number(config, name, file) for name in ('in_channels', 'out_channels')]
     if channels[0] != channels[1]:
         need = 'the same: eps alone, no variance'
         refuse(file, need, in_channels=channels[0], out_channels=channels[1])
     # One head, as wide as the feature map; the middle has attention in any case
     head = config.get('attention_head_dim', 8)
     with_attn = {w for w, a in zip(widths, is_attn, strict=True) if a} | {widths[-1]}
-    if head is not None and with_attn != {head}:
+    if head is not None and with_attn != {head if isinstance(head, int) else None}:
         refuse(file, f'None, one head of full width: {sorted(with_attn)}', attention_head_dim=head)
 
 
@@ -169,7 +226,7 @@ def read_schedule(config: Mapping[str, Any], file: Path) -> tuple[Tensor, str]:
     """
     refuse_others(config, SCHEDULER, file)
     variance = config.get('variance_type', 'fixed_small')
-    if variance not in VARIANCES:
+    if not isinstance(variance, str) or variance not in VARIANCES:
         refuse(file, ', '.join(VARIANCES), variance_type=variance)
     return read_beta(config, file), VARIANCES[variance]
 
@@ -178,15 +235,22 @@ def read_beta(config: Mapping[str, Any], file: Path) -> Tensor:
     r"""
     The schedule $\beta$ of a scheduler's settings, float64.
     """
-    n = config.get('num_train_timesteps', 1000)
-    if config.get('trained_betas') is not None:
-        return torch.tensor(config['trained_betas'], dtype=torch.float64)
-    start, end = config.get('beta_start', 1e-4), config.get('beta_end', 0.02)
+    n, betas = number(config, 'num_train_timesteps', file), config.get('trained_betas')
+    if betas is not None:
+        most = NUMBERS['num_train_timesteps'][-1]
+        is_list = isinstance(betas, list) and 1 <= len(betas) <= most
+        if not is_list or not all(is_number(b, float, 0, 1) and 0 < b < 1 for b in betas):
+            refuse(file, 'numbers between 0 and 1', trained_betas=betas)
+        return torch.tensor(betas, dtype=torch.float64)
+    start, end = number(config, 'beta_start', file), number(config, 'beta_end', file)
     schedule = config.get('beta_schedule', 'linear')
     if schedule == 'linear':
         return torch.linspace(start, end, n, dtype=torch.float64)
+    if schedule == 'squaredcos_cap_v2':
+        return cosine(n)
     if schedule != 'scaled_linear':
-        refuse(file, 'linear, scaled_linear or trained_betas', beta_schedule=schedule)
+        need = 'linear, scaled_linear, squaredcos_cap_v2 or trained_betas'
+        refuse(file, need, beta_schedule=schedule)
     # Linear in the root
     return torch.linspace(start**0.5, end**0.5, n, dtype=torch.float64) ** 2
 
@@ -282,12 +346,15 @@ def from_pretrained(
     scheduler_file = found(folder, 'scheduler/scheduler_config.json', 'scheduler_config.json')
     scheduler = read_json(scheduler_file)
     beta, variance = read_schedule(scheduler, scheduler_file)
-    unet = UNet(**options)
-    read_weights(unet, file.parent)
-    unet.to(device).eval()
+    size, clip = settings.get('sample_size'), scheduler.get('clip_sample', True)
+    sides = size if isinstance(size, list) and len(size) == 2 else [size]
+    if size is not None and not all(is_number(side, int, 1, 2**16) for side in sides):
+        refuse(file, 'the side of the images in pixels, or null', sample_size=size)
+    if not isinstance(clip, bool):
+        refuse(scheduler_file, 'true or false', clip_sample=clip)
+    unet = with_weights(options, file.parent).to(device).eval()
     diffusion = DenoiseDiffusion(unet, len(beta), beta=beta, variance=variance)
-    options |= {'image_size': settings.get('sample_size'), 'n_steps': len(beta)}
-    options |= {'variance': variance, 'clip_x0': scheduler.get('clip_sample', True)}
+    options |= {'image_size': size, 'n_steps': len(beta), 'variance': variance, 'clip_x0': clip}
     return diffusion, unet, options
 
 
@@ -298,6 +365,7 @@ def check_family(folder: Path) -> None:
     index = folder / 'model_index.json'
     kind = read_json(index).get('_class_name') if index.exists() else 'DDPMPipeline'
     if kind not in ('DDPMPipeline', 'DDIMPipeline', 'PNDMPipeline'):
+        kind = kind[:80] if isinstance(kind, str) else shown(kind)
         raise ValueError(f'{folder.absolute()} is a {kind}: need DDPMPipeline, images from noise')
 
 
@@ -362,33 +430,83 @@ def read_json(file: Path) -> dict[str, Any]:
     r"""
     The settings in a file, or a `ValueError`.
     """
+    # A pipe would be waited at for ever
+    if not file.is_file():
+        raise ValueError(f'{file.absolute()} is no file: need one of settings, in JSON')
+    refuse_pointer(file)
+    if file.stat().st_size > MOST_BYTES:
+        raise ValueError(f'{file.absolute()} holds {file.stat().st_size:,} bytes: no settings do')
     try:
         settings = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{file.absolute()} is no JSON file: {error}') from error
     if not isinstance(settings, dict):
         raise ValueError(f'{file.absolute()} holds no settings but a {type(settings).__name__}')
     return settings
 
 
-def read_weights(unet: UNet, folder: Path) -> None:
+# ## Weights
+WEIGHTS = 'diffusion_pytorch_model'
+
+
+def with_weights(options: Mapping[str, Any], folder: Path) -> UNet:
     r"""
-    Put the weights in `folder` into `unet`: all of them, and nothing else.
+    The network with the weights in `folder`: all of them, and nothing else.
     """
-    name = 'diffusion_pytorch_model'
-    file = found(folder, f'{name}.safetensors', f'{name}.bin')
-    if file.suffix == '.bin':
-        try:
-            # Tensors and nothing else: a pickle could hold code
-            weights = torch.load(file, map_location='cpu', weights_only=True)
-        except Exception as error:
-            raise ValueError(
-                f'{file.absolute()} is damaged, or refused as it holds more than tensors '
-                f'({first_line(error)})'
-            ) from error
-    else:
-        weights = safetensors.load_file(file)
-    load_weights(WithTheirNames(unet), {current_name(n): w for n, w in weights.items()}, file)
+    file, weights = weights_in(folder)
+    renamed = {current_name(name): w for name, w in weights.items()}
+    if len(renamed) < len(weights):
+        raise ValueError(f'{file.absolute()} has weights under names of both generations')
+    # Of shapes alone, so that no settings get more memory than the weights have
+    with torch.device('meta'):
+        fitting_weights(WithTheirNames(UNet(**options)), renamed, file)
+    unet = UNet(**options)
+    load_weights(WithTheirNames(unet), renamed, file)
+    return unet
+
+
+def weights_in(folder: Path) -> tuple[Path, Mapping[str, Tensor]]:
+    r"""
+    The file of weights in a folder and what it holds; several files if it is the index of these.
+    """
+    kinds = [f'{WEIGHTS}{end}' for end in ('.safetensors', '.bin')]
+    file = found(folder, *(name for kind in kinds for name in (kind, f'{kind}.index.json')))
+    return file, read_parts(file) if file.suffix == '.json' else read_weights(file)
+
+
+def read_weights(file: Path) -> Mapping[str, Tensor]:
+    r"""
+    The weights in one file.
+    """
+    if file.suffix != '.bin':
+        return safetensors.load_file(file)
+    refuse_old_torch(file)
+    return named_tensors(read_plain(file, 'get it again'), file)
+
+
+def read_parts(index: Path) -> dict[str, Tensor]:
+    r"""
+    The weights in the files that an index names: each where the index says, and no other.
+
+    An index names files of its own folder; what leads elsewhere is refused by a `ValueError`.
+    """
+    place = read_json(index).get('weight_map')
+    if not isinstance(place, dict) or not place:
+        refuse(index, 'a file for each weight', weight_map=place)
+    for name in place.values():
+        if not isinstance(name, str) or not re.fullmatch(r'\w[\w.-]*\.(safetensors|bin)', name):
+            refuse(index, 'the name of a file beside it', weight_map=name)
+    weights: dict[str, Tensor] = {}
+    for part in sorted(set(place.values())):
+        here = read_weights(found(index.parent, part))
+        strange = [name for name in here if place.get(name) != part]
+        if strange:
+            refuse(index, f'{shown(strange[0])}, which is in {part}', weight_map=place)
+        weights.update(here)
+    missing = [name for name in place if name not in weights]
+    if missing:
+        refuse(index, f'{shown(missing[0])} in {place[missing[0]]}', weight_map=place)
+    return weights
 
 
 # ## Out
@@ -464,6 +582,7 @@ def scheduler_settings(diffusion: DenoiseDiffusion, clip_x0: bool) -> dict[str, 
     beta = diffusion.beta.cpu()
     first, last = (float(f'{float(b):.6g}') for b in (beta[0], beta[-1]))
     line = torch.linspace(first, last, len(beta), dtype=torch.float64).float()
+    squared = torch.equal(cosine(len(beta)).float(), beta)
     is_large = torch.equal(diffusion.sigma2, diffusion.beta)
     settings = {
         '_class_name': 'DDPMScheduler',
@@ -471,9 +590,10 @@ def scheduler_settings(diffusion: DenoiseDiffusion, clip_x0: bool) -> dict[str, 
         'num_train_timesteps': diffusion.n_steps,
         'beta_start': first,
         'beta_end': last,
-        'beta_schedule': 'linear',
+        'beta_schedule': 'squaredcos_cap_v2' if squared else 'linear',
         'variance_type': 'fixed_large' if is_large else 'fixed_small',
         'clip_sample': clip_x0,
     }
     # Another schedule is written out
-    return settings if torch.equal(line, beta) else {**settings, 'trained_betas': beta.tolist()}
+    is_named = squared or torch.equal(line, beta)
+    return settings if is_named else {**settings, 'trained_betas': beta.tolist()}

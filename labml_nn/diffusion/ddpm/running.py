@@ -41,6 +41,7 @@ from labml_nn.helpers.lock import FILE_NAME as LOCK_NAME
 from labml_nn.helpers.lock import Lock
 from labml_nn.helpers.log import COLUMNS, Window, cut_log
 from labml_nn.helpers.pictures import grid, save_png
+from labml_nn.helpers.plain import wanted
 from labml_nn.helpers.progress import Progress, clock
 from labml_nn.helpers.safetensors import save_file
 from labml_nn.helpers.trackers import tracked
@@ -90,7 +91,7 @@ def refuse_used(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f'{out.absolute()} is a file: choose another --out')
     if checkpoint.exists(out):
-        step = checkpoint.load(out)['step']
+        step = wanted(checkpoint.load(out), 'step', int, out)
         raise ValueError(
             f'{out} already holds a run (step {step:,}): pass --resume to go on with it, or '
             f'choose another --out'

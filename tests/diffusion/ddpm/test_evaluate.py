@@ -472,3 +472,33 @@ def test_the_folder_of_out_is_made_or_refused_before_the_work(trained, tmp_path,
         status, _, errors = run('sample', trained, '--n', 1, '--out', *more)
         assert status == 2
         assert 'is a file, need a folder there' in errors
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('n_steps', 10**9), ('n_steps', 'abc'), ('n_steps', None), ('n_blocks', 10**7),
+        ('n_channels', 10**9), ('ch_mults', 'abc'), ('ch_mults', [1, None]), ('flip', 1),
+        ('dropout', 'abc'), ('dataset', 3), ('n_channels', True), ('is_attn', [0, 1]),
+    ],
+)  # fmt: skip
+def test_absurd_options_of_a_checkpoint_are_named(trained, tmp_path, name, value):
+    state = checkpoint.load(trained)
+    state['config'] = {**state['config'], name: value}
+    checkpoint.save(tmp_path / 'c.pt', state)
+    with pytest.raises(ValueError, match=name):
+        Sampler.from_run(tmp_path / 'c.pt')
+
+
+@pytest.mark.parametrize('name', ['config', 'ema'])
+def test_missing_parts_of_a_checkpoint_are_named(trained, tmp_path, name):
+    state = checkpoint.load(trained)
+    for value in (None, 'abc', [1], {**state[name], 'x': 'abc'}):
+        checkpoint.save(tmp_path / 'c.pt', {**state, name: value})
+        with pytest.raises(ValueError, match=rf'{name}|x'):
+            Sampler.from_run(tmp_path / 'c.pt')
+    # Within all bounds, and far beyond what the weights are
+    config = {**state['config'], 'n_channels': 2**16, 'ch_mults': (1, 1024)}
+    checkpoint.save(tmp_path / 'c.pt', {**state, 'config': config})
+    with pytest.raises(ValueError, match='of another shape'):
+        Sampler.from_run(tmp_path / 'c.pt')

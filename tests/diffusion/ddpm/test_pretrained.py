@@ -1,6 +1,8 @@
 """Published weights: the same output as diffusers, there and back, and what is refused."""
 
 import json
+import os
+import random
 import re
 import shutil
 import sys
@@ -13,6 +15,8 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, pretrained
 from labml_nn.diffusion.ddpm.pretrained import from_pretrained, save_pretrained
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
+from labml_nn.diffusion.schedules import cosine
+from labml_nn.helpers import plain
 from tests.diffusion.reference import diffusers
 
 # The settings of the published models that are not the package's defaults
@@ -157,6 +161,15 @@ def test_a_schedule_of_its_own_is_written_out(tmp_path):
     assert torch.equal(from_pretrained(tmp_path)[0].beta, diffusion.beta)
 
 
+def test_the_cosine_schedule_goes_by_its_name(tmp_path):
+    diffusion = DenoiseDiffusion(our_model().eps_model, 500, beta=cosine(500))
+    save_pretrained(tmp_path, diffusion, 8)
+    settings = json.loads((tmp_path / 'scheduler/scheduler_config.json').read_text())
+    assert settings['beta_schedule'] == 'squaredcos_cap_v2'
+    assert 'trained_betas' not in settings
+    assert torch.equal(from_pretrained(tmp_path)[0].beta, diffusion.beta)
+
+
 def test_round_trip_through_their_network(tmp_path):
     """Ours, loaded and saved by theirs, and read again: not a bit has changed."""
     diffusion = our_model()
@@ -248,7 +261,7 @@ class Evil:
 def test_bin_that_holds_code_is_refused(folder, capsys):
     (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
     torch.save({'conv_in.weight': Evil()}, folder / 'unet/diffusion_pytorch_model.bin')
-    with pytest.raises(ValueError, match=r'\.bin is damaged, or refused'):
+    with pytest.raises(ValueError, match=r'\.bin is refused: it holds more than tensors'):
         from_pretrained(folder)
     assert 'this ran' not in capsys.readouterr().out
 
@@ -300,7 +313,7 @@ def test_networks_that_are_not_ours_are_refused_by_name(folder, name, value):
     [
         ('prediction_type', 'v_prediction'), ('prediction_type', 'sample'),
         ('variance_type', 'learned_range'), ('variance_type', 'fixed_large_log'),
-        ('beta_schedule', 'squaredcos_cap_v2'), ('thresholding', True),
+        ('beta_schedule', 'sigmoid'), ('thresholding', True),
         ('rescale_betas_zero_snr', True), ('clip_sample_range', 2.0),
     ],
 )  # fmt: skip
@@ -317,6 +330,7 @@ def test_schedules_that_are_not_ours_are_refused_by_name(folder, name, value):
         ({'variance_type': 'fixed_large', 'clip_sample': False}, 'beta', False),
         ({'variance_type': 'fixed_small_log'}, 'beta_tilde', True),
         ({'beta_schedule': 'scaled_linear'}, 'beta_tilde', True),
+        ({'beta_schedule': 'squaredcos_cap_v2'}, 'beta_tilde', True),
         ({'num_train_timesteps': 2000, 'beta_end': 0.01}, 'beta_tilde', True),
     ],
 )
@@ -358,13 +372,198 @@ def test_folders_that_hold_something_else(folder, tmp_path):
 
 def test_a_folder_without_weights(folder):
     (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
-    with pytest.raises(FileNotFoundError, match=r'diffusion_pytorch_model\.bin: it holds config'):
+    with pytest.raises(FileNotFoundError, match=r'model\.bin or .*: it holds config'):
         from_pretrained(folder)
 
 
 def test_only_our_network_can_be_written(tmp_path):
     with pytest.raises(ValueError, match='eps_model is a Linear'):
         save_pretrained(tmp_path, DenoiseDiffusion(torch.nn.Linear(2, 2), 1000), 8)
+
+
+# ## Several files
+
+
+def in_parts(folder, suffix='.safetensors'):
+    """The same weights in two files and an index."""
+    whole = folder / 'unet/diffusion_pytorch_model.safetensors'
+    weights = weights_of(folder)
+    whole.unlink()
+    place = {}
+    for i, names in enumerate([list(weights)[::2], list(weights)[1::2]]):
+        part = folder / f'unet/diffusion_pytorch_model-{i}{suffix}'
+        some = {name: weights[name] for name in names}
+        (
+            torch.save(some, part)
+            if suffix == '.bin'
+            else pretrained.safetensors.save_file(part, some)
+        )
+        place |= dict.fromkeys(names, part.name)
+    index = folder / f'unet/diffusion_pytorch_model{suffix}.index.json'
+    index.write_text(json.dumps({'metadata': {}, 'weight_map': place}))
+    return index, place
+
+
+@pytest.mark.parametrize('suffix', ['.safetensors', '.bin'])
+def test_weights_in_several_files(folder, suffix):
+    in_parts(folder, suffix)
+    same_as(folder, our_model())
+
+
+def test_weights_in_several_files_as_their_package_writes_them(tmp_path):
+    theirs = their_unet(**SMALL)
+    their_folder(tmp_path, **SMALL)
+    shutil.rmtree(tmp_path / 'unet')
+    theirs.save_pretrained(tmp_path / 'unet', max_shard_size='200KB')
+    assert len(list(tmp_path.glob('unet/*.safetensors'))) > 1
+    close(theirs, from_pretrained(tmp_path)[1], 8, 1)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['../secret.safetensors', '/etc/secret.safetensors', 'a/b.safetensors', '..\\b.safetensors',
+     'C:b.safetensors', '..', '', 'config.json', '.hidden.bin', 'a.safetensors\n', None, 3, ['a']],
+)  # fmt: skip
+def test_an_index_names_files_of_its_folder_only(folder, tmp_path, name):
+    index, place = in_parts(folder)
+    shutil.copy(folder / 'unet' / next(iter(place.values())), folder / 'secret.safetensors')
+    index.write_text(json.dumps({'weight_map': {**place, next(iter(place)): name}}))
+    with pytest.raises(ValueError, match=r'index\.json .* weight_map=.*a file beside it'):
+        from_pretrained(folder)
+
+
+def test_an_index_that_does_not_fit_its_files(folder):
+    index, place = in_parts(folder)
+    first, second = dict.fromkeys(place.values())
+    name = next(iter(place))
+    for wrong in ({**place, name: second}, {**place, 'more': first}, {}, None, [1]):
+        index.write_text(json.dumps({'weight_map': wrong}))
+        with pytest.raises(ValueError, match=r'index\.json .* weight_map='):
+            from_pretrained(folder)
+    index.write_text(json.dumps({'weight_map': place}))
+    (folder / 'unet' / second).unlink()
+    with pytest.raises(FileNotFoundError, match=f'has no {second}'):
+        from_pretrained(folder)
+
+
+# ## Folders of strangers
+
+
+@pytest.mark.parametrize(
+    ('name', 'values'),
+    [
+        ('in_channels', [None, '3', 0, -1, 10**9, 1.5, True, [3]]),
+        ('layers_per_block', [None, '1', 0, 10**7, [1]]),
+        ('norm_num_groups', [None, 'abc', 0, 10**9, 7]),
+        ('dropout', [None, 'abc', -0.1, 1.0, float('nan'), float('inf')]),
+        ('block_out_channels', [None, 'abc', [], [None, 32], [32, '64'], [32, 0], [32, 10**9], 32,
+                                [32] * 99, [True, 64], [32, [64]]]),
+        ('down_block_types', [None, 'abc', [], [1, 2], ['DownBlock2D'], {}]),
+        ('up_block_types', [None, [None, None], ['UpBlock2D'] * 3]),
+        ('attention_head_dim', ['abc', [8], {}, float('nan'), 8]),
+        ('act_fn', [None, ['silu'], {}]),
+        ('sample_size', ['abc', -1, 10**9, [8], [8, None], {}]),
+    ],
+)  # fmt: skip
+def test_absurd_settings_of_the_network_are_named(folder, name, values):
+    for value in values:
+        edit(folder / 'unet/config.json', **{name: value})
+        with pytest.raises(ValueError, match=rf'unet/config\.json has .*{name}='):
+            from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ('name', 'values'),
+    [
+        ('num_train_timesteps', [None, '1000', 0, 10**9, 1e3, [5]]),
+        ('beta_start', [None, 'abc', 0, -1, 1, float('nan')]),
+        ('beta_end', [None, [0.02], 1.0, 10**400]),
+        ('trained_betas', ['abc', [], [None], ['a'], [0.1, 2], [[0.1]], {}, 3]),
+        ('beta_schedule', [None, ['linear'], {}]),
+        ('variance_type', [None, ['fixed_small'], {}]),
+        ('clip_sample', [None, 'abc', 1]),
+    ],
+)
+def test_absurd_settings_of_the_schedule_are_named(folder, name, values):
+    for value in values:
+        edit(folder / 'scheduler/scheduler_config.json', **{name: value})
+        with pytest.raises(ValueError, match=rf'scheduler_config\.json has .*{name}='):
+            from_pretrained(folder)
+
+
+def test_no_network_is_made_that_the_weights_are_not_of(folder):
+    """Settings within all bounds can still ask for terabytes."""
+    edit(folder / 'unet/config.json', block_out_channels=[2**15, 2**16])
+    with pytest.raises(ValueError, match=r'/unet/.* of another shape: .*need \[65536'):
+        from_pretrained(folder)
+
+
+def test_settings_that_are_no_settings(folder):
+    file = folder / 'unet/config.json'
+    for content, said in (
+        ('[' * 10**5, 'is no JSON file'),
+        ('{"a":' * 10**5, 'is no JSON file'),
+        ('[]', 'holds no settings but a list'),
+        ('null', 'holds no settings but a NoneType'),
+        ('version https://git-lfs.github.com/spec/v1\noid sha256:1', 'is a git-lfs pointer'),
+        ('1' * 10**5, 'is no JSON file'),
+    ):
+        file.write_text(content)
+        with pytest.raises(ValueError, match=rf'config\.json {said}'):
+            from_pretrained(folder)
+    with file.open('wb') as large:
+        large.truncate(2**40)
+    with pytest.raises(ValueError, match=r'config\.json holds 1,099,511,627,776 bytes'):
+        from_pretrained(folder)
+    (folder / 'model_index.json').unlink()
+    os.mkfifo(folder / 'model_index.json')
+    with pytest.raises(ValueError, match=r'model_index\.json is no file'):
+        from_pretrained(folder)
+
+
+@pytest.mark.parametrize('kind', [torch.int64, torch.bool, torch.complex64, torch.int8])
+def test_weights_are_floating_point_numbers(folder, kind):
+    write_weights(folder, {n: w.to(kind) for n, w in weights_of(folder).items()})
+    with pytest.raises(ValueError, match=rf'of a type that weights do not have: .*{kind}'):
+        from_pretrained(folder)
+
+
+@pytest.mark.parametrize('content', [[1], 'abc', None, {'conv_in.weight': 'abc'}, {1: 2}])
+def test_a_bin_that_holds_no_weights(folder, content):
+    (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
+    torch.save(content, folder / 'unet/diffusion_pytorch_model.bin')
+    with pytest.raises(ValueError, match=r'\.bin holds .* ha(s|ve) to be'):
+        from_pretrained(folder)
+
+
+def test_a_bin_is_not_opened_by_an_old_torch(folder, monkeypatch):
+    torch.save(weights_of(folder), folder / 'unet/diffusion_pytorch_model.bin')
+    (folder / 'unet/diffusion_pytorch_model.safetensors').unlink()
+    monkeypatch.setattr(plain, 'is_old_torch', lambda: True)
+    with pytest.raises(ValueError, match=r'\.bin is not opened: .*CVE-2026-24747'):
+        from_pretrained(folder)
+
+
+@pytest.mark.filterwarnings('ignore:.* steps with beta from')
+def test_random_settings_are_read_or_refused(folder):
+    """Nothing but `ValueError` comes out, and every refusal names the file."""
+    rng = random.Random(0)
+    odd = [None, True, 0, -1, 1, 2, 32, 10**9, 1e308, 'abc', '', [], [None], [[]], {}, [1, 2], 0.5]
+    files = [folder / 'unet/config.json', folder / 'scheduler/scheduler_config.json']
+    whole = [json.loads(file.read_text()) for file in files]
+    taken, said = 0, []
+    for _ in range(300):
+        for file, settings in zip(files, whole, strict=True):
+            changed = {k: rng.choice(odd) for k in settings if rng.random() < 0.05}
+            file.write_text(json.dumps({**settings, **changed}))
+        try:
+            from_pretrained(folder)
+        except ValueError as error:
+            said.append(str(error))
+        else:
+            taken += 1
+    assert 20 < taken < 200
+    assert all(re.search(r'\.(json|safetensors) ', text) for text in said)
 
 
 # ## The hub
