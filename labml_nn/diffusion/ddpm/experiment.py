@@ -76,6 +76,7 @@ from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
 from labml_nn.helpers.options import Parser, add_options, nearest, option_types, option_values
+from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.precision import (
     Network,
@@ -687,6 +688,7 @@ def prepare(
     return trainer
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
     The command. Exit status: 0 done, 1 the run failed, 2 bad input found at the door, and 128 plus
@@ -709,6 +711,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             print(f'error: {error}', file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print('\ngiven up before the first step', file=sys.stderr)
+            return 130
         try:
             return running.run(trainer)
         except KeyboardInterrupt:
