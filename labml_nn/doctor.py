@@ -36,6 +36,8 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+from labml_nn.helpers.output import command
+
 # What a run needs, by the names of import and of installation
 NEEDED = {
     'numpy': 'numpy',
@@ -253,6 +255,7 @@ def main() -> int:
     return conclude((name, *examine(check)) for name, check in CHECKS.items())
 
 
+@command
 def conclude(results: Iterable[tuple[str, bool, str]]) -> int:
     r"""
     Print each check's name and line as it comes, and count what is amiss.

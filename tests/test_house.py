@@ -43,7 +43,7 @@ MAY_KNOW = {
     'doctor': ['diffusion', 'helpers'],
     'helpers': [],
     'evaluation': [],
-    'pylit': [],
+    'pylit': ['helpers/output'],  # which imports the standard library alone
 }
 # The mathematics imports torch alone
 MATHEMATICS = (

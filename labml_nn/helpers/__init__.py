@@ -9,6 +9,7 @@ checkpoints go, which device to use, how torchvision is imported. Nothing here k
 * [Devices](device.html)
 * [torchvision](vision.html)
 * [Pictures](pictures.html)
+* [Output](output.html)
 * [Progress](progress.html)
 * [Trackers](trackers.html), and [labml](labml_run.html) among them
 

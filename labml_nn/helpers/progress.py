@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from labml_nn.helpers.output import forgiving
+
 # What is told of each step of a chain: its index
 Tell = Callable[[int], None]
 
@@ -30,7 +32,7 @@ class Progress:
         self, total: int, start: int = 0, *, unit: str = 'step', file: TextIO | None = None
     ):
         self.total, self.start, self.unit = total, start, unit
-        self.file = sys.stdout if file is None else file
+        self.file = forgiving(sys.stdout if file is None else file)
         self.is_terminal = self.file.isatty()
         self.began = self.printed = time.monotonic()
         self.width = 0

@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labml_nn.helpers.output import command
+
 from . import VERSION
 from .problems import FORMATS, Mistakes, Problem, Problems, Refusal
 
@@ -61,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
     gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
     gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
     gettext.add_argument('--pot', action='store_true', help='write the template messages.pot too')
-    for command in (build, serve, check, gettext):
-        _shared(command)
+    for one in (build, serve, check, gettext):
+        _shared(one)
     return main
 
 
@@ -87,6 +89,7 @@ def _shared(command: argparse.ArgumentParser) -> None:
     command.add_argument('--no-cache', action='store_true', help='make everything again')
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from labml_nn.helpers.output import command
+
 from . import formulas
 from .config import load
 from .serve import Live
@@ -125,6 +127,7 @@ def timed(name: str, measure: Callable[[], Time], times: int = 3) -> None:
     report(name, str(min(measure() for _ in range(times))))
 
 
+@command
 def main() -> None:
     """Print every figure, the cold ones with a cache that is thrown away."""
     parser = argparse.ArgumentParser(prog='python -m labml_nn.pylit.bench')

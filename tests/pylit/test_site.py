@@ -550,6 +550,27 @@ def test_katex_is_missing(
     assert 'run `python -m labml_nn.pylit setup`' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('gone', ['', '>&-', '| true'])
+def test_output_decides_nothing(tmp_path: Path, gone: str) -> None:
+    """Neither an encoding that has no arrow nor a reader that goes away."""
+    project(tmp_path, FILES)
+    build = f'"{sys.executable}" -m labml_nn.pylit build . -o "→"; echo $? > status'
+    around = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONIOENCODING': 'cp1252'}
+    ran = subprocess.run(
+        f'( {build} ) {gone}',
+        shell=True,
+        cwd=tmp_path,
+        env=around,
+        timeout=300,
+        capture_output=True,
+        check=False,
+    )
+    assert (tmp_path / 'status').read_text() == '0\n', ran.stderr
+    assert ran.stderr == b''
+    assert gone or ran.stdout.endswith(b' pages in ->\n')
+    assert list((tmp_path / '→').glob('*.html'))
+
+
 def test_serving_ends_when_it_is_told_to(tmp_path: Path) -> None:
     project(tmp_path, FILES)
     command = [sys.executable, '-m', 'labml_nn.pylit', 'serve', str(tmp_path)]

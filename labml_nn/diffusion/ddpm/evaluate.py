@@ -62,6 +62,7 @@ from labml_nn.helpers.decode import decode
 from labml_nn.helpers.device import describe, pick_device
 from labml_nn.helpers.distributed import World
 from labml_nn.helpers.options import Parser, parse_value
+from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
 from labml_nn.helpers.plain import wanted
 from labml_nn.helpers.precision import for_sampling, pick_precision
@@ -544,6 +545,7 @@ def sampler_options(a: Any) -> dict[str, Any]:
     return {'sampler': a.sampler, 'steps': a.steps, **options, **asked}
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
     The command. Exit status: 0 done, 1 failed, 2 bad input.

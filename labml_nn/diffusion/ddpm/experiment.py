@@ -83,6 +83,7 @@ from labml_nn.helpers.options import (
     option_types,
     option_values,
 )  # fmt: skip
+from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.precision import (
     Network,
@@ -700,6 +701,7 @@ def prepare(
     return trainer
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
     The command. Exit status: 0 done, 1 the run failed, 2 bad input found at the door, and 128 plus
@@ -722,6 +724,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             print(f'error: {error}', file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print('\ngiven up before the first step', file=sys.stderr)
+            return 130
         try:
             return running.run(trainer)
         except KeyboardInterrupt:

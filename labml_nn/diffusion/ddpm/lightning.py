@@ -21,6 +21,7 @@ It computes what [our loop](experiment.html) computes: same seed, same losses
 """
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -51,6 +52,7 @@ from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.options import option_types, option_values
+from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
 from labml_nn.helpers.trackers import NONE
 from labml_nn.helpers.vision import vision
@@ -268,6 +270,7 @@ def prepare(arguments: Mapping[str, Any], out: Path) -> tuple[DDPM, Any, AnySet]
     return DDPM(c, dataset.levels), trainer_of(c, out), dataset
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
     The command: options, presets and `--config` are those of [our loop](experiment.html), less
@@ -301,7 +304,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             'ema': averaged.ema.module.state_dict(),
         },
     )
-    print(f'sample: python -m labml_nn.diffusion.ddpm.evaluate sample {out / "weights.pt"}')
+    weights = shlex.quote(str(out / 'weights.pt'))
+    print(f'sample: python -m labml_nn.diffusion.ddpm.evaluate sample {weights}')
     return 0
 
 

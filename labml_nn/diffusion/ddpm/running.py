@@ -20,7 +20,9 @@ survived and how many steps it cost
 """
 
 import contextlib
+import errno
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -120,7 +122,7 @@ def start_folder(trainer: 'Trainer', held: contextlib.ExitStack) -> None:
         # between two rows is of a window that goes on
         cut_log(out / 'log.csv', lambda s: s < step or (s == step and s % every == 0), COLUMNS)
         trainer.save()
-    except OSError:
+    except (OSError, KeyboardInterrupt):
         if is_new:
             shutil.rmtree(out, ignore_errors=True)
         raise
@@ -255,10 +257,10 @@ def what_next(out: Path) -> str:
     r"""
     The commands that a run leaves its owner with; its first and its last lines.
     """
-    command = 'python -m labml_nn.diffusion.ddpm'
+    command, run = 'python -m labml_nn.diffusion.ddpm', shlex.quote(str(out))
     return (
-        f'  sample    {command}.evaluate sample {out}\n'
-        f'  resume    {command}.experiment --out {out} --resume\n'
+        f'  sample    {command}.evaluate sample {run}\n'
+        f'  resume    {command}.experiment --out {run} --resume\n'
         f'  your own  {command}.experiment --preset cifar10 --dataset folder '
         f'--data_root PICTURES --out runs/mine'
     )
@@ -354,6 +356,8 @@ def failed(trainer: 'Trainer', error: Exception) -> int:
         except OSError as again:
             print(f'error: {again}', file=sys.stderr)
     where = f'saved step {trainer.saved_step:,} in {trainer.out.absolute()}'
+    if not checkpoint.exists(trainer.out):
+        where = f'no checkpoint is left in {trainer.out.absolute()}'
     message = what_happened(trainer, error, lost=lost)
     if message is None:
         print(where, file=sys.stderr)
@@ -392,8 +396,20 @@ def what_happened(trainer: 'Trainer', error: Exception, *, lost: bool) -> str | 
             f'Is there memory for --workers {trainer.c.workers}?'
         )
     if isinstance(error, OSError):
-        return f'{error}: is the disk full? Make room and go on with --resume'
+        return f'{error}: {what_to_do(trainer.out, error)} and go on with --resume'
     return None
+
+
+def what_to_do(out: Path, error: OSError) -> str:
+    r"""
+    What may help after the system has refused something to a run in the folder `out`.
+    """
+    if not out.is_dir():
+        return 'the folder of the run is gone. Was it removed or unmounted? Bring it back'
+    # torch keeps the number of the error in its text at best
+    if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return 'is the disk full? Make room'
+    return 'see to that'
 
 
 def what_fits(trainer: 'Trainer') -> str:
