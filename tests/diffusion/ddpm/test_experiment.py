@@ -317,7 +317,8 @@ def test_pictures_without_labels_cannot_train_classes(tmp_path):
         '--out', tmp_path / 'run',
     )  # fmt: skip
     assert status == 2
-    assert 'folder has no labels, so a model cannot be told any: train with n_classes=0' in errors
+    assert '0.png is in no class' in errors
+    assert 'Move it into one, or use n_classes=0' in errors
     assert not (tmp_path / 'run').exists()
 
 
