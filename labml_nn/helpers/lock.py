@@ -30,7 +30,7 @@ class Lock:
 
     def __init__(self, folder: Path):
         self.path = folder / FILE_NAME
-        # For reading and writing, without emptying it: it says who holds the lock
+        # For reading and writing, without emptying it: it says who holds the lock.
         # Never through a link: what it leads to would be overwritten
         flags = os.O_RDWR | os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0)
         if self.path.is_symlink():

@@ -188,8 +188,9 @@ def checked_products(alpha_bar: Tensor, beta: Tensor | None, n_steps: int) -> Te
     r"""
     $\bar\alpha$ as float64 on the CPU, or a `ValueError` that says what is wrong with it.
 
-    > For chains of few steps: with next to nothing left, $\beta = 1 - \bar\alpha_t /
-    > \bar\alpha_{t-1}$ rounds to 1, and $\bar\alpha$ does not follow from it any more.
+    > For chains of few steps: with next to nothing left,
+    > $\beta = 1 - \bar\alpha_t / \bar\alpha_{t-1}$ rounds to 1, and $\bar\alpha$ does not
+    > follow from it any more.
     """
     if beta is not None:
         raise ValueError('beta and alpha_bar are two forms of one schedule: give one of them')
