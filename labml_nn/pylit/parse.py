@@ -126,6 +126,26 @@ class Module:
         return {d.line: d for d in self.definitions}
 
     @cached_property
+    def by_name(self) -> dict[str, list[Definition]]:
+        found: dict[str, list[Definition]] = {}
+        for definition in self.definitions:
+            found.setdefault(definition.name, []).append(definition)
+        return found
+
+    @cached_property
+    def documented(self) -> frozenset[int]:
+        """The lines of all docstrings."""
+        return frozenset(line.number for doc in self.docstrings for line in doc.lines)
+
+    @cached_property
+    def tokens_of(self) -> dict[int, list[tokenize.TokenInfo]]:
+        """The tokens that begin on a line."""
+        found: dict[int, list[tokenize.TokenInfo]] = {}
+        for token in self.tokens:
+            found.setdefault(token.start[0], []).append(token)
+        return found
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split('\n')
 

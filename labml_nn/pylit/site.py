@@ -385,7 +385,7 @@ class Site:
         page.formula_mistakes(source, self.memo.typesetter.known, self.problems)
         shown = Frame(self, source, language).write(code)
         problems, self.problems = self.problems, before
-        self.problems.extend(p for p in problems if p not in self.problems)
+        self.problems.extend(problems)
         if not problems.errors:
             said = [list(vars(p).values()) for p in problems]
             kept = {'html': shown, 'asked': self.asked, 'problems': said}
@@ -401,8 +401,7 @@ class Site:
         for question, *said, answer in kept['asked']:
             if self._ask(found.source, question, *said) != answer:
                 return None
-        problems = [Problem(*said) for said in kept['problems']]
-        self.problems.extend(p for p in problems if p not in self.problems)
+        self.problems.extend(Problem(*said) for said in kept['problems'])
         return str(kept['html']).encode('utf-8')
 
     def _stamp(self, found: Outline, language: str) -> str:
