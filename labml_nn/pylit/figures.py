@@ -60,11 +60,12 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
     name, _, function = target.partition('::')
     folder = config.root / config.figures
     source = folder / name
-    inside = source.resolve().is_relative_to(folder.resolve())
+    inside = Path(os.path.realpath(source)).is_relative_to(folder.resolve())
     if not inside or source.suffix != '.py' or not function.isidentifier() or not source.is_file():
         return Drawn(error=f'no such figure: {config.figures}/{target}')
     files = {theme: folder / f'{source.stem}.{function}.{theme}.svg' for theme in THEMES}
-    if not all(path.resolve().is_relative_to(config.root.resolve()) for path in files.values()):
+    real = [Path(os.path.realpath(path)) for path in files.values()]
+    if not all(path.is_relative_to(config.root.resolve()) for path in real):
         return Drawn(error=f'figure {target} is a link that leads out of the project')
     stamp = _stamp(source, config.root)
     fresh = all(path.is_file() and _stamp_of(path) == stamp for path in files.values())

@@ -27,7 +27,7 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import markup, prose
+from . import fields, markup, prose
 from .formulas import Formula, Result
 from .parse import Docstring, Line, Module, Section, parse, read
 from .problems import Problems
@@ -128,7 +128,8 @@ def understand(
         module = parse(text, source.path, source.shown)
         sections = module.sections
     front = _front_matter(sections)
-    notes = [prose.understand(s.prose) for s in sections]
+    documented = module.documented if module else frozenset()
+    notes = [prose.understand(fields.listed(s.prose, documented)) for s in sections]
     page = Page(
         source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown)
     )

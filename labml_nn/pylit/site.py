@@ -134,7 +134,8 @@ class Site:
 
     def _read(self, source: Source) -> None:
         try:
-            if not any(source.path.resolve().is_relative_to(root) for root in self.roots):
+            real = Path(os.path.realpath(source.path))
+            if not any(real.is_relative_to(root) for root in self.roots):
                 self.problems.error((source.shown, 1, 1), 'a link that leads out of the project')
                 return
             text = read(source.path, source.shown)
