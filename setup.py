@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 # The renderer; KaTeX comes through npm
 DOCS = [
+    'docstring-parser>=0.16',
     'markdown-it-py>=3',
     'nh3>=0.2.17',
     'pygments>=2.17',

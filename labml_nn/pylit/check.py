@@ -36,7 +36,7 @@ def run(request: Request) -> Problems:
         problems.extend(mistakes.problems)
     finally:
         site.close()
-    problems.extend(p for p in site.problems if p not in problems)
+    problems.extend(site.problems)
     pages = [site.full(found) for found in site.shown()]
     for page in pages:
         look(page, problems)
@@ -88,9 +88,9 @@ DOES = (
 def _commented_code(page: Page, problems: Problems) -> None:
     if page.module is None:
         return
-    documented = {line.number for doc in page.module.docstrings for line in doc.lines}
     for section in page.sections:
-        lines = [line for line in section.prose if line.number and line.number not in documented]
+        lines = [line for line in section.prose if line.number]
+        lines = [line for line in lines if line.number not in page.module.documented]
         fenced = False
         for line in lines:
             if line.text.lstrip().startswith(('```', '~~~')):

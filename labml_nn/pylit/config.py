@@ -50,8 +50,9 @@ def load(start: Path) -> Config:
     for parent in (folder, *folder.parents):
         path = parent / 'pyproject.toml'
         if path.is_file():
-            said = _read(path).get('tool', {}).get('pylit')
-            return Config(parent) if said is None else _config(path, said)
+            tools = _table(path, 'tool', _read(path).get('tool', {}))
+            said = _table(path, 'tool.pylit', tools.get('pylit', {}))
+            return _config(path, said)
     return Config(folder)
 
 
@@ -82,7 +83,10 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
         if key not in known:
             _refuse(path, key, f'unknown setting {key!r}{_nearest(key, known)}')
         elif key == 'glossary':
-            values[key] = tuple(_symbol(path, name, entry) for name, entry in value.items())
+            entries = _table(path, key, value).items()
+            values[key] = tuple(_symbol(path, name, entry) for name, entry in entries)
+        elif key == 'macros':
+            values[key] = _macros(path, _table(path, key, value))
         elif known[key].type.startswith('tuple'):
             values[key] = tuple(_strings(path, key, value))
         elif known[key].type == 'str' and not isinstance(value, str):
@@ -105,19 +109,37 @@ def _symbol(path: Path, key: str, entry: Any) -> Symbol:
     for name in entry:
         if name not in allowed:
             _refuse(path, name, f'glossary.{key} has no {name!r}{_nearest(name, allowed)}')
-    return Symbol(
-        key,
-        tuple(_strings(path, 'tex', entry['tex'])),
-        tuple(_strings(path, 'names', entry.get('names', [key]))),
-        str(entry.get('meaning', '')),
-        tuple(_strings(path, 'only', entry.get('only', []))),
+    said = {'names': [key], 'meaning': '', 'only': [], **entry}
+    if not said['tex']:
+        _refuse(path, key, f'glossary.{key}.tex must not be empty')
+    if not isinstance(said['meaning'], str):
+        _refuse(path, key, f'glossary.{key}.meaning must be a string')
+    tex, names, only = (
+        tuple(_strings(path, f'glossary.{key}.{name}', said[name]))
+        for name in ('tex', 'names', 'only')
     )
+    return Symbol(key, tex, names, said['meaning'], only)
+
+
+def _macros(path: Path, said: dict[str, Any]) -> dict[str, str]:
+    for name, tex in said.items():
+        if not isinstance(tex, str):
+            _refuse(path, name, f'macros.{name} must be a string')
+    return said
+
+
+def _table(path: Path, key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _refuse(path, key.rpartition('.')[2], f'{key} must be a table, and is {value!r}')
+    found: dict[str, Any] = value
+    return found
 
 
 def _strings(path: Path, key: str, value: Any) -> list[str]:
     found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(isinstance(item, str) and item for item in found):
-        _refuse(path, key, f'{key} must be a string or a list of strings')
+    if not isinstance(found, list) or not all(isinstance(x, str) and x.strip() for x in found):
+        message = f'{key} must be a string or a list of strings, none of them empty'
+        _refuse(path, key.rpartition('.')[2], message)
     return list(found)
 
 

@@ -20,6 +20,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 from .config import Config
 
@@ -59,10 +60,13 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
     name, _, function = target.partition('::')
     folder = config.root / config.figures
     source = folder / name
-    inside = source.resolve().is_relative_to(folder.resolve())
+    inside = Path(os.path.realpath(source)).is_relative_to(folder.resolve())
     if not inside or source.suffix != '.py' or not function.isidentifier() or not source.is_file():
         return Drawn(error=f'no such figure: {config.figures}/{target}')
     files = {theme: folder / f'{source.stem}.{function}.{theme}.svg' for theme in THEMES}
+    real = [Path(os.path.realpath(path)) for path in files.values()]
+    if not all(path.is_relative_to(config.root.resolve()) for path in real):
+        return Drawn(error=f'figure {target} is a link that leads out of the project')
     stamp = _stamp(source, config.root)
     fresh = all(path.is_file() and _stamp_of(path) == stamp for path in files.values())
     if execute and not fresh:
@@ -70,7 +74,8 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
         return Drawn(error=error) if error else Drawn(files)
     if not all(path.is_file() for path in files.values()):
         return Drawn(error=f'figure {target} was never drawn: build with --execute')
-    return Drawn(files, stale=not fresh)
+    wrong = ''.join(runs(path) for path in files.values())
+    return Drawn(error=f'figure {target}: {wrong}') if wrong else Drawn(files, stale=not fresh)
 
 
 def _draw(source: Path, function: str, files: dict[str, Path], stamp: str, root: Path) -> str:
@@ -93,6 +98,34 @@ def _draw(source: Path, function: str, files: dict[str, Path], stamp: str, root:
     for theme, svg in drawn.items():
         files[theme].write_text(f'{svg.rstrip()}\n<!-- drawn from {stamp} -->\n', encoding='utf-8')
     return ''
+
+
+# ## Pictures that are programs
+#
+# A browser runs the scripts of an SVG that is opened by itself, in the name of the site.
+RUNS = {'script', 'handler', 'iframe', 'object', 'embed'}
+STYLED = re.compile(rb'<\?\s*xml-stylesheet')  # a style sheet of XSLT may write a script
+
+
+def runs(path: Path) -> str:
+    """Why a picture is not published: what is in it that a browser would run."""
+    if path.suffix.lower() != '.svg':
+        return ''
+    try:
+        if STYLED.search(path.read_bytes().replace(b'\0', b'')):
+            return 'an SVG with a style sheet of its own'
+        for _, element in ElementTree.iterparse(path, events=['start']):
+            name = element.tag.rpartition('}')[2].lower()
+            if name in RUNS or any(_runs(*said) for said in element.attrib.items()):
+                return f'an SVG with a script in <{name}>: leave it out'
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        return f'not a valid SVG: {error}'
+    return ''
+
+
+def _runs(name: str, value: str) -> bool:
+    bare = re.sub(r'[\x00-\x20]', '', value).lower()
+    return name.lower().startswith('on') or 'javascript:' in bare
 
 
 def _stamp_of(path: Path) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import layout, prose
 from .layout import Writing, encoded, relative
 from .page import Page
+from .project import readable
 from .translate import message
 
 if TYPE_CHECKING:
@@ -217,11 +218,11 @@ class Frame:
         out = []
         for i, folder in enumerate(folders):
             url = '/'.join([*folders[: i + 1], 'index.html'])
-            name = html.escape(folder)
+            name = html.escape(readable(folder))
             known = url in self.site.pages and url != self.source.source.url
             out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
         if self.source.source.path.name != '__init__.py':
-            out.append(f'<span>{html.escape(self.source.source.path.name)}</span>')
+            out.append(f'<span>{html.escape(readable(self.source.source.path.name))}</span>')
         return '\n'.join(out)
 
     def _languages(self) -> str:

@@ -44,7 +44,7 @@ def stamp(*parts: object) -> str:
 def program() -> str:
     """What makes the pages: our own files, Python, and the libraries that write HTML."""
     digest = hashlib.sha256(sys.version.encode())
-    for library in ('markdown-it-py', 'pygments'):
+    for library in ('markdown-it-py', 'pygments', 'nh3', 'docstring-parser'):
         digest.update(importlib.metadata.version(library).encode())
     for path in sorted(HERE.rglob('*')):
         if path.is_file() and path.suffix in ('.py', '.js', '.json', '.html'):
@@ -52,11 +52,16 @@ def program() -> str:
     return digest.hexdigest()
 
 
+def _storable(name: str) -> str:
+    """The name of a file need not be UTF-8, and in the file of what is kept all names are."""
+    return name.encode('utf-8', 'backslashreplace').decode('utf-8')
+
+
 class Store:
     """What is kept of one project: in memory, and in a file if there is one."""
 
     def __init__(self, project: Path, path: Path | None = None):
-        self.project = str(project.resolve())
+        self.project = _storable(str(project.resolve()))
         self.path = path
         self.made: dict[str, tuple[str, Any]] = {}
         self.fresh: set[str] = set()
@@ -64,6 +69,7 @@ class Store:
 
     def get(self, place: str, stamp_: str) -> Any:
         """What was put under this stamp, or nothing."""
+        place = _storable(place)
         if place in self.made and self.made[place][0] == stamp_:
             return self.made[place][1]
         if self.rows is None:
@@ -77,6 +83,7 @@ class Store:
             return None
 
     def put(self, place: str, stamp_: str, value: Any) -> None:
+        place = _storable(place)
         self.made[place] = (stamp_, value)
         self.fresh.add(place)
 
@@ -94,7 +101,7 @@ class Store:
         """Write what is new; forget what this project no longer has, and projects that are gone."""
         if not self.path:
             return
-        gone = set(self.rows or ()) - set(places)
+        gone = set(self.rows or ()) - {_storable(place) for place in places}
         rows = [
             (self.project, place, made, zlib.compress(json.dumps(value).encode(), 1))
             for place, (made, value) in self.made.items()
@@ -113,7 +120,7 @@ class Store:
                 for table in [(self.project, place) for place in gone]:
                     base.execute('delete from kept where project = ? and place = ?', table)
                 for (other,) in base.execute('select distinct project from kept').fetchall():
-                    if not Path(other).is_dir():
+                    if other != self.project and not Path(other).is_dir():
                         base.execute('delete from kept where project = ?', (other,))
         except (OSError, sqlite3.Error):
             pass

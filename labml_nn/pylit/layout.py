@@ -24,10 +24,10 @@ from markdown_it.token import Token
 from . import claims, highlight, markup, prose, translate
 from .claims import Claim
 from .formulas import Formula, Result
-from .page import Heading, Page, Row, anchor_of
+from .page import Heading, Page, Row
 from .parse import Line, Section
 from .problems import Problems
-from .project import Source
+from .project import Source, readable
 from .prose import Note
 from .translate import Catalog
 
@@ -62,7 +62,7 @@ class World(Protocol):
     def formula(self, formula: Formula) -> Result: ...
     def page_at(self, source: Source, target: str) -> Outline | None: ...
     def has(self, page: Outline, anchor: str) -> bool: ...
-    def asset(self, source: Source, target: str) -> str: ...
+    def asset(self, source: Source, target: str) -> tuple[str, str]: ...
     def figure(self, source: Source, target: str) -> tuple[str, str]: ...
     def test(self, source: Source, claim: Claim) -> tuple[str, int, str] | None: ...
     def verdict(self, source: Source, claim: Claim) -> str: ...
@@ -134,7 +134,7 @@ class Writing:
         """`Class.method` in a note leads to the definition if it is on this page."""
         module = self.page.module
         if module and text in module.defined:
-            return f'#{html.escape(anchor_of(text))}'
+            return f'#{html.escape(self.page.places[text])}'
         return ''
 
     # ### Links
@@ -154,7 +154,7 @@ class Writing:
 
     def _inside(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         parts = urlsplit(href)
-        path, anchor = unquote(parts.path), unquote(parts.fragment)
+        path, anchor = unquote(parts.path, errors='surrogateescape'), unquote(parts.fragment)
         if not path:
             # Within the page that is being written
             if anchor and not self.page.has(anchor):
@@ -162,10 +162,11 @@ class Writing:
             return f'<a href="{html.escape(f"#{anchor}" if anchor else "")}">', '</a>'
         target = self.world.page_at(self.page.source, path)
         if target is None:
-            asset = self.world.asset(self.page.source, path)
+            asset, wrong = self.world.asset(self.page.source, path)
             if asset:
                 return f'<a href="{html.escape(self._to(asset))}">', '</a>'
-            return self._wrong(note, block, href, f'dead link: there is no {path}', href)
+            wrong = wrong or f'dead link: there is no {readable(path)}'
+            return self._wrong(note, block, href, wrong, href)
         if anchor and not self.world.has(target, anchor):
             address = self._page(target.source.url, target.source.kind)
             return self._no_anchor(note, block, href, target.source, anchor, address)
@@ -230,9 +231,10 @@ class Writing:
             return self._figure(src, alt, note, block)
         if markup.scheme(src) or src.startswith('//'):
             return self._no_image(note, block, src, alt, 'an image must be a file of the project')
-        asset = self.world.asset(self.page.source, unquote(src))
+        path = unquote(src, errors='surrogateescape')
+        asset, wrong = self.world.asset(self.page.source, path)
         if not asset or markup.scheme(asset):
-            return self._no_image(note, block, src, alt, f'no such image: {src}')
+            return self._no_image(note, block, src, alt, wrong or f'no such image: {src}')
         return f'<img src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}" loading="lazy">'
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
@@ -289,14 +291,19 @@ def _other_names(page: Page, row: Row) -> dict[int, str]:
     """A row may define more than it is named after; those names have addresses too, by line."""
     if not page.module or row.kind == 'prose':
         return {}
-    shown = (line.number for i in row.sections for line in page.sections[i].code)
-    found: dict[str, int] = {}
-    for number in shown:
+    found: dict[int, str] = {}
+    for number in (line.number for i in row.sections for line in page.sections[i].code):
         definition = page.module.by_line.get(number)
-        anchor = anchor_of(definition.name) if definition else ''
-        if anchor and anchor not in page.shown_anchors:
-            found.setdefault(anchor, number)
-    return {number: anchor for anchor, number in found.items()}
+        if definition and page.module.by_name[definition.name][0] is definition:
+            anchor = page.places[definition.name]
+            if anchor not in page.shown_anchors:
+                found[number] = anchor
+    return found
+
+
+def _others(page: Page, row: Row) -> list[tuple[str, str]]:
+    by_line = page.module.by_line if page.module else {}
+    return [(by_line[line].name, anchor) for line, anchor in _other_names(page, row).items()]
 
 
 def _note(writing: Writing, note: Note, row: Row) -> str:
@@ -339,7 +346,7 @@ def _code(writing: Writing, sections: list[Section], code: list[str], names: dic
     shown = ''.join(
         (f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else '')
         + f'<span class="l" id="L{x.number}"{_counted(lines, i)}>'
-        f'{_dedent(code[x.number - 1].expandtabs(), indent)}</span>\n'
+        f'{_dedent(_expanded(code[x.number - 1]), indent)}</span>\n'
         for i, x in enumerate(lines)
     )
     copy = html.escape(writing.say('Copy'))
@@ -366,6 +373,23 @@ def _counted(lines: list[Line], i: int) -> str:
     if i and lines[i - 1].number == number - 1:
         return ''
     return f' style="counter-reset:n {number - 1}"'
+
+
+# A tag, which has no width; a character that has to be escaped; or any other
+PIECE = re.compile(r'<[^>]*>|&[^;]*;|[^<&\t]+|\t')
+
+
+def _expanded(line: str) -> str:
+    """Tabs end where they end in the source: the marks between them take no room."""
+    if '\t' not in line:
+        return line
+    out, column = [], 0
+    for piece in PIECE.findall(line):
+        if piece == '\t':
+            piece = ' ' * (8 - column % 8)
+        out.append(piece)
+        column += 0 if piece[0] == '<' else 1 if piece[0] == '&' else len(piece)
+    return ''.join(out)
 
 
 def _indent(text: str) -> int:
@@ -400,7 +424,7 @@ def contents(writing: Writing) -> str:
             shown = prose.write_inline(note, token, quiet)
             entries.append((depth, heading.anchor, shown))
         named = [(row.name, row.anchor)] if row.name and number not in by_row else []
-        for name, anchor in [*named, *((n, n) for n in _other_names(writing.page, row).values())]:
+        for name, anchor in [*named, *_others(writing.page, row)]:
             short = name.rpartition('.')[2]
             # What is private is for those who read the code
             if not short.startswith('_'):

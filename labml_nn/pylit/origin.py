@@ -41,7 +41,7 @@ class Origin:
         if not self.base or not real.is_relative_to(self.root):
             return ''
         inside = real.relative_to(self.root).as_posix()
-        address = f'{self.base}/{quote(inside)}'
+        address = f'{self.base}/{quote(inside, errors="surrogateescape")}'
         if not first:
             return address
         if self.exact is not None and inside not in self.exact:

@@ -14,7 +14,7 @@ from typing import Any
 from . import layout, names, translate
 from .claims import Claim
 from .names import Place
-from .page import Page, is_line
+from .page import Page, anchor_of, is_line
 from .problems import Problem, Problems
 from .project import Source
 
@@ -29,6 +29,8 @@ class Outline:
     heading: str
     front: dict[str, str]
     anchors: frozenset[str]
+    # Where definitions stand that are not at the anchor of their name
+    places: dict[str, str]
     length: int
     # Whether there is anything to be shown
     rows: bool
@@ -40,6 +42,10 @@ class Outline:
     claims: tuple[Claim, ...]
     entries: list[list[str]]
     problems: Problems
+
+    def place(self, name: str) -> str:
+        """The anchor of a definition."""
+        return self.places.get(name) or anchor_of(name)
 
     def has(self, anchor: str) -> bool:
         """Whether a link to this place arrives."""
@@ -56,6 +62,7 @@ def of(page: Page, problems: Problems) -> Outline:
         translate.heading(page),
         page.front,
         frozenset(page.anchors),
+        {name: anchor for name, anchor in page.places.items() if anchor != anchor_of(name)},
         len(page.lines),
         bool(page.rows),
         tuple((d.name, d.kind, d.line) for d in module.definitions) if module else (),

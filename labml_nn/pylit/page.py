@@ -27,11 +27,11 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import markup, prose
+from . import fields, markup, prose
 from .formulas import Formula, Result
 from .parse import Docstring, Line, Module, Section, parse, read
 from .problems import Problems
-from .project import Source
+from .project import Source, readable
 from .prose import Note
 from .symbols import Glossary, Symbol
 
@@ -73,6 +73,8 @@ class Page:
     front: dict[str, str]
     glossary: Glossary
     anchors: dict[str, int] = field(default_factory=dict)
+    # Where the definition of a name stands, on this page
+    places: dict[str, str] = field(default_factory=dict)
     # Anchors that an author wrote as HTML
     written: set[str] = field(default_factory=set)
 
@@ -126,7 +128,8 @@ def understand(
         module = parse(text, source.path, source.shown)
         sections = module.sections
     front = _front_matter(sections)
-    notes = [prose.understand(s.prose) for s in sections]
+    documented = module.documented if module else frozenset()
+    notes = [prose.understand(fields.listed(s.prose, documented)) for s in sections]
     page = Page(
         source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown)
     )
@@ -166,7 +169,7 @@ def _title(page: Page) -> str:
     if page.headings and page.headings[0].level == 1:
         return page.headings[0].text
     name = page.source.path
-    return name.parent.name if name.stem in ('__init__', 'index') else name.name
+    return readable(name.parent.name if name.stem in ('__init__', 'index') else name.name)
 
 
 # ## Rows
@@ -272,6 +275,7 @@ def _anchor(page: Page, problems: Problems) -> None:
         section = page.sections[row.sections[0]]
         if row.name:
             row.anchor = _unique(page, anchor_of(row.name))
+            page.places.setdefault(row.name, row.anchor)
         else:
             # Numbered inside what surrounds it, so that the rest of the page does not matter
             around = section.scope or 'part'
@@ -279,7 +283,11 @@ def _anchor(page: Page, problems: Problems) -> None:
             row.anchor = _unique(page, f'{around}-{counts[around]}')
         page.anchors[row.anchor] = section.start
     for definition in page.module.definitions if page.module else ():
-        page.anchors.setdefault(anchor_of(definition.name), definition.line)
+        # A heading of that name is another place
+        if definition.name not in page.places:
+            anchor = _unique(page, anchor_of(definition.name))
+            page.places[definition.name] = anchor
+            page.anchors[anchor] = definition.line
     for note in page.notes:
         for token, block in prose.walk(note.tokens):
             if token.type in ('html_inline', 'html_block') and markup.is_html(token.content):

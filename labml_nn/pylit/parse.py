@@ -126,6 +126,26 @@ class Module:
         return {d.line: d for d in self.definitions}
 
     @cached_property
+    def by_name(self) -> dict[str, list[Definition]]:
+        found: dict[str, list[Definition]] = {}
+        for definition in self.definitions:
+            found.setdefault(definition.name, []).append(definition)
+        return found
+
+    @cached_property
+    def documented(self) -> frozenset[int]:
+        """The lines of all docstrings."""
+        return frozenset(line.number for doc in self.docstrings for line in doc.lines)
+
+    @cached_property
+    def tokens_of(self) -> dict[int, list[tokenize.TokenInfo]]:
+        """The tokens that begin on a line."""
+        found: dict[int, list[tokenize.TokenInfo]] = {}
+        for token in self.tokens:
+            found.setdefault(token.start[0], []).append(token)
+        return found
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split('\n')
 
@@ -322,15 +342,22 @@ def _is_string(node: ast.stmt) -> bool:
     )
 
 
+def _from(line: str, column: int, text: str) -> str:
+    """What begins at a column of a line, with its tabs where they stand in the whole line."""
+    before = line[:column]
+    return (before + text).expandtabs()[len(before.expandtabs()) :]
+
+
 def _docstring(token: tokenize.TokenInfo, of: str) -> Docstring:
     opening = re.match(r'''([rRuU]*)("""|\'\'\'|"|')''', token.string)
     assert opening, token.string
     body = token.string[opening.end() : -len(opening[2])]
     raw = 'r' in opening[1].lower()
     first, *rest = body.split('\n')
+    number, column = token.start
+    first = _from(token.line, column + opening.end(), first)
     if not raw and first == '\\':
         first = ''  # `"""\` only says that the text begins on the next line
-    number, column = token.start
     lead = len(first) - len(first.lstrip())
     lines = [Line(number, first.strip(), column + opening.end() + lead)]
     rest = [line.expandtabs() for line in rest]
@@ -418,7 +445,7 @@ class _Splitter:
             self._new()
         column = text.index('#') + 1
         column += text[column : column + 1] == ' '
-        self.now.prose.append(Line(number, text[column:].rstrip(), column))
+        self.now.prose.append(Line(number, _from(text, column, text[column:]).rstrip(), column))
 
     def _doc(self, number: int, text: str) -> None:
         doc = self.docstrings.get(number)

@@ -62,18 +62,15 @@ class Problems(list[Problem]):
         self.extend(problems)
 
     def error(self, where: tuple[Path | str, int, int], message: str, excerpt: str = '') -> None:
-        self._add(Problem(str(where[0]), where[1], where[2], 'error', message, excerpt))
+        self.append(Problem(str(where[0]), where[1], where[2], 'error', message, excerpt))
 
     def warning(self, where: tuple[Path | str, int, int], message: str, excerpt: str = '') -> None:
-        self._add(Problem(str(where[0]), where[1], where[2], 'warning', message, excerpt))
-
-    def _add(self, problem: Problem) -> None:
-        if problem not in self.known:
-            self.append(problem)
+        self.append(Problem(str(where[0]), where[1], where[2], 'warning', message, excerpt))
 
     def append(self, problem: Problem) -> None:
-        self.known.add(problem)
-        super().append(problem)
+        if problem not in self.known:
+            self.known.add(problem)
+            super().append(problem)
 
     def extend(self, problems: Iterable[Problem]) -> None:
         for problem in problems:

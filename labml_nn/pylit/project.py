@@ -107,9 +107,14 @@ def make(file: Path, base: Path, prefix: str = '', kind: str = 'page') -> Source
 def show(path: Path) -> str:
     """A path as the author would type it here."""
     try:
-        return path.absolute().relative_to(Path.cwd()).as_posix()
+        return readable(path.absolute().relative_to(Path.cwd()).as_posix())
     except ValueError:
-        return path.as_posix()
+        return readable(path.as_posix())
+
+
+def readable(name: str) -> str:
+    """A name for people. What is not UTF-8 in it can be opened, and not written on a page."""
+    return name.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')
 
 
 def _module(file: Path) -> str:

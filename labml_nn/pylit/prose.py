@@ -43,6 +43,7 @@ from .parse import Line
 # The mark that a formula leaves behind, from Unicode's private area
 OPEN, CLOSE = '\ue000', '\ue001'
 MARK = re.compile(f'{OPEN}(\\d+){CLOSE}')
+OURS = re.compile(f'[{OPEN}{CLOSE}]')
 # Markdown would read these as the mark of a formula that is not there
 FORGED = re.compile(r'&#(?:x0*e00[01]|0*5734[45]);', re.I)
 
@@ -99,7 +100,7 @@ INLINE = re.compile(r'\$(?![\s$])((?:\\.|(?!\n\s*\n)[^\\$])*?)(?<!\s)\$(?!\d)', 
 DISPLAY = re.compile(r'\$\$(.+?)\$\$', re.S)
 BEGIN = re.compile(r'\\begin\{([A-Za-z]+\*?)\}')
 EDGE = re.compile(r'\\(begin|end)\{([A-Za-z]+\*?)\}')
-EVENT = re.compile(f'[`$\\\\{OPEN}{CLOSE}]|(?<=\n)')
+EVENT = re.compile(r'[`$\\]|(?<=\n)')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # KaTeX numbers these, and on a phone the number prints over the formula
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
@@ -119,8 +120,17 @@ class _Extractor:
         self.formulas: list[Formula] = []
         self.mistakes: list[tuple[int, int, str]] = []
         self.row = 0
+        self._free_the_marks()
         self.ends = _ends(self.text)
         self.code = _code_rows(self.text)
+
+    def _free_the_marks(self) -> None:
+        """An author's own U+E000, in code too, would be read as the mark of a formula."""
+        for line in self.lines:
+            for found in OURS.finditer(line.text):
+                message = f'U+{ord(found[0]):04X} is a private character, and ours'
+                self.mistakes.append((line.number, line.column + found.start() + 1, message))
+        self.text = OURS.sub('\ufffd', self.text)
 
     def run(self) -> None:
         i = 0
@@ -142,9 +152,6 @@ class _Extractor:
             return self._keep(i, i + 2)
         if char == '$':
             return self._dollar(i)
-        if char in (OPEN, CLOSE):
-            self._mistake(i, f'U+{ord(char):04X} is a private character, and ours')
-            return i + 1
         # Nothing happens before the next of these, and most of a note is before it
         found = EVENT.search(self.text, i + 1)
         return self._keep(i, found.start() if found else len(self.text))

@@ -83,9 +83,9 @@ class Code:
 def read(page: Page, lines: Iterable[range]) -> Code:
     """What the tokens of some lines say; comments and longer strings say nothing."""
     assert page.module
-    wanted = {number for span in lines for number in span}
+    wanted = sorted({number for span in lines for number in span})
     found, pending = Code(), set[str]()
-    tokens = [t for t in page.module.tokens if t.start[0] in wanted]
+    tokens = [t for number in wanted for t in page.module.tokens_of.get(number, ())]
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         text = token.string
         if token.type == tokenize.STRING and text.strip('\'"').isidentifier():
@@ -166,10 +166,10 @@ class _Row:
                 if rivals:
                     self._say(formula, key, f' but {" and ".join(sorted(rivals))}', problems)
 
-    def _around(self) -> Iterator[Definition]:
+    def _around(self) -> list[Definition]:
         name = self.row.name or self.page.sections[self.row.sections[0]].scope
         assert self.page.module
-        return (d for d in self.page.module.definitions if d.name == name)
+        return self.page.module.by_name.get(name, [])
 
     def _find(self, tex: str) -> set[str]:
         return self.page.glossary.find(tex)
@@ -178,7 +178,7 @@ class _Row:
         """The formulas of comments, and whether their paragraphs begin with them."""
         note = self.page.notes[self.row.sections[0]]
         assert self.page.module
-        documented = {line.number for doc in self.page.module.docstrings for line in doc.lines}
+        documented = self.page.module.documented
         for token in note.tokens:
             if token.type != 'inline':
                 continue

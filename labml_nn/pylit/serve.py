@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import html
 import json
+import sys
 import threading
 import time
 import traceback
@@ -38,6 +39,7 @@ TYPES = {
     '.woff2': 'font/woff2', '.xml': 'application/xml', '.jpg': 'image/jpeg', '.gif': 'image/gif',
     '.webp': 'image/webp', '.jpeg': 'image/jpeg',
 }  # fmt: skip
+PICTURE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LIVE = '/-/live.js'
 EVENTS = '/-/events'
 SCRIPT = """(() => {
@@ -150,13 +152,17 @@ class Handler(BaseHTTPRequestHandler):
     live: Live
     protocol_version = 'HTTP/1.1'
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         host = self.headers.get('Host', '').rpartition(':')[0] or self.headers.get('Host', '')
         if host not in (HOST, 'localhost'):
             return self._send(403, 'text/plain', b'not for this host\n')
         if self.headers.get('Sec-Fetch-Site') == 'cross-site':
             return self._send(403, 'text/plain', b'not for another site\n')
-        path = unquote(urlsplit(self.path).path)
+        # Names that are not UTF-8 are asked for byte by byte
+        path = unquote(urlsplit(self.path).path, errors='surrogateescape')
         if path == EVENTS:
             return self._events()
         if path == LIVE:
@@ -183,8 +189,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header('Cache-Control', 'no-store')
         self.send_header('X-Content-Type-Options', 'nosniff')
         self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
+        if kind == TYPES['.svg']:
+            # Opened by itself, a picture is a page, and its scripts are those of the site
+            self.send_header('Content-Security-Policy', PICTURE)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != 'HEAD':
+            self.wfile.write(data)
 
     def _events(self) -> None:
         self.send_response(200)
@@ -193,6 +203,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
         self.end_headers()
         self.close_connection = True
+        if self.command == 'HEAD':
+            return
         live, told = self.live, None
         try:
             while not live.stopped:
@@ -230,9 +242,16 @@ def _empty(error: str) -> bytes:
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who leaves before the answer is written is no fault of ours."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 def start(request: Request, port: int) -> tuple[Server, Live]:
     """Build once, and be ready to answer."""
+    if not 0 <= port <= 65535:
+        raise Refusal(f'port {port}: give one from 1 to 65535, or 0 for any that is free')
     live = Live(request)
     live.build()
     handler = type('Handler', (Handler,), {'live': live})

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
@@ -103,6 +104,9 @@ class Site:
         self.listed: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self.catalogs: dict[str, Catalog] = {}
         self.base = _base(request.paths)
+        # What is outside of these is nobody's to publish, wherever a link leads
+        tests = Path(os.path.normpath(self.config.root / self.config.tests))
+        self.roots = [self.base, self.config.root.resolve(), *map(_around, request.paths), tests]
         self.origin = origin.find(self.config)
         self.called: dict[Path, str] = {}
         if self.memo.store is None:
@@ -130,6 +134,10 @@ class Site:
 
     def _read(self, source: Source) -> None:
         try:
+            real = Path(os.path.realpath(source.path))
+            if not any(real.is_relative_to(root) for root in self.roots):
+                self.problems.error((source.shown, 1, 1), 'a link that leads out of the project')
+                return
             text = read(source.path, source.shown)
             found = self._outline(source, text)
         except Mistakes as mistakes:
@@ -201,7 +209,8 @@ class Site:
     def _ask_page(self, source: Source, target: str) -> str:
         beside = source.path.parent / target
         for path in (beside, beside / '__init__.py', beside.with_suffix('.py')):
-            found = self.by_path.get(path.resolve()) if path.suffix != '.html' else None
+            real = _file(path.parent, path.name) if path.suffix != '.html' else None
+            found = self.by_path.get(real) if real else None
             if found:
                 return found.source.url
         url = posixpath.normpath(posixpath.join(posixpath.dirname(source.url), target))
@@ -215,19 +224,24 @@ class Site:
     def _ask_anchor(self, source: Source, url: str, anchor: str) -> bool:
         return url in self.outlines and self.outlines[url].has(anchor)
 
-    def asset(self, source: Source, target: str) -> str:
-        return str(self._answer(source, 'asset', target))
+    def asset(self, source: Source, target: str) -> tuple[str, str]:
+        """The address of a file that is no page, or why there is none."""
+        address, wrong = self._answer(source, 'asset', target)
+        return str(address), str(wrong)
 
-    def _ask_asset(self, source: Source, target: str) -> str:
-        path = (source.path.parent / target).resolve()
-        root = self.config.root.resolve()
-        if not path.is_file() or not (path.is_relative_to(root) or path.is_relative_to(self.base)):
-            return ''
-        if path.suffix.lower() in ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.svg'):
-            inside = path.relative_to(self.base if path.is_relative_to(self.base) else root)
-            self.assets[f'assets/files/{inside.as_posix()}'] = path
-            return f'assets/files/{inside.as_posix()}'
-        return self.source_url(path)
+    def _ask_asset(self, source: Source, target: str) -> list[str]:
+        path = _file(source.path.parent, target)
+        around = [root for root in self.roots if path and path.is_relative_to(root)]
+        if not path or not around:
+            return ['', '']
+        if path.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.svg'):
+            return [self.source_url(path), '']
+        wrong = figures.runs(path)
+        if wrong:
+            return ['', f'{project.readable(target)}: {wrong}']
+        address = f'assets/files/{path.relative_to(around[0]).as_posix()}'
+        self.assets[address] = path
+        return [address, '']
 
     def figure(self, source: Source, target: str) -> tuple[str, str]:
         light, dark, _ = self._answer(source, 'figure', target)
@@ -275,7 +289,8 @@ class Site:
         if path not in self.called:
             real = path.resolve()
             roots = [r for r in (self.config.root.resolve(), self.base) if real.is_relative_to(r)]
-            self.called[path] = real.relative_to(roots[0]).as_posix() if roots else path.name
+            inside = real.relative_to(roots[0]).as_posix() if roots else path.name
+            self.called[path] = project.readable(inside)
         return self.called[path]
 
     def address(self, url: str) -> str:
@@ -368,7 +383,7 @@ class Site:
             if target is None or (not use.name and target.source == place):
                 continue
             address = '' if target.source == place else relative(place.url, target.source.url)
-            found[at] = address + (f'#{page.anchor_of(use.name)}' if use.name else '')
+            found[at] = address + (f'#{target.place(use.name)}' if use.name else '')
         return found
 
     def _page(self, source: Page, found: Outline, code: list[str], language: str) -> bytes:
@@ -385,7 +400,7 @@ class Site:
         page.formula_mistakes(source, self.memo.typesetter.known, self.problems)
         shown = Frame(self, source, language).write(code)
         problems, self.problems = self.problems, before
-        self.problems.extend(p for p in problems if p not in self.problems)
+        self.problems.extend(problems)
         if not problems.errors:
             said = [list(vars(p).values()) for p in problems]
             kept = {'html': shown, 'asked': self.asked, 'problems': said}
@@ -401,8 +416,7 @@ class Site:
         for question, *said, answer in kept['asked']:
             if self._ask(found.source, question, *said) != answer:
                 return None
-        problems = [Problem(*said) for said in kept['problems']]
-        self.problems.extend(p for p in problems if p not in self.problems)
+        self.problems.extend(Problem(*said) for said in kept['problems'])
         return str(kept['html']).encode('utf-8')
 
     def _stamp(self, found: Outline, language: str) -> str:
@@ -423,7 +437,7 @@ class Site:
                 [(u, o.title, o.source.kind) for u, o in self.pages.items()],
                 {name: sorted(defined) for name, defined in self.index.modules.items()},
                 {name: sorted(e.items()) for name, e in self.index.exports.items()},
-                [(name, o.source.url) for name, o in self.by_module.items()],
+                [(name, o.source.url, o.places) for name, o in self.by_module.items()],
                 [(code, catalog.name) for code, catalog in self.catalogs.items()],
                 (bool(self.request.junit), self.origin.base),
             )
@@ -518,8 +532,21 @@ class Site:
 
 
 def _base(paths: Sequence[Path]) -> Path:
-    first = paths[0].resolve()
-    return first if first.is_dir() else first.parent
+    return _around(paths[0])
+
+
+def _around(path: Path) -> Path:
+    path = path.resolve()
+    return path if path.is_dir() else path.parent
+
+
+def _file(folder: Path, target: str) -> Path | None:
+    """The file that a link names, if there is one; a link may name what no file can be called."""
+    try:
+        path = (folder / target).resolve()
+        return path if path.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def _place(found: Outline, language: str) -> str:

@@ -61,12 +61,19 @@ def _recover(out: Path) -> None:
     pattern = re.compile(rf'{re.escape(out.name)}\.(tmp|old)-(\d+)')
     for path in sorted(out.parent.iterdir()):
         found = pattern.fullmatch(path.name)
-        if not found or _runs(int(found[2])) or not (path / MANIFEST).is_file():
+        if not found or _runs(int(found[2])) or not _left_by_us(path):
             continue
-        if found[1] == 'old' and not out.exists():
+        if found[1] == 'old' and not out.exists() and any(path.iterdir()):
             path.rename(out)
         else:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _left_by_us(folder: Path) -> bool:
+    """A run may be killed between making a folder and writing its first file."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return (folder / MANIFEST).is_file() or not any(folder.iterdir())
 
 
 def _runs(process: int) -> bool:
@@ -80,6 +87,11 @@ def _runs(process: int) -> bool:
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    # Whoever finds half of it has to know that it is ours: the list of the files goes first
+    folder.mkdir(parents=True)
+    sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    text = json.dumps({'files': sums}, indent=1)
+    (folder / MANIFEST).write_text(f'{text}\n', encoding='utf-8')
     made = set()
     for name, data in files.items():
         path = folder / name
@@ -87,9 +99,6 @@ def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             made.add(path.parent)
         path.write_bytes(data)
-    sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
-    text = json.dumps({'files': sums}, indent=1)
-    (folder / MANIFEST).write_text(f'{text}\n', encoding='utf-8')
 
 
 def _keep_foreign(out: Path, fresh: Path, files: Mapping[str, bytes]) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -83,52 +84,79 @@ GREEDY = {r'\frac': 2, r'\dfrac': 2, r'\tfrac': 2, r'\sqrt': 1, r'\binom': 2, r'
 
 
 def _tokens(tex: str) -> list[str]:
-    return TOKEN.findall(tex)
+    found: list[str] = TOKEN.findall(tex)
+    return found
 
 
-def _skip_space(tokens: list[str], i: int) -> int:
-    while i < len(tokens) and tokens[i].isspace():
-        i += 1
-    return i
+class _Tex:
+    """The tokens of a formula. Where its groups end is found once, and not at every level."""
+
+    def __init__(self, tex: str):
+        self.tokens = _tokens(tex)
+        self.ends = _ends(self.tokens)
+        self.closing = [i for i, token in enumerate(self.tokens) if token == ']']
+
+    def skip_space(self, i: int) -> int:
+        while i < len(self.tokens) and self.tokens[i].isspace():
+            i += 1
+        return i
+
+    def argument_end(self, i: int) -> int:
+        """The index after the argument that begins at `i`: a group, or a single token."""
+        i = self.skip_space(i)
+        return self.ends.get(i, min(i + 1, len(self.tokens)))
+
+    def option_end(self, i: int) -> int:
+        """The index after `[…]`, if that is what stands at `i`."""
+        at = self.skip_space(i)
+        if at == len(self.tokens) or self.tokens[at] != '[':
+            return i
+        found = bisect_right(self.closing, at)
+        return self.closing[found] + 1 if found < len(self.closing) else i
+
+    def nucleus_end(self, i: int) -> int:
+        return self.argument_end(i + 1) if self.tokens[i] in ACCENTS else i + 1
+
+    def scripts(self, i: int) -> tuple[int, dict[str, str]]:
+        """The scripts that follow a nucleus, and the index after the last of them."""
+        found: dict[str, str] = {}
+        while True:
+            at = self.skip_space(i)
+            if at >= len(self.tokens) or self.tokens[at] not in '_^' or self.tokens[at] in found:
+                return i, found
+            end = self.argument_end(at + 1)
+            found[self.tokens[at]] = _canonical(self.tokens[at + 1 : end])
+            i = end
 
 
-def _argument_end(tokens: list[str], i: int) -> int:
-    """The index after the argument that begins at `i`: a group, or a single token."""
-    i = _skip_space(tokens, i)
-    depth = 0
-    while i < len(tokens):
-        depth += {'{': 1, '}': -1}.get(tokens[i], 0)
-        i += 1
-        if depth <= 0:
-            break
-    return i
+def _ends(tokens: list[str]) -> dict[int, int]:
+    """Where each `{` stands → the index after its `}`, or after everything."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    for i, token in enumerate(tokens):
+        if token == '{':
+            opened.append(i)
+        elif token == '}' and opened:
+            found[opened.pop()] = i + 1
+    return found | dict.fromkeys(opened, len(tokens))
 
 
 def _canonical(tokens: Iterable[str]) -> str:
     r"""`{x}`, ` x` and `x` are the same thing; so are `\bar{\alpha}` and `\bar\alpha`."""
-    kept = [t for t in tokens if not t.isspace()]
-    text = ' '.join(kept)
-    while True:
-        plain = re.sub(r'\{ (\S+) \}', r'\1', text)
-        if plain == text:
-            return text
-        text = plain
-
-
-def _nucleus_end(tokens: list[str], i: int) -> int:
-    return _argument_end(tokens, i + 1) if tokens[i] in ACCENTS else i + 1
-
-
-def _scripts(tokens: list[str], i: int) -> tuple[int, dict[str, str]]:
-    """The scripts that follow a nucleus, and the index after the last of them."""
-    found: dict[str, str] = {}
-    while True:
-        at = _skip_space(tokens, i)
-        if at >= len(tokens) or tokens[at] not in '_^' or tokens[at] in found:
-            return i, found
-        end = _argument_end(tokens, at + 1)
-        found[tokens[at]] = _canonical(tokens[at + 1 : end])
-        i = end
+    kept: list[str] = []
+    opened: list[int] = []
+    for token in tokens:
+        if token.isspace():
+            continue
+        if token == '{':
+            opened.append(len(kept))
+        if token == '}' and opened:
+            at = opened.pop()
+            if len(kept) == at + 2:
+                kept.pop(at)
+                continue
+        kept.append(token)
+    return ' '.join(kept)
 
 
 def nucleus(tex: str) -> str:
@@ -151,10 +179,10 @@ class Glossary:
         self.by_nucleus: dict[str, list[tuple[dict[str, str], str]]] = {}
         for symbol in self.symbols.values():
             for tex in symbol.tex:
-                tokens = _tokens(tex.strip())
-                end = _nucleus_end(tokens, 0)
-                _, scripts = _scripts(tokens, end)
-                entries = self.by_nucleus.setdefault(_canonical(tokens[:end]), [])
+                read = _Tex(tex.strip())
+                end = read.nucleus_end(0)
+                _, scripts = read.scripts(end)
+                entries = self.by_nucleus.setdefault(_canonical(read.tokens[:end]), [])
                 entries.append((scripts, symbol.key))
                 entries.sort(key=lambda entry: -len(entry[0]))
 
@@ -162,35 +190,43 @@ class Glossary:
         r"""The formula with each known symbol inside `\htmlData`, scripts included."""
         if not self.by_nucleus:
             return tex
-        return ''.join(self._mark(_tokens(tex), set()))
+        return ''.join(self._mark(_Tex(tex), set()))
 
     def find(self, tex: str) -> set[str]:
         """The keys of the symbols that occur in a formula."""
         found: set[str] = set()
         if self.by_nucleus:
-            self._mark(_tokens(tex), found)
+            self._mark(_Tex(tex), found)
         return found
 
-    def _mark(self, tokens: list[str], found: set[str]) -> list[str]:
+    def _mark(self, tex: _Tex, found: set[str]) -> list[str]:
         out: list[str] = []
-        i = 0
-        while i < len(tokens):
-            token = tokens[i]
-            if token in OPAQUE or token in GREEDY or token in '_^':
-                i = self._copy_arguments(tokens, i, out, found)
+        # Fractions stand in fractions, deeper than a function may call itself: what is left waits
+        todo = [(0, len(tex.tokens), True)]
+        while todo:
+            i, stop, looked_into = todo.pop()
+            if not looked_into or i >= stop:
+                out += tex.tokens[i:stop]
                 continue
-            end = _nucleus_end(tokens, i)
-            last, scripts = _scripts(tokens, end)
-            key = self._look_up(_canonical(tokens[i:end]), scripts)
-            if key:
-                found.add(key)
-                out += [rf'\htmlData{{sym={key}}}{{', *tokens[i:last], '}']
+            token = tex.tokens[i]
+            if token in OPAQUE or token in GREEDY or token in '_^':
+                todo += self._arguments(tex, i, stop)
             else:
-                # `\mathbf{x}` is not in the glossary, and its `x` is not the glossary's either
-                last = end
-                out += tokens[i:end]
-            i = last
+                todo.append((self._symbol(tex, i, out, found), stop, True))
         return out
+
+    def _symbol(self, tex: _Tex, i: int, out: list[str], found: set[str]) -> int:
+        """One nucleus with its scripts, marked if the glossary has it; and what comes after."""
+        end = tex.nucleus_end(i)
+        last, scripts = tex.scripts(end)
+        key = self._look_up(_canonical(tex.tokens[i:end]), scripts)
+        if not key:
+            # `\mathbf{x}` is not in the glossary, and its `x` is not the glossary's either
+            out += tex.tokens[i:end]
+            return end
+        found.add(key)
+        out += [rf'\htmlData{{sym={key}}}{{', *tex.tokens[i:last], '}']
+        return last
 
     def _look_up(self, nucleus: str, scripts: dict[str, str]) -> str:
         for wanted, key in self.by_nucleus.get(nucleus, ()):
@@ -198,28 +234,22 @@ class Glossary:
                 return key
         return ''
 
-    def _copy_arguments(self, tokens: list[str], i: int, out: list[str], found: set[str]) -> int:
-        r"""Scripts and words stay as they are; a group after `\frac` is looked into."""
-        command = tokens[i]
-        out.append(command)
+    @staticmethod
+    def _arguments(tex: _Tex, i: int, stop: int) -> list[tuple[int, int, bool]]:
+        r"""Scripts and words stay as they are; a group after `\frac` is looked into.
+
+        The parts up to `stop`, last first, and whether they are looked into.
+        """
+        command = tex.tokens[i]
+        parts = [(i, i + 1, False)]
         i += 1
         for _ in range(OPAQUE.get(command, GREEDY.get(command, 1))):
-            i = self._copy_option(tokens, i, out)
-            end = _argument_end(tokens, i)
-            argument = tokens[i:end]
-            if command in GREEDY and '{' in argument:
-                argument = self._mark(argument, found)
-            out += argument
+            option = min(tex.option_end(i), stop)
+            end = min(tex.argument_end(option), stop)
+            group = command in GREEDY and tex.skip_space(option) in tex.ends
+            parts += [(i, option, False), (option, end, group)]
             i = end
-        return i
-
-    def _copy_option(self, tokens: list[str], i: int, out: list[str]) -> int:
-        at = _skip_space(tokens, i)
-        if at < len(tokens) and tokens[at] == '[' and ']' in tokens[at:]:
-            end = tokens.index(']', at) + 1
-            out += tokens[i:end]
-            return end
-        return i
+        return [(i, stop, True), *parts[::-1]]
 
 
 # ## What KaTeX does not notice

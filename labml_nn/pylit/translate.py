@@ -96,6 +96,10 @@ def _name(language: str) -> str:
     return str(locale.get_display_name(language) or language)
 
 
+def _singular(text: str | Sequence[str]) -> str:
+    return text if isinstance(text, str) else text[0]
+
+
 # ## A language's catalogue
 @dataclass
 class Catalog:
@@ -125,12 +129,14 @@ class Catalog:
         except (ValueError, OSError) as error:
             raise Refusal(f'{path}: {error}') from None
         for entry in catalog:
-            if entry.id:
-                found.lines[entry.id] = entry.lineno or 1
+            # Nothing here is counted: of an entry with a plural the singular is what we ask for
+            text, said = _singular(entry.id), _singular(entry.string)
+            if text:
+                found.lines[text] = entry.lineno or 1
                 if entry.fuzzy:
-                    found.fuzzy.add(entry.id)
-                elif entry.string:
-                    found.done[entry.id] = entry.string
+                    found.fuzzy.add(text)
+                elif said:
+                    found.done[text] = said
         return found
 
     @property

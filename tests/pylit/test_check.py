@@ -12,6 +12,7 @@ from pylit_kit import ROOT, project
 
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.check import is_code
+from labml_nn.pylit.problems import Problem, Problems
 
 CONFIG = r"""
 [tool.pylit.glossary]
@@ -255,3 +256,12 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(['build'])
     assert ended.value.code == 2
+
+
+def test_a_mistake_is_told_once_however_it_comes() -> None:
+    problem = Problem('page.py', 1, 1, 'error', 'dead link')
+    problems = Problems([problem, problem])
+    problems.append(problem)
+    problems.extend([problem])
+    problems.error(('page.py', 1, 1), 'dead link')
+    assert problems == [problem]

@@ -121,3 +121,24 @@ def test_colours_and_brackets() -> None:
     assert unbalanced('f(x))') == ')'
     assert unbalanced('[0, 1)') == ''
     assert unbalanced(r'\big( x \big)') == ''
+
+
+def test_a_symbol_is_found_however_deep_it_stands() -> None:
+    deep = 3000
+    tex = r'\frac{' * deep + 'x_0' + r'}{T}' * deep
+    assert GLOSSARY.find(tex) == {'x0', 'T'}
+    marked = GLOSSARY.mark(tex)
+    assert marked.count(r'\htmlData{sym=T}') == deep
+    assert re.sub(r'\\htmlData\{sym=\w+\}\{(\w+)\}', r'\1', marked) == tex
+
+
+@pytest.mark.parametrize('piece', [r'\sqrt[', '{', r'\bar{', 'x_{', r'\mathbf{x_{', r'\left('])
+def test_what_is_never_closed_is_copied_as_it_is(piece: str) -> None:
+    assert GLOSSARY.mark(piece * 5000) == piece * 5000
+
+
+def test_a_group_around_one_letter_is_that_letter() -> None:
+    braces = 3000
+    deep = r'\bar' + '{' * braces + r'\alpha' + '}' * braces
+    assert GLOSSARY.find(deep) == {'alpha_bar'}
+    assert GLOSSARY.find(r'\bar{{\alpha}x}') == set()
