@@ -38,6 +38,36 @@ def test_every_step_is_a_make_target_that_runs_here(path):
         assert job['timeout-minutes'] <= 60
 
 
+@pytest.mark.parametrize('path', WORKFLOWS, ids=lambda p: p.stem)
+def test_actions_are_pinned_and_may_do_little(path):
+    """A tag can be moved to other code, a commit cannot; the comment says which version it is."""
+    text = path.read_text(encoding='utf-8')
+    used = re.findall(r'uses: *(.*)', text)
+    assert used
+    for action in used:
+        assert re.fullmatch(r'actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+', action), action
+    workflow = read(path)
+    assert workflow['permissions'] == {'contents': 'read'}
+    for name, job in workflow['jobs'].items():
+        publishes = {'pages': 'write', 'id-token': 'write'} if name == 'publish' else None
+        assert job.get('permissions') == publishes
+        for step in job['steps']:
+            if 'checkout' in step.get('uses', ''):  # or the token stays in .git/config
+                assert step['with'] == {'persist-credentials': False}
+
+
+def test_what_is_pinned_is_kept_up_to_date():
+    watched = {}
+    for one in read(GITHUB / 'dependabot.yml')['updates']:
+        watched[one['package-ecosystem']] = one.get('directories', [one.get('directory')])
+    assert set(watched) == {'pip', 'npm', 'github-actions'}
+    found = [p for room in ('labml_nn', 'tests') for p in (ROOT / room).rglob('package.json')]
+    ours = {
+        f'/{p.parent.relative_to(ROOT).as_posix()}' for p in found if 'node_modules' not in p.parts
+    }
+    assert set(watched['npm']) == ours
+
+
 def test_three_systems_and_both_ends_of_torch():
     matrix = read(GITHUB / 'workflows' / 'tests.yml')['jobs']['test']['strategy']['matrix']
     assert {name.split('-')[0] for name in matrix['os']} == {'ubuntu', 'macos', 'windows'}
@@ -132,6 +162,7 @@ FILES = {
         GITHUB / f'ISSUE_TEMPLATE/{n}.yml' for n in ('problem', 'question')
     ],
     'vendor.github-issue-config': [GITHUB / 'ISSUE_TEMPLATE/config.yml'],
+    'vendor.dependabot': [GITHUB / 'dependabot.yml'],
     'vendor.citation-file-format': [ROOT / 'CITATION.cff'],
 }
 
