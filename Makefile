@@ -1,7 +1,8 @@
 # Everything one does here. `make help` lists it.
 #
 #   PYTHON=python3.12 make setup    another Python for the environment (3.10 or newer)
-#   TORCH=2.6.0 make setup          another torch than the pinned one
+#   TORCH=2.6.0 make setup          another torch than the pinned one (TORCHVISION=0.21.0 likewise)
+#   TORCH_INDEX=URL make setup      torch from an index of its own, and nothing else from there
 #   CONSTRAINTS= make setup         no pins: what the package index has today
 #   ARGS="--steps 4000" make train  more options for the command behind a target
 
@@ -11,9 +12,12 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
 TORCH ?=
+TORCHVISION ?=
+TORCH_INDEX ?=
 CONSTRAINTS ?= constraints.txt
 # torch brings its own demands; what it pins exactly is not ours to pin
-OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^\(torchvision\|sympy\)==/d')
+OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^sympy==/d' \
+	-e $(if $(TORCHVISION),'s/^torchvision==.*/torchvision==$(TORCHVISION)/','/^torchvision==/d'))
 ARGS ?=
 OUT ?= runs/digits
 CONDITIONAL ?= runs/digits_conditional
@@ -32,6 +36,11 @@ help:  ## this list
 
 setup: $(READY)  ## make .venv with the pinned versions (done by the others when needed)
 
+PIP = $(RUN) -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
+# A stranger may put a package of any name into a further index. pip.conf is its owner's business
+FURTHER_INDEX = note: PIP_EXTRA_INDEX_URL is set: pip takes the highest version that any index has, \
+	whoever put it there (for torch alone: TORCH_INDEX)
+
 # Made anew when what is needed changes. Half an environment has no mark, and is completed
 $(READY): setup.py constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { \
@@ -39,7 +48,9 @@ $(READY): setup.py constraints.txt
 	@$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo 'error: $(VENV) has a Python older than 3.10: rm -r $(VENV); PYTHON=python3.12 make setup'; exit 1; }
 	@sed -e '' $(OTHER_TORCH) $(or $(CONSTRAINTS),/dev/null) > $(VENV)/constraints.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[dev]'
+	@$(if $(PIP_EXTRA_INDEX_URL),echo '$(strip $(FURTHER_INDEX))' >&2)
+	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional

@@ -77,6 +77,8 @@ def test_three_systems_and_both_ends_of_torch():
     assert [t.removesuffix('.0') for t in matrix['torch']] == [oldest, '']
     python = re.search(r"python_requires='>=([\d.]+)'", setup)[1]
     assert matrix['include'][0]['python'] == python
+    vision = re.search(r"'torchvision>=([\d.]+)'", setup)[1]
+    assert matrix['include'][0]['torchvision'].removesuffix('.0') == vision
 
 
 def test_another_torch_can_be_asked_for():
@@ -94,7 +96,37 @@ def test_another_torch_can_be_asked_for():
     assert 'pillow==' in made
 
 
-def newest(cache, pip_fails_with=None, *, made=True):
+def installed(**variables):
+    """What `make setup` would call pip with, and what it would say."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(('PIP_', 'TORCH'))}
+    done = subprocess.run(
+        ['make', '-n', '-B', 'setup'], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**clean, **variables},
+    )  # fmt: skip
+    calls = [line.split(' install ')[1] for line in done.stdout.splitlines() if ' install ' in line]
+    return [call for call in calls if '-c ' in call], done.stdout
+
+
+def test_a_further_index_gives_torch_and_nothing_else():
+    """pip takes the highest version that any of its indexes has, whoever put it there."""
+    (all_of_it,), said = installed()
+    assert 'note:' not in said
+    (torch, rest), said = installed(TORCH_INDEX='https://other.example/cpu')
+    assert torch.endswith('--no-deps --index-url https://other.example/cpu torch torchvision')
+    assert '-c .venv/constraints.txt' in torch
+    assert rest == all_of_it
+    assert 'note:' not in said
+    assert 'note: PIP_EXTRA_INDEX_URL is set' in installed(PIP_EXTRA_INDEX_URL='https://x')[1]
+    for path in WORKFLOWS:
+        assert not re.search('PIP_.*INDEX', path.read_text(encoding='utf-8')), path
+
+
+def test_what_builds_is_pinned():
+    text = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    assert re.search(r'^requires = \["setuptools==[\d.]+"\]$', text, re.M)
+
+
+def newest(cache, pip_fails_with=None, *, made=True, **variables):
     """`.ci/newest` with a stand-in for its Python: status, complaints, and all calls of that."""
     home = cache / 'labml_nn' / 'newest'
     (home / 'bin').mkdir(parents=True, exist_ok=True)
@@ -108,7 +140,7 @@ def newest(cache, pip_fails_with=None, *, made=True):
     if made:
         shutil.copy(ROOT / 'setup.py', home)
     done = subprocess.run(
-        [ROOT / '.ci' / 'newest'], env={**os.environ, 'XDG_CACHE_HOME': str(cache)},
+        [ROOT / '.ci' / 'newest'], env={**os.environ, 'XDG_CACHE_HOME': str(cache), **variables},
         capture_output=True, text=True,
     )  # fmt: skip
     return done.returncode, done.stderr, (cache / 'calls').read_text()
@@ -131,6 +163,14 @@ def test_the_newest_packages_are_tried_or_said_not_to_be(tmp_path):
     status, said, calls = newest(tmp_path / 'warm', 'no network', made=False)
     assert (status, 'NOT UPGRADED' in said, '1970' in said) == (0, True, True)
     assert calls.count('-m pytest') == 2
+    # torch from elsewhere, and nothing else from there
+    _, said, calls = newest(
+        tmp_path / 'cpu', made=False, TORCH_INDEX='https://x.example', PIP_EXTRA_INDEX_URL='y'
+    )
+    first, second = [line for line in calls.splitlines() if ' install ' in line]
+    assert first.endswith('--no-deps --index-url https://x.example torch torchvision')
+    assert 'x.example' not in second
+    assert 'note: PIP_EXTRA_INDEX_URL is set' in said
     # Our own fault
     status, said, calls = newest(tmp_path / 'ours', 'ResolutionImpossible', made=False)
     assert (status, 'what setup.py asks for' in said, 'pytest' in calls) == (1, True, False)
