@@ -16,6 +16,7 @@ PAGES = sorted(PACKAGE.rglob('*.py'))
 
 # Each room and those it may know, besides its own: imports point one way
 MAY_KNOW = {
+    '__init__': ['helpers/output'],  # where Ctrl-C finds a command that is still imported
     'diffusion/ddpm/utils': ['diffusion/ddpm/forerunner'],  # when an older name is asked for
     'diffusion/ddpm/__init__': ['diffusion/ddpm/utils'],
     'diffusion/ddpm/unet': ['diffusion/ddpm/utils'],
