@@ -3,6 +3,7 @@
 #   PYTHON=python3.12 make setup    another Python for the environment (3.10 or newer)
 #   TORCH=2.6.0 make setup          another torch than the pinned one (TORCHVISION=0.21.0 likewise)
 #   TORCH_INDEX=URL make setup      torch from an index of its own, and nothing else from there
+#   LOCK=build/lock.txt make setup  only files with these hashes (`make lock` writes them)
 #   CONSTRAINTS= make setup         no pins: what the package index has today
 #   ARGS="--steps 4000" make train  more options for the command behind a target
 
@@ -14,6 +15,7 @@ READY := $(VENV)/.ready
 TORCH ?=
 TORCHVISION ?=
 TORCH_INDEX ?=
+LOCK ?=
 CONSTRAINTS ?= constraints.txt
 # torch brings its own demands; what it pins exactly is not ours to pin
 OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^sympy==/d' \
@@ -29,7 +31,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
-	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest
+	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +52,21 @@ $(READY): setup.py constraints.txt
 	@sed -e '' $(OTHER_TORCH) $(or $(CONSTRAINTS),/dev/null) > $(VENV)/constraints.txt
 	@$(if $(PIP_EXTRA_INDEX_URL),echo '$(strip $(FURTHER_INDEX))' >&2)
 	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
-	$(PIP) -e '.[dev]'
+	$(if $(LOCK),$(PIP) --require-hashes -r $(LOCK))
+	$(PIP) $(if $(LOCK),--no-deps) -e '.[dev]'
 	@touch $@
+
+lock: $(READY)  ## what pip would install here, each file with its hash, into build/lock.txt
+	@mkdir -p build
+	$(PIP) --dry-run --ignore-installed --report build/report.json '.[dev]'
+	$(RUN) .ci/lock.py build/report.json > build/lock.new
+	@mv build/lock.new build/lock.txt
+
+AUDIT = .venv-audit/$(notdir $(BIN))/python
+audit:  ## known holes in the pinned versions (the package index is asked about each)
+	@test -x $(AUDIT) || $(PYTHON) -m venv .venv-audit
+	$(AUDIT) -m pip install --quiet --disable-pip-version-check -r .ci/audit.txt
+	$(AUDIT) -m pip_audit --no-deps --disable-pip -r constraints.txt $(ARGS)
 
 train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional
 	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits_conditional --out $(CONDITIONAL) \
@@ -164,4 +179,4 @@ sizes: $(READY)  ## the lines of each page and its longest function
 	$(RUN) tests/sizes.py
 
 clean:  ## remove the environment and what tools have left; runs and data stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-audit build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,7 @@
 """What runs elsewhere: workflows, issue forms and the citation fit what is here."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -119,6 +121,49 @@ def test_a_further_index_gives_torch_and_nothing_else():
     assert 'note: PIP_EXTRA_INDEX_URL is set' in installed(PIP_EXTRA_INDEX_URL='https://x')[1]
     for path in WORKFLOWS:
         assert not re.search('PIP_.*INDEX', path.read_text(encoding='utf-8')), path
+
+
+def test_a_lock_is_what_pip_would_install_and_nothing_else_is(tmp_path):
+    """Each file with its hash; what has none is refused, and then nothing is written."""
+    digest = hashlib.sha256(b'').hexdigest()
+    a = {'url': 'https://x/a.whl', 'archive_info': {'hashes': {'sha256': digest}}}
+    clone = {'url': 'file:///here', 'dir_info': {}}
+
+    def lock(**sources):
+        found = [
+            {'metadata': {'name': name, 'version': '1.0+cpu'}, 'download_info': source}
+            for name, source in sources.items()
+        ]
+        here = {'python_version': '3.13', 'sys_platform': 'linux', 'platform_machine': 'x86_64'}
+        (tmp_path / 'report.json').write_text(json.dumps({'install': found, 'environment': here}))
+        return subprocess.run(
+            [sys.executable, ROOT / '.ci' / 'lock.py', tmp_path / 'report.json'],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    made = lock(b=a, ours=clone, A=a)
+    assert made.stdout.splitlines() == [
+        '# Python 3.13 linux x86_64',
+        f'A==1.0+cpu --hash=sha256:{digest}',
+        f'b==1.0+cpu --hash=sha256:{digest}',
+    ]
+    refused = lock(A=a, b={'url': 'https://x/b.whl', 'archive_info': {}})
+    assert (refused.returncode, refused.stdout) == (1, '')
+    assert refused.stderr == 'error: pip tells no hash of b, got from https://x/b.whl\n'
+    # Nothing else is installed with it
+    locked, ours = installed(LOCK='build/lock.txt')[0]
+    assert locked.endswith('--require-hashes -r build/lock.txt')
+    assert ours.endswith("--no-deps -e '.[dev]'")
+
+
+def test_what_audits_is_pinned_too():
+    lines = (ROOT / '.ci' / 'audit.txt').read_text(encoding='utf-8').splitlines()[1:]
+    assert all(re.fullmatch(r'[\w.-]+==[\w.]+', line) for line in lines)
+    assert any(line.startswith('pip_audit==') for line in lines)
+    assert any(
+        step.get('run') == 'make audit'
+        for step in read(GITHUB / 'workflows' / 'audit.yml')['jobs']['audit']['steps']
+    )
 
 
 def test_what_builds_is_pinned():
