@@ -1,7 +1,9 @@
 # Everything one does here. `make help` lists it.
 #
 #   PYTHON=python3.12 make setup    another Python for the environment (3.10 or newer)
-#   TORCH=2.6.0 make setup          another torch than the pinned one
+#   TORCH=2.6.0 make setup          another torch than the pinned one (TORCHVISION=0.21.0 likewise)
+#   TORCH_INDEX=URL make setup      torch from an index of its own, and nothing else from there
+#   LOCK=build/lock.txt make setup  only files with these hashes (`make lock` writes them)
 #   CONSTRAINTS= make setup         no pins: what the package index has today
 #   ARGS="--steps 4000" make train  more options for the command behind a target
 
@@ -11,9 +13,13 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
 TORCH ?=
+TORCHVISION ?=
+TORCH_INDEX ?=
+LOCK ?=
 CONSTRAINTS ?= constraints.txt
 # torch brings its own demands; what it pins exactly is not ours to pin
-OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^\(torchvision\|sympy\)==/d')
+OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^sympy==/d' \
+	-e $(if $(TORCHVISION),'s/^torchvision==.*/torchvision==$(TORCHVISION)/','/^torchvision==/d'))
 ARGS ?=
 OUT ?= runs/digits
 CONDITIONAL ?= runs/digits_conditional
@@ -25,12 +31,17 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
-	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest
+	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the pinned versions (done by the others when needed)
+
+PIP = $(RUN) -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
+# A stranger may put a package of any name into a further index. pip.conf is its owner's business
+FURTHER_INDEX = note: PIP_EXTRA_INDEX_URL is set: pip takes the highest version that any index has, \
+	whoever put it there (for torch alone: TORCH_INDEX)
 
 # Made anew when what is needed changes. Half an environment has no mark, and is completed
 $(READY): setup.py constraints.txt
@@ -39,8 +50,23 @@ $(READY): setup.py constraints.txt
 	@$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo 'error: $(VENV) has a Python older than 3.10: rm -r $(VENV); PYTHON=python3.12 make setup'; exit 1; }
 	@sed -e '' $(OTHER_TORCH) $(or $(CONSTRAINTS),/dev/null) > $(VENV)/constraints.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[dev]'
+	@$(if $(PIP_EXTRA_INDEX_URL),echo '$(strip $(FURTHER_INDEX))' >&2)
+	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
+	$(if $(LOCK),$(PIP) --require-hashes -r $(LOCK))
+	$(PIP) $(if $(LOCK),--no-deps) -e '.[dev]'
 	@touch $@
+
+lock: $(READY)  ## what pip would install here, each file with its hash, into build/lock.txt
+	@mkdir -p build
+	$(PIP) --dry-run --ignore-installed --report build/report.json '.[dev]'
+	$(RUN) .ci/lock.py build/report.json > build/lock.new
+	@mv build/lock.new build/lock.txt
+
+AUDIT = .venv-audit/$(notdir $(BIN))/python
+audit:  ## known holes in the pinned versions (the package index is asked about each)
+	@test -x $(AUDIT) || $(PYTHON) -m venv .venv-audit
+	$(AUDIT) -m pip install --quiet --disable-pip-version-check -r .ci/audit.txt
+	$(AUDIT) -m pip_audit --no-deps --disable-pip -r constraints.txt $(ARGS)
 
 train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional
 	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits_conditional --out $(CONDITIONAL) \
@@ -74,6 +100,7 @@ lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and 
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/problem.yml .github/ISSUE_TEMPLATE/question.yml
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.citation-file-format CITATION.cff
 
 types: $(READY)  ## mypy on the package
@@ -152,4 +179,4 @@ sizes: $(READY)  ## the lines of each page and its longest function
 	$(RUN) tests/sizes.py
 
 clean:  ## remove the environment and what tools have left; runs and data stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-audit build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

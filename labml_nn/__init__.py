@@ -45,3 +45,11 @@ Which paper is on which page, and what its tests prove: [diffusion models](diffu
 Behind the pages: [evaluation](evaluation/index.html), [helpers](helpers/index.html), and
 [the renderer](pylit/index.html), which takes any annotated Python file.
 """
+
+import sys
+
+# `python -m labml_nn.…` has come as far as its packages, whose imports take a second
+if sys.argv[:1] == ['-m'] and any('labml_nn.' in word for word in sys.orig_argv[1:]):
+    from labml_nn.helpers.output import quiet_at_ctrl_c
+
+    quiet_at_ctrl_c()

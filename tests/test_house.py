@@ -16,6 +16,7 @@ PAGES = sorted(PACKAGE.rglob('*.py'))
 
 # Each room and those it may know, besides its own: imports point one way
 MAY_KNOW = {
+    '__init__': ['helpers/output'],  # where Ctrl-C finds a command that is still imported
     'diffusion/ddpm/utils': ['diffusion/ddpm/forerunner'],  # when an older name is asked for
     'diffusion/ddpm/__init__': ['diffusion/ddpm/utils'],
     'diffusion/ddpm/unet': ['diffusion/ddpm/utils'],
@@ -181,6 +182,22 @@ def test_every_claim_names_a_test_that_exists():
             if isinstance(n, ast.FunctionDef)
         }  # fmt: skip
         assert name in names, f'{where}: no {name} in {file}'
+
+
+# ## What is promised
+
+
+def test_every_promise_of_safety_names_a_test_that_exists():
+    """Not as marks: this file is read in the repository, where links lead to files."""
+    text = (ROOT / 'SECURITY.md').read_text(encoding='utf-8')
+    named = re.findall(r'\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)', text)
+    assert len(named) >= 20
+    assert len(named) == text.count('`test_')
+    for name, file in named:
+        source = (ROOT / file).read_text(encoding='utf-8')
+        assert f'def {name}(' in source, f'no {name} in {file}'
+    for document in ('README.md', 'CONTRIBUTING.md'):
+        assert '(SECURITY.md)' in (ROOT / document).read_text(encoding='utf-8'), document
 
 
 # ## The README

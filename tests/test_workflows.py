@@ -1,5 +1,7 @@
 """What runs elsewhere: workflows, issue forms and the citation fit what is here."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -38,6 +40,36 @@ def test_every_step_is_a_make_target_that_runs_here(path):
         assert job['timeout-minutes'] <= 60
 
 
+@pytest.mark.parametrize('path', WORKFLOWS, ids=lambda p: p.stem)
+def test_actions_are_pinned_and_may_do_little(path):
+    """A tag can be moved to other code, a commit cannot; the comment says which version it is."""
+    text = path.read_text(encoding='utf-8')
+    used = re.findall(r'uses: *(.*)', text)
+    assert used
+    for action in used:
+        assert re.fullmatch(r'actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+', action), action
+    workflow = read(path)
+    assert workflow['permissions'] == {'contents': 'read'}
+    for name, job in workflow['jobs'].items():
+        publishes = {'pages': 'write', 'id-token': 'write'} if name == 'publish' else None
+        assert job.get('permissions') == publishes
+        for step in job['steps']:
+            if 'checkout' in step.get('uses', ''):  # or the token stays in .git/config
+                assert step['with'] == {'persist-credentials': False}
+
+
+def test_what_is_pinned_is_kept_up_to_date():
+    watched = {}
+    for one in read(GITHUB / 'dependabot.yml')['updates']:
+        watched[one['package-ecosystem']] = one.get('directories', [one.get('directory')])
+    assert set(watched) == {'pip', 'npm', 'github-actions'}
+    found = [p for room in ('labml_nn', 'tests') for p in (ROOT / room).rglob('package.json')]
+    ours = {
+        f'/{p.parent.relative_to(ROOT).as_posix()}' for p in found if 'node_modules' not in p.parts
+    }
+    assert set(watched['npm']) == ours
+
+
 def test_three_systems_and_both_ends_of_torch():
     matrix = read(GITHUB / 'workflows' / 'tests.yml')['jobs']['test']['strategy']['matrix']
     assert {name.split('-')[0] for name in matrix['os']} == {'ubuntu', 'macos', 'windows'}
@@ -47,6 +79,8 @@ def test_three_systems_and_both_ends_of_torch():
     assert [t.removesuffix('.0') for t in matrix['torch']] == [oldest, '']
     python = re.search(r"python_requires='>=([\d.]+)'", setup)[1]
     assert matrix['include'][0]['python'] == python
+    vision = re.search(r"'torchvision>=([\d.]+)'", setup)[1]
+    assert matrix['include'][0]['torchvision'].removesuffix('.0') == vision
 
 
 def test_another_torch_can_be_asked_for():
@@ -64,7 +98,80 @@ def test_another_torch_can_be_asked_for():
     assert 'pillow==' in made
 
 
-def newest(cache, pip_fails_with=None, *, made=True):
+def installed(**variables):
+    """What `make setup` would call pip with, and what it would say."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(('PIP_', 'TORCH'))}
+    done = subprocess.run(
+        ['make', '-n', '-B', 'setup'], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**clean, **variables},
+    )  # fmt: skip
+    calls = [line.split(' install ')[1] for line in done.stdout.splitlines() if ' install ' in line]
+    return [call for call in calls if '-c ' in call], done.stdout
+
+
+def test_a_further_index_gives_torch_and_nothing_else():
+    """pip takes the highest version that any of its indexes has, whoever put it there."""
+    (all_of_it,), said = installed()
+    assert 'note:' not in said
+    (torch, rest), said = installed(TORCH_INDEX='https://other.example/cpu')
+    assert torch.endswith('--no-deps --index-url https://other.example/cpu torch torchvision')
+    assert '-c .venv/constraints.txt' in torch
+    assert rest == all_of_it
+    assert 'note:' not in said
+    assert 'note: PIP_EXTRA_INDEX_URL is set' in installed(PIP_EXTRA_INDEX_URL='https://x')[1]
+    for path in WORKFLOWS:
+        assert not re.search('PIP_.*INDEX', path.read_text(encoding='utf-8')), path
+
+
+def test_a_lock_is_what_pip_would_install_and_nothing_else_is(tmp_path):
+    """Each file with its hash; what has none is refused, and then nothing is written."""
+    digest = hashlib.sha256(b'').hexdigest()
+    a = {'url': 'https://x/a.whl', 'archive_info': {'hashes': {'sha256': digest}}}
+    clone = {'url': 'file:///here', 'dir_info': {}}
+
+    def lock(**sources):
+        found = [
+            {'metadata': {'name': name, 'version': '1.0+cpu'}, 'download_info': source}
+            for name, source in sources.items()
+        ]
+        here = {'python_version': '3.13', 'sys_platform': 'linux', 'platform_machine': 'x86_64'}
+        (tmp_path / 'report.json').write_text(json.dumps({'install': found, 'environment': here}))
+        return subprocess.run(
+            [sys.executable, ROOT / '.ci' / 'lock.py', tmp_path / 'report.json'],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    made = lock(b=a, ours=clone, A=a)
+    assert made.stdout.splitlines() == [
+        '# Python 3.13 linux x86_64',
+        f'A==1.0+cpu --hash=sha256:{digest}',
+        f'b==1.0+cpu --hash=sha256:{digest}',
+    ]
+    refused = lock(A=a, b={'url': 'https://x/b.whl', 'archive_info': {}})
+    assert (refused.returncode, refused.stdout) == (1, '')
+    assert refused.stderr == 'error: pip tells no hash of b, got from https://x/b.whl\n'
+    # Nothing else is installed with it
+    locked, ours = installed(LOCK='build/lock.txt')[0]
+    assert locked.endswith('--require-hashes -r build/lock.txt')
+    assert ours.endswith("--no-deps -e '.[dev]'")
+
+
+def test_what_audits_is_pinned_too():
+    lines = (ROOT / '.ci' / 'audit.txt').read_text(encoding='utf-8').splitlines()[1:]
+    assert all(re.fullmatch(r'[\w.-]+==[\w.]+', line) for line in lines)
+    assert any(line.startswith('pip_audit==') for line in lines)
+    assert any(
+        step.get('run') == 'make audit'
+        for step in read(GITHUB / 'workflows' / 'audit.yml')['jobs']['audit']['steps']
+    )
+
+
+def test_what_builds_is_pinned():
+    text = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    assert re.search(r'^requires = \["setuptools==[\d.]+"\]$', text, re.M)
+
+
+def newest(cache, pip_fails_with=None, *, made=True, **variables):
     """`.ci/newest` with a stand-in for its Python: status, complaints, and all calls of that."""
     home = cache / 'labml_nn' / 'newest'
     (home / 'bin').mkdir(parents=True, exist_ok=True)
@@ -78,7 +185,7 @@ def newest(cache, pip_fails_with=None, *, made=True):
     if made:
         shutil.copy(ROOT / 'setup.py', home)
     done = subprocess.run(
-        [ROOT / '.ci' / 'newest'], env={**os.environ, 'XDG_CACHE_HOME': str(cache)},
+        [ROOT / '.ci' / 'newest'], env={**os.environ, 'XDG_CACHE_HOME': str(cache), **variables},
         capture_output=True, text=True,
     )  # fmt: skip
     return done.returncode, done.stderr, (cache / 'calls').read_text()
@@ -101,6 +208,14 @@ def test_the_newest_packages_are_tried_or_said_not_to_be(tmp_path):
     status, said, calls = newest(tmp_path / 'warm', 'no network', made=False)
     assert (status, 'NOT UPGRADED' in said, '1970' in said) == (0, True, True)
     assert calls.count('-m pytest') == 2
+    # torch from elsewhere, and nothing else from there
+    _, said, calls = newest(
+        tmp_path / 'cpu', made=False, TORCH_INDEX='https://x.example', PIP_EXTRA_INDEX_URL='y'
+    )
+    first, second = [line for line in calls.splitlines() if ' install ' in line]
+    assert first.endswith('--no-deps --index-url https://x.example torch torchvision')
+    assert 'x.example' not in second
+    assert 'note: PIP_EXTRA_INDEX_URL is set' in said
     # Our own fault
     status, said, calls = newest(tmp_path / 'ours', 'ResolutionImpossible', made=False)
     assert (status, 'what setup.py asks for' in said, 'pytest' in calls) == (1, True, False)
@@ -132,6 +247,7 @@ FILES = {
         GITHUB / f'ISSUE_TEMPLATE/{n}.yml' for n in ('problem', 'question')
     ],
     'vendor.github-issue-config': [GITHUB / 'ISSUE_TEMPLATE/config.yml'],
+    'vendor.dependabot': [GITHUB / 'dependabot.yml'],
     'vendor.citation-file-format': [ROOT / 'CITATION.cff'],
 }
 

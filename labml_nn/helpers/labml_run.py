@@ -6,6 +6,10 @@ scalars, into the folder `labml` of the run. Nothing leaves the machine, and no 
 
 Whoever runs a labml server names it, in the environment variable `labml_app_url` or as `app_url` in
 `.labml.yaml`, and then the run is shown there too. Without a server's name, none is asked.
+
+> **Nothing in the home folder.** labml keeps a number for the computer and the path of every run in
+> `~/.labml`, for its own service. Whoever has that folder goes on as before; it is not made here
+> [tested](test:helpers/test_trackers.py::test_labml_leaves_nothing_in_the_home_folder).
 """
 
 import contextlib
@@ -15,6 +19,7 @@ import socket
 import sys
 import threading
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +55,7 @@ def labml_run(out: Path, configs: BaseConfigs, step: int) -> Iterator[Track]:
             experiment.create(name=out.name, python_file=str(out), writers=writers)
             experiment.configs(configs)
             tracker.set_global_step(step)
-            with patient_threads():
+            with patient_threads(), no_folder_at_home():
                 watch = experiment.start()
     except OSError as error:  # a home folder that cannot be written, say
         print(f'note: labml does not record this run ({error}); everything else goes on')
@@ -129,3 +134,34 @@ def patient_threads() -> Iterator[None]:
         yield
     finally:
         app._AppTrackThread = plain
+
+
+class Unlisted:
+    r"""
+    In the place of labml's record of this computer: a number for this run alone, and no list.
+    """
+
+    def __init__(self) -> None:
+        self.uuid = uuid.uuid4().hex
+
+    def add_project(self, path: Path) -> None:
+        r"""
+        Where the run is, its own folder knows.
+        """
+
+
+@contextlib.contextmanager
+def no_folder_at_home() -> Iterator[None]:
+    r"""
+    Inside this block labml makes no folder `~/.labml`; one that is there is used.
+    """
+    from labml.internal.computer import configs
+
+    if configs._internal is not None or os.path.isdir(os.path.expanduser('~/.labml')):
+        yield
+        return
+    configs._internal = Unlisted()
+    try:
+        yield
+    finally:
+        configs._internal = None

@@ -17,6 +17,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any, ParamSpec, TextIO, TypeVar, cast
 
 P = ParamSpec('P')
@@ -169,6 +170,30 @@ def spoken() -> Iterator[None]:
             cast(Forgiving, stream).settle()
 
 
+def given_up() -> int:
+    r"""
+    Say so, and give the status of what Ctrl-C has ended.
+    """
+    print('\ngiven up', file=forgiving(sys.stderr), flush=True)
+    return 130
+
+
+def quiet_at_ctrl_c() -> None:
+    r"""
+    For a command that is still being imported: Ctrl-C ends it without a traceback
+    [tested](test:helpers/test_output.py::test_ctrl_c_while_a_command_is_imported). All other errors
+    are shown as before.
+    """
+    before = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.exit(given_up())
+        before(kind, error, trace)
+
+    sys.excepthook = show
+
+
 def command(main: Callable[P, R]) -> Callable[P, R | int]:
     r"""
     For the `main` of every command: it speaks to whom it may concern, and Ctrl-C ends it with
@@ -181,7 +206,6 @@ def command(main: Callable[P, R]) -> Callable[P, R | int]:
             try:
                 return main(*args, **kwargs)
             except KeyboardInterrupt:
-                print('\ngiven up', file=sys.stderr)
-                return 130
+                return given_up()
 
     return run

@@ -167,6 +167,31 @@ def test_ctrl_c_anywhere_in_a_command():
     assert called(lambda _: pressed()) == (130, '', '\ngiven up\n')
 
 
+@pytest.mark.parametrize('name', ['diffusion.ddpm.experiment', 'diffusion.ddpm.evaluate', 'doctor'])
+@pytest.mark.parametrize('error', [KeyboardInterrupt, LookupError])
+def test_ctrl_c_while_a_command_is_imported(tmp_path, name, error):
+    """It comes while something is imported that takes a while: torch, or what the doctor needs."""
+    (tmp_path / ('tempfile.py' if name == 'doctor' else 'torch.py')).write_text(
+        f'raise {error.__name__}("pressed")'
+    )
+    path = os.pathsep.join([str(tmp_path), os.getcwd()])
+    done = subprocess.run(
+        [sys.executable, '-m', f'labml_nn.{name}'],
+        capture_output=True, text=True, check=False, env={**os.environ, 'PYTHONPATH': path},
+    )  # fmt: skip
+    if error is KeyboardInterrupt:
+        assert (done.returncode, done.stdout, done.stderr) == (130, '', '\ngiven up\n')
+    else:
+        assert done.returncode == 1
+        assert 'Traceback' in done.stderr
+        assert 'LookupError: pressed' in done.stderr
+
+
+def test_programs_that_import_us_keep_their_way_of_ending():
+    code = 'import sys, labml_nn; sys.exit(sys.excepthook is not sys.__excepthook__)'
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
 # ## What is printed to be pasted
 
 

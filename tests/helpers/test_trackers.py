@@ -14,6 +14,7 @@ import torch
 
 from labml_nn.diffusion.ddpm import experiment
 from labml_nn.helpers import checkpoint, trackers
+from labml_nn.helpers.labml_run import labml_run
 from labml_nn.helpers.options import option_values
 
 TINY = ['--preset', 'tests', '--n_samples', '0', '--n_previews', '2']
@@ -302,6 +303,35 @@ def test_a_labml_server_that_is_gone_is_one_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.count('\n') == done.stderr.count('warning:') == 1, done.stderr
     assert list((tmp_path / 'run').glob('labml/*/*/log.jsonl'))
+
+
+# ## The home folder
+
+
+@pytest.mark.parametrize('own', ['none', 'a file', 'a folder'])
+def test_labml_leaves_nothing_in_the_home_folder(tmp_path, monkeypatch, own):
+    """Who has `~/.labml` uses labml's service, which finds its runs in there."""
+    from labml.internal.computer import configs
+
+    kept = tmp_path / 'home' / '.labml'
+    kept.parent.mkdir()
+    (tmp_path / 'run').mkdir()
+    if own == 'a file':  # labml would delete it
+        kept.write_text('mine')
+    elif own == 'a folder':
+        kept.mkdir()
+    monkeypatch.setenv('HOME', str(kept.parent))
+    monkeypatch.setenv('USERPROFILE', str(kept.parent))
+    monkeypatch.setattr(configs, '_internal', None)
+    c = experiment.make_configs({})
+    with labml_run(tmp_path / 'run', c, 0) as track:
+        track(1, {'loss': 1.0})
+    assert list((tmp_path / 'run').glob('labml/*/*/run.yaml'))
+    listed = [path.read_text() for path in kept.glob('projects/*.txt')]
+    assert listed == ([str(tmp_path / 'run')] if own == 'a folder' else [])
+    if own == 'a file':
+        assert kept.read_text() == 'mine'
+    assert kept.exists() == (own != 'none')
 
 
 def test_the_trackers_are_an_option_like_the_others():
