@@ -171,7 +171,7 @@ def test_what_builds_is_pinned():
     assert re.search(r'^requires = \["setuptools==[\d.]+"\]$', text, re.M)
 
 
-def newest(cache, pip_fails_with=None, *, made=True, **variables):
+def newest(cache, pip_fails_with=None, *, made=True, tests='', seconds=870, **variables):
     """`.ci/newest` with a stand-in for its Python: status, complaints, and all calls of that."""
     home = cache / 'labml_nn' / 'newest'
     (home / 'bin').mkdir(parents=True, exist_ok=True)
@@ -179,14 +179,16 @@ def newest(cache, pip_fails_with=None, *, made=True, **variables):
     stand_in = home / 'bin' / 'python'
     stand_in.write_text(
         f'#!/bin/sh\necho "$PYTHONPATH" "$@" >> {cache}/calls\n'
-        f'case "$*" in *install*) {fail or ":"};; esac\n'
+        f'case "$*" in *install*) {fail or ":"};; *pytest*) {tests or ":"};; esac\n'
     )
     stand_in.chmod(0o755)
     if made:
         shutil.copy(ROOT / 'setup.py', home)
     done = subprocess.run(
-        [ROOT / '.ci' / 'newest'], env={**os.environ, 'XDG_CACHE_HOME': str(cache), **variables},
-        capture_output=True, text=True,
+        [ROOT / '.ci' / 'newest'], capture_output=True, text=True,
+        env={
+            **os.environ, 'XDG_CACHE_HOME': str(cache), 'NEWEST_SECONDS': str(seconds), **variables,
+        },
     )  # fmt: skip
     return done.returncode, done.stderr, (cache / 'calls').read_text()
 
@@ -207,7 +209,7 @@ def test_the_newest_packages_are_tried_or_said_not_to_be(tmp_path):
     os.utime(mark, (0, 0))
     status, said, calls = newest(tmp_path / 'warm', 'no network', made=False)
     assert (status, 'NOT UPGRADED' in said, '1970' in said) == (0, True, True)
-    assert calls.count('-m pytest') == 2
+    assert calls.count('-m pytest') == 4
     # torch from elsewhere, and nothing else from there
     _, said, calls = newest(
         tmp_path / 'cpu', made=False, TORCH_INDEX='https://x.example', PIP_EXTRA_INDEX_URL='y'
@@ -219,6 +221,19 @@ def test_the_newest_packages_are_tried_or_said_not_to_be(tmp_path):
     # Our own fault
     status, said, calls = newest(tmp_path / 'ours', 'ResolutionImpossible', made=False)
     assert (status, 'what setup.py asks for' in said, 'pytest' in calls) == (1, True, False)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='it bounds its time by GNU timeout')
+def test_tests_that_fail_are_red_and_time_that_runs_out_is_told(tmp_path):
+    (tmp_path / 'labml_nn' / 'newest').mkdir(parents=True)
+    status, said, calls = newest(tmp_path, tests='exit 1')
+    assert (status, said, calls.count('-m pytest')) == (1, '', 1)
+    assert 'pytest -q -x ' in calls  # a failure is known before the time has run out
+    # A crash is none of the time's
+    assert newest(tmp_path, tests='exit 134')[:2] == (134, '')
+    for seconds, tests in ((0, ''), (1, 'exec sleep 60')):
+        status, said, _ = newest(tmp_path, tests=tests, seconds=seconds)
+        assert (status, said.count('NOT DONE') >= 2) == (0, True), said
 
 
 def test_the_notebook_is_executed_every_week():

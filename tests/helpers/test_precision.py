@@ -85,7 +85,7 @@ def test_time_stays_in_float32_and_convolutions_do_not(name):
 @pytest.mark.parametrize('name', HALF)
 def test_softmax_is_not_rounded(name):
     """Attention over 1,024 places that are all alike: rounded weights would not add up to one."""
-    block = AttentionBlock(16, 8)
+    block = AttentionBlock(16, n_groups=8)
     for layer in (block.query, block.key):
         nn.init.zeros_(layer.weight)
     for layer in (block.value, block.out):

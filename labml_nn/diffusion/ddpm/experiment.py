@@ -655,6 +655,20 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     return make_configs({**kept, **given})
 
 
+def note_preset(c: Configs, preset: str) -> None:
+    r"""
+    Say where a run that is resumed differs from the preset that was named: the run decides.
+    """
+    of_preset = {**option_values(Configs()), **PRESETS[preset]}
+    differing = [
+        f'{k}={getattr(c, k)} (not {v})'
+        for k, v in of_preset.items()
+        if k not in FREE_ON_RESUME and getattr(c, k) != v
+    ]
+    if differing:
+        print(f'note: the run keeps its own options: {", ".join(differing)}', file=sys.stderr)
+
+
 def check_model(c: Configs, device: torch.device) -> None:
     r"""
     Raises `ValueError` or `ShortChainWarning` for a model that cannot be built, compiled or
@@ -685,8 +699,7 @@ def prepare(
     state = world.of_first(state)
     c = configs_of(arguments, state)
     if state is not None and arguments['preset'] and world.is_first:
-        of_preset = {**option_values(Configs()), **PRESETS[arguments['preset']]}
-        running.note_preset(c, {k: v for k, v in of_preset.items() if k not in FREE_ON_RESUME})
+        note_preset(c, arguments['preset'])
     device = world.use(pick_device(c.device, world.local_rank))
     check_model(c, device)
     # labml rewrites its line in place, which a log file does not want

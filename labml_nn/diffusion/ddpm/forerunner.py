@@ -13,7 +13,9 @@ but the lines that lead here.
 """
 
 import contextlib
+import inspect
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -63,6 +65,85 @@ class MiddleBlock(Stage):
         for block in self.blocks:
             x = block(x, t)
         return x
+
+
+def fits(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
+    r"""
+    Whether a function can be called so.
+    """
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def residual_block(
+    in_channels: int, out_channels: int, time_channels: int, n_groups: int = 32,
+    dropout: float = 0.1,
+) -> tuple[tuple[int, ...], dict[str, Any]]:  # fmt: skip
+    r"""
+    What labml's arguments of a residual block are here.
+    """
+    if not isinstance(n_groups, int) or n_groups < 1:
+        raise TypeError(
+            f'ResidualBlock(…, {n_groups}, {dropout}): write dropout={n_groups}, '
+            f'n_groups={dropout} by their names'
+        )
+    return (in_channels, out_channels, time_channels), dict(dropout=dropout, n_groups=n_groups)
+
+
+def attention_block(
+    n_channels: int, n_heads: int = 1, d_k: int | None = None, n_groups: int = 32
+) -> tuple[tuple[int, ...], dict[str, Any]]:
+    r"""
+    The same of attention, which has one head as wide as the image here.
+    """
+    if n_heads != 1 or d_k not in (None, n_channels):
+        raise ValueError(
+            f'AttentionBlock({n_channels}, n_heads={n_heads}, d_k={d_k}): attention has one head '
+            f'of {n_channels} channels here. Write AttentionBlock({n_channels}), and n_groups=… '
+            f'by its name if groups were meant'
+        )
+    return (n_channels,), dict(n_groups=n_groups)
+
+
+BLOCKS: dict[str, Callable[..., tuple[tuple[int, ...], dict[str, Any]]]] = {
+    'ResidualBlock': residual_block, 'AttentionBlock': attention_block
+}  # fmt: skip
+
+
+def refuse_weights(names: Iterable[str]) -> None:
+    r"""
+    A `ValueError` for weights by the names of labml's U-Net.
+    """
+    if any(name.endswith('image_proj.weight') for name in names):
+        raise ValueError(
+            "these are weights of labml's U-Net, and they do not load: its widths grow from level "
+            "to level in another way, and the paper's network, which this is, has other layers. "
+            'Train again with labml_nn.diffusion.ddpm.experiment, or take published weights '
+            'with labml_nn.diffusion.ddpm.pretrained'
+        )
+
+
+def arguments_of(
+    cls: str, call: str, signature: inspect.Signature, args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
+    r"""
+    The arguments that a method of ours is called with, for those that were given.
+    """
+    if call == 'load_state_dict':
+        refuse_weights(args[0] if args else kwargs.get('state_dict', ()))
+    elif call == '__init__' and not fits(signature, None, *args, **kwargs):
+        # What fits neither is a mistake of today: Python's own words for it
+        if fits(inspect.signature(BLOCKS[cls]), *args, **kwargs):
+            return BLOCKS[cls](*args, **kwargs)
+    elif call == 'forward' and not fits(signature, None, *args, **kwargs):
+        raise TypeError(
+            f'{cls} takes a batch of images alone: leave the time out, block(x) for block(x, t)'
+        )
+    return args, kwargs
 
 
 # Names of labml's modules that mean something here

@@ -34,6 +34,7 @@ from torch import Tensor
 from labml_nn.diffusion.ddpm import EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
+    PRESETS,
     Configs,
     build,
     check_model,
@@ -42,18 +43,22 @@ from labml_nn.diffusion.ddpm.experiment import (
     diffusion_around,
     loss_of,
     make_sampler,
+    note_preset,
     parser,
     share_of_rate,
 )
-from labml_nn.diffusion.ddpm.unet import UNet
+from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches
+from labml_nn.helpers.datasets import AnySet, batches, fingerprint
 from labml_nn.helpers.device import pick_device
+from labml_nn.helpers.lock import Lock
 from labml_nn.helpers.options import option_types, option_values
 from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
+from labml_nn.helpers.plain import read_plain, wanted
+from labml_nn.helpers.precision import recompute
 from labml_nn.helpers.trackers import NONE
 from labml_nn.helpers.vision import vision
 
@@ -70,15 +75,22 @@ except ImportError as error:
 # What the loop of Lightning does itself or not at all, and what to use instead
 INSTEAD = {
     'precision': "L.Trainer(precision='bf16-mixed')",
-    'micro_batch': 'a smaller batch and L.Trainer(accumulate_grad_batches=…)',
+    'micro_batch': 'a smaller batch_size and L.Trainer(accumulate_grad_batches=4)',
     'compile': 'module.unet.compile() before L.Trainer.fit',
     'channels_last': 'module.to(memory_format=torch.channels_last) before L.Trainer.fit',
-    'activation_checkpointing': 'labml_nn.helpers.precision.recompute on module.unet',
-    'keep_checkpoints': 'ModelCheckpoint(save_top_k=…) among the callbacks of L.Trainer',
-    'save_minutes': 'ModelCheckpoint(train_time_interval=…) among the callbacks of L.Trainer',
+    'keep_checkpoints': (
+        "ModelCheckpoint(monitor='step', mode='max', save_top_k=3) among the callbacks of L.Trainer"
+    ),
+    'save_minutes': (
+        'ModelCheckpoint(train_time_interval=timedelta(minutes=10)) among the callbacks of '
+        'L.Trainer'
+    ),
     'preview_share': 'a larger preview_every',
     'n_samples': 'labml_nn.diffusion.ddpm.evaluate sample on its weights.pt',
 }
+
+# What a run that was killed before its first checkpoint has left
+LEFT = ('log', 'samples', 'tensorboard')
 
 
 class DDPM(L.LightningModule):
@@ -98,6 +110,8 @@ class DDPM(L.LightningModule):
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c)
         self.loss = loss_of(self.diffusion, n_levels)
+        self.data: Mapping[str, Any] = {}  # which images, for whoever resumes
+        self.random: Mapping[str, Any] | None = None  # what a checkpoint has of random states
 
     @property
     def unet(self) -> UNet:
@@ -120,6 +134,22 @@ class DDPM(L.LightningModule):
             'optimizer': optimizer,
             'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
         }
+
+    def on_train_start(self) -> None:
+        # The checkpoint has the rate of a run that ended there, and this one may be longer
+        share = share_of_rate(self.c, self.global_step)
+        for group in self.trainer.optimizers[0].param_groups:
+            group['lr'] = self.c.learning_rate * share
+        if self.c.activation_checkpointing:  # the average, a copy, is made by now
+            recompute(m for m in self.unet.modules() if isinstance(m, Block))
+        if self.random is not None:
+            checkpoint.set_random_states(self.random)
+
+    def on_save_checkpoint(self, state: dict[str, Any]) -> None:
+        state.update(data=self.data, random=checkpoint.random_states())
+
+    def on_load_checkpoint(self, state: dict[str, Any]) -> None:
+        self.random = state.get('random')
 
 
 class Averaged(L.Callback):
@@ -214,7 +244,12 @@ def trainer_of(c: Configs, out: Path) -> Any:
         callbacks=[
             Averaged(out / 'samples'),
             L.pytorch.callbacks.ModelCheckpoint(
-                out, 'step_{step}', save_last=True, every_n_train_steps=c.save_every
+                out,
+                'step_{step}',
+                save_last=True,
+                every_n_train_steps=c.save_every,
+                # Or a folder that was moved gets a `last-v1.ckpt`, from which nobody resumes
+                enable_version_counter=False,
             ),
         ],
         logger=loggers_of(c, out),
@@ -239,35 +274,100 @@ def loggers_of(c: Configs, out: Path) -> list[Any]:
     return loggers
 
 
-def refuse_others(given: Mapping[str, Any]) -> None:
+def refuse_others(given: Mapping[str, Any], preset: str) -> None:
     r"""
-    A `ValueError` for options that mean nothing here.
+    A `ValueError` for options that mean nothing here, unless they say what is so anyway: a file
+    with all options of a run does.
     """
-    for name, instead in INSTEAD.items():
-        if name in given:
+    usual = option_values(Configs())
+    for name, value in given.items():
+        if value in (usual[name], PRESETS.get(preset, {}).get(name, usual[name])):
+            continue
+        if name in INSTEAD:
             raise ValueError(
-                f"{name}={given[name]} is not an option of Lightning's loop: use {instead}, or "
+                f"{name}={value} is not an option of Lightning's loop: use {INSTEAD[name]}, or "
                 f'train with labml_nn.diffusion.ddpm.experiment'
             )
-    if 'labml' in given.get('track', ()):
-        raise ValueError('track=labml: Lightning has no logger for it; use tensorboard or none')
+        if name == 'track' and 'labml' in value:
+            raise ValueError('track=labml: Lightning has no logger for it; use tensorboard or none')
 
 
-def prepare(arguments: Mapping[str, Any], out: Path) -> tuple[DDPM, Any, AnySet]:
+# ## The folder
+def newest(out: Path) -> Path | None:
     r"""
-    Everything that can go wrong before the first step, with nothing written yet.
+    The checkpoint to go on from. A run may be killed between `step_….ckpt` and `last.ckpt`.
     """
-    refuse_others({k: v for k, v in arguments.items() if k in option_types(Configs)})
-    c, last = configs_of(arguments, None), out / 'last.ckpt'
-    if last.exists() and not arguments['resume']:
+    steps = sorted(out.glob('step_*.ckpt'), key=lambda path: path.stat().st_mtime)
+    found = [path for path in (out / 'last.ckpt', *reversed(steps)) if path.is_file()]
+    return found[0] if found else None
+
+
+def refuse_used(out: Path) -> None:
+    r"""
+    A `ValueError` when the folder of a new run holds something already.
+    """
+    if newest(out) is not None:
         raise ValueError(f'{out} holds a run: pass --resume, or choose another --out')
-    if arguments['resume'] and not last.exists():
+    running.refuse_used(out, LEFT)
+
+
+def open_folder(
+    out: Path, resume: bool, held: contextlib.ExitStack, *, look_only: bool
+) -> dict[str, Any] | None:
+    r"""
+    What [our loop](running.html) has to know of the run in `out`, which is locked from now on;
+    `None` for a new run.
+    """
+    if not resume:
+        refuse_used(out)
+        return None
+    path = newest(out)
+    if path is None:
         raise ValueError(f'{out} holds no last.ckpt to resume: leave --resume out')
-    if not arguments['resume']:
-        running.refuse_used(out)
+    if not look_only:
+        held.callback(Lock(out).release)
+    # Looked at before Lightning does, whose reader runs what it finds
+    state = read_plain(path, 'remove it, to go on from the step_….ckpt beside it')
+    return {
+        'config': wanted(state, 'hyper_parameters', dict, path),
+        'step': wanted(state, 'global_step', int, path),
+        'data': state.get('data', {}),
+        'path': path,
+    }
+
+
+def prepare(
+    arguments: Mapping[str, Any], out: Path, held: contextlib.ExitStack
+) -> tuple[DDPM, Any, AnySet, Path | None]:
+    r"""
+    Everything that can go wrong before the first step, with nothing written yet; in the end the
+    checkpoint to go on from.
+
+    * `held` what has to be given back in the end: the lock on the folder
+    """
+    given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
+    refuse_others(given, arguments['preset'] or 'digits')
+    state = open_folder(out, arguments['resume'], held, look_only=arguments['dry_run'])
+    c = configs_of(arguments, state)
+    if state is not None and arguments['preset']:
+        note_preset(c, arguments['preset'])
     check_model(c, pick_device(c.device))
     dataset = data_of(c)
-    return DDPM(c, dataset.levels), trainer_of(c, out), dataset
+    if state is not None:
+        running.refuse_other_data(dataset, state['data'])
+    module = DDPM(c, dataset.levels)
+    module.data = fingerprint(dataset)
+    return module, trainer_of(c, out), dataset, None if state is None else state['path']
+
+
+def start_folder(out: Path, held: contextlib.ExitStack) -> None:
+    r"""
+    Make the folder of a new run, and lock it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    held.callback(Lock(out).release)
+    # Somebody may have come first, and be gone again
+    refuse_used(out)
 
 
 @command
@@ -278,35 +378,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     [tested](test:diffusion/ddpm/test_lightning.py::test_every_option_is_used_or_refused).
 
     Lightning's checkpoints are in the folder of the run, and at the end `weights.pt`, which
-    `evaluate` samples from. `--resume` goes on from `last.ckpt`.
+    `evaluate` samples from. `--resume` goes on from `last.ckpt` with the options of the run, by the
+    rules of our loop
+    [tested](test:diffusion/ddpm/test_lightning.py::test_resumed_is_as_if_never_stopped).
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
     out = Path(arguments['out'] or Path('runs', 'lightning'))
-    try:
-        module, trainer, dataset = prepare(arguments, out)
-    except (ValueError, OSError, ImportError, ShortChainWarning) as error:
-        if arguments['debug']:
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    if arguments['dry_run']:
-        print(f'would train {module.c.steps:,} steps on {len(dataset):,} images, in {out}')
-        return 0
-    ckpt = str(out / 'last.ckpt') if arguments['resume'] else None
-    trainer.fit(module, Batches(module, dataset), ckpt_path=ckpt)
-    averaged = trainer.callbacks[0]
+    with contextlib.ExitStack() as held:
+        try:
+            module, trainer, dataset, path = prepare(arguments, out, held)
+            if arguments['dry_run']:
+                print(f'would train {module.c.steps:,} steps on {len(dataset):,} images, in {out}')
+                return 0
+            if path is None:
+                start_folder(out, held)
+        except (ValueError, OSError, ImportError, ShortChainWarning) as error:
+            if arguments['debug']:
+                raise
+            print(f'error: {error}', file=sys.stderr)
+            return 2
+        trainer.fit(module, Batches(module, dataset), ckpt_path=path and str(path))
+        finish(module, trainer, out)
+    return 0
+
+
+def finish(module: DDPM, trainer: Any, out: Path) -> None:
+    r"""
+    The last checkpoint, whether or not the last step was one of those that save, and the weights.
+    """
+    trainer.save_checkpoint(out / 'last.ckpt')
     checkpoint.save(
         out / 'weights.pt',
         {
             'config': option_values(module.c),
             'step': trainer.global_step,
             'model': module.unet.state_dict(),
-            'ema': averaged.ema.module.state_dict(),
+            'ema': trainer.callbacks[0].ema.module.state_dict(),
         },
     )
     weights = shlex.quote(str(out / 'weights.pt'))
     print(f'sample: python -m labml_nn.diffusion.ddpm.evaluate sample {weights}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +86,11 @@ def open_folder(
     return state
 
 
-def refuse_used(out: Path) -> None:
+def refuse_used(out: Path, left: Sequence[str] = ()) -> None:
     r"""
     A `ValueError` when the folder of a new run holds something already.
+
+    * `left` names of what else a run leaves that was killed before its first checkpoint
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f'{out.absolute()} is a file: choose another --out')
@@ -100,7 +102,8 @@ def refuse_used(out: Path) -> None:
         )
     # What a run that was killed before its first checkpoint has left does not count
     ours = (LOCK_NAME, f'.{checkpoint.FILE_NAME}.')
-    if out.exists() and any(not p.name.startswith(ours) for p in out.iterdir()):
+    names = [p.name for p in out.iterdir()] if out.exists() else []
+    if any(not name.startswith(ours) and name not in left for name in names):
         raise ValueError(f'{out.absolute()} is not empty and holds no run: choose another --out')
 
 
@@ -158,15 +161,6 @@ def kept_options(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[
             f'with the version that began it, or update: pip install -U labml-nn'
         )
     return {**defaults, **state['config']}
-
-
-def note_preset(c: 'Configs', preset: Mapping[str, Any]) -> None:
-    r"""
-    Say where a run that is resumed differs from the preset that was named: the run decides.
-    """
-    differing = [f'{k}={getattr(c, k)} (not {v})' for k, v in preset.items() if getattr(c, k) != v]
-    if differing:
-        print(f'note: the run keeps its own options: {", ".join(differing)}', file=sys.stderr)
 
 
 def own_part(state: Mapping[str, Any], world: World) -> Mapping[str, Any]:

@@ -62,7 +62,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labml_nn.diffusion.ddpm.utils import check_label, older_names, without_autocast
+from labml_nn.diffusion.ddpm.utils import check_label, older_calls, older_names, without_autocast
 
 
 class TimeEmbedding(nn.Module):
@@ -138,8 +138,9 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, time_channels: int, dropout: float, n_groups: int
-    ):
+        self, in_channels: int, out_channels: int, time_channels: int,
+        *, dropout: float = 0.1, n_groups: int = 32,
+    ):  # fmt: skip
         super().__init__()
         self.norm1 = nn.GroupNorm(n_groups, in_channels, eps=1e-6)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
@@ -183,7 +184,7 @@ class AttentionBlock(nn.Module):
     > image size, and once more in the middle, where it costs next to nothing.
     """
 
-    def __init__(self, n_channels: int, n_groups: int):
+    def __init__(self, n_channels: int, *, n_groups: int = 32):
         super().__init__()
         self.norm = nn.GroupNorm(n_groups, n_channels, eps=1e-6)
         self.query = nn.Linear(n_channels, n_channels)
@@ -219,8 +220,12 @@ class Block(nn.Module):
         has_attn: bool,
     ):
         super().__init__()
-        self.residual = ResidualBlock(in_channels, out_channels, time_channels, dropout, n_groups)
-        self.attention = AttentionBlock(out_channels, n_groups) if has_attn else nn.Identity()
+        self.residual = ResidualBlock(
+            in_channels, out_channels, time_channels, dropout=dropout, n_groups=n_groups
+        )
+        self.attention: nn.Module = nn.Identity()
+        if has_attn:
+            self.attention = AttentionBlock(out_channels, n_groups=n_groups)
 
     def __repr__(self) -> str:
         conv = self.residual.conv1
@@ -431,6 +436,7 @@ class UNet(nn.Module):
 
 
 __getattr__ = older_names(__name__, UNet, ResidualBlock, Block)
+older_calls(UNet, ResidualBlock, AttentionBlock, Downsample, Upsample)
 
 
 def check_image_size(image_size: int, n_levels: int) -> None:

@@ -4,9 +4,11 @@ r"""
 A few small tools that every page of this folder uses.
 """
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from operator import attrgetter
 from typing import Any
 
@@ -277,6 +279,15 @@ OLDER = {
     'Block': {'res': 'residual', 'attn': 'attention'},
 }
 
+# Which of their calls labml's code may make with arguments of its own
+CALLS = {
+    'UNet': ('load_state_dict',),
+    'ResidualBlock': ('__init__',),
+    'AttentionBlock': ('__init__', 'forward'),
+    'Downsample': ('forward',),
+    'Upsample': ('forward',),
+}
+
 
 def older_names(module: str, *classes: type) -> Callable[[str], Any]:
     r"""
@@ -297,3 +308,30 @@ def older_names(module: str, *classes: type) -> Callable[[str], Any]:
         return name_of(module, name)
 
     return answer
+
+
+def older_calls(*classes: type) -> None:
+    r"""
+    Let the forerunner answer calls of these classes that do not fit, and only those.
+    """
+
+    def answer(cls: type, name: str) -> None:
+        new = getattr(cls, name)
+        signature = inspect.signature(new)
+
+        @wraps(new)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            # A batch alone, as the network itself calls it: nothing to look at
+            if name == 'forward' and len(args) == 1 and not kwargs:
+                return new(self, *args)
+            # The mathematics needs none of it
+            from labml_nn.diffusion.ddpm.forerunner import arguments_of
+
+            args, kwargs = arguments_of(cls.__name__, name, signature, args, kwargs)
+            return new(self, *args, **kwargs)
+
+        setattr(cls, name, call)
+
+    for cls in classes:
+        for name in CALLS[cls.__name__]:
+            answer(cls, name)

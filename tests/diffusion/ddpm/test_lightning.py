@@ -1,19 +1,20 @@
 """The LightningModule: what it trains is what our loop trains."""
 
 import csv
-import inspect
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 
 import pytest
 import torch
+from PIL import Image
 
-from labml_nn.diffusion.ddpm import evaluate, experiment
+from labml_nn.diffusion.ddpm import evaluate, experiment, unet
 from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.helpers import checkpoint
-from labml_nn.helpers.options import option_values
+from labml_nn.helpers.options import option_types, option_values
 
 if find_spec('lightning') is None:
     pytest.skip('lightning is not installed', allow_module_level=True)
@@ -75,20 +76,139 @@ def test_samples_are_logged_and_drawn_from_its_file(both):
     assert images.shape == (2, 1, 8, 8)
 
 
-def test_it_resumes_with_the_average(both, tmp_path):
-    _, theirs = both
-    again = lightning(*RUN, '--steps', '45', '--out', theirs)
-    assert again.returncode == 2
-    assert 'pass --resume' in again.stderr
-    from labml_nn.diffusion.ddpm.lightning import DDPM, Batches, trainer_of
-    from labml_nn.helpers.datasets import load_dataset
+def losses_in(folder):
+    """The losses of a run of Lightning's, and of those that have gone on with it."""
+    losses = []
+    for log in sorted(folder.glob('log/*/metrics.csv')):
+        with log.open() as file:
+            losses += [float(row['loss']) for row in csv.DictReader(file)]
+    return losses
 
-    c = experiment.make_configs({**checkpoint.load(theirs / 'weights.pt')['config'], 'steps': 45})
-    module, trainer = DDPM(c), trainer_of(c, tmp_path)
-    data = Batches(module, load_dataset('digits', '', 8, 1))
-    trainer.fit(module, data, ckpt_path=str(theirs / 'last.ckpt'))
-    assert trainer.global_step == 45
-    assert int(trainer.callbacks[0].ema.n_averaged) == 45
+
+def train(out, *arguments, resume=False):
+    """Train in this process; the exit status."""
+    from labml_nn.diffusion.ddpm.lightning import main
+
+    return main([*map(str, arguments), '--out', str(out), *['--resume'] * resume])
+
+
+def test_resumed_is_as_if_never_stopped(tmp_path):
+    """The weights, the average and the noise go on, and the learning rate is that of more steps."""
+    about = [*RUN, '--save_every', '3', '--n_previews', '0', '--dropout', '0.2']
+    assert train(tmp_path / 'whole', *about, '--steps', '7', '--cooldown', '0') == 0
+    assert train(tmp_path / 'cut', *about, '--steps', '4', '--cooldown', '0') == 0
+    # A folder may have another name by then
+    (tmp_path / 'cut').rename(tmp_path / 'moved')
+    assert train(tmp_path / 'moved', '--steps', '7', '--log_every', '1', resume=True) == 0
+    assert losses_in(tmp_path / 'moved') == losses_in(tmp_path / 'whole')
+    whole, cut = (checkpoint.load(tmp_path / n / 'weights.pt') for n in ('whole', 'moved'))
+    assert cut['step'] == 7
+    for kind in ('config', 'model', 'ema'):
+        assert cut[kind].keys() == whole[kind].keys()
+        for name, value in whole[kind].items():
+            assert torch.equal(cut[kind][name], value) if kind != 'config' else True, name
+    assert cut['config'] == {**whole['config'], 'save_every': 3}
+    assert len(list((tmp_path / 'moved').glob('last*.ckpt'))) == 1
+
+
+def test_a_longer_run_has_the_learning_rate_of_our_loop(tmp_path):
+    about = [*RUN[:4], '--cooldown', '3', '--log_every', '1', '--n_previews', '0']
+    for steps, resume in (('4', False), ('6', True)):
+        assert experiment.main([*about, '--steps', steps, '--out', str(tmp_path / 'ours'),
+                                *['--resume'] * resume]) == 0  # fmt: skip
+        assert train(tmp_path / 'theirs', *about, '--steps', steps, resume=resume) == 0
+    with (tmp_path / 'ours' / 'log.csv').open() as file:
+        expected = [float(row['loss']) for row in csv.DictReader(file)]
+    assert losses_in(tmp_path / 'theirs') == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.fixture(scope='module')
+def begun(tmp_path_factory):
+    """A run of two steps, to be looked at and not gone on with."""
+    out = tmp_path_factory.mktemp('begun') / 'run'
+    assert train(out, *TINY, '--learning_rate', '1e-3') == 0
+    return out
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ('--learning_rate 1', 'cannot change learning_rate=1.0 (the run has 0.001)'),
+        ('--n_classes 10', 'cannot change n_classes=10 (the run has 0)'),
+        ('--precision bf16', "L.Trainer(precision='bf16-mixed')"),
+        ('--n_step 5', 'did you mean'),
+    ],
+)
+def test_resuming_refuses_what_our_loop_does(given, said, begun, capsys):
+    from labml_nn.diffusion.ddpm.lightning import main
+
+    try:
+        status = main([*given.split(), '--resume', '--dry-run', '--out', str(begun)])
+    except SystemExit as error:
+        status = error.code
+    assert status == 2
+    assert said in capsys.readouterr().err
+
+
+def test_resuming_keeps_the_options_of_the_run(begun, capsys):
+    assert train(begun, '--steps', '5', '--preset', 'tests', '--dry-run', resume=True) == 0
+    said = capsys.readouterr()
+    assert 'would train 5 steps' in said.out
+    assert 'keeps its own options: learning_rate=0.001 (not 0.002)' in said.err
+
+
+def test_resuming_refuses_other_data(tmp_path, capsys):
+    (tmp_path / 'mine').mkdir()
+    for i in range(3):
+        Image.new('L', (8, 8), 50 * i).save(tmp_path / 'mine' / f'{i}.png')
+    about = ['--dataset', 'folder', '--data_root', tmp_path / 'mine']
+    assert train(tmp_path / 'run', *TINY, *about) == 0
+    assert train(tmp_path / 'run', *about, '--dry-run', resume=True) == 0
+    (tmp_path / 'mine' / '2.png').unlink()
+    assert train(tmp_path / 'run', *about, '--dry-run', resume=True) == 2
+    assert 'has changed since the run began' in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_refused(begun, capsys):
+    from labml_nn.helpers.lock import Lock
+
+    # A process does not lock itself out
+    code = 'import sys; from labml_nn.diffusion.ddpm.lightning import main; sys.exit(main())'
+    lock = Lock(begun)
+    try:
+        done = subprocess.run(
+            [sys.executable, '-c', code, '--steps', '3', '--resume', '--out', begun],
+            capture_output=True, text=True,
+        )  # fmt: skip
+    finally:
+        lock.release()
+    assert done.returncode == 2
+    assert 'is in use by process' in done.stderr
+
+
+def test_a_run_killed_early_does_not_block_its_folder(begun, tmp_path, capsys):
+    out = tmp_path / 'run'
+    for name in ('log/version_0/metrics.csv', 'samples/step_0000002.png', '.lock'):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).touch()
+    assert train(out, *TINY, '--dry-run', resume=True) == 2
+    assert 'holds no last.ckpt' in capsys.readouterr().err
+    assert train(out, *TINY, '--dry-run') == 0
+    (out / 'mine.txt').touch()
+    assert train(out, *TINY, '--dry-run') == 2
+    assert 'is not empty' in capsys.readouterr().err
+    (out / 'mine.txt').unlink()
+    # Between the two files of its first checkpoint
+    shutil.copy(begun / 'last.ckpt', out / 'step_step=2.ckpt')
+    assert train(out, *TINY, '--dry-run') == 2
+    assert 'pass --resume' in capsys.readouterr().err
+    assert train(out, '--dry-run', resume=True) == 0
+
+
+def test_a_checkpoint_that_holds_code_is_refused(begun, tmp_path, capsys):
+    torch.save({'hyper_parameters': print}, tmp_path / 'last.ckpt')
+    assert train(tmp_path, '--dry-run', resume=True) == 2
+    assert 'could run code' in capsys.readouterr().err
 
 
 def test_pictures_reach_the_loggers_that_take_them(tmp_path):
@@ -136,21 +256,207 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / 'x').exists()
 
 
-def test_every_option_is_used_or_refused(tmp_path, capsys):
-    """Refused at the door, or read by the module, or by what it shares with our loop."""
-    from pathlib import Path
+# ## Every option
+#
+# A value that is not the default, what has to be other than without it, and what else is given:
+# `weights` and `average` after two steps, `steps`, the `files`, the `pictures` and the
+# `rows` of the log
+OTHER = {
+    'dataset': ('folder', 'weights', '--data_root FOLDER'),
+    'data_root': ('FOLDER', 'weights', '--dataset folder --data_root OTHER'),
+    'bad_pictures': ('skip', 'status', '--dataset folder --data_root DAMAGED'),
+    'image_size': (16, 'pictures', ''),
+    'image_channels': (3, 'weights', ''),
+    'flip': (True, 'weights', ''),
+    'n_channels': (16, 'weights', ''),
+    'ch_mults': ((1, 2), 'weights', ''),
+    'is_attn': ((False, True), 'weights', ''),
+    'n_blocks': (2, 'weights', ''),
+    'n_groups': (4, 'weights', ''),
+    'dropout': (0.5, 'weights', ''),
+    'n_classes': (10, 'weights', ''),
+    'p_uncond': (0.9, 'weights', '--n_classes 10'),
+    'n_steps': (900, 'weights', ''),
+    'schedule': ('cosine', 'weights', ''),
+    'variance': ('learned', 'weights', ''),
+    'batch_size': (8, 'weights', ''),
+    'learning_rate': (1e-3, 'weights', ''),
+    'warmup': (50, 'weights', ''),
+    'cooldown': (2, 'weights', ''),
+    'grad_clip': (1e-9, 'weights', ''),
+    'ema_decay': (0.01, 'average', ''),
+    'steps': (3, 'steps', ''),
+    'seed': (1, 'weights', ''),
+    'log_every': (2, 'rows', ''),
+    'save_every': (5, 'files', ''),
+    'preview_every': (1, 'files', ''),
+    'n_previews': (2, 'pictures', ''),
+    'preview_sampler': ('ddpm', 'pictures', ''),
+    'preview_steps': (3, 'pictures', ''),
+    'device': ('cuda:1', 'device', ''),
+    'activation_checkpointing': (True, 'calls', ''),
+    'track': (('tensorboard',), 'files', ''),
+    'workers': (1, 'workers', ''),
+    # Refused
+    'precision': ('bf16', None, ''),
+    'compile': (True, None, ''),
+    'channels_last': (True, None, ''),
+    'micro_batch': (8, None, ''),
+    'keep_checkpoints': (2, None, ''),
+    'save_minutes': (5.0, None, ''),
+    'preview_share': (0.5, None, ''),
+    'n_samples': (3, None, ''),
+}
+TINY = ['--preset', 'tests', '--steps', '2', '--log_every', '1', '--save_every', '2',
+        '--preview_every', '2', '--preview_steps', '2', '--warmup', '2']  # fmt: skip
 
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    """Pictures of one's own: some, others, and some with a damaged one among them."""
+    root = tmp_path_factory.mktemp('pictures')
+    for name, level in (('FOLDER', 20), ('OTHER', 200), ('DAMAGED', 20)):
+        (root / name).mkdir()
+        for i in range(4):
+            Image.new('L', (8, 8), level + 9 * i).save(root / name / f'{i}.png')
+    (root / 'DAMAGED' / '1.png').write_bytes(b'no picture')
+    return {p.name: str(p) for p in root.iterdir()}
+
+
+def spelt(value):
+    """A value as the command line has it."""
+    return ','.join(map(spelt, value)) if isinstance(value, tuple) else str(value).lower()
+
+
+def outcome(out, arguments):
+    """What one can see of a training."""
     from labml_nn.diffusion.ddpm import lightning as module
 
-    shared = [experiment.build, experiment.diffusion_around, experiment.share_of_rate,
-              experiment.data_of]  # fmt: skip
-    source = Path(module.__file__).read_text() + ''.join(map(inspect.getsource, shared))
-    for name, value in option_values(experiment.Configs()).items():
-        if name in module.INSTEAD:
-            assert door(tmp_path, f'--{name}', str(value).lower()) == 2, name
-            assert module.INSTEAD[name] in capsys.readouterr().err
-        else:
-            assert re.search(rf'\bc\.{name}\b', source), name
+    seen = {'workers': None, 'device': None, 'calls': 0}
+    get, pick, forward = module.batches, module.L.Trainer, unet.ResidualBlock.forward
+
+    def spied(dataset, size, **kw):
+        seen['workers'] = kw['n_workers']
+        return get(dataset, size, **kw)
+
+    def trainer(**kw):
+        seen['device'] = kw['accelerator'], kw['devices']
+        return pick(**{**kw, 'accelerator': 'cpu', 'devices': 1})
+
+    def counted(self, *args):
+        seen['calls'] += 1
+        return forward(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, 'batches', spied)
+        patch.setattr(module, 'pick_device', lambda name: torch.device(name.replace('auto', 'cpu')))
+        patch.setattr(module.L, 'Trainer', trainer)
+        patch.setattr(unet.ResidualBlock, 'forward', counted)
+        status = train(out, *TINY, *arguments)
+    if status:
+        return {'status': status}
+    weights = checkpoint.load(out / 'weights.pt')
+    pictures = sorted(out.glob('samples/*'))
+    return {
+        **seen, 'status': status, 'steps': weights['step'],
+        'weights': [w.tolist() for w in weights['model'].values()],
+        'average': [w.tolist() for w in weights['ema'].values()],
+        'files': sorted(re.sub(r'tfevents.*', '', str(p.relative_to(out))) for p in out.rglob('*')),
+        'pictures': [Image.open(p).tobytes() for p in pictures],
+        'rows': losses_in(out),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def without(tmp_path_factory):
+    """The same training without the option, kept for the next one that needs it."""
+    known = {}
+
+    def find(*arguments):
+        if arguments not in known:
+            known[arguments] = outcome(tmp_path_factory.mktemp('without') / 'run', arguments)
+        return known[arguments]
+
+    return find
+
+
+def test_the_walk_knows_every_option():
+    from labml_nn.diffusion.ddpm.lightning import INSTEAD
+
+    assert set(OTHER) == set(option_types(experiment.Configs))
+    assert {name for name, (_, seen, _) in OTHER.items() if seen is None} == set(INSTEAD)
+
+
+@pytest.mark.parametrize('name', OTHER)
+def test_every_option_is_used_or_refused(name, folders, without, tmp_path, capsys):
+    from labml_nn.diffusion.ddpm.lightning import INSTEAD
+
+    value, seen, more = OTHER[name]
+    usual = {**option_values(experiment.Configs()), **experiment.PRESETS['tests']}[name]
+    assert value != usual
+    said = [f'--{name}', folders.get(value, spelt(value))]
+    if seen is None:
+        assert door(tmp_path, *said) == 2
+        assert INSTEAD[name] in capsys.readouterr().err
+        # Said, but nothing else than what is so anyway
+        assert door(tmp_path, f'--{name}', spelt(usual)) == 0
+        return
+    more = [folders.get(word, word) for word in more.split()]
+    with_it = outcome(tmp_path / 'run', [*more, *said])
+    assert with_it['status'] == 0, capsys.readouterr().err
+    assert with_it.get(seen) != without(*more).get(seen)
+
+
+def test_a_file_with_all_options_of_a_run_is_taken(tmp_path, capsys):
+    import yaml
+
+    values = option_values(experiment.Configs())
+    path = tmp_path / 'run.yaml'
+    path.write_text(yaml.safe_dump({k: list(v) if isinstance(v, tuple) else v
+                                    for k, v in values.items()}))  # fmt: skip
+    assert train(tmp_path / 'x', '--config', path, '--dry-run') == 0
+    assert 'would train 2,400 steps' in capsys.readouterr().out
+
+
+# What each advice says to write, and how one sees that it has an effect
+ADVICE = {
+    'precision': ("L.Trainer(precision='bf16-mixed')", lambda t: t.precision == 'bf16-mixed'),
+    'micro_batch': ('L.Trainer(accumulate_grad_batches=4)',
+                    lambda t: t.accumulate_grad_batches == 4),
+    'compile': ('module.unet.compile()', lambda _: True),
+    'channels_last': ('module.to(memory_format=torch.channels_last)',
+                      lambda m: m.unet.head.weight.is_contiguous(
+                          memory_format=torch.channels_last)),
+    'keep_checkpoints': ("ModelCheckpoint(monitor='step', mode='max', save_top_k=3)",
+                         lambda c: c.save_top_k == 3),
+    'save_minutes': ('ModelCheckpoint(train_time_interval=timedelta(minutes=10))',
+                     lambda c: c._train_time_interval.seconds == 600),
+    'preview_share': ('preview_every', lambda n: n > 0),
+    'n_samples': ('labml_nn.diffusion.ddpm.evaluate', lambda module: module.main),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', ADVICE)
+def test_what_to_use_instead_is_there(name):
+    from datetime import timedelta
+
+    import labml_nn.diffusion.ddpm.evaluate
+    from labml_nn.diffusion.ddpm.lightning import DDPM, INSTEAD, L
+
+    code, shows = ADVICE[name]
+    assert code in INSTEAD[name]
+    c = experiment.make_configs(experiment.PRESETS['tests'])
+    names = {
+        'L': L, 'torch': torch, 'timedelta': timedelta, 'labml_nn': labml_nn, 'module': DDPM(c),
+        'ModelCheckpoint': L.pytorch.callbacks.ModelCheckpoint, **option_values(c),
+    }  # fmt: skip
+    assert shows(eval(code, names))
+
+
+def test_every_advice_is_tried():
+    from labml_nn.diffusion.ddpm.lightning import INSTEAD
+
+    assert set(ADVICE) == set(INSTEAD)
 
 
 def test_schedule_and_learned_variance_are_those_of_our_loop():

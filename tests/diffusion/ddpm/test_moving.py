@@ -112,7 +112,7 @@ def test_each_line_of_the_table(cells, names):
             run(old, names)
         assert type(raised.value).__name__ == cells[1]
         # The error itself names what the page does
-        said = set(re.findall(r'[a-z]\w+', new)) - set(re.findall(r'\w+', old))
+        said = set(re.findall(r'\b[a-z]\w+', new)) - set(re.findall(r'\w+', old))
         assert any(word in str(raised.value) for word in said)
         run(new, names)
         return
@@ -185,8 +185,29 @@ def test_blocks_take_what_they_took():
     assert unet.DownBlock(32, 64, 128, True)(torch.randn(2, 32, 8, 8), t).shape == (2, 64, 8, 8)
     assert unet.UpBlock(64, 32, 128, False)(torch.randn(2, 96, 8, 8), t).shape == (2, 32, 8, 8)
     assert unet.MiddleBlock(32, 128)(torch.randn(2, 32, 8, 8), t).shape == (2, 32, 8, 8)
+    # The arguments land where labml had them
+    block = unet.ResidualBlock(32, 64, 128, 8, 0.2)
+    assert (block.norm1.num_groups, block.dropout.p) == (8, 0.2)
+    assert unet.AttentionBlock(32, 1, None, 8).norm.num_groups == 8
     with pytest.raises(AttributeError, match="'labml_nn.diffusion.ddpm.unet' has no attribute 'U'"):
         unet.U  # noqa: B018
+
+
+def test_mistakes_of_today_have_pythons_own_words():
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'n_channels'"):
+        unet.AttentionBlock()
+    with pytest.raises(TypeError, match='unexpected keyword argument'):
+        unet.ResidualBlock(32, 64, 128, width=3)
+    with pytest.raises(TypeError, match='leave the time out'):
+        unet.AttentionBlock(32)(torch.zeros(1, 32, 2, 2), t=torch.zeros(1, 128))
+    with pytest.raises(RuntimeError, match='Missing key'):
+        UNet(1, 32, (1, 1), (False, True), 1).load_state_dict({})
+
+
+def test_old_weights_are_refused_with_the_reason():
+    model = UNet(1, 32, (1, 1), (False, True), 1)
+    with pytest.raises(ValueError, match="weights of labml's U-Net, and they do not load: its wid"):
+        model.load_state_dict(state_dict={'module.image_proj.weight': torch.zeros(1)})
 
 
 # ## The notebook and the script

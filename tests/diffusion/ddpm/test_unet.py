@@ -157,7 +157,7 @@ def test_images_of_a_batch_do_not_see_each_other():
 
 def test_attention_is_the_formula():
     torch.manual_seed(0)
-    block = unet.AttentionBlock(32, 32)
+    block = unet.AttentionBlock(32, n_groups=32)
     torch.nn.init.normal_(block.out.weight)
     x = torch.randn(2, 32, 3, 5)
     h = block.norm(x).flatten(2).transpose(1, 2)
