@@ -293,7 +293,9 @@ MARKDOWN = _markdown()
 
 
 def understand(lines: Sequence[Line]) -> Note:
-    """Parse one note."""
+    """Parse one note. Every second section of a page has none."""
+    if not any(line.text.strip() for line in lines):
+        return Note([], [], lines, [*range(max(len(lines), 1)), len(lines)])
     extractor = _Extractor(lines)
     extractor.run()
     known: dict[str, Any] = {}
