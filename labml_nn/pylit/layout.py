@@ -76,7 +76,15 @@ def relative(source: str, target: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _from(folder: str, target: str) -> str:
-    return encoded(posixpath.relpath(target, folder))
+    # Every page of every folder is asked for: `relpath` looks at the working folder each time
+    here, there = _parts(folder), _parts(target)
+    same = len(posixpath.commonprefix([here, there]))
+    return encoded('/'.join(['..'] * (len(here) - same) + there[same:]) or '.')
+
+
+@lru_cache(maxsize=1 << 16)
+def _parts(path: str) -> list[str]:
+    return [part for part in posixpath.normpath(path).split('/') if part != '.']
 
 
 def encoded(path: str) -> str:

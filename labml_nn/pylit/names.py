@@ -105,7 +105,8 @@ class _Walker:
         self.lines = source.lines
         self.package = package
         self.found: dict[tuple[int, int], Place] = {}
-        self.bound = _bound(source.tree)
+        self.children = _children(source.tree)
+        self.bound = _bound(source.tree, self.children)
         top: dict[str, Place | None] = dict(_imports(source.tree.body, module, package))
         top |= {d.name: Place(module, d.name) for d in source.definitions if '.' not in d.name}
         todo: list[tuple[ast.AST, tuple[Scope, ...]]] = [(source.tree, (('', top),))]
@@ -131,8 +132,15 @@ class _Walker:
         elif isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
             outer = [node.args if isinstance(node, ast.Lambda) else node.generators[0].iter]
             inner = (*scopes, (scopes[-1][0], dict.fromkeys(self.bound[node])))
-        parts = node.body if isinstance(node, (*FUNCTIONS, ast.ClassDef)) else _parts(node)
+        parts = node.body if isinstance(node, (*FUNCTIONS, ast.ClassDef)) else self._parts(node)
         return [(x, scopes) for x in outer] + [(x, inner) for x in parts if x not in outer]
+
+    def _parts(self, node: ast.AST) -> list[ast.AST]:
+        """The children of a node. The first list of a comprehension is made outside of it."""
+        found: list[ast.AST] = []
+        for child in self.children.get(node, ()):  # a constant has none
+            found += self.children[child] if isinstance(child, ast.comprehension) else [child]
+        return found
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, around: str) -> Scope:
         prefix = f'{around}{node.name}.'
@@ -187,7 +195,22 @@ def _column(line: str, offset: int, name: str) -> int:
     return at if line.startswith(name, at) else -1
 
 
-def _bound(tree: ast.AST) -> dict[ast.AST, set[str]]:
+# Nothing is used or bound in these, and half of a tree is made of them
+LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.Constant)
+
+
+def _children(tree: ast.AST) -> dict[ast.AST, list[ast.AST]]:
+    """What stands in each node, found once for all that walk over it."""
+    found: dict[ast.AST, list[ast.AST]] = {}
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        found[node] = [x for x in ast.iter_child_nodes(node) if not isinstance(x, LEAVES)]
+        todo += found[node]
+    return found
+
+
+def _bound(tree: ast.AST, children: dict[ast.AST, list[ast.AST]]) -> dict[ast.AST, set[str]]:
     """For each scope, every name that is assigned anywhere in it: one walk for all of them."""
     found: dict[ast.AST, set[str]] = {}
     # With each node: where it binds, and where `:=` does, which leaves a comprehension
@@ -203,7 +226,7 @@ def _bound(tree: ast.AST) -> dict[ast.AST, set[str]]:
             names.add(str(name))
         if isinstance(node, ast.NamedExpr):
             around = wide
-        todo += [(child, around, wide) for child in ast.iter_child_nodes(node)]
+        todo += [(child, around, wide) for child in children[node]]
     return found
 
 
@@ -215,15 +238,6 @@ def _binds(node: ast.AST) -> str | None:
     if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
         return node.name
     return node.rest if isinstance(node, ast.MatchMapping) else None
-
-
-def _parts(node: ast.AST) -> list[ast.AST]:
-    """The children of a node. The first list of a comprehension is made outside of it."""
-    found: list[ast.AST] = []
-    for child in ast.iter_child_nodes(node):
-        inside = ast.iter_child_nodes(child) if isinstance(child, ast.comprehension) else [child]
-        found += inside
-    return found
 
 
 def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[int, int], Place]:

@@ -88,7 +88,8 @@ class Note:
             if text and text in line.text:
                 return line.number, line.column + line.text.index(text) + 1
         shown = numbered or [line for line in self.lines if line.number]
-        return (shown[0].number, shown[0].column + 1) if shown else (1, 1)
+        # What was put before a line, as the mark of a list, may count more than was cut off
+        return (shown[0].number, max(shown[0].column + 1, 1)) if shown else (1, 1)
 
     def restore(self, text: str) -> str:
         """The author's words again, with each formula as it was written."""
@@ -293,7 +294,9 @@ MARKDOWN = _markdown()
 
 
 def understand(lines: Sequence[Line]) -> Note:
-    """Parse one note."""
+    """Parse one note. Every second section of a page has none."""
+    if not any(line.text.strip() for line in lines):
+        return Note([], [], lines, [*range(max(len(lines), 1)), len(lines)])
     extractor = _Extractor(lines)
     extractor.run()
     known: dict[str, Any] = {}

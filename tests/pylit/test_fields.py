@@ -188,3 +188,17 @@ def test_no_word_is_lost() -> None:
         for line in lines:
             for word in re.findall(r'\w+', line.text.replace(':class:', '')):
                 assert word in said
+
+
+def test_a_place_is_never_before_the_line(tmp_path: Path) -> None:
+    source = '"""\nArgs:\n  x (dict[str, int]): [a](none.md)\n    ![](b.png)\n"""\n'
+    project(tmp_path, {'page.py': source})
+    made = Site(Request([tmp_path], site(tmp_path).config, lenient=True))
+    try:
+        made.render()
+        note = made.full(made.pages['page.html']).notes[0]
+    finally:
+        made.close()
+    assert made.problems.errors
+    assert all(token.map is None or note.where(token)[1] >= 1 for token in note.tokens)
+    assert {(p.line, p.column) for p in made.problems} == {(3, 27), (4, 9)}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import html
 import os
+import posixpath
 import re
 import sys
 import threading
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 from pylit_kit import page, project, render
 
-from labml_nn.pylit import serve, swap
+from labml_nn.pylit import layout, serve, swap
 from labml_nn.pylit import site as sites
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import Config, load
@@ -360,3 +362,17 @@ def test_a_definition_that_is_made_twice_has_one_place(tmp_path: Path) -> None:
     twice = 'x = 1\nif x:\n    def f(): pass\n'
     shown = page(tmp_path, f'# A note\n{twice}\n\n# Another\n{twice}f()\n')
     assert shown.count('id="f"') == 1
+
+
+# ## What is done once, and not for each page
+@pytest.mark.parametrize('page', ['a.html', 'x/a.html', 'x/y/a.html', 'x/index.html'])
+@pytest.mark.parametrize('target', ['.', 'a.html', 'x/b.html', 'x/y', 'xy/c.html', 'x', 'x/../y'])
+def test_relative_addresses(page: str, target: str) -> None:
+    wanted = posixpath.relpath(target, posixpath.dirname(page) or '.')
+    assert layout.relative(page, target) == wanted
+
+
+def test_a_build_leaves_the_collector_of_garbage_as_it_was(tmp_path: Path) -> None:
+    project(tmp_path, {'page.py': 'x = 1\n', 'empty.py': '#\n\n#\nx = [y for y in "a" if 1]\n'})
+    assert main(['build', str(tmp_path), '-o', str(tmp_path / 'site')]) == 0
+    assert gc.isenabled()
