@@ -31,7 +31,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
-	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit
+	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit dist
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ audit:  ## known holes in the pinned versions (the package index is asked about 
 	@test -x $(AUDIT) || $(PYTHON) -m venv .venv-audit
 	$(AUDIT) -m pip install --quiet --disable-pip-version-check -r .ci/audit.txt
 	$(AUDIT) -m pip_audit --no-deps --disable-pip -r constraints.txt $(ARGS)
+
+BUILD = .venv-build/$(notdir $(BIN))/python
+dist:  ## what is uploaded for a release, into dist
+	@test -x $(BUILD) || $(PYTHON) -m venv .venv-build
+	$(BUILD) -m pip install --quiet --disable-pip-version-check -r .ci/build.txt
+	$(BUILD) -m build --outdir dist .
 
 train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional
 	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits_conditional --out $(CONDITIONAL) \
@@ -179,4 +185,4 @@ sizes: $(READY)  ## the lines of each page and its longest function
 	$(RUN) tests/sizes.py
 
 clean:  ## remove the environment and what tools have left; runs and data stay
-	rm -rf $(VENV) .venv-audit build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-audit .venv-build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

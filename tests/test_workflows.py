@@ -40,6 +40,13 @@ def test_every_step_is_a_make_target_that_runs_here(path):
         assert job['timeout-minutes'] <= 60
 
 
+# The jobs that may do more than read
+MORE = {
+    'publish': {'pages': 'write', 'id-token': 'write'},
+    'attest': {'contents': 'read', 'id-token': 'write', 'attestations': 'write'},
+}
+
+
 @pytest.mark.parametrize('path', WORKFLOWS, ids=lambda p: p.stem)
 def test_actions_are_pinned_and_may_do_little(path):
     """A tag can be moved to other code, a commit cannot; the comment says which version it is."""
@@ -51,8 +58,7 @@ def test_actions_are_pinned_and_may_do_little(path):
     workflow = read(path)
     assert workflow['permissions'] == {'contents': 'read'}
     for name, job in workflow['jobs'].items():
-        publishes = {'pages': 'write', 'id-token': 'write'} if name == 'publish' else None
-        assert job.get('permissions') == publishes
+        assert job.get('permissions') == MORE.get(name)
         for step in job['steps']:
             if 'checkout' in step.get('uses', ''):  # or the token stays in .git/config
                 assert step['with'] == {'persist-credentials': False}
@@ -156,14 +162,19 @@ def test_a_lock_is_what_pip_would_install_and_nothing_else_is(tmp_path):
     assert ours.endswith("--no-deps -e '.[dev]'")
 
 
-def test_what_audits_is_pinned_too():
-    lines = (ROOT / '.ci' / 'audit.txt').read_text(encoding='utf-8').splitlines()[1:]
+@pytest.mark.parametrize(
+    ('name', 'tool', 'workflow', 'job', 'command'),
+    [
+        ('audit', 'pip_audit', 'audit', 'audit', 'make audit'),
+        ('build', 'build', 'release', 'attest', 'make dist'),
+    ],
+)
+def test_what_audits_and_packs_is_pinned_too(name, tool, workflow, job, command):
+    lines = (ROOT / '.ci' / f'{name}.txt').read_text(encoding='utf-8').splitlines()[1:]
     assert all(re.fullmatch(r'[\w.-]+==[\w.]+', line) for line in lines)
-    assert any(line.startswith('pip_audit==') for line in lines)
-    assert any(
-        step.get('run') == 'make audit'
-        for step in read(GITHUB / 'workflows' / 'audit.yml')['jobs']['audit']['steps']
-    )
+    assert any(line.startswith(f'{tool}==') for line in lines)
+    steps = read(GITHUB / 'workflows' / f'{workflow}.yml')['jobs'][job]['steps']
+    assert command in [step.get('run') for step in steps]
 
 
 def test_what_builds_is_pinned():
