@@ -27,6 +27,7 @@ test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
 """
 
 import contextlib
+import glob
 import hashlib
 import os
 import platform
@@ -79,10 +80,8 @@ def save(path: str | Path, content: Mapping[str, Any], *, keep: int = 1) -> None
         try:
             with part.open('wb') as file:
                 torch.save(content, file)
-                file.flush()
-                # On the disk before it takes the name: a rename can survive a power cut that the
-                # content did not
-                os.fsync(file.fileno())
+            # Before the older ones are moved on
+            force_to_disk(part)
         except RuntimeError as error:
             # torch reports a disk that is full so, with the errno in its text at best
             raise OSError(f'could not write {path}: {error}') from error
@@ -100,10 +99,12 @@ def written(path: Path) -> Iterator[Path]:
     r"""
     A file to write inside a `with` block, which takes the name `path` when the block ends well.
 
-    In the same folder, as a file can only be renamed within a file system. What a killed process
-    left of such files is removed.
+    In the same folder, as a file can only be renamed within a file system. It is on the disk before
+    it takes the name: a rename can survive a power cut that the content did not
+    [tested](test:helpers/test_checkpoint.py::test_every_file_is_on_the_disk_before_it_is_renamed).
+    What a killed process left of such files is removed.
     """
-    for left in path.parent.glob(f'.{path.name}.*.part'):
+    for left in path.parent.glob(f'.{glob.escape(path.name)}.*.part'):
         left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
     os.close(handle)
@@ -111,10 +112,19 @@ def written(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o666 & ~current_umask())
+        force_to_disk(part)
         os.replace(part, path)
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def force_to_disk(path: Path) -> None:
+    r"""
+    Let what was written to a file survive a power cut.
+    """
+    with path.open('rb+') as file:
+        os.fsync(file.fileno())
 
 
 def older(path: Path, i: int) -> Path:

@@ -20,7 +20,6 @@ import contextlib
 import csv
 import itertools
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -218,15 +217,6 @@ def put_aside(path: Path) -> None:
     )
 
 
-def force_to_disk(path: Path) -> None:
-    r"""
-    Let what was written to a file survive a power cut.
-    """
-    if path.exists():
-        with path.open('rb+') as file:
-            os.fsync(file.fileno())
-
-
 def read_log(path: Path) -> dict[str, np.ndarray]:
     r"""
     The columns of a log by name.
@@ -268,9 +258,8 @@ def plot_loss(log: Path, picture: Path) -> None:
         axes.set(xscale='log')
     axes.grid(which='both', alpha=0.25)
     axes.legend(frameon=False)
-    part = picture.with_name(f'.{picture.name}.part')
-    figure.savefig(part, format='png', dpi=120)
-    part.replace(picture)
+    with checkpoint.written(picture) as part:
+        figure.savefig(part, format='png', dpi=120)
 
 
 def smoothed(values: np.ndarray, window: int = 9) -> np.ndarray:

@@ -74,7 +74,7 @@ from labml_nn.helpers.datasets import AnySet, batches, check_bad_pictures, finge
 from labml_nn.helpers.descent import Descent
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
-from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
+from labml_nn.helpers.log import COLUMNS, Window, append_row, plot_loss
 from labml_nn.helpers.options import (
     Parser,
     add_options,
@@ -575,7 +575,8 @@ class Trainer:
             return
         with self.window.paused():
             # A checkpoint is not to know of rows that a power cut has taken
-            force_to_disk(self.out / 'log.csv')
+            if (self.out / 'log.csv').exists():
+                checkpoint.force_to_disk(self.out / 'log.csv')
             # A second one of the same step takes the place of the first
             keep = self.c.keep_checkpoints if self.step > self.saved_step else 1
             checkpoint.save(self.out / checkpoint.FILE_NAME, state, keep=keep)
