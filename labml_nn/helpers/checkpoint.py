@@ -27,6 +27,7 @@ test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import os
@@ -125,6 +126,13 @@ def force_to_disk(path: Path) -> None:
     """
     with path.open('rb+') as file:
         os.fsync(file.fileno())
+
+
+def is_full_disk(error: OSError) -> bool:
+    r"""
+    Whether an error says so; torch and Pillow keep the number of theirs in the text at best.
+    """
+    return error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def older(path: Path, i: int) -> Path:

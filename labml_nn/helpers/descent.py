@@ -14,6 +14,7 @@ the device to tell [tested](test:helpers/test_descent.py::test_a_bad_step_change
 One bad batch is passed over. Ten in a row are no accident.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 import torch
@@ -96,9 +97,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     r"""
     Whether an error says so, in the words of any device.
     """
-    words = ('out of memory', "can't allocate memory", 'not enough memory')
+    words = "out of memory|(can't|annot) allocate memory|not enough memory"
+    # oneDNN's for a layer that it has no room for; its descriptors are another matter
+    words += '|could not create a primitive(?! descriptor)'
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+        isinstance(error, RuntimeError) and re.search(words, str(error)) is not None
     )
 
 

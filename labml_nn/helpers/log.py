@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from labml_nn.helpers import checkpoint
+from labml_nn.helpers.descent import is_out_of_memory
 
 T = TypeVar('T')
 
@@ -165,6 +166,39 @@ class Window:
             batch = next(data)
             self.waited += time.monotonic() - began
             yield batch
+
+
+class Guests:
+    r"""
+    ## What may fail
+
+    The log, its curve and the sample grids are there to be looked at. What is raised while they are
+    made is told, once, and training goes on
+    [tested](test:diffusion/ddpm/test_resume.py::test_log_curve_and_pictures_are_guests). A full
+    disk, the end of memory and a folder that is gone are not theirs alone: they keep their way, and
+    so does Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    @contextlib.contextmanager
+    def welcome(self, what: str, folder: Path) -> Iterator[None]:
+        r"""
+        Make `what` in the `folder` of a run inside a `with` block.
+        """
+        try:
+            yield
+        except Exception as error:
+            is_ours = isinstance(error, OSError) and (
+                checkpoint.is_full_disk(error) or not folder.is_dir()
+            )
+            if is_ours or is_out_of_memory(error):
+                raise
+            problem = f'{what} is left out ({checkpoint.first_line(error)})'
+            if problem not in self.told:
+                print(f'note: {problem}: training goes on without it', file=sys.stderr)
+            self.told.add(problem)
 
 
 # ## The file

@@ -20,7 +20,6 @@ survived and how many steps it cost
 """
 
 import contextlib
-import errno
 import os
 import shlex
 import shutil
@@ -353,8 +352,10 @@ def failed(trainer: 'Trainer', error: Exception) -> int:
     if trainer.is_whole and trainer.world.is_first and not isinstance(error, FloatingPointError):
         try:
             trainer.save(alone=True)
-        except OSError as again:
-            print(f'error: {again}', file=sys.stderr)
+        except Exception as again:
+            if not isinstance(again, OSError) and not is_out_of_memory(again):
+                raise
+            print(f'error: {checkpoint.first_line(again)}', file=sys.stderr)
     where = f'saved step {trainer.saved_step:,} in {trainer.out.absolute()}'
     if not checkpoint.exists(trainer.out):
         where = f'no checkpoint is left in {trainer.out.absolute()}'
@@ -406,8 +407,7 @@ def what_to_do(out: Path, error: OSError) -> str:
     """
     if not out.is_dir():
         return 'the folder of the run is gone. Was it removed or unmounted? Bring it back'
-    # torch keeps the number of the error in its text at best
-    if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if checkpoint.is_full_disk(error):
         return 'is the disk full? Make room'
     return 'see to that'
 
@@ -456,8 +456,9 @@ def finish(trainer: 'Trainer') -> None:
     if not c.n_samples:
         return
     bar = Progress(min(c.preview_steps, c.n_steps))
-    images = trainer.sample(c.n_samples, bar)
-    bar.close()
-    if images is not None:
-        about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
-        save_png(out / 'samples.png', grid(images), about)
+    about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
+    with trainer.guests.welcome('samples.png', out):
+        images = trainer.sample(c.n_samples, bar)
+        bar.close()
+        if images is not None:
+            save_png(out / 'samples.png', grid(images), about)

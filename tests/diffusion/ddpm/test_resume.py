@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.diffusion.ddpm import evaluate, experiment
+from labml_nn.diffusion.ddpm import evaluate, experiment, running
 from labml_nn.helpers import checkpoint, datasets
 from labml_nn.helpers.log import COLUMNS
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
@@ -192,6 +192,50 @@ def test_a_row_that_could_not_be_written_is_written_when_the_run_goes_on(tmp_pat
     assert 'No space left on device: is the disk full? Make room and go on with --resume' in errors
     assert run('--out', cut, '--resume')[0] == 0
     same(straight, cut)
+
+
+def broken_by(error):
+    def broken(*_, **__):
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize('error', [
+    PermissionError(13, 'Permission denied'), ValueError('no such colour'), RuntimeError('LaTeX'),
+], ids=lambda e: type(e).__name__)  # fmt: skip
+def test_log_curve_and_pictures_are_guests(tmp_path, monkeypatch, error):
+    options = [*SMALL, '--steps', 6, '--n_previews', 1, '--preview_every', 2, '--n_samples', 1,
+               '--preview_steps', 2, '--log_every', 1, '--preview_share', 1]  # fmt: skip
+    assert run(*options, '--out', tmp_path / 'straight')[0] == 0
+    monkeypatch.setattr(experiment, 'append_row', broken_by(error))
+    monkeypatch.setattr(experiment, 'plot_loss', broken_by(error))
+    monkeypatch.setattr(experiment, 'save_png', broken_by(error))
+    monkeypatch.setattr(running, 'save_png', broken_by(error))
+    status, _, errors = run(*options, '--out', tmp_path / 'r')
+    assert status == 0
+    for guest in ('log.csv', 'loss.png', 'a sample grid', 'samples.png'):
+        assert errors.count(f'note: {guest} is left out ({checkpoint.first_line(error)})') == 1
+    assert 'Traceback' not in errors
+    whole, without = (checkpoint.load(tmp_path / name) for name in ('straight', 'r'))
+    assert all(equal(whole[part], without[part]) for part in whole)
+
+
+@pytest.mark.parametrize('name', ['append_row', 'plot_loss', 'save_png'])
+@pytest.mark.parametrize(('error', 'status', 'message'), [
+    (OSError(28, 'No space left on device'), 1, 'is the disk full? Make room'),
+    (MemoryError(), 1, 'out of memory'),
+    (KeyboardInterrupt(), 130, ''),
+], ids=['disk', 'memory', 'Ctrl-C'])  # fmt: skip
+def test_no_guest_hides_the_end_of_disk_or_memory(
+    tmp_path, monkeypatch, name, error, status, message
+):
+    monkeypatch.setattr(experiment, name, broken_by(error))
+    options = ['--steps', 4, '--n_previews', 1, '--preview_every', 2, '--preview_steps', 2]
+    found, _, errors = run(*SMALL, *options, '--preview_share', 1, '--out', tmp_path / 'r')
+    assert found == status
+    assert message in errors
+    assert 'is left out' not in errors
 
 
 def test_a_finished_epoch_more_or_less_is_noted(tmp_path):
