@@ -420,10 +420,15 @@ def random_states() -> dict[str, Any]:
 def set_random_states(states: Mapping[str, Any]) -> None:
     r"""
     Set all generators to the states that `random_states` gave, as far as their devices are here.
+
+    Raises an error for states that are none.
     """
     random.setstate(states['python'])
-    keys, *rest = states['numpy']
-    np.random.set_state(('MT19937', keys.numpy().astype(np.uint32), *rest))
+    keys, position, *rest = states['numpy']
+    # NumPy takes any place, and reads there
+    if keys.shape != (624,) or not 0 <= position <= 624:
+        raise ValueError(f"NumPy's generator has no place {position} of {list(keys.shape)}")
+    np.random.set_state(('MT19937', keys.numpy().astype(np.uint32), position, *rest))
     torch.set_rng_state(states['torch'])
     for device, state in zip(range(torch.cuda.device_count()), states['cuda'], strict=False):
         torch.cuda.set_rng_state(state, device)

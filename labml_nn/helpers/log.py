@@ -99,8 +99,11 @@ class Window:
 
     def restore(self, state: Tensor) -> None:
         r"""
-        Go on from what `state` gave.
+        Go on from what `state` gave. Raises `ValueError` for what it cannot have given.
         """
+        # The norm is that of the last step, which may have been no number
+        if state.shape != (12,) or not bool(torch.isfinite(state[:-1]).all()):
+            raise ValueError(f'these are no sums of a log: {list(state.shape)}')
         self.sums.copy_(state[:-1])
         self.norm = state[-1].to(self.sums)
 

@@ -86,6 +86,7 @@ from labml_nn.helpers.options import (
 )  # fmt: skip
 from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
+from labml_nn.helpers.plain import wanted
 from labml_nn.helpers.precision import (
     Network,
     check_compiler,
@@ -578,6 +579,7 @@ class Trainer:
         """
         if self.descent.bad_in_a_row(now=True):
             return
+        running.refuse_bad_weights(self)
         state = self.state(alone=alone)
         if not self.world.is_first:
             return
@@ -603,20 +605,23 @@ class Trainer:
         log go on; the noise of all but the first process is drawn anew.
         """
         source = self.out / checkpoint.FILE_NAME
+        running.check_numbers(state, source)
         checkpoint.load_weights(self.model, state['model'], source)
         checkpoint.load_weights(self.ema.module, state['ema'], source)
         self.ema.n_averaged.fill_(state['ema_updates'])
-        self.optimizer.load_state_dict(state['optimizer'])
+        with running.part_of(source, 'optimizer'):
+            # No scaler in files of the first version
+            self.descent.restore(state['optimizer'], state.get('scaler'))
         self.step = self.saved_step = state['step']
-        # Not in files of the first version
-        if state.get('scaler') and self.descent.scaler.is_enabled():
-            self.descent.scaler.load_state_dict(state['scaler'])
-        own = running.own_part(state, self.world)
-        if 'log' in own:
-            self.window.restore(own['log'])
+        with running.part_of(source, 'log'):
+            own = running.own_part(state, self.world)
+            if 'log' in own:
+                self.window.restore(own['log'])
         if 'random' not in own:
             checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
         self.random = own.get('random') or checkpoint.random_states()
+        with running.part_of(source, 'random'):
+            checkpoint.set_random_states(self.random)
 
 
 __getattr__ = older_names(__name__)
@@ -654,6 +659,8 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     if state is None:
         return make_configs({**PRESETS[preset], **given})
     kept = running.kept_options(state, option_values(Configs()))
+    # What the file says is looked at first: it may be no option's value at all
+    make_configs({**kept, **{k: v for k, v in given.items() if k in FREE_ON_RESUME}})
     changed = [
         f'{k}={v} (the run has {kept[k]})'
         for k, v in given.items()
@@ -665,6 +672,17 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
             f'run with another --out'
         )
     return make_configs({**kept, **given})
+
+
+def check_shapes(c: Configs, state: Mapping[str, Any], source: Path) -> None:
+    r"""
+    A `ValueError` unless the weights of a checkpoint are those of its configuration; of shapes
+    alone, so that no configuration gets more memory than its weights have.
+    """
+    for name in ('model', 'ema'):
+        with torch.device('meta'):
+            model = network_of(c)
+        checkpoint.fitting_weights(model, wanted(state, name, Mapping, source), source)
 
 
 def check_model(c: Configs, device: torch.device) -> None:
@@ -700,13 +718,15 @@ def prepare(
         of_preset = {**option_values(Configs()), **PRESETS[arguments['preset']]}
         running.note_preset(c, {k: v for k, v in of_preset.items() if k not in FREE_ON_RESUME})
     device = world.use(pick_device(c.device, world.local_rank))
+    if state is not None:
+        check_shapes(c, state, out / checkpoint.FILE_NAME)
     check_model(c, device)
     # labml rewrites its line in place, which a log file does not want
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = data_of(c)
     if state is not None:
-        running.refuse_other_data(dataset, state.get('data', {}))
+        running.refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
     trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
         trainer.restore(state)

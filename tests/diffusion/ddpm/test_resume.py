@@ -344,6 +344,78 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_says_why(tmp_path, change, mes
     assert (out / 'checkpoint.pt').read_bytes() == before
 
 
+def of_optimizer(name, value):
+    return lambda s: s['optimizer']['state'][0].update({name: value})
+
+
+HOSTILE = {
+    'optimizer a word': ('optimizer', lambda s: s.update(optimizer='Adam')),
+    'optimizer without groups': ('optimizer', lambda s: s['optimizer'].pop('param_groups')),
+    'no moments': ('optimizer', lambda s: s['optimizer']['state'][0].pop('exp_avg')),
+    'moments of a shape': ('optimizer', of_optimizer('exp_avg', torch.zeros(3))),
+    'moments of words': ('optimizer', of_optimizer('exp_avg', 'x')),
+    'moments of whole numbers': ('optimizer', of_optimizer('step', torch.tensor(3))),
+    'moments that are none': ('optimizer', of_optimizer('step', torch.tensor(float('nan')))),
+    'a step below zero': ('optimizer', of_optimizer('step', torch.tensor(-1.0))),
+    'other weights': ('optimizer', lambda s: s['optimizer']['param_groups'][0].update(params=[1])),
+    'a rate': ('optimizer', lambda s: s['optimizer']['param_groups'][0].update(lr='x')),
+    'a scale': ('optimizer', lambda s: s.update(scaler={'scale': float('nan')})),
+    'random a word': ('random', lambda s: s.update(random='dice')),
+    'random empty': ('random', lambda s: s.update(random={'python': ()})),
+    'a place of NumPy': ('random', lambda s: s['random'].update(
+        numpy=(*s['random']['numpy'][:1], 10**9, 0, 0.0))),
+    'bytes of torch': ('random', lambda s: s['random'].update(torch=torch.zeros(7))),
+    'log a word': ('log', lambda s: s.update(log='x')),
+    'sums of a shape': ('log', lambda s: s.update(log=torch.zeros(3))),
+    'sums that are none': ('log', lambda s: s.update(log=torch.full((12,), float('nan')))),
+    'others': ('log', lambda s: s.update(others=7)),
+    'data': ('data', lambda s: s.update(data=[1])),
+    'data of tensors': ('data', lambda s: s['data'].update(n=torch.zeros(3), images=torch.ones(2))),
+    'config': ('config', lambda s: s.update(config='x')),
+    'an option': ('n_steps', lambda s: s['config'].update(n_steps='many')),
+    'a wider network': ('architecture', lambda s: s['config'].update(n_channels=2**16)),
+    'weights': ('model', lambda s: s.update(model=[1])),
+    'an average': ('architecture', lambda s: s['ema'].popitem()),
+    'weights of NaN': ('model', lambda s: next(iter(s['model'].values())).fill_(float('nan'))),
+    'a count': ('ema_updates', lambda s: s.update(ema_updates=-1)),
+    'a step': ('step', lambda s: s.update(step=10**30)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp('hostile') / 'r'
+    assert run(*SMALL, '--steps', 2, '--out', out)[0] == 0
+    return out
+
+
+@pytest.mark.parametrize(('part', 'change'), HOSTILE.values(), ids=HOSTILE)
+def test_a_part_that_no_run_leaves_is_named(whole_run, tmp_path, part, change):
+    """The checksum is right, and nothing is built or written."""
+    state = checkpoint.load(whole_run)
+    change(state)
+    torch.save({**state, 'checksum': checkpoint.checksum(state)}, tmp_path / 'checkpoint.pt')
+    before = (tmp_path / 'checkpoint.pt').read_bytes()
+    status, _, errors = run('--out', tmp_path, '--resume', '--steps', 3, '--dataset', 'digits')
+    assert status == 2, errors
+    assert part in errors
+    assert 'Traceback' not in errors
+    assert (tmp_path / 'checkpoint.pt').read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['.lock', 'checkpoint.pt']
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path, steps):
+    """Not even those of the last step, whose loss and gradient were numbers still."""
+    options = ['--learning_rate', '1e39', '--warmup', 0, '--cooldown', 0, '--save_every', 1]
+    status, _, errors = run(*SMALL, *options, '--steps', steps, '--out', tmp_path / 'r')
+    assert status == 1
+    assert 'has made weights that are no numbers' in errors
+    assert 'Traceback' not in errors
+    assert checkpoint.load(tmp_path / 'r')['step'] == 0
+    assert not (tmp_path / 'r' / 'weights.safetensors').exists()
+
+
 def test_a_preset_that_is_not_the_runs_is_noted(tmp_path):
     out = tmp_path / 'r'
     assert run(*SMALL, '--steps', 1, '--out', out)[0] == 0
