@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from labml_nn.helpers.options import (
     parse_value,
 )
 from labml_nn.helpers.progress import Progress, clock
+from labml_nn.helpers.signals import STOPPING, Stop
 
 # ## Devices
 
@@ -418,3 +420,37 @@ def test_what_a_killed_process_leaves_is_not_edited(tmp_path, capsys, text):
     log.cut_log(path, lambda step: True, ['step', 'loss'])
     assert path.read_text() == 'step,loss\n' + '1,0.5\n' * ('1' in text)
     assert capsys.readouterr().err == ''
+
+
+# ## Signals
+
+
+@pytest.mark.parametrize('number', STOPPING, ids=lambda n: n.name)
+def test_a_signal_is_noted_and_its_handler_comes_back(number):
+    before, stop = signal.getsignal(number), Stop()
+    with stop.listening():
+        os.kill(os.getpid(), number)
+        assert stop.number == number
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_ctrl_c_stops_now():
+    stop = Stop()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert stop.number == signal.SIGTERM
+
+
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
+def test_what_is_ignored_stays_so(number):
+    """Under nohup a closed terminal is no reason to stop."""
+    before, stop = signal.signal(number, signal.SIG_IGN), Stop()
+    try:
+        with stop.listening():
+            os.kill(os.getpid(), number)
+            assert stop.number == 0
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
