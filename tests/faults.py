@@ -32,9 +32,9 @@ import torch
 from PIL import Image
 
 from labml_nn.diffusion.ddpm.experiment import main
-from labml_nn.helpers import checkpoint, datasets, trackers
+from labml_nn.helpers import checkpoint, datasets, safetensors, trackers
 from labml_nn.helpers.log import COLUMNS
-from tests.runs import equal
+from tests.runs import called, equal
 
 # What the whole of it is written to
 PAGE = Path(__file__).parents[1] / 'labml_nn/diffusion/ddpm/faults.md'
@@ -387,6 +387,160 @@ def backward_clock(w: Workshop, times: int) -> Outcome:
     return outcome
 
 
+# ## Those who look at a run, and those who hand around its files
+
+
+def edited_log(w: Workshop, times: int) -> Outcome:
+    """Somebody has written into log.csv: it is put aside whole, and the run is the same."""
+    edits: list[Callable[[str], str]] = [
+        lambda text: '',
+        lambda text: text + 'a note\n',
+        lambda text: text + 'a note, with a comma\n',
+        lambda text: text.replace(',', ';'),
+        lambda text: text.replace('loss,', 'Loss,', 1),
+        lambda text: '\n'.join(reversed(text.split('\n'))),
+        lambda text: '\ufeff' + text,
+    ]
+    outcome = Outcome('log edited by hand')
+    for i in range(times):
+        out = w.new()
+        assert Run(out, '--steps', 6).wait() == 0
+        log = out / 'log.csv'
+        text = edits[i % len(edits)](log.read_text())
+        log.write_text(text)
+        run = Run(out, '--steps', 9)
+        good = run.wait() == 0 and 'it is now log.aside1.csv' in run.text
+        good = good and (out / 'log.aside1.csv').read_text() == text
+        whole = checkpoint.load(w.whole(9))
+        found = checkpoint.load(out)
+        outcome.count(good and all(equal(whole[k], found[k]) for k in whole if k != 'config'))
+    return outcome
+
+
+def closed_terminal(w: Workshop, times: int) -> Outcome:
+    """SIGHUP, as a terminal sends it when it is closed; nobody reads any more either."""
+    outcome, out = Outcome('closed terminal (SIGHUP, no reader)'), w.new()
+    for _ in range(times):
+        begun = len(rows(out))
+        run = Run(out, '--steps', 1_000_000, before=gone_reader)
+        while len(rows(out)) <= begun:
+            time.sleep(0.01)
+        run.send(signal.SIGHUP)
+        outcome.count(run.wait() == 128 + signal.SIGHUP and lost(out) == 0, lost(out))
+    if not w.as_if_nothing_had_happened(out, checkpoint.load(out)['step'] + 4):
+        outcome.survived = 0
+    return outcome
+
+
+def gone_reader() -> None:
+    """A pipe that nobody reads, in the place of the output."""
+    end, start = os.pipe()
+    os.close(end)
+    os.dup2(start, 1)
+    os.dup2(start, 2)
+
+
+def unreadable_output(w: Workshop, times: int) -> Outcome:
+    """Readers that are gone, closed streams, and encodings that lack what is printed."""
+
+    def encoded(name: str) -> Callable[[], object]:
+        def set_encoding() -> None:
+            sys.stdout = open(1, 'w', encoding=name, closefd=False)  # noqa: SIM115
+            sys.stderr = open(2, 'w', encoding=name, closefd=False)  # noqa: SIM115
+
+        return set_encoding
+
+    ways = [gone_reader, lambda: os.closerange(1, 3)]
+    ways += [encoded(name) for name in ('ascii', 'cp1252', 'cp932', 'cp1251', 'latin-1', 'utf-16')]
+    outcome = Outcome('output that nobody can read')
+    for i in range(times):
+        out = w.new()
+        good = Run(out, '--steps', 5, before=ways[i % len(ways)]).wait() == 0
+        outcome.count(good and w.as_if_nothing_had_happened(out, 5))
+    return outcome
+
+
+def bad_pictures(w: Workshop, times: int) -> Outcome:
+    """One bad picture among good ones: refused by its name, or left out."""
+    outcome = Outcome('bad picture in a folder')
+    for _ in range(times):
+        pictures, bad = w.new(), w.random.randrange(8)
+        pictures.mkdir()
+        for i in range(8):
+            noise = bytes(w.random.randrange(256) for _ in range(64))
+            Image.frombytes('L', (8, 8), noise).save(pictures / f'{i}.png')
+        file = pictures / f'{bad}.png'
+        file.write_bytes(truncate(w, file.read_bytes()))
+        options = ['--dataset', 'folder', '--data_root', pictures, '--steps', 4]
+        out = w.new()
+        refused = Run(out, *options)
+        good = refused.wait() == 2 and file.name in refused.text and not out.exists()
+        good = good and 'Traceback' not in refused.text
+        left_out = Run(out, *options, '--bad_pictures', 'skip')
+        outcome.count(left_out.wait() == 0 and f'{bad}.png' in left_out.text and good)
+    return outcome
+
+
+def strange(w: Workshop) -> object:
+    """A value that may stand anywhere in the file of a stranger."""
+    return w.random.choice([
+        None, True, -1, 10**30, float('nan'), float('-inf'), 'x', b'x', [], [1], {}, {'x': 1}, (),
+        torch.zeros(0), torch.zeros(3), torch.full((12,), float('nan')), torch.ones(2, 2).long(),
+    ])  # fmt: skip
+
+
+def made_strange(w: Workshop, value: object) -> object:
+    """The same but for one place, somewhere within, that holds a strange value."""
+    if isinstance(value, dict) and value and w.random.random() < 0.85:
+        name = w.random.choice(list(value))
+        return {**value, name: made_strange(w, value[name])}
+    if isinstance(value, list | tuple) and value and w.random.random() < 0.7:
+        i = w.random.randrange(len(value))
+        return type(value)([*value[:i], made_strange(w, value[i]), *value[i + 1 :]])
+    return strange(w)
+
+
+def hostile_checkpoint(w: Workshop, times: int) -> Outcome:
+    """Its checksum is right. It is refused without a traceback, or did no harm."""
+    outcome, out = Outcome('checkpoint with strange content'), w.new()
+    assert Run(out, '--steps', 3, '--keep_checkpoints', 1).wait() == 0
+    file = out / 'checkpoint.pt'
+    whole, refused = checkpoint.load(out), 0
+    for _ in range(times):
+        name = w.random.choice(list(whole))
+        state = {**whole, name: made_strange(w, whole[name]), 'format': checkpoint.FORMAT}
+        torch.save({**state, 'checksum': checkpoint.checksum(state)}, file)
+        status, _, errors = called(main, '--out', out, '--resume', '--dry-run')
+        good = 'Traceback' not in errors and (status == 0 or (status == 2 and 'error: ' in errors))
+        refused += status == 2
+        outcome.count(good)
+        if not good:
+            print(errors)
+    outcome.remark = f'{refused} of them refused'
+    return outcome
+
+
+def hostile_safetensors(w: Workshop, times: int) -> Outcome:
+    """Read or refused, whatever bytes are changed."""
+    outcome, file, refused = Outcome('damaged safetensors'), w.new(), 0
+    safetensors.save_file(file, {'a': torch.arange(6.0).reshape(2, 3), 'b': torch.ones(4)})
+    whole = file.read_bytes()
+    for i in range(times):
+        content = bytearray([truncate, flip][i % 2](w, whole))
+        for _ in range(w.random.randrange(4)):
+            if content:
+                content[w.random.randrange(len(content))] = w.random.randrange(256)
+        file.write_bytes(content)
+        try:
+            found = safetensors.load_file(file)
+            outcome.count(sum(t.numel() * t.element_size() for t in found.values()) <= len(content))
+        except ValueError as error:
+            refused += 1
+            outcome.count(str(file) in str(error))
+    outcome.remark = f'{refused} of them refused'
+    return outcome
+
+
 # Each fault, how often it is tried, and how often in the short form
 FAULTS: list[tuple[Callable[[Workshop, int], Outcome], int, int]] = [
     (killed_at_random_moments, 50, 5),
@@ -400,6 +554,12 @@ FAULTS: list[tuple[Callable[[Workshop, int], Outcome], int, int]] = [
     (broken_tracker, 1, 1),
     (dead_worker, 3, 1),
     (backward_clock, 1, 1),
+    (edited_log, 7, 2),
+    (closed_terminal, 10, 1),
+    (unreadable_output, 8, 2),
+    (bad_pictures, 10, 1),
+    (hostile_checkpoint, 300, 20),
+    (hostile_safetensors, 1000, 100),
 ]
 
 
@@ -438,6 +598,7 @@ process of several is [another matter](../../helpers/distributed.html).
 def command(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--short', action='store_true', help='each fault a few times')
+    parser.add_argument('--only', help='the faults whose names in this file hold this')
     parser.add_argument('--kills', type=int, help='how often to kill (50)')
     parser.add_argument('--seed', type=int, default=0, help='of the random moments')
     a = parser.parse_args(argv)
@@ -450,6 +611,8 @@ def command(argv: list[str] | None = None) -> int:
         with contextlib.redirect_stdout(io.StringIO()):
             assert main([*OPTIONS, '--steps', '1', '--out', str(w.new())]) == 0
         for fault, often, seldom in FAULTS:
+            if a.only and a.only not in fault.__name__:
+                continue
             times = seldom if a.short else often
             if a.kills and fault is killed_at_random_moments:
                 times = a.kills
@@ -457,7 +620,7 @@ def command(argv: list[str] | None = None) -> int:
             print(f'{time.monotonic() - began:6.0f} s  {outcomes[-1].fault}', file=sys.stderr)
     print(f'A checkpoint every {SAVE_EVERY} steps, seed {a.seed}:\n')
     print(table(outcomes))
-    if not (a.short or a.kills):
+    if not (a.short or a.kills or a.only):
         PAGE.write_text(page(outcomes, a.seed, time.monotonic() - began), encoding='utf-8')
         print(f'\nwrote {PAGE}', file=sys.stderr)
     return int(any(o.survived < o.tried or o.lost > SAVE_EVERY for o in outcomes))

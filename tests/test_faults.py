@@ -55,7 +55,9 @@ def test_damaged_checkpoints(outcomes, how):
 @pytest.mark.parametrize(
     'name',
     ['two processes, one folder', 'tracker that raises', 'data worker that dies',
-     'clock going backwards'],
+     'clock going backwards', 'log edited by hand', 'closed terminal (SIGHUP, no reader)',
+     'output that nobody can read', 'bad picture in a folder', 'checkpoint with strange content',
+     'damaged safetensors'],
 )  # fmt: skip
 def test_what_goes_on(outcomes, name):
     check(outcomes, name, 0)

@@ -27,6 +27,8 @@ test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
 """
 
 import contextlib
+import errno
+import glob
 import hashlib
 import os
 import platform
@@ -79,10 +81,8 @@ def save(path: str | Path, content: Mapping[str, Any], *, keep: int = 1) -> None
         try:
             with part.open('wb') as file:
                 torch.save(content, file)
-                file.flush()
-                # On the disk before it takes the name: a rename can survive a power cut that the
-                # content did not
-                os.fsync(file.fileno())
+            # Before the older ones are moved on
+            force_to_disk(part)
         except RuntimeError as error:
             # torch reports a disk that is full so, with the errno in its text at best
             raise OSError(f'could not write {path}: {error}') from error
@@ -100,10 +100,12 @@ def written(path: Path) -> Iterator[Path]:
     r"""
     A file to write inside a `with` block, which takes the name `path` when the block ends well.
 
-    In the same folder, as a file can only be renamed within a file system. What a killed process
-    left of such files is removed.
+    In the same folder, as a file can only be renamed within a file system. It is on the disk before
+    it takes the name: a rename can survive a power cut that the content did not
+    [tested](test:helpers/test_checkpoint.py::test_every_file_is_on_the_disk_before_it_is_renamed).
+    What a killed process left of such files is removed.
     """
-    for left in path.parent.glob(f'.{path.name}.*.part'):
+    for left in path.parent.glob(f'.{glob.escape(path.name)}.*.part'):
         left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
     os.close(handle)
@@ -111,10 +113,26 @@ def written(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o666 & ~current_umask())
+        force_to_disk(part)
         os.replace(part, path)
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def force_to_disk(path: Path) -> None:
+    r"""
+    Let what was written to a file survive a power cut.
+    """
+    with path.open('rb+') as file:
+        os.fsync(file.fileno())
+
+
+def is_full_disk(error: OSError) -> bool:
+    r"""
+    Whether an error says so; torch and Pillow keep the number of theirs in the text at best.
+    """
+    return error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def older(path: Path, i: int) -> Path:
@@ -402,10 +420,15 @@ def random_states() -> dict[str, Any]:
 def set_random_states(states: Mapping[str, Any]) -> None:
     r"""
     Set all generators to the states that `random_states` gave, as far as their devices are here.
+
+    Raises an error for states that are none.
     """
     random.setstate(states['python'])
-    keys, *rest = states['numpy']
-    np.random.set_state(('MT19937', keys.numpy().astype(np.uint32), *rest))
+    keys, position, *rest = states['numpy']
+    # NumPy takes any place, and reads there
+    if keys.shape != (624,) or not 0 <= position <= 624:
+        raise ValueError(f"NumPy's generator has no place {position} of {list(keys.shape)}")
+    np.random.set_state(('MT19937', keys.numpy().astype(np.uint32), position, *rest))
     torch.set_rng_state(states['torch'])
     for device, state in zip(range(torch.cuda.device_count()), states['cuda'], strict=False):
         torch.cuda.set_rng_state(state, device)

@@ -14,10 +14,15 @@ the device to tell [tested](test:helpers/test_descent.py::test_a_bad_step_change
 One bad batch is passed over. Ten in a row are no accident.
 """
 
-from collections.abc import Callable, Iterator
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from labml_nn.helpers.plain import shown
 
 # Bad steps in a row after which a run stops
 PATIENCE = 10
@@ -76,6 +81,30 @@ class Descent:
         self.streak = torch.where(good, 0, self.streak + 1)
         return norm, good
 
+    def restore(self, optimizer: Mapping[str, Any], scaler: Mapping[str, Any] | None) -> None:
+        r"""
+        Go on from the states of an Adam and of a gradient scaler.
+
+        Only what training has changed is taken from them; the options are those of this one. Raises
+        an error for what no run of these weights can have left.
+        """
+        own = self.optimizer.state_dict()
+        (group,), state = optimizer['param_groups'], optimizer['state']
+        own['param_groups'][0]['lr'] = positive(group['lr'])
+        if list(group['params']) != own['param_groups'][0]['params']:
+            raise ValueError('it is of other weights')
+        if not set(state) <= set(group['params']):
+            raise ValueError('it has moments of weights that there are not')
+        own['state'] = {i: moments(self.parameters[i], of) for i, of in state.items()}
+        self.optimizer.load_state_dict(own)
+        if scaler:
+            scale, tracker = positive(scaler['scale']), scaler['_growth_tracker']
+            if not scale or not isinstance(tracker, int) or tracker < 0:
+                raise ValueError('its scaler has no scale')
+            if self.scaler.is_enabled():
+                kept = {'scale': scale, '_growth_tracker': tracker}
+                self.scaler.load_state_dict({**self.scaler.state_dict(), **kept})
+
     def bad_in_a_row(self, *, now: bool = False) -> int:
         r"""
         How many of the last steps were not taken; on a GPU as it was a step or two ago, without
@@ -91,14 +120,41 @@ class Descent:
         return self.known
 
 
+def positive(value: Any) -> float:
+    r"""
+    The same, or a `ValueError` unless it is a number that is finite and not negative.
+    """
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f'it has {shown(value)} where a number has to be')
+    return value
+
+
+def moments(weight: Tensor, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    r"""
+    What Adam knows of a weight, or a `ValueError` where that is no number or of another shape.
+    """
+    shapes = {'step': torch.Size(), 'exp_avg': weight.shape, 'exp_avg_sq': weight.shape}
+    for name, shape in shapes.items():
+        value = kept[name]
+        if value.shape != shape or value.dtype != torch.float32:
+            raise ValueError(
+                f'{name} is {value.dtype} {list(value.shape)}, need float32 {list(shape)}'
+            )
+        if not bool(torch.isfinite(value).all()) or (name != 'exp_avg' and bool((value < 0).any())):
+            raise ValueError(f'{name} is no number that it can be')
+    return {name: kept[name] for name in shapes}
+
+
 # ## Out of memory
 def is_out_of_memory(error: BaseException) -> bool:
     r"""
     Whether an error says so, in the words of any device.
     """
-    words = ('out of memory', "can't allocate memory", 'not enough memory')
+    words = "out of memory|(can't|annot) allocate memory|not enough memory"
+    # oneDNN's for a layer that it has no room for; its descriptors are another matter
+    words += '|could not create a primitive(?! descriptor)'
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+        isinstance(error, RuntimeError) and re.search(words, str(error)) is not None
     )
 
 

@@ -20,7 +20,6 @@ import contextlib
 import csv
 import itertools
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ import torch
 from torch import Tensor
 
 from labml_nn.helpers import checkpoint
+from labml_nn.helpers.descent import is_out_of_memory
 
 T = TypeVar('T')
 
@@ -99,8 +99,11 @@ class Window:
 
     def restore(self, state: Tensor) -> None:
         r"""
-        Go on from what `state` gave.
+        Go on from what `state` gave. Raises `ValueError` for what it cannot have given.
         """
+        # The norm is that of the last step, which may have been no number
+        if state.shape != (12,) or not bool(torch.isfinite(state[:-1]).all()):
+            raise ValueError(f'these are no sums of a log: {list(state.shape)}')
         self.sums.copy_(state[:-1])
         self.norm = state[-1].to(self.sums)
 
@@ -168,12 +171,48 @@ class Window:
             yield batch
 
 
+class Guests:
+    r"""
+    ## What may fail
+
+    The log, its curve and the sample grids are there to be looked at. What is raised while they are
+    made is told, once, and training goes on
+    [tested](test:diffusion/ddpm/test_resume.py::test_log_curve_and_pictures_are_guests). A full
+    disk, the end of memory and a folder that is gone are not theirs alone: they keep their way, and
+    so does Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    @contextlib.contextmanager
+    def welcome(self, what: str, folder: Path) -> Iterator[None]:
+        r"""
+        Make `what` in the `folder` of a run inside a `with` block.
+        """
+        try:
+            yield
+        except Exception as error:
+            is_ours = isinstance(error, OSError) and (
+                checkpoint.is_full_disk(error) or not folder.is_dir()
+            )
+            if is_ours or is_out_of_memory(error):
+                raise
+            problem = f'{what} is left out ({checkpoint.first_line(error)})'
+            if problem not in self.told:
+                print(f'note: {problem}: training goes on without it', file=sys.stderr)
+            self.told.add(problem)
+
+
 # ## The file
 def append_row(path: Path, row: Mapping[str, float]) -> None:
     r"""
     Add a row to a CSV file, and its head when it is new.
     """
-    is_new = not path.exists() or not path.stat().st_size
+    # Emptied, or a folder or a pipe of that name, which would wait for a reader
+    if path.exists() and not (path.is_file() and path.stat().st_size):
+        put_aside(path)
+    is_new = not path.exists()
     with path.open('a', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         if is_new:
@@ -185,23 +224,48 @@ def cut_log(path: Path, keep: Callable[[int], bool], columns: Sequence[str]) -> 
     r"""
     Cut a log back to the rows of the steps to `keep`: a resumed run writes the others again.
 
-    One that cannot be read is put aside. A row that a killed process has left unfinished goes too.
+    One that somebody has edited is put aside. A row that a killed process has left unfinished goes.
     The log of an older version gets the `columns` of this one, with `nan` where it knew nothing.
     """
     if not path.exists():
         return
     try:
-        text = path.read_text(encoding='utf-8')
-        head, *lines = text[: text.rfind('\n') + 1].splitlines() or ['']
-        names = head.split(',')
-        rows = [dict(zip(names, line.split(','), strict=False)) for line in lines]
-        kept = [r for r in rows if len(r) == len(names) and keep(int(r['step']))]
-    except (ValueError, KeyError):
+        names, rows = rows_of(path, columns)
+    except ValueError:
         put_aside(path)
         return
+    kept = [
+        row for row in (dict(zip(names, r, strict=True)) for r in rows) if keep(int(row['step']))
+    ]
     new = [columns, *([row.get(name, 'nan') for name in columns] for row in kept)]
     with checkpoint.written(path) as part:
         part.write_text('\n'.join(','.join(row) for row in new) + '\n', encoding='utf-8')
+
+
+def rows_of(path: Path, columns: Sequence[str] = COLUMNS) -> tuple[list[str], list[list[str]]]:
+    r"""
+    The columns' names of a log, and its rows as far as they are finished.
+
+    Raises `ValueError` where that is no log as a run leaves it: no step is done twice, an older
+    version had fewer columns, and a killed process leaves its last row or the head unfinished; all
+    else was edited [tested](test:helpers/test_small.py::test_an_edited_log_is_put_aside).
+    """
+    if not path.is_file():
+        raise ValueError('no file')
+    text = path.read_text(encoding='utf-8')
+    if text and ','.join(columns).startswith(text):
+        return list(columns), []
+    head, *lines = text[: text.rfind('\n') + 1].split('\n')[:-1] or ['']
+    names, rows = head.split(','), [line.split(',') for line in lines]
+    known = {'step', 'loss'} <= set(names) <= set(columns) and len(set(names)) == len(names)
+    if not known or any(len(row) != len(names) for row in rows):
+        raise ValueError('other columns')
+    steps = [int(row[names.index('step')]) for row in rows]
+    if any(b <= a for a, b in itertools.pairwise(steps)):
+        raise ValueError('steps out of order')
+    # Each is a number, or this raises
+    np.array(rows, dtype=float)
+    return names, rows
 
 
 def put_aside(path: Path) -> None:
@@ -218,22 +282,12 @@ def put_aside(path: Path) -> None:
     )
 
 
-def force_to_disk(path: Path) -> None:
-    r"""
-    Let what was written to a file survive a power cut.
-    """
-    if path.exists():
-        with path.open('rb+') as file:
-            os.fsync(file.fileno())
-
-
 def read_log(path: Path) -> dict[str, np.ndarray]:
     r"""
-    The columns of a log by name.
+    The columns of a log by name. Raises `ValueError` as `rows_of` does.
     """
-    with path.open(newline='', encoding='utf-8') as file:
-        head, *rows = list(csv.reader(file))
-    return dict(zip(head, np.array(rows, dtype=float).reshape(-1, len(head)).T, strict=True))
+    names, rows = rows_of(path)
+    return dict(zip(names, np.array(rows, dtype=float).reshape(-1, len(names)).T, strict=True))
 
 
 def plot_loss(log: Path, picture: Path) -> None:
@@ -251,7 +305,7 @@ def plot_loss(log: Path, picture: Path) -> None:
     try:
         columns = read_log(log)
         step, loss = columns['step'], columns['loss']
-    except (ValueError, KeyError, csv.Error):
+    except ValueError:
         put_aside(log)
         return
     if not len(step):
@@ -268,9 +322,8 @@ def plot_loss(log: Path, picture: Path) -> None:
         axes.set(xscale='log')
     axes.grid(which='both', alpha=0.25)
     axes.legend(frameon=False)
-    part = picture.with_name(f'.{picture.name}.part')
-    figure.savefig(part, format='png', dpi=120)
-    part.replace(picture)
+    with checkpoint.written(picture) as part:
+        figure.savefig(part, format='png', dpi=120)
 
 
 def smoothed(values: np.ndarray, window: int = 9) -> np.ndarray:

@@ -4,8 +4,8 @@ r"""
 From images in $[-1, 1]$ to files that one can look at: PNG, GIF and MP4, never an array to decode.
 """
 
+import contextlib
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+
+from labml_nn.helpers.checkpoint import written
 
 # Pictures smaller than this are enlarged, pixel by pixel, before they are shown in a grid
 SHOWN_SIDE = 32
@@ -82,18 +84,15 @@ def save_png(path: str | Path, pixels: Tensor, about: Mapping[str, object] | Non
     for key, value in (about or {}).items():
         info.add_text(key, str(value))
     path = Path(path)
-    part = path.with_name(f'.{path.name}.part')
-    try:
+    with written(path) as part:
         to_pil(pixels).save(part, format='PNG', pnginfo=info)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
 def save_animation(path: str | Path, frames: Sequence[Tensor], *, seconds: float = 4.0) -> Path:
     r"""
-    Write frames, bytes `[channels, height, width]` each, as GIF or MP4, as the name ends.
+    Write frames, bytes `[channels, height, width]` each, as GIF or MP4, as the name ends; all or
+    not at all.
 
     * `seconds` how long it runs; the last frame of a GIF stays for a second more
 
@@ -109,9 +108,12 @@ def save_animation(path: str | Path, frames: Sequence[Tensor], *, seconds: float
         duration = max(20, round(per_frame * 100) * 10)
         durations = [duration] * (len(frames) - 1) + [duration + 1000]
         first, rest = pictures[0], pictures[1:]
-        first.save(path, save_all=True, append_images=rest, duration=durations, loop=0)
+        how: Any = dict(save_all=True, append_images=rest, duration=durations, loop=0)
+        with written(path) as part:
+            first.save(part, format='GIF', **how)
     elif path.suffix.lower() == '.mp4':
-        save_mp4(path, frames, fps=min(60.0, max(1.0, 1 / per_frame)))
+        with written(path) as part:
+            save_mp4(part, frames, fps=min(60.0, max(1.0, 1 / per_frame)))
     else:
         raise ValueError(f'{path.name}: an animation is written as .gif or .mp4')
     return path
@@ -122,16 +124,20 @@ def save_mp4(path: Path, frames: Sequence[Tensor], fps: float) -> None:
     Write frames as H.264, which wants colour and even sides.
     """
     try:
-        import imageio.v2 as imageio
-        import imageio_ffmpeg  # noqa: F401  # the encoder itself
+        import imageio_ffmpeg
     except ImportError as error:
         raise ImportError(
             f"MP4 needs an encoder ({error}): pip install 'labml-nn[video]', or write a .gif"
         ) from error
-    writer: Any
-    with imageio.get_writer(path, fps=fps, macro_block_size=1) as writer:
+    height, width = frames[0].shape[1:]
+    even = ((0, height % 2), (0, width % 2), (0, 0))
+    # The name of a file that is not whole yet does not say what it is
+    writer = imageio_ffmpeg.write_frames(
+        str(path), (width + width % 2, height + height % 2), fps=fps, macro_block_size=1,
+        output_params=['-f', 'mp4'],
+    )  # fmt: skip
+    with contextlib.closing(writer):
+        writer.send(None)
         for frame in frames:
             array = frame.expand(3, -1, -1).permute(1, 2, 0).numpy()
-            height, width = array.shape[:2]
-            even = ((0, height % 2), (0, width % 2), (0, 0))
-            writer.append_data(np.pad(array, even, mode='edge'))
+            writer.send(np.ascontiguousarray(np.pad(array, even, mode='edge')))

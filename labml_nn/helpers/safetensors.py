@@ -14,7 +14,6 @@ where the tensors fill it to the byte, without holes and overlaps
 added here is that a file is written whole or not at all.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,9 +40,6 @@ def save_file(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
             package.save_file(own, part, metadata={'format': 'pt'})
         except SafetensorError as error:
             raise OSError(f'could not write {path}: {error}') from error
-        with part.open('rb') as file:
-            # On the disk before it takes the name
-            os.fsync(file.fileno())
 
 
 def load_file(path: str | Path) -> dict[str, Tensor]:

@@ -6,12 +6,15 @@ import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from labml_nn.helpers import checkpoint
+from labml_nn.diffusion.ddpm import coding, metrics
+from labml_nn.diffusion.ddpm.likelihood import Bound
+from labml_nn.helpers import checkpoint, log, pictures, safetensors
 
 CONTENT = {
     'step': 7,
@@ -182,6 +185,61 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     (tmp_path / '.other.part').write_bytes(b'of somebody else')
     checkpoint.save(tmp_path / 'checkpoint.pt', {})
     assert {p.name for p in tmp_path.iterdir()} == {'checkpoint.pt', '.other.part'}
+
+
+def save_all_kinds(folder):
+    """A file of every kind that the package writes."""
+    pixels = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    checkpoint.save(folder / 'checkpoint.pt', CONTENT)
+    safetensors.save_file(folder / 'weights.safetensors', {'w': torch.ones(3)})
+    pictures.save_png(folder / 'a.png', pixels)
+    pictures.save_animation(folder / 'a.gif', [pixels, pixels + 1])
+    metrics.save_json(folder / 'a.json', {'n': 1})
+    found = Bound({'beta': torch.ones(2, 5)}, torch.ones(2, 4))
+    coding.save_curve(folder / 'curve.csv', found, 17)
+    coding.plot_curve(folder / 'curve.png', found, 17)
+    log.append_row(folder / 'log.csv', {'step': 1, 'loss': 1.0})
+    log.plot_loss(folder / 'log.csv', folder / 'loss.png')
+    log.cut_log(folder / 'log.csv', lambda step: True, ['step', 'loss'])
+
+
+def test_every_file_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
+    forced, renamed = set(), []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(handle):
+        forced.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def watched_replace(old, new):
+        assert os.stat(old).st_ino in forced, new
+        renamed.append(Path(new).name)
+        replace(old, new)
+
+    monkeypatch.setattr(os, 'fsync', watched_fsync)
+    monkeypatch.setattr(os, 'replace', watched_replace)
+    save_all_kinds(tmp_path)
+    assert sorted(renamed) == sorted(p.name for p in tmp_path.iterdir())
+
+
+def test_a_write_that_fails_leaves_every_old_file(tmp_path, monkeypatch):
+    """No kind of file is written in place."""
+    save_all_kinds(tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def broken(handle):
+        raise OSError(5, 'Input/output error')
+
+    monkeypatch.setattr(os, 'fsync', broken)
+    pixels = torch.ones(1, 8, 8, dtype=torch.uint8)
+    for save in (
+        lambda: pictures.save_png(tmp_path / 'a.png', pixels),
+        lambda: pictures.save_animation(tmp_path / 'a.gif', [pixels]),
+        lambda: metrics.save_json(tmp_path / 'a.json', {'n': 2}),
+    ):
+        with pytest.raises(OSError, match='Input/output'):
+            save()
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_files_of_others_are_refused(tmp_path):

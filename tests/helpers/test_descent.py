@@ -99,6 +99,8 @@ def test_a_scaled_loss_makes_the_same_step():
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
          True),
         (RuntimeError('MPS backend out of memory'), True),
+        (RuntimeError('could not create a primitive'), True),
+        (RuntimeError('could not create a primitive descriptor for the convolution'), False),
         (RuntimeError('mat1 and mat2 shapes cannot be multiplied'), False),
         (ValueError('out of memory'), False),
     ],

@@ -220,7 +220,7 @@ def test_a_disk_is_called_full_where_it_is(tmp_path, monkeypatch, number, advice
     def refused(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(experiment, 'append_row', refused)
+    monkeypatch.setattr(experiment.Trainer, 'log', refused)
     status, _, errors = train(*TINY, '--log_every', 1, '--out', tmp_path / 'run')
     assert status == 1
     assert f'{os.strerror(number)}: {advice}' in errors

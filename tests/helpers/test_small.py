@@ -1,6 +1,9 @@
 """Devices, options, pictures, progress and the log."""
 
 import io
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from labml_nn.helpers.options import (
     parse_value,
 )
 from labml_nn.helpers.progress import Progress, clock
+from labml_nn.helpers.signals import STOPPING, Stop
 
 # ## Devices
 
@@ -354,23 +358,99 @@ def test_a_file_that_is_not_there_is_named(capsys):
 
 @pytest.mark.parametrize(
     'text',
-    ['step,loss\n1,1\na note\n', 'step;loss\n1;1\n', '\ufeffstep,loss\n1,1\n', 'steps,loss\n1,1\n'],
+    [
+        '',
+        '\n',
+        '1,1\n2,1\n',
+        'step,loss\n1,1\na note\n',
+        'step,loss\n1,1\na note, with a comma\n',
+        'step,loss\n1,1\n2,1,0.5\n3,1\n',
+        'step,loss\n1,1\n2\n3,1\n',
+        'step,loss\n1,1\n\n2,1\n',
+        'step,loss\n1,"1"\n',
+        'step,loss\n1,much\n',
+        'step,loss\n2,1\n1,1\n',
+        'step,loss\n1,1\n1,1\n',
+        'step;loss\n1;1\n',
+        '\ufeffstep,loss\n1,1\n',
+        'steps,loss\n1,1\n',
+        'step,Loss\n1,1\n',
+        'step,loss,remark\n1,1,2\n',
+        'step,loss,loss\n1,1,2\n',
+        'step,loss\n1,\ud800\n',
+        'step,loss\n1,\0\n',
+    ],
 )
 @pytest.mark.parametrize('resuming', [False, True])
 def test_an_edited_log_is_put_aside(tmp_path, capsys, text, resuming):
+    """Whatever was done to it: not a line of it is lost, and somebody is told."""
     path = tmp_path / 'log.csv'
-    path.write_text(text, encoding='utf-8')
-    if resuming and 'note' not in text:
+    path.write_text(text, encoding='utf-8', errors='surrogatepass')
+    before = path.read_bytes()
+    if resuming:
         log.cut_log(path, lambda step: True, ['step', 'loss'])
-    log.plot_loss(path, tmp_path / 'loss.png')
-    assert (tmp_path / 'log.aside1.csv').read_text(encoding='utf-8') == text
+        assert not path.exists()
+    elif text:
+        log.plot_loss(path, tmp_path / 'loss.png')
+    log.append_row(path, {'step': 2, 'loss': 0.5})
+    assert (tmp_path / 'log.aside1.csv').read_bytes() == before
     assert 'it is now log.aside1.csv' in capsys.readouterr().err
-    log.append_row(path, {'step': 2, 'loss': 0.5})
     assert path.read_text() == 'step,loss\n2,0.5\n'
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['log.aside1.csv', 'log.csv']
 
 
-def test_an_emptied_log_gets_its_head_again(tmp_path):
+@pytest.mark.parametrize('make', [Path.mkdir, os.mkfifo], ids=['folder', 'pipe'])
+def test_what_is_no_file_is_no_log(tmp_path, capsys, make):
     path = tmp_path / 'log.csv'
-    path.touch()
-    log.append_row(path, {'step': 2, 'loss': 0.5})
+    for way in (
+        lambda: log.cut_log(path, lambda step: True, ['step', 'loss']),
+        lambda: log.plot_loss(path, tmp_path / 'loss.png'),
+        lambda: log.append_row(path, {'step': 2, 'loss': 0.5}),
+    ):
+        make(path)
+        way()
+        assert 'it is now log.aside' in capsys.readouterr().err
     assert path.read_text() == 'step,loss\n2,0.5\n'
+
+
+@pytest.mark.parametrize('text', ['step,loss', 'step,l', 'step,loss\n', 'step,loss\n1,0.5\n2,'])
+def test_what_a_killed_process_leaves_is_not_edited(tmp_path, capsys, text):
+    path = tmp_path / 'log.csv'
+    path.write_text(text)
+    log.cut_log(path, lambda step: True, ['step', 'loss'])
+    assert path.read_text() == 'step,loss\n' + '1,0.5\n' * ('1' in text)
+    assert capsys.readouterr().err == ''
+
+
+# ## Signals
+
+
+@pytest.mark.parametrize('number', STOPPING, ids=lambda n: n.name)
+def test_a_signal_is_noted_and_its_handler_comes_back(number):
+    before, stop = signal.getsignal(number), Stop()
+    with stop.listening():
+        os.kill(os.getpid(), number)
+        assert stop.number == number
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_ctrl_c_stops_now():
+    stop = Stop()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert stop.number == signal.SIGTERM
+
+
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
+def test_what_is_ignored_stays_so(number):
+    """Under nohup a closed terminal is no reason to stop."""
+    before, stop = signal.signal(number, signal.SIG_IGN), Stop()
+    try:
+        with stop.listening():
+            os.kill(os.getpid(), number)
+            assert stop.number == 0
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)

@@ -250,7 +250,7 @@ def save_curve(path: Path, found: Bound, n_levels: int) -> Path:
     T = found.mse.shape[1]
     terms, rate = found.of().mean(0), found.rate()
     rmse = found.rmse() * (n_levels - 1) / 2
-    with path.open('w', newline='', encoding='utf-8') as file:
+    with checkpoint.written(path) as part, part.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['t', 'bits_per_dim', 'rate', 'rmse_levels'])
         for t in range(T, 0, -1):
@@ -280,9 +280,8 @@ def plot_curve(path: Path, found: Bound, n_levels: int) -> Path:
     for axes in (left, middle, right):
         axes.set(xlim=0, ylim=0)
         axes.grid(alpha=0.3)
-    part = path.with_name(f'.{path.name}.part')
-    figure.savefig(part, format='png', dpi=110)
-    part.replace(path)
+    with checkpoint.written(path) as part:
+        figure.savefig(part, format='png', dpi=110)
     return path
 
 

@@ -16,9 +16,10 @@ and leaves everything in `runs/digits`. Other presets, other data:
         --data_root my_pictures --out runs/mine
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
-lists them, `--dry-run` shows what would be done. Ctrl-C or SIGTERM stops after the step at hand and
-saves; `--resume` goes on from there, **as if it had never stopped**: weights, average, optimizer
-and log come out the same to the last bit
+lists them, `--dry-run` shows what would be done. Ctrl-C or another signal that asks a program to
+end ([SIGTERM, SIGHUP of a closed terminal, SIGQUIT, SIGXCPU, SIGUSR1](../../helpers/signals.html))
+stops after the step at hand and saves; `--resume` goes on from there, **as if it had never
+stopped**: weights, average, optimizer and log come out the same to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
 `kill -9`, a full disk or a damaged file cost the steps since the last checkpoint
 [tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
@@ -74,7 +75,7 @@ from labml_nn.helpers.datasets import AnySet, batches, check_bad_pictures, finge
 from labml_nn.helpers.descent import Descent
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.distributed import World
-from labml_nn.helpers.log import COLUMNS, Window, append_row, force_to_disk, plot_loss
+from labml_nn.helpers.log import COLUMNS, Guests, Window, append_row, plot_loss
 from labml_nn.helpers.options import (
     Parser,
     add_options,
@@ -85,6 +86,7 @@ from labml_nn.helpers.options import (
 )  # fmt: skip
 from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
+from labml_nn.helpers.plain import wanted
 from labml_nn.helpers.precision import (
     Network,
     check_compiler,
@@ -356,7 +358,7 @@ class Trainer:
         self.is_whole = True  # whether all of the state is after one and the same step
         self.stop, self.stopped_by, self.save_due = Stop(), 0, 0
         self.track: Track = lambda step, values: None
-        self.window = Window(c.n_steps, device)
+        self.window, self.guests = Window(c.n_steps, device), Guests()
         self.preview_seconds = 0.0
         self.note, self.saved_step, self.saved_at = '', -1, time.monotonic()
         self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
@@ -480,7 +482,8 @@ class Trainer:
         }
         row = {name: row[name] for name in COLUMNS}
         if self.world.is_first:
-            append_row(self.out / 'log.csv', row)
+            with self.guests.welcome('log.csv', self.out):
+                append_row(self.out / 'log.csv', row)
             self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
         # The row of a last step between two others is taken back when the run goes on
         if self.step % self.c.log_every == 0:
@@ -507,15 +510,21 @@ class Trainer:
         if not self.world.is_first:
             return
         if c.n_previews and self.preview_seconds <= c.preview_share * (began - self.began):
-            with self.window.paused():
-                images = self.sample(c.n_previews)
-            if images is not None:
-                path = self.out / 'samples' / f'step_{self.step:07}.png'
-                path.parent.mkdir(exist_ok=True)
-                pixels = grid(images)
-                save_png(path, pixels, {'step': self.step, 'seed': 0, 'weights': 'ema'})
-                self.track(self.step, {'samples': pixels})
+            with self.window.paused(), self.guests.welcome('a sample grid', self.out):
+                self.show(self.sample(c.n_previews))
             self.preview_seconds += time.monotonic() - began
+
+    def show(self, images: Tensor | None) -> None:
+        r"""
+        Write and track a sample grid, if there is one.
+        """
+        if images is None:
+            return
+        pixels = grid(images)
+        self.track(self.step, {'samples': pixels})
+        path = self.out / 'samples' / f'step_{self.step:07}.png'
+        path.parent.mkdir(exist_ok=True)
+        save_png(path, pixels, {'step': self.step, 'seed': 0, 'weights': 'ema'})
 
     def sample(self, n: int, progress: Progress | None = None) -> Tensor | None:
         r"""
@@ -570,18 +579,23 @@ class Trainer:
         """
         if self.descent.bad_in_a_row(now=True):
             return
+        running.refuse_bad_weights(self)
         state = self.state(alone=alone)
         if not self.world.is_first:
             return
         with self.window.paused():
             # A checkpoint is not to know of rows that a power cut has taken
-            force_to_disk(self.out / 'log.csv')
+            log = self.out / 'log.csv'
+            if log.is_file():
+                with self.guests.welcome('log.csv', self.out):
+                    checkpoint.force_to_disk(log)
             # A second one of the same step takes the place of the first
             keep = self.c.keep_checkpoints if self.step > self.saved_step else 1
             checkpoint.save(self.out / checkpoint.FILE_NAME, state, keep=keep)
             self.saved_step, self.saved_at = self.step, time.monotonic()
             if self.step:
-                plot_loss(self.out / 'log.csv', self.out / 'loss.png')
+                with self.guests.welcome('loss.png', self.out):
+                    plot_loss(log, self.out / 'loss.png')
 
     def restore(self, state: Mapping[str, Any]) -> None:
         r"""
@@ -591,20 +605,23 @@ class Trainer:
         log go on; the noise of all but the first process is drawn anew.
         """
         source = self.out / checkpoint.FILE_NAME
+        running.check_numbers(state, source)
         checkpoint.load_weights(self.model, state['model'], source)
         checkpoint.load_weights(self.ema.module, state['ema'], source)
         self.ema.n_averaged.fill_(state['ema_updates'])
-        self.optimizer.load_state_dict(state['optimizer'])
+        with running.part_of(source, 'optimizer'):
+            # No scaler in files of the first version
+            self.descent.restore(state['optimizer'], state.get('scaler'))
         self.step = self.saved_step = state['step']
-        # Not in files of the first version
-        if state.get('scaler') and self.descent.scaler.is_enabled():
-            self.descent.scaler.load_state_dict(state['scaler'])
-        own = running.own_part(state, self.world)
-        if 'log' in own:
-            self.window.restore(own['log'])
+        with running.part_of(source, 'log'):
+            own = running.own_part(state, self.world)
+            if 'log' in own:
+                self.window.restore(own['log'])
         if 'random' not in own:
             checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
         self.random = own.get('random') or checkpoint.random_states()
+        with running.part_of(source, 'random'):
+            checkpoint.set_random_states(self.random)
 
 
 __getattr__ = older_names(__name__)
@@ -642,6 +659,8 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     if state is None:
         return make_configs({**PRESETS[preset], **given})
     kept = running.kept_options(state, option_values(Configs()))
+    # What the file says is looked at first: it may be no option's value at all
+    make_configs({**kept, **{k: v for k, v in given.items() if k in FREE_ON_RESUME}})
     changed = [
         f'{k}={v} (the run has {kept[k]})'
         for k, v in given.items()
@@ -667,6 +686,17 @@ def note_preset(c: Configs, preset: str) -> None:
     ]
     if differing:
         print(f'note: the run keeps its own options: {", ".join(differing)}', file=sys.stderr)
+
+
+def check_shapes(c: Configs, state: Mapping[str, Any], source: Path) -> None:
+    r"""
+    A `ValueError` unless the weights of a checkpoint are those of its configuration; of shapes
+    alone, so that no configuration gets more memory than its weights have.
+    """
+    for name in ('model', 'ema'):
+        with torch.device('meta'):
+            model = network_of(c)
+        checkpoint.fitting_weights(model, wanted(state, name, Mapping, source), source)
 
 
 def check_model(c: Configs, device: torch.device) -> None:
@@ -701,13 +731,15 @@ def prepare(
     if state is not None and arguments['preset'] and world.is_first:
         note_preset(c, arguments['preset'])
     device = world.use(pick_device(c.device, world.local_rank))
+    if state is not None:
+        check_shapes(c, state, out / checkpoint.FILE_NAME)
     check_model(c, device)
     # labml rewrites its line in place, which a log file does not want
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = data_of(c)
     if state is not None:
-        running.refuse_other_data(dataset, state.get('data', {}))
+        running.refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
     trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
         trainer.restore(state)

@@ -54,6 +54,7 @@ from labml_nn.helpers import checkpoint
 from labml_nn.helpers.datasets import AnySet, batches, fingerprint
 from labml_nn.helpers.device import pick_device
 from labml_nn.helpers.lock import Lock
+from labml_nn.helpers.log import Guests
 from labml_nn.helpers.options import option_types, option_values
 from labml_nn.helpers.output import command
 from labml_nn.helpers.pictures import grid, save_png
@@ -165,6 +166,7 @@ class Averaged(L.Callback):
         self.out = None if out is None else Path(out)
         self.ema: EMA | None = None
         self.kept: Mapping[str, Any] = {}
+        self.guests = Guests()
 
     def on_fit_start(self, trainer: Any, module: DDPM) -> None:
         self.ema = EMA(module.unet, module.c.ema_decay)
@@ -176,11 +178,12 @@ class Averaged(L.Callback):
         self.ema.update_parameters(module.unet)
         c, step = module.c, trainer.global_step
         if self.out is not None and c.n_previews and step % c.preview_every == 0:
-            pixels = grid(self.sample(module, c.n_previews))
             self.out.mkdir(parents=True, exist_ok=True)
-            save_png(self.out / f'step_{step:07}.png', pixels, {'step': step, 'weights': 'ema'})
-            for logger in trainer.loggers:
-                log_picture(logger, pixels, step)
+            with self.guests.welcome('a sample grid', self.out):
+                pixels = grid(self.sample(module, c.n_previews))
+                save_png(self.out / f'step_{step:07}.png', pixels, {'step': step, 'weights': 'ema'})
+                for logger in trainer.loggers:
+                    log_picture(logger, pixels, step)
 
     def sample(self, module: DDPM, n: int, seed: int = 0) -> Tensor:
         r"""

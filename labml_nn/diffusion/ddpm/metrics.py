@@ -27,7 +27,6 @@ publishes samples as PNG would have it.
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,10 +269,6 @@ def save_json(path: Path, content: dict[str, Any]) -> Path:
     r"""
     Write `content`, all or not at all.
     """
-    part = path.with_name(f'.{path.name}.part')
-    try:
+    with checkpoint.written(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path

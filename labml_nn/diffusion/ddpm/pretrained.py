@@ -52,7 +52,13 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
 from labml_nn.diffusion.schedules import cosine
 from labml_nn.helpers import safetensors
-from labml_nn.helpers.checkpoint import first_line, fitting_weights, load_weights, named_tensors
+from labml_nn.helpers.checkpoint import (
+    first_line,
+    fitting_weights,
+    load_weights,
+    named_tensors,
+    written,
+)
 from labml_nn.helpers.plain import read_plain, refuse_old_torch, refuse_pointer, shown
 from labml_nn.helpers.precision import bare
 
@@ -546,7 +552,8 @@ def save_pretrained(
         'scheduler/scheduler_config.json': scheduler_settings(diffusion, clip_x0),
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        with written(folder / name) as part:
+            part.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
     weights = WithTheirNames(unet).state_dict()
     safetensors.save_file(folder / 'unet/diffusion_pytorch_model.safetensors', weights)
     return folder

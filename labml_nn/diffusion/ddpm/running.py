@@ -20,14 +20,13 @@ survived and how many steps it cost
 """
 
 import contextlib
-import errno
 import os
 import shlex
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ from labml_nn.helpers.lock import FILE_NAME as LOCK_NAME
 from labml_nn.helpers.lock import Lock
 from labml_nn.helpers.log import COLUMNS, Window, cut_log
 from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.plain import wanted
+from labml_nn.helpers.plain import shown, wanted
 from labml_nn.helpers.progress import Progress, clock
 from labml_nn.helpers.safetensors import save_file
 from labml_nn.helpers.trackers import tracked
@@ -154,13 +153,48 @@ def kept_options(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[
 
     Raises `ValueError` for options that this version does not have.
     """
-    unknown = [f'{k}={v}' for k, v in state['config'].items() if k not in defaults]
+    config = wanted(state, 'config', Mapping, 'the checkpoint')
+    unknown = [f'{k}={shown(v)}' for k, v in config.items() if k not in defaults]
     if unknown:
         raise ValueError(
             f'the run has options that this version does not know: {", ".join(unknown)}. Go on '
             f'with the version that began it, or update: pip install -U labml-nn'
         )
-    return {**defaults, **state['config']}
+    return {**defaults, **config}
+
+
+@contextlib.contextmanager
+def part_of(source: Path, name: str) -> Iterator[None]:
+    r"""
+    Inside this block any error is a `ValueError` that names the part of a checkpoint: a file of a
+    stranger, with a checksum that is right, may hold anything in any place
+    [tested](test:diffusion/ddpm/test_resume.py::test_a_part_that_no_run_leaves_is_named).
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f'{source.absolute()} cannot be gone on with: its {name} is not what a run leaves '
+            f'({type(error).__name__}: {checkpoint.first_line(error)}). Take an older copy, or '
+            f'begin a new run with another --out'
+        ) from error
+
+
+def check_numbers(state: Mapping[str, Any], source: Path) -> None:
+    r"""
+    A `ValueError` unless the counts of a checkpoint can be some, and its weights are numbers.
+    """
+    for name in ('step', 'ema_updates'):
+        if not 0 <= wanted(state, name, int, source) < 2**40:
+            raise ValueError(f'{source} has {name}={shown(state[name])}, which no run has')
+    for name in ('model', 'ema'):
+        if not all(bool(torch.isfinite(w).all()) for w in state[name].values()):
+            raise ValueError(
+                f'{source} has weights that are no numbers in its {name}: take an older copy, as '
+                f'checkpoint.1.pt beside it'
+            )
 
 
 def own_part(state: Mapping[str, Any], world: World) -> Mapping[str, Any]:
@@ -208,8 +242,9 @@ def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
     r"""
     A `ValueError` unless the data is what the run began with.
     """
+    # As text: a file of a stranger may have a tensor there, which compares with nothing
     changed = [f'{k}={v} (the run has {kept[k]})' for k, v in fingerprint(dataset).items()
-               if kept.get(k, v) != v]  # fmt: skip
+               if repr(kept.get(k, v)) != repr(v)]  # fmt: skip
     if changed:
         raise ValueError(
             f'the data of {dataset.name} has changed since the run began: {", ".join(changed)}. '
@@ -326,6 +361,20 @@ def refuse_bad_steps(trainer: 'Trainer') -> None:
         )
 
 
+def refuse_bad_weights(trainer: 'Trainer') -> None:
+    r"""
+    `FloatingPointError` where a step has made a weight infinite: it is not to be saved
+    [tested](test:diffusion/ddpm/test_resume.py::test_weights_that_are_no_numbers_are_never_saved).
+    """
+    models = [trainer.model, *[trainer.ema.module] * trainer.world.is_first]
+    if not all(bool(torch.isfinite(p).all()) for m in models for p in m.parameters()):
+        raise FloatingPointError(
+            f'step {trainer.step:,} has made weights that are no numbers: try a much smaller '
+            f'learning rate than {trainer.c.learning_rate:g}. They are not saved; the last '
+            f'checkpoint is of step {trainer.saved_step:,}'
+        )
+
+
 def stopped(trainer: 'Trainer') -> int:
     r"""
     The last words of a run that a signal has stopped, and its exit status.
@@ -347,8 +396,10 @@ def failed(trainer: 'Trainer', error: Exception) -> int:
     if trainer.is_whole and trainer.world.is_first and not isinstance(error, FloatingPointError):
         try:
             trainer.save(alone=True)
-        except OSError as again:
-            print(f'error: {again}', file=sys.stderr)
+        except Exception as again:
+            if not isinstance(again, OSError) and not is_out_of_memory(again):
+                raise
+            print(f'error: {checkpoint.first_line(again)}', file=sys.stderr)
     where = f'saved step {trainer.saved_step:,} in {trainer.out.absolute()}'
     if not checkpoint.exists(trainer.out):
         where = f'no checkpoint is left in {trainer.out.absolute()}'
@@ -400,8 +451,7 @@ def what_to_do(out: Path, error: OSError) -> str:
     """
     if not out.is_dir():
         return 'the folder of the run is gone. Was it removed or unmounted? Bring it back'
-    # torch keeps the number of the error in its text at best
-    if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if checkpoint.is_full_disk(error):
         return 'is the disk full? Make room'
     return 'see to that'
 
@@ -450,8 +500,9 @@ def finish(trainer: 'Trainer') -> None:
     if not c.n_samples:
         return
     bar = Progress(min(c.preview_steps, c.n_steps))
-    images = trainer.sample(c.n_samples, bar)
-    bar.close()
-    if images is not None:
-        about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
-        save_png(out / 'samples.png', grid(images), about)
+    about = {'step': trainer.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
+    with trainer.guests.welcome('samples.png', out):
+        images = trainer.sample(c.n_samples, bar)
+        bar.close()
+        if images is not None:
+            save_png(out / 'samples.png', grid(images), about)

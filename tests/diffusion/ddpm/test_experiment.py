@@ -158,7 +158,10 @@ def test_the_seed_decides(tmp_path):
     assert not equal(a, c)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    'number',
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1],
+)
 def test_a_signal_saves_and_resuming_goes_on(tmp_path, number):
     out = tmp_path / 'run'
     process = subprocess.Popen(

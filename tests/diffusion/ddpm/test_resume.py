@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.diffusion.ddpm import evaluate, experiment
+from labml_nn.diffusion.ddpm import evaluate, experiment, running
 from labml_nn.helpers import checkpoint, datasets
 from labml_nn.helpers.log import COLUMNS
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
@@ -194,6 +194,50 @@ def test_a_row_that_could_not_be_written_is_written_when_the_run_goes_on(tmp_pat
     same(straight, cut)
 
 
+def broken_by(error):
+    def broken(*_, **__):
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize('error', [
+    PermissionError(13, 'Permission denied'), ValueError('no such colour'), RuntimeError('LaTeX'),
+], ids=lambda e: type(e).__name__)  # fmt: skip
+def test_log_curve_and_pictures_are_guests(tmp_path, monkeypatch, error):
+    options = [*SMALL, '--steps', 6, '--n_previews', 1, '--preview_every', 2, '--n_samples', 1,
+               '--preview_steps', 2, '--log_every', 1, '--preview_share', 1]  # fmt: skip
+    assert run(*options, '--out', tmp_path / 'straight')[0] == 0
+    monkeypatch.setattr(experiment, 'append_row', broken_by(error))
+    monkeypatch.setattr(experiment, 'plot_loss', broken_by(error))
+    monkeypatch.setattr(experiment, 'save_png', broken_by(error))
+    monkeypatch.setattr(running, 'save_png', broken_by(error))
+    status, _, errors = run(*options, '--out', tmp_path / 'r')
+    assert status == 0
+    for guest in ('log.csv', 'loss.png', 'a sample grid', 'samples.png'):
+        assert errors.count(f'note: {guest} is left out ({checkpoint.first_line(error)})') == 1
+    assert 'Traceback' not in errors
+    whole, without = (checkpoint.load(tmp_path / name) for name in ('straight', 'r'))
+    assert all(equal(whole[part], without[part]) for part in whole)
+
+
+@pytest.mark.parametrize('name', ['append_row', 'plot_loss', 'save_png'])
+@pytest.mark.parametrize(('error', 'status', 'message'), [
+    (OSError(28, 'No space left on device'), 1, 'is the disk full? Make room'),
+    (MemoryError(), 1, 'out of memory'),
+    (KeyboardInterrupt(), 130, ''),
+], ids=['disk', 'memory', 'Ctrl-C'])  # fmt: skip
+def test_no_guest_hides_the_end_of_disk_or_memory(
+    tmp_path, monkeypatch, name, error, status, message
+):
+    monkeypatch.setattr(experiment, name, broken_by(error))
+    options = ['--steps', 4, '--n_previews', 1, '--preview_every', 2, '--preview_steps', 2]
+    found, _, errors = run(*SMALL, *options, '--preview_share', 1, '--out', tmp_path / 'r')
+    assert found == status
+    assert message in errors
+    assert 'is left out' not in errors
+
+
 def test_a_finished_epoch_more_or_less_is_noted(tmp_path):
     assert run(*PLAIN, '--steps', 3, '--batch_size', 1000, '--n_channels', 16,
                '--micro_batch', 200, '--out', tmp_path / 'r')[0] == 0  # fmt: skip
@@ -298,6 +342,78 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_says_why(tmp_path, change, mes
     assert message in errors
     assert 'Traceback' not in errors
     assert (out / 'checkpoint.pt').read_bytes() == before
+
+
+def of_optimizer(name, value):
+    return lambda s: s['optimizer']['state'][0].update({name: value})
+
+
+HOSTILE = {
+    'optimizer a word': ('optimizer', lambda s: s.update(optimizer='Adam')),
+    'optimizer without groups': ('optimizer', lambda s: s['optimizer'].pop('param_groups')),
+    'no moments': ('optimizer', lambda s: s['optimizer']['state'][0].pop('exp_avg')),
+    'moments of a shape': ('optimizer', of_optimizer('exp_avg', torch.zeros(3))),
+    'moments of words': ('optimizer', of_optimizer('exp_avg', 'x')),
+    'moments of whole numbers': ('optimizer', of_optimizer('step', torch.tensor(3))),
+    'moments that are none': ('optimizer', of_optimizer('step', torch.tensor(float('nan')))),
+    'a step below zero': ('optimizer', of_optimizer('step', torch.tensor(-1.0))),
+    'other weights': ('optimizer', lambda s: s['optimizer']['param_groups'][0].update(params=[1])),
+    'a rate': ('optimizer', lambda s: s['optimizer']['param_groups'][0].update(lr='x')),
+    'a scale': ('optimizer', lambda s: s.update(scaler={'scale': float('nan')})),
+    'random a word': ('random', lambda s: s.update(random='dice')),
+    'random empty': ('random', lambda s: s.update(random={'python': ()})),
+    'a place of NumPy': ('random', lambda s: s['random'].update(
+        numpy=(*s['random']['numpy'][:1], 10**9, 0, 0.0))),
+    'bytes of torch': ('random', lambda s: s['random'].update(torch=torch.zeros(7))),
+    'log a word': ('log', lambda s: s.update(log='x')),
+    'sums of a shape': ('log', lambda s: s.update(log=torch.zeros(3))),
+    'sums that are none': ('log', lambda s: s.update(log=torch.full((12,), float('nan')))),
+    'others': ('log', lambda s: s.update(others=7)),
+    'data': ('data', lambda s: s.update(data=[1])),
+    'data of tensors': ('data', lambda s: s['data'].update(n=torch.zeros(3), images=torch.ones(2))),
+    'config': ('config', lambda s: s.update(config='x')),
+    'an option': ('n_steps', lambda s: s['config'].update(n_steps='many')),
+    'a wider network': ('architecture', lambda s: s['config'].update(n_channels=2**16)),
+    'weights': ('model', lambda s: s.update(model=[1])),
+    'an average': ('architecture', lambda s: s['ema'].popitem()),
+    'weights of NaN': ('model', lambda s: next(iter(s['model'].values())).fill_(float('nan'))),
+    'a count': ('ema_updates', lambda s: s.update(ema_updates=-1)),
+    'a step': ('step', lambda s: s.update(step=10**30)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp('hostile') / 'r'
+    assert run(*SMALL, '--steps', 2, '--out', out)[0] == 0
+    return out
+
+
+@pytest.mark.parametrize(('part', 'change'), HOSTILE.values(), ids=HOSTILE)
+def test_a_part_that_no_run_leaves_is_named(whole_run, tmp_path, part, change):
+    """The checksum is right, and nothing is built or written."""
+    state = checkpoint.load(whole_run)
+    change(state)
+    torch.save({**state, 'checksum': checkpoint.checksum(state)}, tmp_path / 'checkpoint.pt')
+    before = (tmp_path / 'checkpoint.pt').read_bytes()
+    status, _, errors = run('--out', tmp_path, '--resume', '--steps', 3, '--dataset', 'digits')
+    assert status == 2, errors
+    assert part in errors
+    assert 'Traceback' not in errors
+    assert (tmp_path / 'checkpoint.pt').read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['.lock', 'checkpoint.pt']
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path, steps):
+    """Not even those of the last step, whose loss and gradient were numbers still."""
+    options = ['--learning_rate', '1e39', '--warmup', 0, '--cooldown', 0, '--save_every', 1]
+    status, _, errors = run(*SMALL, *options, '--steps', steps, '--out', tmp_path / 'r')
+    assert status == 1
+    assert 'has made weights that are no numbers' in errors
+    assert 'Traceback' not in errors
+    assert checkpoint.load(tmp_path / 'r')['step'] == 0
+    assert not (tmp_path / 'r' / 'weights.safetensors').exists()
 
 
 def test_a_preset_that_is_not_the_runs_is_noted(tmp_path):
