@@ -15,7 +15,7 @@ but the lines that lead here.
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import Block, Stage
-from labml_nn.diffusion.ddpm.utils import SeededNoise, same_shape
+from labml_nn.diffusion.ddpm.utils import SeededNoise, fits, same_shape
 from labml_nn.helpers.pictures import grid, save_animation, to_pil, to_uint8
 
 if TYPE_CHECKING:
@@ -67,17 +67,6 @@ class MiddleBlock(Stage):
         return x
 
 
-def fits(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
-    r"""
-    Whether a function can be called so.
-    """
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
-
-
 def residual_block(
     in_channels: int, out_channels: int, time_channels: int, n_groups: int = 32,
     dropout: float = 0.1,
@@ -113,36 +102,31 @@ BLOCKS: dict[str, Callable[..., tuple[tuple[int, ...], dict[str, Any]]]] = {
 }  # fmt: skip
 
 
-def refuse_weights(names: Iterable[str]) -> None:
+def refuse_weights() -> NoReturn:
     r"""
     A `ValueError` for weights by the names of labml's U-Net.
     """
-    if any(name.endswith('image_proj.weight') for name in names):
-        raise ValueError(
-            "these are weights of labml's U-Net, and they do not load: its widths grow from level "
-            "to level in another way, and the paper's network, which this is, has other layers. "
-            'Train again with labml_nn.diffusion.ddpm.experiment, or take published weights '
-            'with labml_nn.diffusion.ddpm.pretrained'
-        )
+    raise ValueError(
+        "these are weights of labml's U-Net, and they do not load: its widths grow from level "
+        "to level in another way, and the paper's network, which this is, has other layers. "
+        'Train again with labml_nn.diffusion.ddpm.experiment, or take published weights '
+        'with labml_nn.diffusion.ddpm.pretrained'
+    )
 
 
 def arguments_of(
-    cls: str, call: str, signature: inspect.Signature, args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
+    cls: str, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     r"""
-    The arguments that a method of ours is called with, for those that were given.
+    The arguments that a method of ours is called with, for those that were given and do not fit it.
     """
-    if call == 'load_state_dict':
-        refuse_weights(args[0] if args else kwargs.get('state_dict', ()))
-    elif call == '__init__' and not fits(signature, None, *args, **kwargs):
-        # What fits neither is a mistake of today: Python's own words for it
-        if fits(inspect.signature(BLOCKS[cls]), *args, **kwargs):
-            return BLOCKS[cls](*args, **kwargs)
-    elif call == 'forward' and not fits(signature, None, *args, **kwargs):
+    if call == 'forward':
         raise TypeError(
             f'{cls} takes a batch of images alone: leave the time out, block(x) for block(x, t)'
         )
+    # What fits neither is a mistake of today: Python's own words for it
+    if fits(inspect.signature(BLOCKS[cls]), *args, **kwargs):
+        return BLOCKS[cls](*args, **kwargs)
     return args, kwargs
 
 

@@ -62,7 +62,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labml_nn.diffusion.ddpm.utils import check_label, older_calls, older_names, without_autocast
+from labml_nn.diffusion.ddpm.utils import (
+    check_label,
+    older_calls,
+    older_names,
+    older_weights,
+    without_autocast,
+)
 
 
 class TimeEmbedding(nn.Module):
@@ -436,7 +442,8 @@ class UNet(nn.Module):
 
 
 __getattr__ = older_names(__name__, UNet, ResidualBlock, Block)
-older_calls(UNet, ResidualBlock, AttentionBlock, Downsample, Upsample)
+older_calls(ResidualBlock, AttentionBlock, Downsample, Upsample)
+older_weights(UNet)
 
 
 def check_image_size(image_size: int, n_levels: int) -> None:

@@ -6,7 +6,7 @@ A few small tools that every page of this folder uses.
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from operator import attrgetter
@@ -281,7 +281,6 @@ OLDER = {
 
 # Which of their calls labml's code may make with arguments of its own
 CALLS = {
-    'UNet': ('load_state_dict',),
     'ResidualBlock': ('__init__',),
     'AttentionBlock': ('__init__', 'forward'),
     'Downsample': ('forward',),
@@ -310,6 +309,35 @@ def older_names(module: str, *classes: type) -> Callable[[str], Any]:
     return answer
 
 
+def older_weights(cls: type[nn.Module]) -> None:
+    r"""
+    Let the forerunner say why weights by labml's names do not load, also where `strict=False` would
+    leave them out without a word.
+    """
+    new = cls.load_state_dict
+
+    @wraps(new)
+    def load_state_dict(self: Any, state_dict: Mapping[str, Any], *args: Any, **more: Any) -> Any:
+        if any(name.endswith('image_proj.weight') for name in state_dict):
+            from labml_nn.diffusion.ddpm.forerunner import refuse_weights
+
+            refuse_weights()
+        return new(self, state_dict, *args, **more)
+
+    cls.load_state_dict = load_state_dict  # type: ignore[method-assign]
+
+
+def fits(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
+    r"""
+    Whether a function can be called so.
+    """
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
 def older_calls(*classes: type) -> None:
     r"""
     Let the forerunner answer calls of these classes that do not fit, and only those.
@@ -324,10 +352,11 @@ def older_calls(*classes: type) -> None:
             # A batch alone, as the network itself calls it: nothing to look at
             if name == 'forward' and len(args) == 1 and not kwargs:
                 return new(self, *args)
-            # The mathematics needs none of it
-            from labml_nn.diffusion.ddpm.forerunner import arguments_of
+            if not fits(signature, self, *args, **kwargs):
+                # The mathematics needs none of it
+                from labml_nn.diffusion.ddpm.forerunner import arguments_of
 
-            args, kwargs = arguments_of(cls.__name__, name, signature, args, kwargs)
+                args, kwargs = arguments_of(cls.__name__, name, args, kwargs)
             return new(self, *args, **kwargs)
 
         setattr(cls, name, call)
