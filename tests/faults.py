@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -510,7 +511,10 @@ def hostile_checkpoint(w: Workshop, times: int) -> Outcome:
         name = w.random.choice(list(whole))
         state = {**whole, name: made_strange(w, whole[name]), 'format': checkpoint.FORMAT}
         torch.save({**state, 'checksum': checkpoint.checksum(state)}, file)
-        status, _, errors = called(main, '--out', out, '--resume', '--dry-run')
+        try:
+            status, _, errors = called(main, '--out', out, '--resume', '--dry-run')
+        except Exception:
+            status, errors = None, traceback.format_exc()
         good = 'Traceback' not in errors and (status == 0 or (status == 2 and 'error: ' in errors))
         refused += status == 2
         outcome.count(good)

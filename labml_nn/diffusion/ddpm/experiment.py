@@ -619,7 +619,7 @@ class Trainer:
                 self.window.restore(own['log'])
         if 'random' not in own:
             checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
-        self.random = own.get('random') or checkpoint.random_states()
+        self.random = own['random'] if 'random' in own else checkpoint.random_states()
         with running.part_of(source, 'random'):
             checkpoint.set_random_states(self.random)
 

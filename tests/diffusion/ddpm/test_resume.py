@@ -368,6 +368,7 @@ HOSTILE = {
     'log a word': ('log', lambda s: s.update(log='x')),
     'sums of a shape': ('log', lambda s: s.update(log=torch.zeros(3))),
     'sums that are none': ('log', lambda s: s.update(log=torch.full((12,), float('nan')))),
+    'no random states': ('random', lambda s: s.update(random=torch.zeros(0))),
     'others': ('log', lambda s: s.update(others=7)),
     'data': ('data', lambda s: s.update(data=[1])),
     'data of tensors': ('data', lambda s: s['data'].update(n=torch.zeros(3), images=torch.ones(2))),
