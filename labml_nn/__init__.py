@@ -36,13 +36,14 @@ Read in this order. After each page you can:
     that, and know what that costs
 11. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on,
     and [check](diffusion/ddpm/check.html) what is wrong with a run
-12. [Lightning](diffusion/ddpm/lightning.html) and [trackers](helpers/trackers.html): train the same
+12. [Lightning](diffusion/ddpm/lightning.html) and [trackers](runs/trackers.html): train the same
     model in the stack that you already have
 
 If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that.
 
 Which paper is on which page, and what its tests prove: [diffusion models](diffusion/index.html).
-Behind the pages: [evaluation](evaluation/index.html), [helpers](helpers/index.html), and
+Behind the pages: [runs](runs/index.html), [data](data/index.html), [compute](compute/index.html),
+[the command line](cli/index.html), [evaluation](evaluation/index.html), and
 [the renderer](pylit/index.html), which takes any annotated Python file.
 """
 
@@ -50,6 +51,6 @@ import sys
 
 # `python -m labml_nn.…` has come as far as its packages, whose imports take a second
 if sys.argv[:1] == ['-m'] and any('labml_nn.' in word for word in sys.orig_argv[1:]):
-    from labml_nn.helpers.output import quiet_at_ctrl_c
+    from labml_nn.cli.output import quiet_at_ctrl_c
 
     quiet_at_ctrl_c()

@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from labml_nn.helpers.output import command
+from labml_nn.cli.output import command
 
 # What a run needs, by the names of import and of installation
 NEEDED = {
@@ -123,7 +123,7 @@ def torchvision() -> str:
     torchvision as the data sets import it, and whether its compiled half fits torch.
     """
     library('torch', 'torch')
-    from labml_nn.helpers.vision import compiled_half_loads
+    from labml_nn.data.vision import compiled_half_loads
 
     try:
         loads = compiled_half_loads()
@@ -144,7 +144,7 @@ def device() -> str:
     library('torch', 'torch')
     import torch
 
-    from labml_nn.helpers.device import available, describe
+    from labml_nn.compute.device import available, describe
 
     best = torch.device(available()[0])
     if best.type == 'cuda':
@@ -190,9 +190,9 @@ def self_test() -> str:
     library('torch', 'torch')
     import torch
 
+    from labml_nn.compute.device import available
     from labml_nn.diffusion.ddpm import DenoiseDiffusion
     from labml_nn.diffusion.ddpm.unet import UNet
-    from labml_nn.helpers.device import available
 
     began = time.monotonic()
     best = available()[0]

@@ -63,12 +63,12 @@ import torch
 from IPython.display import Image, Markdown, display
 from PIL import Image as Pillow
 
+from labml_nn.data.datasets import load_dataset
+from labml_nn.data.pictures import grid, to_pil
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import PRESETS, main, make_configs
-from labml_nn.helpers.checkpoint import FILE_NAME
-from labml_nn.helpers.datasets import load_dataset
-from labml_nn.helpers.pictures import grid, to_pil
+from labml_nn.runs.checkpoint import FILE_NAME
 
 
 def show(images, n_columns=None, scale=2):

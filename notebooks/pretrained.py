@@ -54,10 +54,10 @@ if missing:
 from IPython.display import display
 from PIL import Image as Pillow
 
+from labml_nn.compute.device import pick_device
+from labml_nn.data.pictures import grid, to_pil
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.pretrained import from_pretrained
-from labml_nn.helpers.device import pick_device
-from labml_nn.helpers.pictures import grid, to_pil
 
 
 def show(images, n_columns=None, scale=3):

@@ -32,9 +32,10 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import torch
 from PIL import Image
 
+from labml_nn.data import datasets
 from labml_nn.diffusion.ddpm.experiment import main
-from labml_nn.helpers import checkpoint, datasets, safetensors, trackers
-from labml_nn.helpers.log import COLUMNS
+from labml_nn.runs import checkpoint, safetensors, trackers
+from labml_nn.runs.log import COLUMNS
 from tests.runs import called, equal
 
 # What the whole of it is written to
@@ -594,8 +595,8 @@ short form of it is part of the tests [tested](test:test_faults.py::test_the_who
 {table(outcomes)}
 
 What surrounds the loop, and says what has happened, is on [its own page](running.html); how a
-checkpoint is written is on [that of the checkpoints](../../helpers/checkpoint.html). A killed
-process of several is [another matter](../../helpers/distributed.html).
+checkpoint is written is on [that of the checkpoints](../../runs/checkpoint.html). A killed
+process of several is [another matter](../../compute/distributed.html).
 """
 
 

@@ -14,37 +14,43 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'labml_nn'
 PAGES = sorted(PACKAGE.rglob('*.py'))
 
+# What is below the mathematics, and knows no model
+ROOMS = ('cli', 'data', 'compute', 'runs')
+
 # Each room and those it may know, besides its own: imports point one way
 MAY_KNOW = {
-    '__init__': ['helpers/output'],  # where Ctrl-C finds a command that is still imported
+    '__init__': ['cli/output'],  # where Ctrl-C finds a command that is still imported
     'diffusion/ddpm/utils': ['diffusion/ddpm/forerunner'],  # when an older name is asked for
     'diffusion/ddpm/__init__': ['diffusion/ddpm/utils'],
     'diffusion/ddpm/unet': ['diffusion/ddpm/utils'],
-    'diffusion/ddpm/forerunner': ['diffusion', 'helpers'],
+    'diffusion/ddpm/forerunner': ['diffusion', *ROOMS],
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
     'diffusion/ddpm/pretrained': [
         'diffusion/ddpm',
         'diffusion/samplers',
         'diffusion/schedules',
-        'helpers',
+        *ROOMS,
     ],
-    'diffusion/ddpm/coding': ['diffusion', 'helpers'],
+    'diffusion/ddpm/coding': ['diffusion', *ROOMS],
     'diffusion/schedules': ['diffusion/ddpm/utils'],
     'diffusion/learned_variance': ['diffusion/ddpm'],
     'diffusion/guidance': ['diffusion/ddpm'],
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
-    'diffusion/ddpm/experiment': ['diffusion', 'helpers', 'evaluation'],
-    'diffusion/ddpm/running': ['diffusion', 'helpers'],
-    'diffusion/ddpm/sampling': ['diffusion', 'helpers'],
-    'diffusion/ddpm/metrics': ['diffusion', 'helpers', 'evaluation'],
-    'diffusion/ddpm/check': ['diffusion', 'helpers', 'evaluation'],
-    'diffusion/ddpm/evaluate': ['diffusion', 'helpers', 'evaluation'],
-    'diffusion/ddpm/lightning': ['diffusion', 'helpers'],
-    'doctor': ['diffusion', 'helpers'],
-    'helpers': [],
-    'evaluation': [],
-    'pylit': ['helpers/output'],  # which imports the standard library alone
+    'diffusion/ddpm/experiment': ['diffusion', *ROOMS, 'evaluation'],
+    'diffusion/ddpm/running': ['diffusion', *ROOMS],
+    'diffusion/ddpm/sampling': ['diffusion', *ROOMS],
+    'diffusion/ddpm/metrics': ['diffusion', *ROOMS, 'evaluation'],
+    'diffusion/ddpm/check': ['diffusion', *ROOMS, 'evaluation'],
+    'diffusion/ddpm/evaluate': ['diffusion', *ROOMS, 'evaluation'],
+    'diffusion/ddpm/lightning': ['diffusion', *ROOMS],
+    'doctor': ['diffusion', *ROOMS],
+    'cli': [],
+    'data': ['cli'],
+    'compute': ['cli'],
+    'runs': ['cli', 'data', 'compute'],
+    'evaluation': ['data/vision'],  # for its Inception network alone
+    'pylit': ['cli/output'],  # which imports the standard library alone
 }
 # The mathematics imports torch alone
 MATHEMATICS = (

@@ -15,13 +15,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bands, bound_of, chosen, mean_and_error
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.likelihood import Bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise, evaluating
-from labml_nn.helpers.datasets import load_dataset
 
 N, SEED = 256, 0
 FIGURE = Path(__file__).parents[1] / 'figures' / 'learned_variance.png'

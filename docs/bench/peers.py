@@ -37,8 +37,8 @@ def ours(batch: int, device: str, **options: Any) -> Work:
     """The step of `Trainer`, all of it: the average of the weights and the sums for the log too."""
     import torch
 
+    from labml_nn.data.datasets import Images
     from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
-    from labml_nn.helpers.datasets import Images
 
     c = make_configs({**PRESETS['cifar10'], 'batch_size': batch, 'precision': 'fp32', **options})
     images = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
@@ -113,7 +113,7 @@ def peer(
 
 def diffusers(batch: int, device: str, **options: Any) -> Work:
     """The published configuration of google/ddpm-cifar10-32, of exactly these weights."""
-    from labml_nn.helpers.vision import vision
+    from labml_nn.data.vision import vision
 
     vision()  # it imports torchvision, which may need its operators declared
     from diffusers import UNet2DModel
@@ -139,7 +139,7 @@ def older_labml(batch: int, device: str, **options: Any) -> Work:
 
 def lucidrains(batch: int, device: str, **options: Any) -> Work:
     """Its U-Net of these widths; where ours has no attention it has a linear one."""
-    from labml_nn.helpers.vision import vision
+    from labml_nn.data.vision import vision
 
     vision()  # it imports torchvision, which may need its operators declared
     from denoising_diffusion_pytorch import Unet

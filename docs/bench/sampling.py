@@ -11,9 +11,9 @@ import statistics
 import sys
 import time
 
+from labml_nn.compute.device import describe, pick_device
 from labml_nn.diffusion.ddpm.evaluate import FAST, Sampler
 from labml_nn.diffusion.ddpm.experiment import PRESETS, build, make_configs
-from labml_nn.helpers.device import describe, pick_device
 
 N = 64
 

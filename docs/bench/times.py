@@ -24,12 +24,12 @@ from typing import Any
 
 import torch
 
+from labml_nn.compute.device import pick_device
+from labml_nn.compute.precision import PRECISIONS, available
+from labml_nn.data.datasets import Files, Images, batches
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, build, make_configs
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import Files, Images, batches
-from labml_nn.helpers.device import pick_device
-from labml_nn.helpers.precision import PRECISIONS, available
+from labml_nn.runs import checkpoint
 
 DEVICE = pick_device('auto')
 Things = dict[str, Callable[[], object]]

@@ -17,16 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labml_nn.cli.progress import Progress
+from labml_nn.data.datasets import load_dataset
+from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.evaluate import Sampler, frame_steps
 from labml_nn.diffusion.ddpm.experiment import Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import TimeEmbedding, UNet
 from labml_nn.diffusion.samplers import Ancestral, DPMSolver
-from labml_nn.helpers.datasets import load_dataset
-from labml_nn.helpers.log import read_log
-from labml_nn.helpers.pictures import to_uint8
-from labml_nn.helpers.progress import Progress
+from labml_nn.runs.log import read_log
 
 OUT = Path(__file__).with_name('ddpm.json')
 # The moments of training that are shown

@@ -14,11 +14,11 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from labml_nn.data.pictures import grid, to_pil
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import DDIM
-from labml_nn.helpers.pictures import grid, to_pil
 
 # What is drawn is what the tests compute
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -14,14 +14,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from labml_nn.data.datasets import load_dataset
+from labml_nn.data.pictures import grid
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
 from labml_nn.diffusion.ddpm.check import copies, look, nearest, spread_out
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import build, make_configs
 from labml_nn.diffusion.samplers import DDIM, Ancestral, DPMSolver
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import load_dataset
-from labml_nn.helpers.pictures import grid
+from labml_nn.runs import checkpoint
 
 N, SHAPE = 64, (64, 1, 8, 8)
 RUN = sys.argv[1]

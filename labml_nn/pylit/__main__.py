@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labml_nn.helpers.output import command
+from labml_nn.cli.output import command
 
 from . import VERSION
 from .problems import FORMATS, Mistakes, Problem, Problems, Refusal

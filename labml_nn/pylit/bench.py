@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from labml_nn.helpers.output import command
+from labml_nn.cli.output import command
 
 from . import formulas
 from .config import load

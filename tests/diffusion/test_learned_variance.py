@@ -15,7 +15,7 @@ from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_loss, hybrid_terms
 from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver
 from labml_nn.diffusion.schedules import cosine, linear
-from labml_nn.helpers import checkpoint
+from labml_nn.runs import checkpoint
 from tests.runs import called
 
 SMALL = dict(n_channels=8, ch_mults=(1, 1), is_attn=(False, False), n_blocks=1, n_groups=4)

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from labml_nn.helpers.vision import vision
+from labml_nn.data.vision import vision
 
 
 def fidelity(part):

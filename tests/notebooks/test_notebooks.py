@@ -14,7 +14,7 @@ import torch
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.pretrained import save_pretrained
 from labml_nn.diffusion.ddpm.unet import UNet
-from labml_nn.helpers import checkpoint
+from labml_nn.runs import checkpoint
 
 pytest.importorskip('jupytext')
 pytest.importorskip('nbclient')

@@ -43,15 +43,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from labml_nn.data.datasets import AnySet, Images
+from labml_nn.data.pictures import grid, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.experiment import make_configs
 from labml_nn.diffusion.ddpm.metrics import chunks, data_images, run_dataset
 from labml_nn.diffusion.ddpm.utils import evaluating
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.evaluation.precision_recall import squared
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, Images
-from labml_nn.helpers.pictures import grid, save_png, to_uint8
+from labml_nn.runs import checkpoint
 
 if TYPE_CHECKING:
     from labml_nn.diffusion.ddpm.evaluate import Sampler

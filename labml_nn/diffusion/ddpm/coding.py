@@ -83,14 +83,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from labml_nn.cli.progress import Tell, told
+from labml_nn.data.datasets import AnySet, load_dataset
+from labml_nn.data.files import written
+from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.experiment import make_configs
 from labml_nn.diffusion.ddpm.likelihood import Bound, bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, load_dataset
-from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.progress import Tell, told
+from labml_nn.runs import checkpoint
 
 if TYPE_CHECKING:
     from labml_nn.diffusion.ddpm.evaluate import Sampler
@@ -250,7 +251,7 @@ def save_curve(path: Path, found: Bound, n_levels: int) -> Path:
     T = found.mse.shape[1]
     terms, rate = found.of().mean(0), found.rate()
     rmse = found.rmse() * (n_levels - 1) / 2
-    with checkpoint.written(path) as part, part.open('w', newline='', encoding='utf-8') as file:
+    with written(path) as part, part.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['t', 'bits_per_dim', 'rate', 'rmse_levels'])
         for t in range(T, 0, -1):
@@ -280,7 +281,7 @@ def plot_curve(path: Path, found: Bound, n_levels: int) -> Path:
     for axes in (left, middle, right):
         axes.set(xlim=0, ylim=0)
         axes.grid(alpha=0.3)
-    with checkpoint.written(path) as part:
+    with written(path) as part:
         figure.savefig(part, format='png', dpi=110)
     return path
 

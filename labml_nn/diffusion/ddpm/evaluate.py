@@ -44,6 +44,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from labml_nn.cli.messages import wanted
+from labml_nn.cli.options import Parser, parse_value
+from labml_nn.cli.output import command
+from labml_nn.cli.progress import Tell, told
+from labml_nn.compute.device import describe, pick_device
+from labml_nn.compute.distributed import World
+from labml_nn.compute.precision import for_sampling, pick_precision
+from labml_nn.data.datasets import class_number, to_unit_range
+from labml_nn.data.decode import decode
+from labml_nn.data.pictures import grid, save_animation, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, forerunner, metrics
 from labml_nn.diffusion.ddpm.experiment import (
     Configs,
@@ -56,17 +66,7 @@ from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import SAMPLERS
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import class_number, to_unit_range
-from labml_nn.helpers.decode import decode
-from labml_nn.helpers.device import describe, pick_device
-from labml_nn.helpers.distributed import World
-from labml_nn.helpers.options import Parser, parse_value
-from labml_nn.helpers.output import command
-from labml_nn.helpers.pictures import grid, save_animation, save_png, to_uint8
-from labml_nn.helpers.plain import wanted
-from labml_nn.helpers.precision import for_sampling, pick_precision
-from labml_nn.helpers.progress import Tell, told
+from labml_nn.runs import checkpoint
 
 # The sampler when none is named: the best of those that are fast, by measurement
 FAST = 'dpm'

@@ -17,7 +17,7 @@ and leaves everything in `runs/digits`. Other presets, other data:
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
 lists them, `--dry-run` shows what would be done. Ctrl-C or another signal that asks a program to
-end ([SIGTERM, SIGHUP of a closed terminal, SIGQUIT, SIGXCPU, SIGUSR1](../../helpers/signals.html))
+end ([SIGTERM, SIGHUP of a closed terminal, SIGQUIT, SIGXCPU, SIGUSR1](../../runs/signals.html))
 stops after the step at hand and saves; `--resume` goes on from there, **as if it had never
 stopped**: weights, average, optimizer and log come out the same to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
@@ -25,7 +25,7 @@ stopped**: weights, average, optimizer and log come out the same to the last bit
 [tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
 them all.
 
-On several GPUs, or on several machines, [torchrun](../../helpers/distributed.html) starts it:
+On several GPUs, or on several machines, [torchrun](../../compute/distributed.html) starts it:
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
@@ -60,6 +60,29 @@ import torch
 from labml import monit
 from torch import Tensor
 
+from labml_nn.cli.messages import nearest, wanted
+from labml_nn.cli.options import (  # fmt: skip
+    Parser,
+    add_options,
+    check_value,
+    option_types,
+    option_values,
+)
+from labml_nn.cli.output import command
+from labml_nn.cli.progress import Progress
+from labml_nn.compute.descent import Descent
+from labml_nn.compute.device import pick_device
+from labml_nn.compute.distributed import World
+from labml_nn.compute.precision import (
+    Network,
+    check_compiler,
+    for_sampling,
+    pick_precision,
+    recompute,
+)
+from labml_nn.data.datasets import AnySet, batches, check_bad_pictures, fingerprint
+from labml_nn.data.files import force_to_disk
+from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner, running
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.running import data_of as data_of
@@ -70,33 +93,10 @@ from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, check_bad_pictures, fingerprint
-from labml_nn.helpers.descent import Descent
-from labml_nn.helpers.device import pick_device
-from labml_nn.helpers.distributed import World
-from labml_nn.helpers.log import COLUMNS, Guests, Window, append_row, plot_loss
-from labml_nn.helpers.options import (
-    Parser,
-    add_options,
-    check_value,
-    nearest,
-    option_types,
-    option_values,
-)  # fmt: skip
-from labml_nn.helpers.output import command
-from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.plain import wanted
-from labml_nn.helpers.precision import (
-    Network,
-    check_compiler,
-    for_sampling,
-    pick_precision,
-    recompute,
-)
-from labml_nn.helpers.progress import Progress
-from labml_nn.helpers.signals import Stop
-from labml_nn.helpers.trackers import Track, check_trackers
+from labml_nn.runs import checkpoint
+from labml_nn.runs.log import COLUMNS, Guests, Window, append_row, plot_loss
+from labml_nn.runs.signals import Stop
+from labml_nn.runs.trackers import Track, check_trackers
 
 __all__ = ['PRESETS', 'Configs', 'Trainer', 'build', 'main', 'make_configs', 'make_sampler']
 
@@ -588,7 +588,7 @@ class Trainer:
             log = self.out / 'log.csv'
             if log.is_file():
                 with self.guests.welcome('log.csv', self.out):
-                    checkpoint.force_to_disk(log)
+                    force_to_disk(log)
             # A second one of the same step takes the place of the first
             keep = self.c.keep_checkpoints if self.step > self.saved_step else 1
             checkpoint.save(self.out / checkpoint.FILE_NAME, state, keep=keep)

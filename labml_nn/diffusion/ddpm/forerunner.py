@@ -23,10 +23,10 @@ import torch
 from labml.configs import BaseConfigs
 from torch import Tensor, nn
 
+from labml_nn.data.pictures import grid, save_animation, to_pil, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import Block, Stage
 from labml_nn.diffusion.ddpm.utils import SeededNoise, fits, same_shape
-from labml_nn.helpers.pictures import grid, save_animation, to_pil, to_uint8
 
 if TYPE_CHECKING:
     from labml_nn.diffusion.ddpm.evaluate import Sampler
@@ -161,7 +161,7 @@ def name_of(module: str, name: str) -> Any:
     if name in MOVED.get(page, {}):
         raise ImportError(
             f'{name} of labml is not in {module}: write {MOVED[page][name]}, from '
-            f'labml_nn.helpers.datasets'
+            f'labml_nn.data.datasets'
         )
     raise AttributeError(f'module {module!r} has no attribute {name!r}')
 
@@ -319,8 +319,8 @@ class Notebook(BaseConfigs):
         r"""
         Make the model and all that trains it, in the first free folder below `runs`.
         """
+        from labml_nn.compute.device import pick_device
         from labml_nn.diffusion.ddpm.experiment import Trainer, data_of, make_configs
-        from labml_nn.helpers.device import pick_device
 
         values, epochs = options_of(self)
         c = make_configs(values)

@@ -31,6 +31,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labml_nn.cli.messages import wanted
+from labml_nn.cli.options import option_types, option_values
+from labml_nn.cli.output import command
+from labml_nn.compute.device import pick_device
+from labml_nn.compute.precision import recompute
+from labml_nn.data.datasets import AnySet, batches, fingerprint
+from labml_nn.data.pictures import grid, save_png
+from labml_nn.data.vision import vision
 from labml_nn.diffusion.ddpm import EpsModel, running
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
@@ -50,18 +58,11 @@ from labml_nn.diffusion.ddpm.experiment import (
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided, drop_labels
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, batches, fingerprint
-from labml_nn.helpers.device import pick_device
-from labml_nn.helpers.lock import Lock
-from labml_nn.helpers.log import Guests
-from labml_nn.helpers.options import option_types, option_values
-from labml_nn.helpers.output import command
-from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.plain import read_plain, wanted
-from labml_nn.helpers.precision import recompute
-from labml_nn.helpers.trackers import NONE
-from labml_nn.helpers.vision import vision
+from labml_nn.runs import checkpoint
+from labml_nn.runs.lock import Lock
+from labml_nn.runs.log import Guests
+from labml_nn.runs.plain import read_plain
+from labml_nn.runs.trackers import NONE
 
 # Lightning imports torchvision if there is one, and dies of one that does not fit torch
 with contextlib.suppress(ImportError):

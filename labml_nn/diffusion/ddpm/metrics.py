@@ -36,16 +36,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labml_nn.cli.progress import Progress, clock
+from labml_nn.data.datasets import AnySet, Images, load_dataset, to_unit_range
+from labml_nn.data.files import written
+from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion.ddpm.experiment import Configs, make_configs
 from labml_nn.evaluation import Floats
+from labml_nn.evaluation.features import FEATURES, Features, load_features
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.evaluation.inception_score import inception_score
 from labml_nn.evaluation.precision_recall import precision_recall
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, Images, load_dataset, to_unit_range
-from labml_nn.helpers.features import FEATURES, Features, load_features
-from labml_nn.helpers.pictures import to_uint8
-from labml_nn.helpers.progress import Progress, clock
+from labml_nn.runs import checkpoint
 
 if TYPE_CHECKING:
     from labml_nn.diffusion.ddpm.evaluate import Sampler
@@ -269,6 +270,6 @@ def save_json(path: Path, content: dict[str, Any]) -> Path:
     r"""
     Write `content`, all or not at all.
     """
-    with checkpoint.written(path) as part:
+    with written(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
     return path

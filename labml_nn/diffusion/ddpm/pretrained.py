@@ -14,7 +14,7 @@ a matter of names.
 
     from labml_nn.diffusion.ddpm.pretrained import from_pretrained
     from labml_nn.diffusion.samplers import DDIM  # or Ancestral, or PNDM
-    from labml_nn.helpers.pictures import save_png, to_uint8
+    from labml_nn.data.pictures import save_png, to_uint8
 
     diffusion, unet, config = from_pretrained('google/ddpm-ema-celebahq-256')
     images = DDIM(diffusion, 50).sample((1, 3, 256, 256), seed=0)
@@ -48,19 +48,15 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from labml_nn.cli.messages import first_line, shown
+from labml_nn.compute.precision import bare
+from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
 from labml_nn.diffusion.schedules import cosine
-from labml_nn.helpers import safetensors
-from labml_nn.helpers.checkpoint import (
-    first_line,
-    fitting_weights,
-    load_weights,
-    named_tensors,
-    written,
-)
-from labml_nn.helpers.plain import read_plain, refuse_old_torch, refuse_pointer, shown
-from labml_nn.helpers.precision import bare
+from labml_nn.runs import safetensors
+from labml_nn.runs.checkpoint import fitting_weights, load_weights, named_tensors
+from labml_nn.runs.plain import read_plain, refuse_old_torch, refuse_pointer
 
 # ## Settings
 #

@@ -16,7 +16,7 @@ step is saved if there is any way to.
 to the bit with a run that nothing has happened to: [the table](faults.html) says how often it was
 survived and how many steps it cost
 [tested](test:test_faults.py::test_the_whole_is_a_success). A killed process of several is
-[another matter](../../helpers/distributed.html).
+[another matter](../../compute/distributed.html).
 """
 
 import contextlib
@@ -32,20 +32,21 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import AnySet, check_classes, fingerprint, load_dataset
-from labml_nn.helpers.decode import BadPicture
-from labml_nn.helpers.descent import halves, is_out_of_memory, largest_that_fits
-from labml_nn.helpers.device import describe
-from labml_nn.helpers.distributed import World, is_lost_contact
-from labml_nn.helpers.lock import FILE_NAME as LOCK_NAME
-from labml_nn.helpers.lock import Lock
-from labml_nn.helpers.log import COLUMNS, Window, cut_log
-from labml_nn.helpers.pictures import grid, save_png
-from labml_nn.helpers.plain import shown, wanted
-from labml_nn.helpers.progress import Progress, clock
-from labml_nn.helpers.safetensors import save_file
-from labml_nn.helpers.trackers import tracked
+from labml_nn.cli.messages import first_line, shown, wanted
+from labml_nn.cli.progress import Progress, clock
+from labml_nn.compute.descent import halves, is_out_of_memory, largest_that_fits
+from labml_nn.compute.device import describe
+from labml_nn.compute.distributed import World, is_lost_contact
+from labml_nn.data.datasets import AnySet, check_classes, fingerprint, load_dataset
+from labml_nn.data.decode import BadPicture
+from labml_nn.data.files import is_full_disk
+from labml_nn.data.pictures import grid, save_png
+from labml_nn.runs import checkpoint
+from labml_nn.runs.lock import FILE_NAME as LOCK_NAME
+from labml_nn.runs.lock import Lock
+from labml_nn.runs.log import COLUMNS, Window, cut_log
+from labml_nn.runs.safetensors import save_file
+from labml_nn.runs.trackers import tracked
 
 if TYPE_CHECKING:
     from labml_nn.diffusion.ddpm.experiment import Configs, Trainer
@@ -177,7 +178,7 @@ def part_of(source: Path, name: str) -> Iterator[None]:
             raise
         raise ValueError(
             f'{source.absolute()} cannot be gone on with: its {name} is not what a run leaves '
-            f'({type(error).__name__}: {checkpoint.first_line(error)}). Take an older copy, or '
+            f'({type(error).__name__}: {first_line(error)}). Take an older copy, or '
             f'begin a new run with another --out'
         ) from error
 
@@ -341,7 +342,7 @@ def train_on(trainer: 'Trainer', progress: Progress) -> None:
             again = trainer.is_whole and trainer.world.size == 1 and deaths < WORKER_DEATHS
             if 'DataLoader worker' not in str(error) or not again:
                 raise
-            print(f'note: {checkpoint.first_line(error)}; started others', file=sys.stderr)
+            print(f'note: {first_line(error)}; started others', file=sys.stderr)
     if trainer.stopped_by and trainer.step > trainer.saved_step:
         trainer.save()
 
@@ -399,7 +400,7 @@ def failed(trainer: 'Trainer', error: Exception) -> int:
         except Exception as again:
             if not isinstance(again, OSError) and not is_out_of_memory(again):
                 raise
-            print(f'error: {checkpoint.first_line(again)}', file=sys.stderr)
+            print(f'error: {first_line(again)}', file=sys.stderr)
     where = f'saved step {trainer.saved_step:,} in {trainer.out.absolute()}'
     if not checkpoint.exists(trainer.out):
         where = f'no checkpoint is left in {trainer.out.absolute()}'
@@ -432,12 +433,12 @@ def what_happened(trainer: 'Trainer', error: Exception, *, lost: bool) -> str | 
         return what_fits(trainer)
     if lost:
         return (
-            f'another process of this run is gone ({checkpoint.first_line(error)}): start it again '
+            f'another process of this run is gone ({first_line(error)}): start it again '
             f'with --resume, or under torchrun --max-restarts 3, which does so by itself'
         )
     if 'DataLoader worker' in str(error):
         return (
-            f'{checkpoint.first_line(error)}: processes that decode pictures die again and again. '
+            f'{first_line(error)}: processes that decode pictures die again and again. '
             f'Is there memory for --workers {trainer.c.workers}?'
         )
     if isinstance(error, OSError):
@@ -451,7 +452,7 @@ def what_to_do(out: Path, error: OSError) -> str:
     """
     if not out.is_dir():
         return 'the folder of the run is gone. Was it removed or unmounted? Bring it back'
-    if checkpoint.is_full_disk(error):
+    if is_full_disk(error):
         return 'is the disk full? Make room'
     return 'see to that'
 

@@ -8,9 +8,9 @@ What the command lines of [training](experiment.html) and [sampling](evaluate.ht
 from inspect import signature
 from typing import Any
 
+from labml_nn.cli.messages import nearest
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import DEFAULT_STEPS, SAMPLERS, ReverseSampler
-from labml_nn.helpers.options import nearest
 
 
 def make_sampler(

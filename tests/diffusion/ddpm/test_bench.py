@@ -16,7 +16,7 @@ LINKS = {
     'faults': [
         'diffusion/ddpm/experiment.py',
         'diffusion/ddpm/running.py',
-        'helpers/checkpoint.py',
+        'runs/checkpoint.py',
     ],
 }
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from labml_nn.data.datasets import Images, load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
 from labml_nn.diffusion.ddpm.check import (
     Finding,
@@ -18,7 +19,6 @@ from labml_nn.diffusion.ddpm.check import (
     spread_out,
 )
 from labml_nn.diffusion.guidance import Guided
-from labml_nn.helpers.datasets import Images, load_dataset
 
 
 @pytest.fixture(scope='module')

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm.coding import bands, bound_of, chosen, mean_and_error, table
 from labml_nn.diffusion.ddpm.evaluate import Sampler, main
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.likelihood import bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.helpers.datasets import load_dataset
 from tests.runs import called
 
 run = partial(called, main)

@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from labml_nn.compute.precision import available
+from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import SameNoise, Sampler, frame_steps, main
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.pretrained import save_pretrained
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import load_dataset
-from labml_nn.helpers.precision import available
+from labml_nn.runs import checkpoint
 from tests.runs import called
 
 run = partial(called, main)

@@ -14,6 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from labml_nn.cli.options import option_meanings, option_types, option_values
+from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.experiment import (
     PRESETS,
@@ -23,9 +25,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     make_configs,
     parser,
 )
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import load_dataset
-from labml_nn.helpers.options import option_meanings, option_types, option_values
+from labml_nn.runs import checkpoint
 from tests.runs import called, equal
 
 # No pictures: only what a test looks at costs time

@@ -9,13 +9,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from labml_nn.cli.progress import Progress
+from labml_nn.compute.precision import available, recompute
+from labml_nn.data.datasets import Images
 from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import Block, UNet
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import Images
-from labml_nn.helpers.precision import available, recompute
-from labml_nn.helpers.progress import Progress
+from labml_nn.runs import checkpoint
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
 from tests.diffusion.ddpm.test_resume import log_of
 

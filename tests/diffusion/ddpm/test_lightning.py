@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from labml_nn.cli.options import option_types, option_values
 from labml_nn.diffusion.ddpm import evaluate, experiment, unet
 from labml_nn.diffusion.ddpm.sampling import make_sampler
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.options import option_types, option_values
+from labml_nn.runs import checkpoint
 
 if find_spec('lightning') is None:
     pytest.skip('lightning is not installed', allow_module_level=True)
@@ -170,7 +170,7 @@ def test_resuming_refuses_other_data(tmp_path, capsys):
 
 
 def test_a_folder_in_use_is_refused(begun, capsys):
-    from labml_nn.helpers.lock import Lock
+    from labml_nn.runs.lock import Lock
 
     # A process does not lock itself out
     code = 'import sys; from labml_nn.diffusion.ddpm.lightning import main; sys.exit(main())'

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from labml_nn.data.datasets import Files, load_dataset
 from labml_nn.diffusion.ddpm import metrics
 from labml_nn.diffusion.ddpm.evaluate import Sampler
+from labml_nn.evaluation.features import load_features
 from labml_nn.evaluation.frechet import frechet_distance
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import Files, load_dataset
-from labml_nn.helpers.features import load_features
+from labml_nn.runs import checkpoint
 from tests.diffusion.ddpm.test_evaluate import conditional, opened, run, trained  # noqa: F401
 
 # As few steps as there can be: the tests are of the numbers, not of the samples

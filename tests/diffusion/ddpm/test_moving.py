@@ -11,15 +11,15 @@ from labml.configs import BaseConfigs, option
 from matplotlib import pyplot
 from PIL import Image
 
+from labml_nn.cli.options import option_types
+from labml_nn.data.datasets import load_dataset
+from labml_nn.data.pictures import grid, save_animation
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, forerunner, gather, unet
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import Configs, make_configs
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.helpers import checkpoint
-from labml_nn.helpers.datasets import load_dataset
-from labml_nn.helpers.options import option_types
-from labml_nn.helpers.pictures import grid, save_animation
+from labml_nn.runs import checkpoint
 
 PAGE = Path(forerunner.__file__).with_name('moving.md')
 SMALL = {'image_size': 8, 'image_channels': 1, 'n_channels': 32, 'n_steps': 1000, 'device': 'cpu',
@@ -272,7 +272,7 @@ def test_what_a_notebook_cannot_say_is_refused(monkeypatch):
 
 def test_a_script_of_ones_own_runs_beside_ours(recwarn):
     """Its own `Configs` with labml's device, the loop over images in [0, 1], and the sampling."""
-    from labml_nn.helpers.device import DeviceConfigs
+    from labml_nn.compute.device import DeviceConfigs
 
     class Own(BaseConfigs):
         device: torch.device = DeviceConfigs()
@@ -294,7 +294,7 @@ def test_a_script_of_ones_own_runs_beside_ours(recwarn):
     x = torch.randn(2, 1, 8, 8, device=c.device)
     x = diffusion.p_sample(x, x.new_full((2,), 5, dtype=torch.long))
     assert x.shape == (2, 1, 8, 8)
-    from labml_nn.helpers import device
+    from labml_nn.compute import device
 
     with pytest.raises(AttributeError, match="has no attribute 'Devices'"):
         device.Devices  # noqa: B018

@@ -16,7 +16,7 @@ from labml_nn.diffusion.ddpm.pretrained import from_pretrained, save_pretrained
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
 from labml_nn.diffusion.schedules import cosine
-from labml_nn.helpers import plain
+from labml_nn.runs import plain
 from tests.diffusion.reference import diffusers
 
 # The settings of the published models that are not the package's defaults

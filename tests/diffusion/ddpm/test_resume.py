@@ -11,12 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from labml_nn.cli.messages import first_line
+from labml_nn.data import datasets
 from labml_nn.diffusion.ddpm import evaluate, experiment, running
-from labml_nn.helpers import checkpoint, datasets
-from labml_nn.helpers.log import COLUMNS
+from labml_nn.runs import checkpoint
+from labml_nn.runs.log import COLUMNS
 from tests.diffusion.ddpm.test_experiment import PLAIN, run
-from tests.helpers.test_lock import HOLD
 from tests.runs import equal
+from tests.runs.test_lock import HOLD
 
 # The smallest network, and a log whose rows do not fall together with the cuts
 SMALL = [*PLAIN, '--n_channels', '16', '--log_every', '4', '--save_every', '100']
@@ -215,7 +217,7 @@ def test_log_curve_and_pictures_are_guests(tmp_path, monkeypatch, error):
     status, _, errors = run(*options, '--out', tmp_path / 'r')
     assert status == 0
     for guest in ('log.csv', 'loss.png', 'a sample grid', 'samples.png'):
-        assert errors.count(f'note: {guest} is left out ({checkpoint.first_line(error)})') == 1
+        assert errors.count(f'note: {guest} is left out ({first_line(error)})') == 1
     assert 'Traceback' not in errors
     whole, without = (checkpoint.load(tmp_path / name) for name in ('straight', 'r'))
     assert all(equal(whole[part], without[part]) for part in whole)
@@ -294,7 +296,7 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path):
 
 
 def test_the_weights_are_there_to_be_shared(tmp_path):
-    from labml_nn.helpers.safetensors import load_file
+    from labml_nn.runs.safetensors import load_file
 
     assert run(*SMALL, '--steps', 3, '--out', tmp_path / 'r')[0] == 0
     assert equal(load_file(tmp_path / 'r' / 'weights.safetensors'),

@@ -1,0 +1,278 @@
+r"""
+# Options
+
+Each option of a run is declared once, as a line of a labml `BaseConfigs` class:
+
+    batch_size: int = 128  # images in a batch
+
+The command line is made from these lines: the name, the type, the default, and the comment as help.
+A file has the same names (`--config run.yaml`), and comes before the preset and after the command
+line.
+"""
+
+import argparse
+import inspect
+import io
+import itertools
+import re
+import tokenize
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_origin
+
+from labml.configs import BaseConfigs
+
+from labml_nn.cli.messages import nearest, shown
+
+# What YAML reads to base 8 and 60
+ODD_NUMBER = r'[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?)'
+
+
+def option_types(configs: type[BaseConfigs]) -> dict[str, Any]:
+    r"""
+    The names of a class's options, in order, and their types.
+    """
+    return {k: v for k, v in inspect.get_annotations(configs).items() if not k.startswith('_')}
+
+
+def option_values(configs: BaseConfigs) -> dict[str, Any]:
+    r"""
+    All options of an object as plain values, to be kept in a checkpoint.
+    """
+    return {name: getattr(configs, name) for name in option_types(type(configs))}
+
+
+def option_meanings(configs: type[BaseConfigs]) -> dict[str, str]:
+    r"""
+    The comment behind each option's line in the source.
+    """
+    source = inspect.getsource(configs)
+    lines = source.splitlines()
+    meanings = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            name = lines[token.start[0] - 1].split(':')[0].strip()
+            if name in option_types(configs):
+                meanings[name] = token.string.lstrip('# ')
+    return meanings
+
+
+def parse_value(text: str, kind: Any) -> Any:
+    r"""
+    What `text` says, as a value of type `kind`: a number, a truth, a word, or several of one kind
+    with commas between them. Raises `ValueError`.
+    """
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        return tuple(parse_value(part, item) for part in text.strip('()[] ,').split(','))
+    if kind is bool:
+        truths = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
+        if text.strip().lower() not in truths:
+            raise ValueError(f'need true or false, got {text!r}')
+        return truths[text.strip().lower()]
+    try:
+        # 1e5 and 100_000 are whole numbers too
+        if kind is int:
+            number = float(text)
+            if number != int(number):
+                raise ValueError
+            return int(text) if text.strip().lstrip('+-').isdigit() else int(number)
+        return kind(text)
+    except (ValueError, OverflowError):
+        names = {int: 'a whole number', float: 'a number'}
+        raise ValueError(f'need {names.get(kind, kind.__name__)}, got {text!r}') from None
+
+
+def kind_name(kind: Any) -> str:
+    r"""
+    A type in words for the help: `INT`, `FLOAT,…`.
+    """
+    if get_origin(kind) is tuple:
+        return f'{get_args(kind)[0].__name__.upper()},…'
+    return kind.__name__.upper()
+
+
+# ## Options from a file
+def read_options(
+    path: str | Path, configs: type[BaseConfigs], more: Sequence[str] = ()
+) -> dict[str, Any]:
+    r"""
+    The options that a YAML file holds, under the names that the command line has.
+
+        preset: cifar10
+        batch_size: 64
+        ch_mults: [1, 2, 2]
+
+    * `more` further names that are allowed; their values are words
+
+    Read with YAML's safe loader: a file holds values and runs nothing. Raises `OSError`, or
+    `ValueError` for a file that is no YAML, for a name that is not known, with the nearest that
+    is, and for a value of the wrong kind.
+    """
+    import yaml
+
+    kinds = {**option_types(configs), **dict.fromkeys(more, str)}
+    try:
+        text = Path(path).read_text(encoding='utf-8')
+        # A few lines of names for lists of names stand for gigabytes
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError(f'{path} has an alias (*name): write the value itself')
+        check_yaml(yaml.compose(text, yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f'{path} is no YAML: {" ".join(str(error).split())}') from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds a {type(content).__name__}: need lines of "option: value"')
+    values = {}
+    for name, value in content.items():
+        if name not in kinds:
+            raise ValueError(f'{path}: {nearest(str(name), list(kinds), "option")}')
+        try:
+            values[name] = file_value(value, kinds[name])
+        except ValueError as error:
+            raise ValueError(f'{path}: {name}: {error}') from None
+    return values
+
+
+def check_yaml(node: Any, path: str | Path) -> None:
+    r"""
+    A `ValueError` for what YAML would read as something else than what one sees: an option given
+    twice, of which the last would count, and whole numbers of base 8 or 60, such as 010 and 1:30.
+
+    * `node` what the file's text was composed to, or `None` for an empty one
+    """
+    if getattr(node, 'id', None) != 'mapping':
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.id == 'scalar' and key.value in seen:
+            raise ValueError(f'{path}: {key.value} is given twice: leave one of them')
+        seen.add(str(key.value) if key.id == 'scalar' else '')
+        for item in value.value if value.id == 'sequence' else [value]:
+            if item.id == 'scalar' and item.style is None and re.fullmatch(ODD_NUMBER, item.value):
+                raise ValueError(
+                    f'{path}: {key.value}: {item.value} has more than one reading: write a '
+                    f'number without a leading zero or colon, or a word in quotes'
+                )
+
+
+def file_value(value: Any, kind: Any) -> Any:
+    r"""
+    A value of a file as one of type `kind`, by the rules of the command line. Raises `ValueError`.
+    """
+    if get_origin(kind) is tuple:
+        items = value if isinstance(value, list) else str(value).strip('()[] ').split(',')
+        return tuple(file_value(item, get_args(kind)[0]) for item in items)
+    # `no` is a truth in YAML, 007 is a number: what is meant as a word is told by quotes
+    if not isinstance(value, str if kind is str else str | int | float | bool):
+        raise ValueError(f'need {"a word in quotes" if kind is str else kind.__name__}: {value!r}')
+    if isinstance(value, bool) and kind is not bool:
+        raise ValueError(f'need {kind.__name__}, got {value!r}')
+    return parse_value(str(value), kind)
+
+
+def check_value(name: str, value: Any, kind: Any, most: float = 2**63) -> None:
+    r"""
+    A `ValueError` unless a value that was read from a checkpoint is one of type `kind`, and no
+    number of it is beyond `most`.
+    """
+    if get_origin(kind) is tuple:
+        if not isinstance(value, tuple | list) or len(value) > 64:
+            raise ValueError(f'{name} is a {type(value).__name__}: need several values, up to 64')
+        for item in value:
+            check_value(name, item, get_args(kind)[0], most)
+        return
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f'{name}={shown(value)} is a {type(value).__name__}: need {kind.__name__}')
+    if isinstance(value, int | float) and abs(value) > most:
+        raise ValueError(f'{name}={shown(value)} is absurd: need at most {most:,}')
+
+
+class Parser(argparse.ArgumentParser):
+    r"""
+    A parser that takes no abbreviations, and names the nearest option when it does not know one.
+    """
+
+    def __init__(self, **kwargs: Any):
+        kwargs.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    # What a file given as `--config` says; `add_options` sets it
+    read_config: Callable[[Path], Mapping[str, Any]]
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'error: {message}\n(see {self.prog} --help)\n')
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        r"""
+        What the command line says. Exits with status 2 when it says something unknown.
+        """
+        arguments, unknown = self.parse_known_args(argv)
+        if getattr(arguments, 'config', None) and not unknown:
+            try:
+                self.set_defaults(**self.read_config(arguments.config))
+            except (ValueError, OSError) as error:
+                self.error(str(error))
+            arguments, unknown = self.parse_known_args(argv)
+        if unknown:
+            options = [o.lstrip('-') for o in self._option_string_actions]
+            first = unknown[0]
+            if first.startswith('--'):
+                self.error(nearest(first[2:].split('=')[0].replace('-', '_'), options, 'option'))
+            self.error(f'{first!r} has no option before it')
+        return arguments
+
+
+class Several(argparse.Action):
+    r"""
+    An option that takes several words: with commas, with blanks, or by being given again.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, ())
+        if before is self.default:  # of a file: what the command line says replaces it
+            before = ()
+        setattr(namespace, self.dest, (*before, *itertools.chain(*values)))
+
+
+def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]) -> None:
+    r"""
+    Let `parser` take every option of `configs`; what is not given stays out of the namespace.
+    """
+    meanings = option_meanings(configs)
+    words = {'preset', 'out'} & {a.dest for a in parser._actions}
+    parser.read_config = lambda path: read_options(path, configs, sorted(words))
+    parser.add_argument(
+        '--config', type=Path, help='a YAML file with options; those given here come before it'
+    )
+    group = parser.add_argument_group('options of the run (defaults of the preset digits)')
+    for name, kind in option_types(configs).items():
+
+        def convert(text: str, kind: Any = kind) -> Any:
+            try:
+                return parse_value(text, kind)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
+
+        several: Any = {'action': Several, 'nargs': '+'} if kind == tuple[str, ...] else {}
+        shown = defaults[name]
+        shown = ','.join(map(str, shown)) if isinstance(shown, tuple) else shown
+        group.add_argument(
+            # `--batch-size` is understood as well as `--batch_size`
+            *dict.fromkeys([f'--{name}', f'--{name.replace("_", "-")}']),
+            dest=name,
+            type=convert,
+            default=argparse.SUPPRESS,
+            metavar=kind_name(kind),
+            help=f'{meanings[name]} ({shown})'.replace('%', '%%'),
+            **several,
+        )
