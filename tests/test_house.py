@@ -37,6 +37,7 @@ MAY_KNOW = {
     'diffusion/learned_variance': ['diffusion/ddpm'],
     'diffusion/guidance': ['diffusion/ddpm'],
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
+    'diffusion/ddpm/configs': ['diffusion', *ROOMS],
     'diffusion/ddpm/experiment': ['diffusion', *ROOMS, 'evaluation'],
     'diffusion/ddpm/running': ['diffusion', *ROOMS],
     'diffusion/ddpm/sampling': ['diffusion', *ROOMS],

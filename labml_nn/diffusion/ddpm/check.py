@@ -46,7 +46,7 @@ from torch import Tensor
 from labml_nn.data.datasets import AnySet, Images
 from labml_nn.data.pictures import grid, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.experiment import make_configs
+from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.metrics import chunks, data_images, run_dataset
 from labml_nn.diffusion.ddpm.utils import evaluating
 from labml_nn.diffusion.guidance import Guided

@@ -88,7 +88,7 @@ from labml_nn.data.datasets import AnySet, load_dataset
 from labml_nn.data.files import written
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.experiment import make_configs
+from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.likelihood import Bound, bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.runs import checkpoint

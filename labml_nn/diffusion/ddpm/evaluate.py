@@ -55,13 +55,8 @@ from labml_nn.data.datasets import class_number, to_unit_range
 from labml_nn.data.decode import decode
 from labml_nn.data.pictures import grid, save_animation, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, coding, forerunner, metrics
-from labml_nn.diffusion.ddpm.experiment import (
-    Configs,
-    build,
-    make_configs,
-    make_sampler,
-    network_of,
-)
+from labml_nn.diffusion.ddpm.configs import Configs, build, make_configs, network_of
+from labml_nn.diffusion.ddpm.experiment import make_sampler
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label, check_seed
 from labml_nn.diffusion.guidance import NO_LABEL, Guided

@@ -40,20 +40,22 @@ from labml_nn.data.datasets import AnySet, batches, fingerprint
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.data.vision import vision
 from labml_nn.diffusion.ddpm import EpsModel, running
-from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.experiment import (
+from labml_nn.diffusion.ddpm.configs import (
     PRESETS,
     Configs,
     build,
-    check_model,
-    configs_of,
     data_of,
     diffusion_around,
     loss_of,
+    share_of_rate,
+)
+from labml_nn.diffusion.ddpm.ema import EMA
+from labml_nn.diffusion.ddpm.experiment import (
+    check_model,
+    configs_of,
     make_sampler,
     note_preset,
     parser,
-    share_of_rate,
 )
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning

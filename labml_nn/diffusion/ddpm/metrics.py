@@ -40,7 +40,7 @@ from labml_nn.cli.progress import Progress, clock
 from labml_nn.data.datasets import AnySet, Images, load_dataset, to_unit_range
 from labml_nn.data.files import written
 from labml_nn.data.pictures import to_uint8
-from labml_nn.diffusion.ddpm.experiment import Configs, make_configs
+from labml_nn.diffusion.ddpm.configs import Configs, make_configs
 from labml_nn.evaluation import Floats
 from labml_nn.evaluation.features import FEATURES, Features, load_features
 from labml_nn.evaluation.frechet import frechet_distance

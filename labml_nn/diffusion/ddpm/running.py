@@ -37,7 +37,7 @@ from labml_nn.cli.progress import Progress, clock
 from labml_nn.compute.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.compute.device import describe
 from labml_nn.compute.distributed import World, is_lost_contact
-from labml_nn.data.datasets import AnySet, check_classes, fingerprint, load_dataset
+from labml_nn.data.datasets import AnySet, fingerprint
 from labml_nn.data.decode import BadPicture
 from labml_nn.data.files import is_full_disk
 from labml_nn.data.pictures import grid, save_png
@@ -49,7 +49,7 @@ from labml_nn.runs.safetensors import save_file
 from labml_nn.runs.trackers import tracked
 
 if TYPE_CHECKING:
-    from labml_nn.diffusion.ddpm.experiment import Configs, Trainer
+    from labml_nn.diffusion.ddpm.experiment import Trainer
 
 # How often processes that decode pictures may die before that is no accident any more
 WORKER_DEATHS = 3
@@ -219,24 +219,6 @@ def own_part(state: Mapping[str, Any], world: World) -> Mapping[str, Any]:
             file=sys.stderr,
         )
     return own
-
-
-def data_of(c: 'Configs') -> AnySet:
-    r"""
-    The images of a configuration. Raises `ValueError` where they have not the classes that the
-    model is to be told.
-    """
-    try:
-        dataset = load_dataset(
-            c.dataset, c.data_root, c.image_size, c.image_channels,
-            bad_pictures=c.bad_pictures, by_class=c.n_classes > 0,
-        )  # fmt: skip
-    except BadPicture as error:
-        hint = 'or leave such pictures out of a new run with --bad_pictures skip'
-        raise BadPicture(f'{error}, {hint}') from error
-    if c.n_classes:
-        check_classes(dataset, c.n_classes)
-    return dataset
 
 
 def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
