@@ -83,6 +83,7 @@ def reload(source: Path) -> float:
     live = Live(Request([source], load(source), languages=[]))
     live.build()
     path = next(p for p in sorted(source.rglob('*.py')) if p.name == 'parse.py')
+    live.file(path.relative_to(source).with_suffix('.html').as_posix())
     kept = path.read_text(encoding='utf-8')
     times = []
     try:
@@ -152,7 +153,7 @@ def times(folder: Path, name: str, source: Path) -> None:
     old, cache = folder / 'old', folder / 'cache'
 
     def cold(pages_only: bool = False) -> Time:
-        (cache / 'pages-1.sqlite').unlink(missing_ok=True)
+        (cache / 'pages-2.sqlite').unlink(missing_ok=True)
         if not pages_only:
             shutil.rmtree(cache, ignore_errors=True)
             cache.mkdir()

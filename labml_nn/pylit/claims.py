@@ -110,7 +110,18 @@ def is_test(name: str, kind: str) -> bool:
 
 
 # ## How much of the mathematics is tested
-#
+@dataclass(frozen=True)
+class Coverage:
+    """Equations on all pages, those that carry a test; the tests that are named, and passed."""
+
+    equations: int
+    tested: int
+    named: int
+    passed: int
+    # Whether there is a report of the tests at all
+    reported: bool = False
+
+
 # A mark vouches for one equation: the display formula in its own paragraph, else the last one
 # above it since the heading, else the next one below. So a page cannot call ten equations tested
 # by naming one test.

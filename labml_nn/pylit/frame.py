@@ -11,20 +11,19 @@ from __future__ import annotations
 import html
 import json
 import posixpath
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import layout, prose
-from .layout import Writing, encoded, relative
-from .page import Page
+from .claims import Coverage
+from .layout import Material, Writing, encoded, relative
 from .project import readable
-from .translate import message
-
-if TYPE_CHECKING:
-    from .outline import Outline
-    from .site import Site
+from .translate import Catalog, message
 
 # Where a host looks for what it shows instead of a page that does not exist
 LOST = '404.html'
@@ -35,26 +34,68 @@ def source_script(url: str) -> str:
     return f'{url.removesuffix(".html")}.source.js'
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A page in the lists of pages: its address in its own language, its title in the reader's."""
+
+    url: str
+    title: str
+    # The title in English as translators see it; nothing if it is the name of a file
+    heading: str
+
+
+@dataclass
+class Book:
+    """What all pages of one language share."""
+
+    # The title of the site, if the project has given one
+    title: str
+    entries: Sequence[Entry]
+    # Every page there is, the sources of tests too
+    urls: Collection[str]
+    # The names of the languages besides English, by their codes
+    languages: Mapping[str, str]
+    catalog: Catalog | None = None
+    site_url: str = ''
+    coverage: Coverage | None = None
+    listed: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str:
+        return self.catalog.language if self.catalog else ''
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        return {entry.url: entry.title for entry in self.entries}
+
+    def address(self, url: str) -> str:
+        """Where the world finds a page, if the project has said where the site will stand."""
+        base = self.site_url.rstrip('/')
+        shown = re.sub(r'(^|(?<=/))index[.]html$', '', url)
+        return f'{base}/{encoded(shown)}' if base else ''
+
+
 class Frame:
     """Fills the template: what is the same on all pages, seen from one of them."""
 
-    def __init__(self, site: Site, source: Page | None, language: str = '', base: str = ''):
+    def __init__(self, book: Book, material: Material | None = None, base: str = ''):
         # A page for addresses that do not exist is shown at any depth, so that its own addresses
         # begin at `base` and not where it stands
         self.base = base
-        self.site = site
-        self.source = source
-        self.language = language
-        self.catalog = site.catalogs.get(language)
-        folder = f'{language}/' if language else ''
+        self.book = book
+        self.material = material
+        self.source = material.page if material else None
+        self.language = book.language
+        self.catalog = book.catalog
+        folder = f'{self.language}/' if self.language else ''
         alone = LOST if base else 'index.html'
-        self.url = folder + (source.source.url if source else alone)
+        self.url = folder + (self.source.source.url if self.source else alone)
         self.folder = folder
 
     def say(self, text: str) -> str:
         return self.catalog.say(text) if self.catalog else text
 
-    def write(self, code: list[str]) -> str:
+    def write(self) -> str:
         values: dict[str, Any] = {
             'lang': self.language or 'en',
             'policy': layout.POLICY,
@@ -71,10 +112,10 @@ class Frame:
         }
         for key, text in TEXTS.items():
             values[f't_{key}'] = html.escape(self.say(text))
-        return layout.fill(values | self._content(code))
+        return layout.fill(values | self._content())
 
-    def _content(self, code: list[str]) -> dict[str, str]:
-        if self.source is None:
+    def _content(self) -> dict[str, str]:
+        if self.source is None or self.material is None:
             title = html.escape(self._site_title())
             said = ''
             if self.base:
@@ -82,14 +123,15 @@ class Frame:
                 said = f'<p>{html.escape(self.say("These are the pages of this site:"))}</p>\n'
             body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{said}'
             return {'title': title, 'toc': '', 'body': f'{body}{self._pages()}</div></section>'}
-        writing = Writing(self.source, self.site, self.url, self.say)
+        writing = Writing(self.material, self.url, self.say)
         if self.catalog:
             writing.translate = self.catalog.translate
-        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in ''.join(code)}
+        code = ''.join(self.material.code)
+        keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in code}
         title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
-        body = layout.rows(writing, code)
+        body = layout.rows(writing)
         if self.source.source.url == 'index.html':
             body += self._coverage()
         # The notation stands under the title
@@ -103,13 +145,12 @@ class Frame:
 
     def _title(self) -> str:
         assert self.source
-        return self.site.title(self.site.pages[self.source.source.url], self.language)
+        return self.book.titles.get(self.source.source.url) or self.source.title.replace('\\', '')
 
     def _site_title(self) -> str:
-        if self.site.config.title:
-            return self.say(self.site.config.title)
-        home = self.site.pages.get('index.html')
-        return self.site.title(home, self.language) if home else self.say('Contents')
+        if self.book.title:
+            return self.say(self.book.title)
+        return self.book.titles.get('index.html') or self.say('Contents')
 
     def _strings(self) -> dict[str, str]:
         return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
@@ -133,11 +174,11 @@ class Frame:
             lines.append('<meta name="robots" content="noindex">')
         for language in self._spoken():
             url = self._in_language(language)
-            url = self.site.address(url) or relative(self.url, url)
+            url = self.book.address(url) or relative(self.url, url)
             lines.append(
                 f'<link rel="alternate" hreflang="{language or "en"}" href="{html.escape(url)}">'
             )
-        address = '' if self.base else self.site.address(self.url)
+        address = '' if self.base else self.book.address(self.url)
         if address:
             lines.append(f'<link rel="canonical" href="{html.escape(address)}">')
             lines += self._open_graph(address, about)
@@ -146,7 +187,7 @@ class Frame:
     def _spoken(self) -> tuple[str, ...]:
         """The languages that this page is to be had in."""
         test = self.source is not None and self.source.source.kind == 'test'
-        return () if self.base or test or not self.site.catalogs else ('', *self.site.catalogs)
+        return () if self.base or test or not self.book.languages else ('', *self.book.languages)
 
     def _in_language(self, language: str) -> str:
         folder = f'{language}/' if language else ''
@@ -187,9 +228,10 @@ class Frame:
     def _origin(self) -> str:
         """Which file this is, where it is kept, and a way to take all of it along."""
         assert self.source
+        assert self.material
         place = self.source.source
-        inside = html.escape(self.site.inside(place.path))
-        address = self.site.source_url(place.path)
+        inside = html.escape(self.material.inside)
+        address = self.material.origin.address(place.path)
         shown = f'<a href="{html.escape(address)}">{inside}</a>' if address else inside
         script = html.escape(self._root(source_script(place.url)))
         # As wide as what follows
@@ -219,7 +261,7 @@ class Frame:
         for i, folder in enumerate(folders):
             url = '/'.join([*folders[: i + 1], 'index.html'])
             name = html.escape(readable(folder))
-            known = url in self.site.pages and url != self.source.source.url
+            known = url in self.book.urls and url != self.source.source.url
             out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
         if self.source.source.path.name != '__init__.py':
             out.append(f'<span>{html.escape(readable(self.source.source.path.name))}</span>')
@@ -230,7 +272,7 @@ class Frame:
         for language in self._spoken():
             address = relative(self.url, self._in_language(language))
             here = ' aria-current="true"' if language == self.language else ''
-            name = self.site.catalogs[language].name if language else 'English'
+            name = self.book.languages[language] if language else 'English'
             code = language or 'en'
             links.append(
                 f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
@@ -243,28 +285,26 @@ class Frame:
     def _pages(self) -> str:
         """All pages. The list is long and the same for all pages of a folder, but for one mark."""
         at = (self.base, posixpath.dirname(self.url))
-        if at not in self.site.listed:
-            self.site.listed[at] = [
-                (found.source.url, self._item(found)) for found in self.site.shown()
-            ]
+        if at not in self.book.listed:
+            self.book.listed[at] = [(e.url, self._item(e)) for e in self.book.entries]
         here = self.source.source.url if self.source else ''
         items = [
             item.replace('<a ', '<a aria-current="page" ', 1) if url == here else item
-            for url, item in self.site.listed[at]
+            for url, item in self.book.listed[at]
         ]
         return '<ol>\n{}\n</ol>'.format('\n'.join(items))
 
-    def _item(self, found: Outline) -> str:
-        url = found.source.url
+    def _item(self, entry: Entry) -> str:
+        url = entry.url
         depth = url.removesuffix('index.html').strip('/').count('/') + (url != 'index.html')
-        title = html.escape(self.site.title(found, self.language))
-        link = f'<a href="{self._to(url)}"{self._english(found.heading)}>{title}</a>'
+        title = html.escape(entry.title)
+        link = f'<a href="{self._to(url)}"{self._english(entry.heading)}>{title}</a>'
         return f'<li class="d{min(depth, 4)}">{link}</li>'
 
     def _turn(self) -> str:
         """The pages before and after this one."""
-        shown = self.site.shown()
-        urls = [found.source.url for found in shown]
+        shown = self.book.entries
+        urls = [entry.url for entry in shown]
         if self.source is None or self.source.source.url not in urls:
             return ''
         at = urls.index(self.source.source.url)
@@ -272,9 +312,9 @@ class Frame:
         for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
             if 0 <= at + step < len(shown):
                 other = shown[at + step]
-                title = html.escape(self.site.title(other, self.language))
+                title = html.escape(other.title)
                 links.append(
-                    f'<a rel="{rel}" href="{self._to(other.source.url)}">'
+                    f'<a rel="{rel}" href="{self._to(other.url)}">'
                     f'<small>{html.escape(self.say(text))}</small>'
                     f'<span{self._english(other.heading)}>{title}</span></a>'
                 )
@@ -283,15 +323,15 @@ class Frame:
 
     def _coverage(self) -> str:
         """How much of the mathematics is tested, and what the tests have said."""
-        found = self.site.coverage()
-        if not found.equations:
+        found = self.book.coverage
+        if not found or not found.equations:
             return ''
         how_many = self.say('{tested} of the {total} equations')
         how_many = how_many.replace('{tested}', str(found.tested))
         how_many = html.escape(how_many.replace('{total}', str(found.equations)))
         text = self.say('{how_many} on these pages carry a test; the mark leads to its source.')
         shown = html.escape(text).replace('{how_many}', f'<strong>{how_many}</strong>')
-        if self.site.request.junit:
+        if found.reported:
             said = 'All {n} tests that are named passed when the pages were made.'
             if found.passed < found.named:
                 said = '{passed} of the {n} tests that are named passed when the pages were made.'

@@ -16,23 +16,20 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import claims, highlight, markup, prose, translate
+from . import highlight, markup, prose
 from .claims import Claim
 from .formulas import Formula, Result
+from .links import Target
+from .origin import Origin
+from .outline import Link
 from .page import Heading, Page, Row
 from .parse import Line, Section
 from .problems import Problems
-from .project import Source, readable
 from .prose import Note
-from .translate import Catalog
-
-if TYPE_CHECKING:
-    from .outline import Outline
 
 TEMPLATE = Template((Path(__file__).parent / 'templates' / 'page.html').read_text('utf-8'))
 # Nothing is fetched from anywhere else. KaTeX places glyphs with style attributes.
@@ -40,6 +37,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
+UNSET = Result(error='not set')
 # The colours a formula may name. The style sheet gives each one value by day and one by night.
 COLOURS = {
     **{c: c for c in ('red', 'orange', 'green', 'teal', 'blue', 'purple', 'pink', 'gray')},
@@ -54,19 +52,19 @@ COLOURS = {
 }
 
 
-class World(Protocol):
-    """What a page asks of the site around it."""
+@dataclass
+class Material:
+    """A page and what else it is made from: data, and nothing that would have to be asked."""
 
-    problems: Problems
-
-    def formula(self, formula: Formula) -> Result: ...
-    def page_at(self, source: Source, target: str) -> Outline | None: ...
-    def has(self, page: Outline, anchor: str) -> bool: ...
-    def asset(self, source: Source, target: str) -> tuple[str, str]: ...
-    def figure(self, source: Source, target: str) -> tuple[str, str]: ...
-    def test(self, source: Source, claim: Claim) -> tuple[str, int, str] | None: ...
-    def verdict(self, source: Source, claim: Claim) -> str: ...
-    def source_url(self, path: Path, first: int = 0, last: int = 0) -> str: ...
+    page: Page
+    # The HTML of each line of the file
+    code: list[str]
+    links: Mapping[Link, Target]
+    formulas: Mapping[Formula, Result]
+    origin: Origin
+    # How the file is called on the pages
+    inside: str = ''
+    problems: Problems = field(default_factory=Problems)
 
 
 def relative(source: str, target: str) -> str:
@@ -95,10 +93,9 @@ def encoded(path: str) -> str:
 # ## A page being written
 @dataclass
 class Writing:
-    """The notes' view of the page and the site: answers what `prose.Writer` asks."""
+    """The notes' view of the page around them: answers what `prose.Writer` asks."""
 
-    page: Page
-    world: World
+    material: Material
     url: str
     say: Callable[[str], str] = str
     # Inside a heading of the table of contents there can be no links
@@ -109,8 +106,12 @@ class Writing:
     # Anchors of an author that stand already
     given: set[str] = field(default_factory=set)
 
+    @property
+    def page(self) -> Page:
+        return self.material.page
+
     def formula(self, formula: prose.Formula) -> str:
-        result = self.world.formula(self.page.request(formula))
+        result = self.material.formulas.get(self.page.request(formula), UNSET)
         if result.error:
             source = f'<code>{html.escape(formula.source)}</code>'
             return markup.mistake(source, f'LaTeX: {result.error}')
@@ -166,34 +167,18 @@ class Writing:
         if not path:
             # Within the page that is being written
             if anchor and not self.page.has(anchor):
-                return self._no_anchor(note, block, href, self.page.source, anchor)
+                wrong = f'dead link: {self.page.source.shown} has no #{anchor}'
+                return self._wrong(note, block, href, wrong, f'#{anchor}')
             return f'<a href="{html.escape(f"#{anchor}" if anchor else "")}">', '</a>'
-        target = self.world.page_at(self.page.source, path)
-        if target is None:
-            asset, wrong = self.world.asset(self.page.source, path)
-            if asset:
-                return f'<a href="{html.escape(self._to(asset))}">', '</a>'
-            wrong = wrong or f'dead link: there is no {readable(path)}'
-            return self._wrong(note, block, href, wrong, href)
-        if anchor and not self.world.has(target, anchor):
-            address = self._page(target.source.url, target.source.kind)
-            return self._no_anchor(note, block, href, target.source, anchor, address)
-        address = ''
-        if target.source != self.page.source:
-            address = self._page(target.source.url, target.source.kind)
-        return f'<a href="{html.escape(address + (f"#{anchor}" if anchor else ""))}">', '</a>'
-
-    def _no_anchor(
-        self,
-        note: Note,
-        block: Token | None,
-        href: str,
-        source: Source,
-        anchor: str,
-        address: str = '',
-    ) -> tuple[str, str]:
-        message = f'dead link: {source.shown} has no #{anchor}'
-        return self._wrong(note, block, href, message, f'{address}#{anchor}')
+        target = self.material.links[Link(href)]
+        if not target.url:
+            return self._wrong(note, block, href, target.wrong, href)
+        anchor = f'#{target.anchor}' if target.anchor else ''
+        if target.wrong:
+            return self._wrong(note, block, href, target.wrong, self._to(target) + anchor)
+        here = target.url == self.page.source.url
+        address = ('' if here else self._to(target)) + anchor
+        return f'<a href="{html.escape(address)}">', '</a>'
 
     def _wrong(
         self, note: Note, block: Token | None, href: str, message: str, address: str = ''
@@ -206,29 +191,24 @@ class Writing:
             opening, closing = f'<a href="{html.escape(address)}">', '</a>'
         return f'<span class="mistake" title="{said}">{opening}', f'{closing}</span>'
 
-    def _to(self, target: str) -> str:
-        return target if markup.scheme(target) else relative(self.url, target)
-
-    def _page(self, url: str, kind: str) -> str:
+    def _to(self, target: Target) -> str:
+        if markup.scheme(target.url):
+            return target.url
         # A page and its neighbours move together into the folder of a language; the source of a
         # test has no words to translate, and stands once
-        language = self.url.removesuffix(self.page.source.url) if kind == 'page' else ''
-        return relative(self.url, language + url)
+        language = self.url.removesuffix(self.page.source.url) if target.kind == 'page' else ''
+        return relative(self.url, language + target.url)
 
     def _claim(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
-        claim = Claim.of(href)
-        found = self.world.test(self.page.source, claim) if claim else None
-        if not claim or not found:
-            message = f'there is no test {href.removeprefix("test:")}'
-            return self._wrong(note, block, href, message)
-        test, line, what = found
-        state = self.world.verdict(self.page.source, claim)
-        where = f'{self._page(test, what)}#L{line}'
+        claim, target = Claim.of(href), self.material.links[Link(href)]
+        if not claim or target.wrong:
+            return self._wrong(note, block, href, target.wrong)
+        where = f'{self._to(target)}#{target.anchor}'
         title = f'{claim.path}::{claim.name.replace(".", "::")}'
-        kind = state.replace(' ', '-')
+        kind = target.verdict.replace(' ', '-')
         return (
             f'<a class="claim {kind}" href="{html.escape(where)}" title="{html.escape(title)}">',
-            f'<span class="state">{html.escape(self.say(state))}</span></a>',
+            f'<span class="state">{html.escape(self.say(target.verdict))}</span></a>',
         )
 
     # ### Images
@@ -239,21 +219,21 @@ class Writing:
             return self._figure(src, alt, note, block)
         if markup.scheme(src) or src.startswith('//'):
             return self._no_image(note, block, src, alt, 'an image must be a file of the project')
-        path = unquote(src, errors='surrogateescape')
-        asset, wrong = self.world.asset(self.page.source, path)
-        if not asset or markup.scheme(asset):
-            return self._no_image(note, block, src, alt, wrong or f'no such image: {src}')
-        return f'<img src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}" loading="lazy">'
+        target = self.material.links[Link(src, picture=True)]
+        if target.wrong:
+            return self._no_image(note, block, src, alt, target.wrong)
+        return self._picture(target.url, alt)
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
-        light, dark = self.world.figure(self.page.source, src.removeprefix('figure:'))
-        if not light:
-            return self._no_image(note, block, src, alt, f'{dark}')
-        return ''.join(
-            f'<img class="{theme}" src="{html.escape(self._to(asset))}" alt="{html.escape(alt)}"'
-            ' loading="lazy">'
-            for theme, asset in (('by-day', light), ('by-night', dark))
-        )
+        target = self.material.links[Link(src, picture=True)]
+        if target.wrong:
+            return self._no_image(note, block, src, alt, target.wrong)
+        day = self._picture(target.url, alt, ' class="by-day"')
+        return day + self._picture(target.dark, alt, ' class="by-night"')
+
+    def _picture(self, url: str, alt: str, more: str = '') -> str:
+        address = html.escape(relative(self.url, url))
+        return f'<img{more} src="{address}" alt="{html.escape(alt)}" loading="lazy">'
 
     def _no_image(self, note: Note, block: Token | None, src: str, alt: str, message: str) -> str:
         self._error(note, block, src, message)
@@ -271,7 +251,7 @@ class Writing:
 
     def _error(self, note: Note, block: Token | None, text: str, message: str) -> None:
         where, excerpt = self.page.spot(*note.where(block, text))
-        self.world.problems.error(where, message, excerpt)
+        self.material.problems.error(where, message, excerpt)
 
 
 def _colour(match: re.Match[str]) -> str:
@@ -279,8 +259,8 @@ def _colour(match: re.Match[str]) -> str:
 
 
 # ## Rows
-def rows(writing: Writing, code: list[str]) -> str:
-    """The body of a page: `code` is the HTML of each line of the file."""
+def rows(writing: Writing) -> str:
+    """The body of a page."""
     page = writing.page
     out = []
     if not page.headings or page.headings[0].level != 1:
@@ -289,7 +269,7 @@ def rows(writing: Writing, code: list[str]) -> str:
         sections = [page.sections[i] for i in row.sections]
         note = _note(writing, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
         others = _other_names(page, row)
-        shown = _code(writing, sections, code, others) if row.kind != 'prose' else ''
+        shown = _code(writing, sections, others) if row.kind != 'prose' else ''
         out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
         out.append(f'{note}{shown}</section>\n')
     return ''.join(out)
@@ -348,7 +328,8 @@ def _translated(writing: Writing, note: Note) -> str:
     return prose.write(note, tokens, writing)
 
 
-def _code(writing: Writing, sections: list[Section], code: list[str], names: dict[int, str]) -> str:
+def _code(writing: Writing, sections: list[Section], names: dict[int, str]) -> str:
+    code = writing.material.code
     lines = [line for section in sections for line in section.code]
     indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
     shown = ''.join(
@@ -359,16 +340,16 @@ def _code(writing: Writing, sections: list[Section], code: list[str], names: dic
     )
     copy = html.escape(writing.say('Copy'))
     return (
-        f'<div class="code"><div class="stick"><p class="acts">{_kept(writing, lines)}'
+        f'<div class="code"><div class="stick"><p class="acts">{_origin(writing, lines)}'
         f'<button type="button" class="copy" hidden>{copy}</button></p>'
         f'<pre><code>{shown}</code></pre></div></div>\n'
     )
 
 
-def _kept(writing: Writing, lines: list[Line]) -> str:
+def _origin(writing: Writing, lines: list[Line]) -> str:
     """The way to these very lines in the project's repository, if it has one."""
     path = writing.page.source.path
-    address = writing.world.source_url(path, lines[0].number, lines[-1].number)
+    address = writing.material.origin.address(path, lines[0].number, lines[-1].number)
     if not address:
         return ''
     return f'<a href="{html.escape(address)}">{html.escape(writing.say("Source"))}</a>'
@@ -416,7 +397,7 @@ def _dedent(line: str, indent: int) -> str:
 # ## Around the rows
 def contents(writing: Writing) -> str:
     """The headings, and the definitions without one."""
-    quiet = Writing(writing.page, writing.world, writing.url, writing.say, links=False)
+    quiet = Writing(writing.material, writing.url, writing.say, links=False)
     entries = []
     by_row: dict[int, list[Heading]] = {}
     for heading in writing.page.headings:
@@ -453,7 +434,7 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
     for key, symbol in page.glossary.symbols.items():
         if key in used and key in code_keys:
             request = Formula(symbol.tex[0], False, symbol.tex[0])
-            shown = writing.world.formula(request).html
+            shown = writing.material.formulas.get(request, UNSET).html
             names = ', '.join(f'<code>{html.escape(name)}</code>' for name in symbol.names[:2])
             meaning = html.escape(writing.say(symbol.meaning))
             meaning = f'<span>{meaning}</span>' if meaning else ''
@@ -472,55 +453,3 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
 
 def fill(values: Mapping[str, str]) -> str:
     return TEMPLATE.substitute(values)
-
-
-# ## What a search finds
-def entries(page: Page, catalog: Catalog | None = None) -> list[list[str]]:
-    """For each row: anchor, heading, names that are defined there, and words."""
-
-    def said(note: Note, token: Token, formulas: bool = False) -> str:
-        message = translate.message(note, token)
-        words = catalog.words(message, formulas, note) if catalog else ''
-        return words or prose.plain(note, token, formulas)
-
-    found = []
-    headings: dict[int, Heading] = {}
-    for heading in page.headings:
-        headings.setdefault(heading.row, heading)
-    for number, row in enumerate(page.rows):
-        note = page.notes[row.sections[0]]
-        words = ' '.join(said(note, t) for t in note.tokens if t.type == 'inline')[:400]
-        if words or row.name:
-            above = headings.get(number)
-            title = said(above.note, above.token, formulas=True) if above else ''
-            if above and title != above.text:
-                # Terms of the field are looked for in English too
-                words = f'{words} {above.text}'
-            found.append([row.anchor, title.replace('\\', ''), row.name, words])
-    return found
-
-
-# ## Counting what is tested
-def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
-    """How many display formulas, which of them carry a test, and the tests they carry."""
-    blocks: list[tuple[str, int]] = []
-    count, named = 0, []
-    for note in page.notes:
-        for token in note.tokens:
-            if token.type == 'heading_open':
-                blocks.append(('heading', 0))
-            if token.type != 'inline':
-                continue
-            marks = []
-            for child in token.children or ():
-                for mark in prose.MARK.finditer(child.content):
-                    if note.formulas[int(mark[1])].display:
-                        blocks.append(('equation', count))
-                        count += 1
-                claim = Claim.of(str(child.attrs.get('href', ''))) if child.attrs else None
-                if claim and str(child.attrs['href']).startswith('test:'):
-                    named.append(claim)
-                    marks.append(('mark', 0))
-            # A mark in a paragraph speaks of the equation in it, on whichever side it stands
-            blocks += marks
-    return count, claims.covered(blocks), named

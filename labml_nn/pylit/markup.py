@@ -115,6 +115,8 @@ class Markup(HTMLParser):
         self.out: list[str] = []
         self.left_out: list[str] = []
         self.anchors: list[str] = []
+        # Where tags lead, and whether that is a picture
+        self.links: list[tuple[str, bool]] = []
 
     def read(self, text: str) -> str:
         self.feed(text)
@@ -180,6 +182,8 @@ class Markup(HTMLParser):
         if name == 'id' or (tag, name) == ('a', 'name'):
             self.anchors.append(value)
             return ('id', value) if value and self.answers.anchor(value) else None
+        if name in ('href', 'src'):
+            self.links.append((value, name == 'src'))
         if name == 'href':
             address = self.answers.link(value)
             return (name, address) if address else None

@@ -8,15 +8,29 @@ what has to be read of a page that has not changed since the last build.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from . import layout, names, translate
+from markdown_it.token import Token
+
+from . import claims, markup, names, prose, translate
 from .claims import Claim
 from .names import Place
-from .page import Page, anchor_of, is_line
+from .page import Heading, Page, anchor_of, is_line
 from .problems import Problem, Problems
 from .project import Source
+from .prose import Note
+from .translate import Catalog
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link or a picture as an author writes it, if it leads to another file of the project."""
+
+    href: str
+    picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,7 @@ class Outline:
     equations: int
     tested: int
     claims: tuple[Claim, ...]
+    links: tuple[Link, ...]
     entries: list[list[str]]
     problems: Problems
 
@@ -55,7 +70,7 @@ class Outline:
 def of(page: Page, problems: Problems) -> Outline:
     """The outline of a page that was understood."""
     module, source = page.module, page.source
-    count, covered, named = layout.equations(page)
+    count, covered, named = equations(page)
     return Outline(
         source,
         page.title,
@@ -70,9 +85,85 @@ def of(page: Page, problems: Problems) -> Outline:
         count,
         len(covered),
         tuple(named),
-        layout.entries(page),
+        tuple(dict.fromkeys(links(page))),
+        entries(page),
         problems,
     )
+
+
+# ## What a page leads to
+def links(page: Page) -> Iterator[Link]:
+    """The links of a page that have to be looked up, in reading order."""
+    for note in page.notes:
+        for token, _ in prose.walk(note.tokens):
+            for link in _links(note, token):
+                kind = markup.scheme(link.href)
+                inside = not kind and link.href[:2] != '//' and urlsplit(link.href).path
+                if inside or kind in ('test', 'figure'):
+                    yield link
+
+
+def _links(note: Note, token: Token) -> list[Link]:
+    if token.type == 'link_open':
+        return [Link(str(token.attrs['href']))]
+    if token.type == 'image':
+        return [Link(str(token.attrs['src']), True)]
+    if token.type not in ('html_inline', 'html_block') or not markup.is_html(token.content):
+        return []
+    found = markup.look(token.content)
+    return [Link(note.restore(href), picture) for href, picture in found.links]
+
+
+# ## What a search finds
+def entries(page: Page, catalog: Catalog | None = None) -> list[list[str]]:
+    """For each row: anchor, heading, names that are defined there, and words."""
+
+    def said(note: Note, token: Token, formulas: bool = False) -> str:
+        message = translate.message(note, token)
+        words = catalog.words(message, formulas, note) if catalog else ''
+        return words or prose.plain(note, token, formulas)
+
+    found = []
+    headings: dict[int, Heading] = {}
+    for heading in page.headings:
+        headings.setdefault(heading.row, heading)
+    for number, row in enumerate(page.rows):
+        note = page.notes[row.sections[0]]
+        words = ' '.join(said(note, t) for t in note.tokens if t.type == 'inline')[:400]
+        if words or row.name:
+            above = headings.get(number)
+            title = said(above.note, above.token, formulas=True) if above else ''
+            if above and title != above.text:
+                # Terms of the field are looked for in English too
+                words = f'{words} {above.text}'
+            found.append([row.anchor, title.replace('\\', ''), row.name, words])
+    return found
+
+
+# ## Counting what is tested
+def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
+    """How many display formulas, which of them carry a test, and the tests they carry."""
+    blocks: list[tuple[str, int]] = []
+    count, named = 0, []
+    for note in page.notes:
+        for token in note.tokens:
+            if token.type == 'heading_open':
+                blocks.append(('heading', 0))
+            if token.type != 'inline':
+                continue
+            marks = []
+            for child in token.children or ():
+                for mark in prose.MARK.finditer(child.content):
+                    if note.formulas[int(mark[1])].display:
+                        blocks.append(('equation', count))
+                        count += 1
+                claim = Claim.of(str(child.attrs.get('href', ''))) if child.attrs else None
+                if claim and str(child.attrs['href']).startswith('test:'):
+                    named.append(claim)
+                    marks.append(('mark', 0))
+            # A mark in a paragraph speaks of the equation in it, on whichever side it stands
+            blocks += marks
+    return count, claims.covered(blocks), named
 
 
 # ## To be kept, and back
@@ -83,6 +174,7 @@ def dump(outline: Outline) -> dict[str, Any]:
         'anchors': sorted(outline.anchors),
         'exports': exports and {k: [p.module, p.name] for k, p in exports.items()},
         'claims': [[c.path, c.name] for c in outline.claims],
+        'links': [[link.href, link.picture] for link in outline.links],
         'problems': [list(vars(p).values()) for p in outline.problems],
     }
 
@@ -95,6 +187,7 @@ def load(source: Source, kept: dict[str, Any]) -> Outline:
         'definitions': tuple((str(n), str(k), int(line)) for n, k, line in kept['definitions']),
         'exports': exports if exports is None else {k: Place(*p) for k, p in exports.items()},
         'claims': tuple(Claim(*c) for c in kept['claims']),
+        'links': tuple(Link(*link) for link in kept['links']),
         'problems': Problems(Problem(*p) for p in kept['problems']),
     }
     return Outline(source, **said)

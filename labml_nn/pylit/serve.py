@@ -1,10 +1,10 @@
 r"""
 # Serve: write, save, see
 
-A page in the browser follows the file in the editor. Nothing is written to disk: the site lives in
-memory, the page that changed is made again, and the browser is told through a stream of events.
-It stays where it was scrolled to. When a source cannot be rendered, the page shows what is wrong
-and where, and never an older state that looks right.
+A page in the browser follows the file in the editor. Nothing is written to disk: a page is made
+when it is asked for, and when a file is saved, the browser hears of it through a stream of events
+and asks again. It stays where it was scrolled to. When a source cannot be rendered, the page shows
+what is wrong and where, and never an older state that looks right.
 
 > The server is for one person. It listens on this machine only, answers only those who call it by
 > that name (another site's script cannot ask through a name of its own), and knows no files but
@@ -20,10 +20,11 @@ import threading
 import time
 import traceback
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from . import layout
@@ -78,34 +79,66 @@ class Live:
     def __init__(self, request: Request):
         self.request = request
         self.memo = Memo()
-        self.files: dict[str, bytes] = {}
+        self.site: Site | None = None
+        # The page that was asked for last, which is the one that the author looks at
+        self.looked_at = 'index.html'
         self.error = ''
         self.version = 0
         self.changed = threading.Condition()
+        # One file is made at a time: formulas go through one process
+        self.making = threading.Lock()
         self.took = 0.0
         self.stopped = False
-        self.lost = b''
 
     def build(self) -> None:
+        """Read what has changed, and make the page that is looked at."""
         begun = time.perf_counter()
-        error, files = '', self.files
-        try:
-            site = Site(self.request, self.memo)
-            files = site.render()
-            self.lost = site.lost('/')
-        except Mistakes as mistakes:
-            error = as_text(mistakes.problems)
-        except Refusal as refusal:
-            error = str(refusal)
-        except Exception:  # the watcher outlives whatever a source brings about
-            error = f'a fault of pylit, not of the source:\n{traceback.format_exc()}'
+        with self.making:
+            site, error = _attempt(self._read)
         with self.changed:
             self.error = error
-            if not error and files != self.files:
-                self.files = files
+            if site:
+                self.site = site
                 self.version += 1
             self.took = time.perf_counter() - begun
             self.changed.notify_all()
+
+    def _read(self) -> Site:
+        site = Site(self.request, self.memo)
+        site.read()
+        site.problems.raise_errors()
+        site.file(self.looked_at)
+        site.problems.raise_errors()
+        site.memory.forget()
+        return site
+
+    def file(self, name: str) -> tuple[bytes | None, str]:
+        """A file of the site, made when it is asked for; or why it cannot be made.
+
+        Of what does not exist there is neither.
+        """
+        with self.making:
+            data, error = _attempt(lambda: self._file(name))
+            # The page shows its mistakes in their places, and the browser shows the list of them
+            wrong = error or as_text(sorted(self.site.problems.errors) if self.site else ())
+        if wrong:
+            with self.changed:
+                self.error = wrong
+                self.changed.notify_all()
+        return data, error
+
+    def _file(self, name: str) -> bytes | None:
+        if not self.site:
+            raise Refusal(self.error)
+        if name.endswith('.html'):
+            self.looked_at = name
+        return self.site.file(name)
+
+    def lost(self) -> bytes:
+        """What is shown for an address that does not exist."""
+        assert self.site
+        with self.making:
+            return self.site.lost('/')
 
     def watch(self) -> None:
         """Build again whenever a file has another time than before."""
@@ -145,6 +178,21 @@ class Live:
             self.changed.notify_all()
 
 
+T = TypeVar('T')
+
+
+def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
+    """What is made, or what is wrong: the server outlives whatever a source brings about."""
+    try:
+        return make(), ''
+    except Mistakes as mistakes:
+        return None, as_text(mistakes.problems)
+    except Refusal as refusal:
+        return None, str(refusal)
+    except Exception:
+        return None, f'a fault of pylit, not of the source:\n{traceback.format_exc()}'
+
+
 # ## Answering
 class Handler(BaseHTTPRequestHandler):
     """Files of the site, one script and one stream."""
@@ -170,14 +218,14 @@ class Handler(BaseHTTPRequestHandler):
         name = path.lstrip('/')
         if name == '' or name.endswith('/'):
             name += 'index.html'
-        # A dictionary has no parent folder: nothing outside the site can be asked for
-        data = self.live.files.get(name)
+        # A name and no path: nothing outside the site can be asked for
+        data, error = self.live.file(name)
+        if data is None and error:
+            return self._send(500, TYPES['.html'], _empty(error))
         if data is None:
-            if not self.live.files:
-                return self._send(200, TYPES['.html'], _empty(self.live.error))
             wanted = name.endswith('.html') or '.' not in name.rpartition('/')[2]
             if wanted:
-                return self._send(404, TYPES['.html'], _enliven(self.live.lost))
+                return self._send(404, TYPES['.html'], _enliven(self.live.lost()))
             return self._send(404, 'text/plain', b'no such file\n')
         kind = TYPES.get(Path(name).suffix, 'application/octet-stream')
         return self._send(200, kind, _enliven(data) if name.endswith('.html') else data)

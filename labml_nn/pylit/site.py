@@ -14,27 +14,28 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import claims, figures, formulas, highlight, layout, names, origin, outline, page, project
-from .claims import Claim
+from . import claims, formulas, highlight, layout, names, origin, outline, page, project
+from .claims import Claim, Coverage
 from .config import Config
-from .formulas import Formula, Result, Typesetter
-from .frame import LOST, Frame, source_script
-from .kept import Store, program, stamp
-from .layout import relative
+from .formulas import Formula, Typesetter
+from .frame import LOST, Book, Entry, Frame, source_script
+from .layout import Material, relative
+from .links import Directory, Table, around
 from .outline import Outline
 from .page import Page
 from .parse import read
 from .problems import Mistakes, Problem, Problems
 from .project import Source
+from .remembered import Memory, fingerprint, program
 from .translate import Catalog
 
 STATIC = Path(__file__).parent / 'static'
@@ -44,9 +45,9 @@ STATIC = Path(__file__).parent / 'static'
 class Memo:
     """What an earlier build in this process knows already. `serve` lives from it."""
 
-    pages: dict[tuple[Path, str, str], tuple[Page, Problems]] = field(default_factory=dict)
-    code: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
-    store: Store | None = None
+    # With each page, a hash of what it was understood from
+    pages: dict[Path, tuple[str, Page, Problems]] = field(default_factory=dict)
+    memory: Memory | None = None
     typesetter: Typesetter | None = None
 
 
@@ -67,20 +68,6 @@ class Request:
     lenient: bool = False
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """Equations on all pages, those that carry a test; the tests that are named, and passed."""
-
-    equations: int
-    tested: int
-    named: int
-    passed: int
-
-
-# A question that was asked while a page was made, and its answer
-Asked = list[Any]
-
-
 class Site:
     """All pages of a project, and what they know of each other."""
 
@@ -89,30 +76,31 @@ class Site:
         self.config = request.config
         self.memo = memo or Memo()
         self.problems = Problems()
-        self.report = claims.read_reports(request.junit)
+        self.base = around(request.paths[0])
+        self.directory = Directory(
+            self.config,
+            self.base,
+            request.paths,
+            claims.read_reports(request.junit),
+            origin.find(self.config),
+            self.problems,
+            request.execute,
+        )
+        self.pages = self.directory.pages
+        self.outlines = self.directory.outlines
         self.texts: dict[str, str] = {}
-        self.pages: dict[str, Outline] = {}
-        self.outlines: dict[str, Outline] = {}
-        self.by_path: dict[Path, Outline] = {}
         self.by_module: dict[str, Outline] = {}
         self.index = names.Index()
-        self.assets: dict[str, Path] = {}
-        self.drawn: dict[str, list[Any]] = {}
-        self.asked: list[Asked] = []
-        self.known = ''
-        self.rendering = False
-        self.listed: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self.catalogs: dict[str, Catalog] = {}
-        self.base = _base(request.paths)
-        # What is outside of these is nobody's to publish, wherever a link leads
-        tests = Path(os.path.normpath(self.config.root / self.config.tests))
-        self.roots = [self.base, self.config.root.resolve(), *map(_around, request.paths), tests]
-        self.origin = origin.find(self.config)
         self.called: dict[Path, str] = {}
-        if self.memo.store is None:
-            path = formulas.cache_home() / 'pages-1.sqlite' if request.keep else None
-            self.memo.store = Store(self.base, path)
-        self.store = self.memo.store
+        self.code: dict[str, list[str]] = {}
+        self.tables: dict[str, Table] = {}
+        self.books: dict[str, Book] = {}
+        self.rendering = False
+        if self.memo.memory is None:
+            path = formulas.cache_home() / 'pages-2.sqlite' if request.keep else None
+            self.memo.memory = Memory(path)
+        self.memory = self.memo.memory
 
     # ### Reading
     def read(self) -> None:
@@ -134,8 +122,7 @@ class Site:
 
     def _read(self, source: Source) -> None:
         try:
-            real = Path(os.path.realpath(source.path))
-            if not any(real.is_relative_to(root) for root in self.roots):
+            if not self.directory.inside(source.path):
                 self.problems.error((source.shown, 1, 1), 'a link that leads out of the project')
                 return
             text = read(source.path, source.shown)
@@ -151,31 +138,30 @@ class Site:
         if found.rows or source.url == 'index.html' or found.front.get('redirect'):
             self.pages[source.url] = found
             self.by_module[source.module] = found
-        self.by_path[source.path.resolve()] = found
+        self.directory.by_path[source.path.resolve()] = found
         self.problems.extend(p for p in found.problems if source.kind == 'page')
         if found.exports is not None:
             self.index.add(source.module, (n for n, _, _ in found.definitions), found.exports)
 
     def _outline(self, source: Source, text: str) -> Outline:
-        place = f'outline {source.kind} {source.url}'
-        made = stamp(program(), source, text, self.config.glossary)
-        known = self.store.get(place, made)
+        name = fingerprint(program(), source, text, self.config.glossary)
+        known = self.memory.get(name)
         if known is None:
             written, problems = self._understand(source, text)
             if self.rendering and not problems.errors:
                 # Node begins to set the formulas while we read on
-                self._typesetter().ask(written.request(f) for _, f in written.formulas())
+                self.typesetter.ask(written.request(f) for _, f in written.formulas())
             known = outline.dump(outline.of(written, problems))
-            self.store.put(place, made, known)
+            self.memory.put(name, known)
         return outline.load(source, known)
 
     def _understand(self, source: Source, text: str) -> tuple[Page, Problems]:
-        key = (source.path, text, stamp(self.config.glossary))
-        if key not in self.memo.pages:
+        made = fingerprint(source, text, self.config.glossary)
+        if self.memo.pages.get(source.path, ('',))[0] != made:
             problems = Problems()
             written = page.understand(source, self.config.glossary, problems, text)
-            self.memo.pages[key] = (written, problems)
-        return self.memo.pages[key]
+            self.memo.pages[source.path] = made, written, problems
+        return self.memo.pages[source.path][1:]
 
     def full(self, found: Outline) -> Page:
         """All of a page, and not only what others know of it."""
@@ -184,105 +170,9 @@ class Site:
     def _read_test(self, claim: Claim) -> None:
         folder = self.config.root / self.config.tests
         path = folder / claim.path
-        if path.is_file() and path.resolve() not in self.by_path:
+        if path.is_file() and path.resolve() not in self.directory.by_path:
             prefix = posixpath.basename(self.config.tests.rstrip('/')) + '/'
             self._read(project.make(path, folder, prefix, 'test'))
-
-    # ### What pages ask (`layout.World`)
-    #
-    # Every question is written down with its answer. A page that was kept asks them again.
-    def _answer(self, source: Source, question: str, *said: str) -> Any:
-        answer = self._ask(source, question, *said)
-        self.asked.append([question, *said, answer])
-        return answer
-
-    def _ask(self, source: Source, question: str, *said: str) -> Any:
-        return getattr(self, f'_ask_{question}')(source, *said)
-
-    def formula(self, formula: Formula) -> Result:
-        assert self.memo.typesetter
-        return self.memo.typesetter.known.get(formula) or Result(error='not set')
-
-    def page_at(self, source: Source, target: str) -> Outline | None:
-        return self.outlines.get(self._answer(source, 'page', target))
-
-    def _ask_page(self, source: Source, target: str) -> str:
-        beside = source.path.parent / target
-        for path in (beside, beside / '__init__.py', beside.with_suffix('.py')):
-            real = _file(path.parent, path.name) if path.suffix != '.html' else None
-            found = self.by_path.get(real) if real else None
-            if found:
-                return found.source.url
-        url = posixpath.normpath(posixpath.join(posixpath.dirname(source.url), target))
-        if target.endswith('/') or url == '.':
-            url = posixpath.normpath(posixpath.join(url, 'index.html'))
-        return url if url in self.pages else ''
-
-    def has(self, page: Outline, anchor: str) -> bool:
-        return bool(self._answer(page.source, 'anchor', page.source.url, anchor))
-
-    def _ask_anchor(self, source: Source, url: str, anchor: str) -> bool:
-        return url in self.outlines and self.outlines[url].has(anchor)
-
-    def asset(self, source: Source, target: str) -> tuple[str, str]:
-        """The address of a file that is no page, or why there is none."""
-        address, wrong = self._answer(source, 'asset', target)
-        return str(address), str(wrong)
-
-    def _ask_asset(self, source: Source, target: str) -> list[str]:
-        path = _file(source.path.parent, target)
-        around = [root for root in self.roots if path and path.is_relative_to(root)]
-        if not path or not around:
-            return ['', '']
-        if path.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.svg'):
-            return [self.source_url(path), '']
-        wrong = figures.runs(path)
-        if wrong:
-            return ['', f'{project.readable(target)}: {wrong}']
-        address = f'assets/files/{path.relative_to(around[0]).as_posix()}'
-        self.assets[address] = path
-        return [address, '']
-
-    def figure(self, source: Source, target: str) -> tuple[str, str]:
-        light, dark, _ = self._answer(source, 'figure', target)
-        return light, dark
-
-    def _ask_figure(self, source: Source, target: str) -> list[Any]:
-        if target not in self.drawn:
-            drawn = figures.find(self.config, target, self.request.execute)
-            if drawn.stale and not drawn.error:
-                message = f'figure {target} is older than its source: build with --execute'
-                self.problems.warning((source.shown, 1, 1), message)
-            for theme, path in drawn.files.items():
-                self.assets[f'assets/figures/{path.name}'] = path
-                assert theme in ('light', 'dark')
-            names_ = [f'assets/figures/{p.name}' for p in drawn.files.values()]
-            shown = (names_[0], names_[-1]) if names_ else ('', drawn.error)
-            self.drawn[target] = [*shown, drawn.stale]
-        return self.drawn[target]
-
-    def test(self, source: Source, claim: Claim) -> tuple[str, int, str] | None:
-        found = self._answer(source, 'test', claim.path, claim.name)
-        return (str(found[0]), int(found[1]), str(found[2])) if found else None
-
-    def _ask_test(self, source: Source, path: str, name: str) -> list[Any]:
-        found = self.by_path.get((self.config.root / self.config.tests / path).resolve())
-        for defined, kind, line in found.definitions if found else ():
-            if found and defined == name and claims.is_test(defined, kind):
-                return [found.source.url, line, found.source.kind]
-        return []
-
-    def verdict(self, source: Source, claim: Claim) -> str:
-        return str(self._answer(source, 'verdict', claim.path, claim.name))
-
-    def _ask_verdict(self, source: Source, path: str, name: str) -> str:
-        newest = max(
-            p.stat().st_mtime for p in (self.config.root / self.config.tests / path, source.path)
-        )
-        return self.report.verdict(Claim(path, name), newest)
-
-    def source_url(self, path: Path, first: int = 0, last: int = 0) -> str:
-        return self.origin.address(path, first, last)
 
     def inside(self, path: Path) -> str:
         """How a file is called on the pages: from the root of the project, wherever we stand."""
@@ -293,12 +183,6 @@ class Site:
             self.called[path] = project.readable(inside)
         return self.called[path]
 
-    def address(self, url: str) -> str:
-        """Where the world finds a page, if the project has said where the site will stand."""
-        base = self.config.site_url.rstrip('/')
-        shown = re.sub(r'(^|(?<=/))index[.]html$', '', url)
-        return f'{base}/{layout.encoded(shown)}' if base else ''
-
     # ### Rendering
     def render(self) -> dict[str, bytes]:
         """Every file of the site. Raises `Mistakes` unless the mistakes are to be shown."""
@@ -306,50 +190,90 @@ class Site:
         self.read()
         if not (self.request.lenient and self.pages):
             self.problems.raise_errors()
-        files: dict[str, bytes] = {}
-        missing: list[tuple[str, Outline]] = []
-        for language in ('', *self.catalogs):
-            folder = f'{language}/' if language else ''
-            for url, found in self.pages.items():
-                if found.source.kind == 'test' and language:
-                    continue
-                kept = self._kept(found, language)
-                if kept is None:
-                    missing.append((language, found))
-                else:
-                    files[folder + url] = kept
-            if 'index.html' not in self.pages:
-                files[f'{folder}index.html'] = Frame(self, None, language).write([]).encode()
-            files[f'{folder}search.js'] = self._search(language)
-        self._make(missing, files)
-        for url in self.pages:
-            text = json.dumps(self.texts[url], ensure_ascii=False)
-            files[source_script(url)] = f'pylit.source({text})\n'.encode()
+        files = self._made(self._addresses())
+        files |= {name: make() for name, make in self._others().items()}
         if not self.request.lenient:
             self.problems.raise_errors()
-        files |= self._static()
-        self.store.save(self._places())
+        files |= {name: path.read_bytes() for name, path in self._pictures().items()}
+        self.memory.save()
         return files
 
-    def _make(self, missing: list[tuple[str, Outline]], files: dict[str, bytes]) -> None:
-        """Write the pages that are not kept."""
-        written = {found.source.url: self.full(found) for _, found in missing}
-        typesetter = self._typesetter()
-        typesetter.ask(self._formulas(written.values()) if written else [])
-        # While Node sets the formulas, Python colours the code
-        code = {url: self._code(source) for url, source in written.items()}
-        typesetter.collect()
-        for language, found in missing:
-            url = found.source.url
-            folder = f'{language}/' if language else ''
-            files[folder + url] = self._page(written[url], found, code[url], language)
+    def file(self, name: str) -> bytes | None:
+        """One file of the site, made now; nothing if the site has none of this name."""
+        found = self._addresses().get(name)
+        if found:
+            return self._made({name: found})[name]
+        make = self._others().get(name)
+        if make:
+            return make()
+        if name.startswith('assets/') and name not in self.directory.assets:
+            # A picture is known when a page was seen that shows it
+            for found_ in self.pages.values():
+                self._links(found_)
+        path = self._pictures().get(name)
+        return path.read_bytes() if path else None
 
-    def _typesetter(self) -> Typesetter:
+    def _addresses(self) -> dict[str, tuple[Outline, str]]:
+        """Where each page stands, in each language."""
+        return {
+            f'{language}/{url}' if language else url: (found, language)
+            for language in ('', *self.catalogs)
+            for url, found in self.pages.items()
+            if not (language and found.source.kind == 'test')
+        }
+
+    def _made(self, wanted: Mapping[str, tuple[Outline, str]]) -> dict[str, bytes]:
+        """Some pages by their addresses: those that are remembered, and the others made."""
+        known = {name: self.memory.get(self._name(*page_)) for name, page_ in wanted.items()}
+        missing = [wanted[name][0] for name, made in known.items() if made is None]
+        if missing:
+            self._prepare({found.source.url: self.full(found) for found in missing})
+        files = {}
+        for name, made in known.items():
+            made = made or self._page(*wanted[name])
+            self.problems.extend(Problem(*said) for said in made['problems'])
+            files[name] = made['html'].encode('utf-8')
+        return files
+
+    def _prepare(self, pages: Mapping[str, Page]) -> None:
+        """Formulas and code are the same in all languages."""
+        self.typesetter.ask(self._formulas(pages.values()))
+        # While Node sets the formulas, Python colours the code
+        for url, source in pages.items():
+            if url not in self.code:
+                self.code[url] = self._code(source)
+        self.typesetter.collect()
+
+    def _page(self, found: Outline, language: str) -> dict[str, Any]:
+        """Make one page, and remember it if nothing is wrong with it."""
+        source, links = self.full(found), self._links(found)
+        problems = Problems()
+        target = source.front.get('redirect', '')
+        if target and not _leads_away(target):
+            shown = _redirect(target)
+        else:
+            if target:
+                where, excerpt = source.spot(source.front_line('redirect'), 1)
+                message = f'redirect to {target}: only to a page of the same site'
+                problems.error(where, message, excerpt)
+            set_ = self.typesetter.known
+            page.formula_mistakes(source, set_, problems)
+            inside, code = self.inside(source.source.path), self.code[source.source.url]
+            material = Material(source, code, links, set_, self.directory.origin, inside, problems)
+            shown = Frame(self.book(language), material).write()
+        made = {'html': shown, 'problems': [list(vars(p).values()) for p in problems]}
+        if not problems.errors:
+            self.memory.put(self._name(found, language), made)
+        return made
+
+    @property
+    def typesetter(self) -> Typesetter:
         if self.memo.typesetter is None:
             self.memo.typesetter = Typesetter(dict(self.config.macros), self.request.remember)
         return self.memo.typesetter
 
     def close(self) -> None:
+        self.memory.close()
         if self.memo.typesetter:
             self.memo.typesetter.close()
 
@@ -365,16 +289,14 @@ class Site:
     def _code(self, source: Page) -> list[str]:
         if source.module is None:
             return []
-        key = (source.source.url, source.text, self.signature())
-        if key not in self.memo.code:
-            # The source of a test is where a mark leads, and no chapter to be studied
-            studied = source.source.kind == 'page'
-            links = self._links(source) if studied else {}
-            symbols = source.glossary.by_name if studied else {}
-            self.memo.code[key] = highlight.python_lines(source.module, links, symbols)
-        return self.memo.code[key]
+        # The source of a test is where a mark leads, and no chapter to be studied
+        studied = source.source.kind == 'page'
+        uses = self._uses(source) if studied else {}
+        symbols = source.glossary.by_name if studied else {}
+        return highlight.python_lines(source.module, uses, symbols)
 
-    def _links(self, source: Page) -> dict[tuple[int, int], str]:
+    def _uses(self, source: Page) -> dict[tuple[int, int], str]:
+        """Where names of the code lead."""
         assert source.module
         place = source.source
         found = {}
@@ -386,82 +308,64 @@ class Site:
             found[at] = address + (f'#{target.place(use.name)}' if use.name else '')
         return found
 
-    def _page(self, source: Page, found: Outline, code: list[str], language: str) -> bytes:
-        target = source.front.get('redirect', '')
-        if target and not _leads_away(target):
-            return _redirect(target)
-        before, self.problems = self.problems, Problems()
-        if target:
-            where, excerpt = source.spot(source.front_line('redirect'), 1)
-            message = f'redirect to {target}: only to a page of the same site'
-            self.problems.error(where, message, excerpt)
-        self.asked = []
-        assert self.memo.typesetter
-        page.formula_mistakes(source, self.memo.typesetter.known, self.problems)
-        shown = Frame(self, source, language).write(code)
-        problems, self.problems = self.problems, before
-        self.problems.extend(problems)
-        if not problems.errors:
-            said = [list(vars(p).values()) for p in problems]
-            kept = {'html': shown, 'asked': self.asked, 'problems': said}
-            self.store.put(_place(found, language), self._stamp(found, language), kept)
-        return shown.encode('utf-8')
+    def _links(self, found: Outline) -> Table:
+        url = found.source.url
+        if url not in self.tables:
+            self.tables[url] = Table(self.directory, found)
+        return self.tables[url]
 
-    # ### Keeping
-    def _kept(self, found: Outline, language: str) -> bytes | None:
-        """The page as it was made before, if nothing has changed that it shows."""
-        kept = self.store.get(_place(found, language), self._stamp(found, language))
-        if kept is None:
-            return None
-        for question, *said, answer in kept['asked']:
-            if self._ask(found.source, question, *said) != answer:
-                return None
-        self.problems.extend(Problem(*said) for said in kept['problems'])
-        return str(kept['html']).encode('utf-8')
-
-    def _stamp(self, found: Outline, language: str) -> str:
-        """Everything that a page is made from, besides the answers to its questions."""
-        source = found.source
-        catalog = self.catalogs.get(language)
+    # ### What a page is made from
+    def _name(self, found: Outline, language: str) -> str:
+        """A page's name in the memory: a hash of everything that it is made from."""
+        source, catalog = found.source, self.catalogs.get(language)
+        counted = self.coverage if source.url == 'index.html' else None
+        links = [[*vars(k).values(), *vars(t).values()] for k, t in self._links(found).items()]
+        own = (self.inside(source.path), self.directory.origin.address(source.path, 1))
         said = catalog.stamp if catalog else ''
-        counted = self.coverage() if source.url == 'index.html' else None
-        own = (self.inside(source.path), self.source_url(source.path, 1))
-        return stamp(self.signature(), source, self.texts[source.url], language, said, counted, own)
+        text = self.texts[source.url]
+        return fingerprint(self.surroundings, source, text, language, said, counted, links, own)
 
-    def signature(self) -> str:
-        """All that any page may know of the others without asking; the settings; this program."""
-        if not self.known:
-            self.known = stamp(
-                program(),
-                self.config,
-                [(u, o.title, o.source.kind) for u, o in self.pages.items()],
-                {name: sorted(defined) for name, defined in self.index.modules.items()},
-                {name: sorted(e.items()) for name, e in self.index.exports.items()},
-                [(name, o.source.url, o.places) for name, o in self.by_module.items()],
-                [(code, catalog.name) for code, catalog in self.catalogs.items()],
-                (bool(self.request.junit), self.origin.base),
+    @cached_property
+    def surroundings(self) -> str:
+        """A hash of what is the same for all pages: titles, definitions, settings, this program."""
+        return fingerprint(
+            program(),
+            self.config,
+            [(u, o.title, o.source.kind) for u, o in self.pages.items()],
+            {name: sorted(defined) for name, defined in self.index.modules.items()},
+            {name: sorted(e.items()) for name, e in self.index.exports.items()},
+            [(name, o.source.url, o.places) for name, o in self.by_module.items()],
+            [(code, catalog.name) for code, catalog in self.catalogs.items()],
+            (bool(self.request.junit), self.directory.origin.base),
+        )
+
+    def book(self, language: str) -> Book:
+        """What all pages of a language share."""
+        if language not in self.books:
+            self.books[language] = Book(
+                self.config.title,
+                [Entry(o.source.url, self.title(o, language), o.heading) for o in self.shown()],
+                self.pages,
+                {code: catalog.name for code, catalog in self.catalogs.items()},
+                self.catalogs.get(language),
+                self.config.site_url,
+                self.coverage if 'index.html' in self.pages else None,
             )
-        return self.known
+        return self.books[language]
 
-    def _places(self) -> list[str]:
-        places = [f'outline {o.source.kind} {url}' for url, o in self.outlines.items()]
-        for language in ('', *self.catalogs):
-            places += [_place(found, language) for found in self.pages.values()]
-            places += [f'entries {language} {url}' for url in self.pages]
-        return places
-
+    @cached_property
     def coverage(self) -> Coverage:
         """The count on the front page."""
         shown = self.shown()
         named = {
-            (claim.path, claim.name): self._ask_verdict(o.source, claim.path, claim.name)
+            claim: self.directory.verdict(o.source, claim)
             for o in shown
             for claim in o.claims
-            if self._ask_test(o.source, claim.path, claim.name)
+            if self.directory.find(claim)
         }
         passed = sum(verdict == claims.PASSED for verdict in named.values())
         equations, tested = sum(o.equations for o in shown), sum(o.tested for o in shown)
-        return Coverage(equations, tested, len(named), passed)
+        return Coverage(equations, tested, len(named), passed, bool(self.request.junit))
 
     def shown(self) -> list[Outline]:
         """The pages that a reader is led to: all but the sources of the tests."""
@@ -491,66 +395,67 @@ class Site:
         if not language:
             return found.entries
         catalog, source = self.catalogs[language], found.source
-        place = f'entries {language} {source.url}'
-        made = stamp(program(), source, self.texts[source.url], catalog.stamp)
-        known = self.store.get(place, made)
+        name = fingerprint(program(), source, self.texts[source.url], catalog.stamp)
+        known = self.memory.get(name)
         if known is None:
-            known = layout.entries(self.full(found), catalog)
-            self.store.put(place, made, known)
+            known = outline.entries(self.full(found), catalog)
+            self.memory.put(name, known)
         return list(known)
 
-    def _static(self) -> dict[str, bytes]:
-        files = {f'assets/{p.name}': p.read_bytes() for p in sorted(STATIC.iterdir())}
-        dist = formulas.katex() / 'dist'
-        css = (dist / 'katex.min.css').read_text('utf-8')
-        # Every browser that can show the page reads woff2
-        css = re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("[a-z]+"\)', '', css)
-        files['assets/katex/katex.css'] = css.encode()
-        for font in sorted((dist / 'fonts').glob('*.woff2')):
-            files[f'assets/katex/fonts/{font.name}'] = font.read_bytes()
-        for url, path in sorted(self.assets.items()):
-            files[url] = path.read_bytes()
+    def _others(self) -> dict[str, Callable[[], bytes]]:
+        """How to make the files that are no page and no picture."""
+        files: dict[str, Callable[[], bytes]] = {}
+        for language in ('', *self.catalogs):
+            folder = f'{language}/' if language else ''
+            if 'index.html' not in self.pages:
+                files[f'{folder}index.html'] = partial(self._contents, language)
+            files[f'{folder}search.js'] = partial(self._search, language)
+        for url in self.pages:
+            files[source_script(url)] = partial(self._source, url)
+        files['assets/katex/katex.css'] = _style
         if self.config.site_url:
-            files['sitemap.xml'] = self._sitemap()
-            files[LOST] = self.lost(urlsplit(self.config.site_url).path.rstrip('/') + '/')
+            base = urlsplit(self.config.site_url).path.rstrip('/') + '/'
+            files |= {'sitemap.xml': self._sitemap, LOST: partial(self.lost, base)}
         return files
+
+    def _contents(self, language: str) -> bytes:
+        """The first page of a project that has none."""
+        return Frame(self.book(language)).write().encode()
+
+    def _source(self, url: str) -> bytes:
+        return f'pylit.source({json.dumps(self.texts[url], ensure_ascii=False)})\n'.encode()
+
+    def _pictures(self) -> dict[str, Path]:
+        """Files that are taken as they are."""
+        fonts = sorted((formulas.katex() / 'dist' / 'fonts').glob('*.woff2'))
+        return {
+            **{f'assets/{path.name}': path for path in sorted(STATIC.iterdir())},
+            **{f'assets/katex/fonts/{font.name}': font for font in fonts},
+            **dict(sorted(self.directory.assets.items())),
+        }
 
     def lost(self, base: str) -> bytes:
         """The page for addresses that do not exist; `base` is the path of the whole site."""
-        return Frame(self, None, base=base).write([]).encode('utf-8')
+        return Frame(self.book(''), base=base).write().encode()
 
     def _sitemap(self) -> bytes:
         folders = ['', *(f'{language}/' for language in self.catalogs)]
         shown = [p.source.url for p in self.shown() if not p.front.get('redirect')]
         if 'index.html' not in self.pages:
             shown.insert(0, 'index.html')
-        addresses = [html.escape(self.address(folder + u)) for folder in folders for u in shown]
+        addresses = [
+            html.escape(self.book('').address(folder + u)) for folder in folders for u in shown
+        ]
         urls = ''.join(f'<url><loc>{address}</loc></url>\n' for address in addresses)
         head = '<?xml version="1.0" encoding="UTF-8"?>\n'
         space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
         return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
 
 
-def _base(paths: Sequence[Path]) -> Path:
-    return _around(paths[0])
-
-
-def _around(path: Path) -> Path:
-    path = path.resolve()
-    return path if path.is_dir() else path.parent
-
-
-def _file(folder: Path, target: str) -> Path | None:
-    """The file that a link names, if there is one; a link may name what no file can be called."""
-    try:
-        path = (folder / target).resolve()
-        return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):
-        return None
-
-
-def _place(found: Outline, language: str) -> str:
-    return f'page {language} {found.source.url}'
+def _style() -> bytes:
+    css = (formulas.katex() / 'dist' / 'katex.min.css').read_text('utf-8')
+    # Every browser that can show the page reads woff2
+    return re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("[a-z]+"\)', '', css).encode()
 
 
 def _leads_away(target: str) -> bool:
@@ -559,11 +464,11 @@ def _leads_away(target: str) -> bool:
     return re.match(r'[a-z][a-z0-9+.-]*:|//', bare, re.I) is not None
 
 
-def _redirect(target: str) -> bytes:
+def _redirect(target: str) -> str:
     safe = html.escape(target)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">\n'
         f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
         f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
-    ).encode()
+    )

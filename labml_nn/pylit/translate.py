@@ -30,11 +30,11 @@ from markdown_it.token import Token
 
 from . import prose
 from .config import Config
-from .kept import stamp
 from .page import Page
 from .parse import Line
 from .problems import Problems, Refusal
 from .prose import Note
+from .remembered import fingerprint
 
 WIDTH = 96
 MISSING, OUTDATED = 'untranslated', 'outdated'
@@ -115,7 +115,7 @@ class Catalog:
     @cached_property
     def stamp(self) -> str:
         """A name for everything that is in it."""
-        return stamp(self.language, self.done, sorted(self.fuzzy))
+        return fingerprint(self.language, self.done, sorted(self.fuzzy))
 
     @classmethod
     def read(cls, config: Config, language: str) -> Catalog:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pylit_kit import page, project, render
 
-from labml_nn.pylit import layout, serve, swap
+from labml_nn.pylit import frame, layout, serve, swap
 from labml_nn.pylit import site as sites
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import Config, load
@@ -80,7 +80,7 @@ def test_no_mathematics_in_indented_code(tmp_path: Path, line: str) -> None:
 def test_a_redirection_stays_in_the_site(target: str) -> None:
     assert sites._leads_away(target)
     assert not sites._leads_away('page.html')
-    assert b'Content-Security-Policy' in sites._redirect('page.html')
+    assert 'Content-Security-Policy' in sites._redirect('page.html')
 
 
 def test_watching_outlives_an_unforeseen_fault(
@@ -90,12 +90,39 @@ def test_watching_outlives_an_unforeseen_fault(
     live = serve.Live(Request([tmp_path], load(tmp_path)))
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(serve.Site, 'render', lambda self: 1 // 0)
+            patched.setattr(serve.Site, 'read', lambda self: 1 // 0)
             live.build()
         assert 'ZeroDivisionError' in live.error
         live.build()
         assert not live.error
-        assert 'page.html' in live.files
+        assert live.file('page.html')[0]
+    finally:
+        live.close()
+
+
+def test_a_server_makes_the_page_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    write = frame.Frame.write
+    monkeypatch.setattr(frame.Frame, 'write', lambda self: made.append(self.url) or write(self))
+    folder = project(tmp_path, {f'{name}.md': f'# {name}\n' for name in ('index', 'a', 'b')})
+    live = serve.Live(Request([folder], load(folder)))
+    try:
+        live.build()
+        assert live.file('a.html')[0]
+        assert made == ['index.html', 'a.html']
+        (folder / 'a.md').write_text('# a\n\nMore.\n')
+        (folder / 'b.md').write_text('# b\n\n[no](where.md)\n')
+        live.build()
+        assert made == ['index.html', 'a.html', 'a.html']
+        assert (live.error, live.version) == ('', 2)
+        # A mistake is shown in its place, and told to every window that is open
+        shown, _ = live.file('b.html')
+        assert shown
+        assert b'class="mistake" title="dead link: there is no where.md"' in shown
+        assert 'b.md:3:6: error: dead link: there is no where.md' in live.error
+        assert live.file('c.html') == (None, '')
     finally:
         live.close()
 

@@ -1,4 +1,4 @@
-"""What the last build made is used again, and never when anything that it shows has changed."""
+"""What a build made is used again, and never when anything that it shows has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pylit_kit import project
 
-from labml_nn.pylit import formulas, frame, kept
+from labml_nn.pylit import formulas, frame, remembered
 from labml_nn.pylit.__main__ import main
 
 CONFIG = r"""
@@ -137,12 +137,12 @@ def folder(prepared: Path) -> Path:
 def fresh(folder: Path) -> int:
     """Build without looking at what was kept."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept.Store, 'get', lambda *_: None)
+        patch.setattr(remembered.Memory, 'get', lambda *_: None)
         return build(folder, 'fresh')
 
 
 @pytest.mark.parametrize('change', CHANGES)
-def test_whatever_changes_the_cache_is_not_stale(
+def test_whatever_changes_a_page_is_never_stale(
     folder: Path, capsys: pytest.CaptureFixture[str], change: str
 ) -> None:
     CHANGES[change](folder)
@@ -174,9 +174,9 @@ def written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     pages: list[str] = []
     real = frame.Frame.write
 
-    def spy(self: frame.Frame, code: list[str]) -> str:
+    def spy(self: frame.Frame) -> str:
         pages.append(self.url)
-        return real(self, code)
+        return real(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(frame.Frame, 'write', spy)
@@ -197,16 +197,14 @@ def test_what_has_not_changed_is_not_made_again(
 
 
 def test_another_program_starts_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept.program.cache_clear()
     assert written(folder, monkeypatch) == []
-    monkeypatch.setattr(kept, 'program', lambda: 'another')
     monkeypatch.setattr('labml_nn.pylit.site.program', lambda: 'another')
     assert len(written(folder, monkeypatch)) >= 5
 
 
 @pytest.mark.parametrize('damage', ['gone', 'no database', 'other tables', 'broken rows', 'locked'])
 def test_a_damaged_cache_costs_time_and_nothing_else(folder: Path, damage: str) -> None:
-    path = formulas.cache_home() / 'pages-1.sqlite'
+    path = formulas.cache_home() / 'pages-2.sqlite'
     before = snapshot(folder / 'kept')
     holder = None
     if damage == 'gone':
@@ -219,7 +217,7 @@ def test_a_damaged_cache_costs_time_and_nothing_else(folder: Path, damage: str) 
             base.execute('create table other (x)')
     elif damage == 'broken rows':
         with closing(sqlite3.connect(path)) as base, base:
-            base.execute("update kept set data = x'00'")
+            base.execute("update results set data = x'00'")
     else:
         holder = sqlite3.connect(path)
         holder.execute('begin exclusive')
@@ -229,19 +227,49 @@ def test_a_damaged_cache_costs_time_and_nothing_else(folder: Path, damage: str) 
     assert snapshot(folder / 'kept') == before
 
 
-def test_projects_that_are_gone_are_forgotten(folder: Path) -> None:
-    other = project(folder.parent / 'other', {'src/a.py': '# # A\nx = 1\n'})
-    assert build(other, 'out') == 0
+def test_where_there_is_much_only_what_was_asked_for_stays(tmp_path: Path) -> None:
+    path = tmp_path / 'results.sqlite'
 
-    def projects() -> set[str]:
-        with closing(sqlite3.connect(formulas.cache_home() / 'pages-1.sqlite')) as base:
-            return {Path(p).parent.name for (p,) in base.execute('select project from kept')}
+    def remembers(name: str) -> bool:
+        memory = remembered.Memory(path, most=3)
+        try:
+            return bool(memory.get(name) == [name])
+        finally:
+            memory.close()
 
-    assert projects() == {'p', 'other'}
-    shutil.rmtree(other)
-    edit(folder, 'src/src_notes.md', 'Words.', 'Other words.')
+    def build_with(*names: str) -> None:
+        memory = remembered.Memory(path, most=3)
+        for name in names:
+            if memory.get(name) is None:
+                memory.put(name, [name])
+        memory.save()
+
+    build_with('a', 'b')
+    build_with('c')
+    assert all(map(remembers, 'abc'))
+    build_with('b', 'd')
+    assert [name for name in 'abcd' if remembers(name)] == ['b', 'd']
+
+
+def test_a_server_lets_go_of_what_nobody_asks_for() -> None:
+    memory = remembered.Memory()
+    memory.put('a', 1)
+    memory.put('b', 2)
+    memory.forget()
+    assert memory.get('a') == 1
+    memory.forget()
+    assert memory.get('a') == 1
+    assert memory.get('b') is None
+
+
+def test_a_link_that_only_a_translation_has_is_looked_up_each_time(folder: Path) -> None:
+    CHANGES['a language'](folder)
+    write(folder, 'docs/locale/de.po', PO.format('[Worte](b.py#L5).'))
     assert build(folder, 'kept') == 0
-    assert projects() == {'p'}
+    edit(folder, 'src/b.py', ':\n    return', ': return')
+    assert build(folder, 'kept') == 0
+    shown = (folder / 'kept' / 'de' / 'src_notes.html').read_text('utf-8')
+    assert 'has no #L5' in shown
 
 
 def test_nothing_of_the_machine_is_in_the_site(folder: Path) -> None:
