@@ -165,7 +165,7 @@ doctor: $(READY)  ## what is installed here, and whether it works
 newest:  ## doctor and tests with the newest packages, in ~/.cache/labml_nn/newest (gigabytes)
 	.ci/newest
 
-bench: $(READY)  ## times on this machine, ours and the peers', into docs/benchmarks.md (20 minutes)
+bench: $(READY)  ## times on this machine, ours and the peers', onto their page (20 minutes)
 	$(RUN) docs/bench/report.py $(ARGS)
 	$(RUN) docs/bench/sampling.py
 

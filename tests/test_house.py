@@ -1,7 +1,9 @@
 """The house: which room knows which, how large they are, and whether what they say holds."""
 
 import ast
+import fnmatch
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -264,3 +266,18 @@ def test_the_table_of_presets_is_the_one_that_is_tested():
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
     for preset in PRESETS:
         assert re.search(rf'\| `{preset}` .*\b{PARAMETERS[preset]:,}\b', text), preset
+
+
+# ## What is installed
+
+
+def test_pages_that_are_no_modules_are_installed_with_the_package(monkeypatch):
+    said = {}
+    monkeypatch.setattr('setuptools.setup', lambda **keywords: said.update(keywords))
+    monkeypatch.chdir(ROOT)  # whose packages setup.py finds
+    runpy.run_path(str(ROOT / 'setup.py'))
+    for path in PACKAGE.rglob('*.md'):
+        package = '.'.join(path.parent.relative_to(ROOT).parts)
+        patterns = said['package_data'].get(package, [])
+        assert package in said['packages'], package
+        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path
