@@ -1,4 +1,8 @@
 r"""
+---
+summary: The renderer of these pages, which takes any annotated Python file.
+---
+
 # Literate pages from Python source
 
 Point it at a file, and read prose on the left and the code it is about on the right:
@@ -29,6 +33,9 @@ authors keep a page open with [serve](serve.py), ask what is wrong with [check](
 with [figures](figures.py). What the last build [kept](kept.py) is not made again, and of a page
 that has not changed only its [outline](outline.py) is read. The doors are in the
 [command line](__main__.py).
+
+[Layout](layout.py) sets a row of prose and code, [markup](markup.py) lets no file break its page,
+[swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
 """
 
 VERSION = '1.0'
