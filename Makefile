@@ -31,7 +31,7 @@ JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
-	translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit dist
+	pages translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit dist
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, al
 	@$(RUN) -m labml_nn.pylit setup
 	$(RUN) -m labml_nn.pylit check labml_nn --strict
 
+pages: $(READY)  ## the tables of pages, of README.md and of the readme of the DDPM
+	$(RUN) docs/pages.py
+
 translations: $(READY)  ## bring docs/locale up to date with the sources
 	$(RUN) -m labml_nn.pylit gettext labml_nn
 
@@ -165,7 +168,7 @@ doctor: $(READY)  ## what is installed here, and whether it works
 newest:  ## doctor and tests with the newest packages, in ~/.cache/labml_nn/newest (gigabytes)
 	.ci/newest
 
-bench: $(READY)  ## times on this machine, ours and the peers', into docs/benchmarks.md (20 minutes)
+bench: $(READY)  ## times on this machine, ours and the peers', onto their page (20 minutes)
 	$(RUN) docs/bench/report.py $(ARGS)
 	$(RUN) docs/bench/sampling.py
 

@@ -1,7 +1,9 @@
 """The house: which room knows which, how large they are, and whether what they say holds."""
 
 import ast
+import fnmatch
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,9 @@ from tests import sizes
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'labml_nn'
+HOME = PACKAGE / '__init__.py'
+# An index itself; the doors of packages; what is on its way out
+ELSEWHERE = ('readme.md', '__main__.py', 'sampling.py')
 PAGES = sorted(PACKAGE.rglob('*.py'))
 
 # What is below the mathematics, and knows no model
@@ -264,3 +269,47 @@ def test_the_table_of_presets_is_the_one_that_is_tested():
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
     for preset in PRESETS:
         assert re.search(rf'\| `{preset}` .*\b{PARAMETERS[preset]:,}\b', text), preset
+
+
+# ## The pages by name
+
+
+def test_the_tables_of_pages_are_those_of_the_nav():
+    filled = runpy.run_path(str(ROOT / 'docs' / 'pages.py'))['filled']()
+    assert len(filled) == 2
+    for path, text in filled.items():
+        assert text.count('.py): ') + text.count('.py) |') > 10
+        assert path.read_text(encoding='utf-8') == text, 'python docs/pages.py writes it anew'
+
+
+def test_every_page_is_in_the_index_of_its_folder_and_every_folder_in_the_home():
+    for path in (p for p in [*PACKAGE.rglob('*.py'), *PACKAGE.rglob('*.md')] if p != HOME):
+        folder = path.parent.parent if path.name == '__init__.py' else path.parent
+        indices = [p for p in (folder / '__init__.py', folder / 'readme.md', HOME) if p.is_file()]
+        there = ' '.join(p.read_text(encoding='utf-8') for p in indices if p != path)
+        name = path.relative_to(folder).with_suffix('').as_posix().replace('__init__', 'index')
+        below = path.relative_to(PACKAGE).with_suffix('').as_posix().replace('__init__', 'index')
+        named = re.search(rf'\]\((?:{name}|{below})\.(?:html|py|md)\)', there)
+        assert named or path.name in ELSEWHERE, f'no index leads to {below}'
+
+
+def test_the_nav_names_pages_that_exist():
+    from labml_nn.pylit.config import load
+
+    for name in load(ROOT).nav:
+        assert (ROOT / name).is_file(), name
+
+
+# ## What is installed
+
+
+def test_pages_that_are_no_modules_are_installed_with_the_package(monkeypatch):
+    said = {}
+    monkeypatch.setattr('setuptools.setup', lambda **keywords: said.update(keywords))
+    monkeypatch.chdir(ROOT)  # whose packages setup.py finds
+    runpy.run_path(str(ROOT / 'setup.py'))
+    for path in PACKAGE.rglob('*.md'):
+        package = '.'.join(path.parent.relative_to(ROOT).parts)
+        patterns = said['package_data'].get(package, [])
+        assert package in said['packages'], package
+        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path

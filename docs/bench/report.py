@@ -3,8 +3,9 @@
     python docs/bench/report.py [--repeats 5] [--peer-python PYTHON] [--labml FOLDER] [--out FILE]
     python docs/bench/report.py --short     what the machine can do, and the cost of a step
 
-Times the peers that are there, then ourselves, and writes `docs/benchmarks.md` with the machine and
-the versions. Competitors that are not installed are left out; `peers.py` says how to have them.
+Times the peers that are there, then ourselves, and writes the page of the benchmarks with the
+machine and the versions. Competitors that are not installed are left out; `peers.py` says how to
+have them.
 """
 
 import argparse
@@ -21,11 +22,7 @@ import peers
 import times
 import torch
 
-OUT = Path(__file__).parents[1] / 'benchmarks.md'
-
-# The same as one of the annotated pages
 PAGE = Path(__file__).parents[2] / 'labml_nn/diffusion/ddpm/benchmarks.md'
-SUMMARY = '---\nsummary: How fast training is, beside its peers, on one machine.\n---\n\n'
 
 
 def processor() -> str:
@@ -64,6 +61,10 @@ def head(a: argparse.Namespace) -> list[str]:
         'labml_nn (ours)': importlib.metadata.version('labml-nn'),
     }
     return [
+        '---',
+        'summary: How fast training is, beside its peers, on one machine.',
+        '---',
+        '',
         '# Benchmarks',
         '',
         'Written by `make bench`. Ratios are of one run on one machine; the competitors take',
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     peers.options(parser)
     parser.add_argument('--short', action='store_true', help='no peers; the machine itself')
-    parser.add_argument('--out', type=Path, default=OUT)
+    parser.add_argument('--out', type=Path, default=PAGE)
     a = peers.complete(parser.parse_args())
     torch.set_num_threads(a.threads)
     lines = head(a)
@@ -109,10 +110,7 @@ def main() -> None:
         for line in part:
             lines.append(line)
             print(line, flush=True)
-    text = '\n'.join(lines) + '\n'
-    a.out.write_text(text, encoding='utf-8')
-    if a.out == OUT:
-        PAGE.write_text(SUMMARY + text, encoding='utf-8')
+    a.out.write_text('\n'.join(lines) + '\n', encoding='utf-8')
     print(f'\nwrote {a.out}', file=sys.stderr)
 
 

@@ -14,6 +14,7 @@ here knows a model or a data set.
   they spread over its classes
 * [Precision and recall](precision_recall.html): how many samples lie among the data, and how much
   of the data among the samples
+* [Features](features.html): what images are compared by
 
 On the same features all three agree with the reference implementation of
 [torch-fidelity](https://github.com/toshas/torch-fidelity) to $10^{-4}$

@@ -1,4 +1,8 @@
 r"""
+---
+summary: The renderer of these pages, which takes any annotated Python file.
+---
+
 # Literate pages from Python source
 
 Point it at a file, and read prose on the left and the code it is about on the right:
@@ -30,6 +34,9 @@ with [figures](figures.py). Other pages know a page by its [outline](outline.py)
 [links](links.py) lead is looked up before a page is written, so that it is made from data alone:
 what is made from the same data is [remembered](remembered.py). The doors are in the
 [command line](__main__.py).
+
+[Layout](layout.py) sets a row of prose and code, [markup](markup.py) lets no file break its page,
+[swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
 """
 
 VERSION = '1.0'

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 # How many images of the data the spectrum and the losses are taken from, at most
 MANY = 1024
+# What to do about each verdict; installed with this page
+TROUBLES = Path(__file__).with_name('troubles.md')
 
 
 @dataclass
@@ -108,8 +110,7 @@ def check_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     print(*findings, sep='\n')
     print('(beside the loss: that of the best filter; a guess of zero has 1)')
     found = ', '.join(dict.fromkeys(f.verdict for f in findings if f.verdict))
-    where = ': see labml_nn/diffusion/ddpm/troubles.md'
-    print(found + where if found else 'nothing is out of the ordinary')
+    print(f'{found}: see {TROUBLES}' if found else 'nothing is out of the ordinary')
     out = a.out or checkpoint.find(a.run).parent / f'check_{a.weights}_seed{a.seed}.png'
     # Each sample above the training image that is nearest to it
     width = min(n, 8)

@@ -1,4 +1,8 @@
 r"""
+---
+summary: A constant for each image of a batch, noise that a seed decides, models put to rest.
+---
+
 # Constants by time step, and noise by seed
 
 A few small tools that every page of this folder uses.
