@@ -1,4 +1,4 @@
-"""Devices, options, pictures, progress and the log."""
+"""Devices, messages, pictures, progress and the log."""
 
 import io
 import os
@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from labml.configs import BaseConfigs
 from PIL import Image
 
 from labml_nn.cli.messages import nearest
-from labml_nn.cli.options import Parser, add_options, option_meanings, option_values, parse_value
 from labml_nn.cli.progress import Progress, clock
 from labml_nn.compute.device import available, describe, pick_device
 from labml_nn.data import pictures
@@ -42,65 +40,7 @@ def test_apples_gpu_is_picked_when_there_is_no_cuda(monkeypatch):
     assert pick_device('mps').type == 'mps'
 
 
-# ## Options
-
-
-class Options(BaseConfigs):
-    size: int = 3  # how large, # of things
-    rate: float = 0.5  # how fast
-    several: tuple[int, ...] = (1, 2)  # how many: of each
-    plain: str = 'x'
-
-
-def test_meanings_are_the_comments_on_the_lines():
-    assert option_meanings(Options) == {
-        'size': 'how large, # of things',
-        'rate': 'how fast',
-        'several': 'how many: of each',
-    }
-    options = Options()
-    options.size = 7
-    assert option_values(options) == {'size': 7, 'rate': 0.5, 'several': (1, 2), 'plain': 'x'}
-
-
-@pytest.mark.parametrize(
-    ('text', 'kind', 'value'),
-    [
-        ('12', int, 12),
-        ('1e5', int, 100_000),
-        ('100_000', int, 100_000),
-        ('-3', int, -3),
-        ('123456789012345678', int, 123456789012345678),
-        ('2e-4', float, 2e-4),
-        ('yes', bool, True),
-        ('False', bool, False),
-        ('1,2,2', tuple[int, ...], (1, 2, 2)),
-        ('(1, 2)', tuple[int, ...], (1, 2)),
-        ('[true,false]', tuple[bool, ...], (True, False)),
-        ('a b', str, 'a b'),
-    ],
-)
-def test_values(text, kind, value):
-    got = parse_value(text, kind)
-    assert got == value
-    assert type(got) is type(value)
-
-
-@pytest.mark.parametrize(
-    ('text', 'kind'),
-    [
-        ('x', int),
-        ('1.5', int),
-        ('inf', int),
-        ('nan', int),
-        ('x', float),
-        ('2', bool),
-        ('1,x', tuple[int, ...]),
-    ],
-)
-def test_values_of_the_wrong_kind(text, kind):
-    with pytest.raises(ValueError, match='need'):
-        parse_value(text, kind)
+# ## Messages
 
 
 def test_the_nearest_name():
@@ -278,77 +218,6 @@ def test_the_curve_is_drawn_for_any_number_of_rows(tmp_path, rows):
         log.append_row(tmp_path / 'log.csv', {'step': step, 'loss': 1 / step})
     log.plot_loss(tmp_path / 'log.csv', tmp_path / 'loss.png')
     assert (tmp_path / 'loss.png').exists() == bool(rows)
-
-
-# ## Options from a file
-
-
-class Kinds(BaseConfigs):
-    n: int = 1  # how many
-    rate: float = 0.5  # how fast
-    flip: bool = False  # whether
-    word: str = 'x'  # which
-    widths: tuple[int, ...] = (1, 2)  # of each
-    names: tuple[str, ...] = ()  # of all
-
-
-def parsed(tmp_path, text, *argv):
-    (tmp_path / 'run.yaml').write_text(text)
-    p = Parser()
-    p.add_argument('--preset', default='digits')
-    add_options(p, Kinds, option_values(Kinds()))
-    return vars(p.parse(['--config', str(tmp_path / 'run.yaml'), *argv]))
-
-
-def test_a_file_says_what_the_command_line_says(tmp_path):
-    text = 'preset: cifar10\nn: 1e5\nrate: 2e-4\nflip: yes\nword: "no"\nwidths: [1, 2, 2]\nnames: a'
-    got = parsed(tmp_path, text)
-    del got['config']
-    assert got == dict(
-        preset='cifar10', n=100_000, rate=2e-4, flip=True, word='no', widths=(1, 2, 2), names=('a',)
-    )
-    assert 'n' not in parsed(tmp_path, '')
-
-
-def test_the_command_line_comes_before_the_file(tmp_path):
-    got = parsed(tmp_path, 'n: 3\nnames: [a]', '--n', '4', '--names', 'b', '--names', 'c')
-    assert (got['n'], got['names'], got['preset']) == (4, ('b', 'c'), 'digits')
-
-
-@pytest.mark.parametrize(
-    ('text', 'message'),
-    [
-        ('wdths: [1]', 'there is no option wdths: did you mean widths?'),
-        ('resume: true', 'there is no option resume'),
-        ('n: [1, 2]', 'n: need int'),
-        ('n: 1.5', 'n: need a whole number'),
-        ('n: true', 'n: need int, got True'),
-        ('flip: 3', 'flip: need true or false'),
-        ('word: no', 'word: need a word in quotes: False'),
-        ('widths: [1, {}]', 'widths: need int'),
-        ('- n', 'holds a list'),
-        ('n: 1\nn: 2', 'n is given twice'),
-        ('n: 010', 'n: 010 has more than one reading'),
-        ('widths: [1:30, 2]', 'widths: 1:30 has more than one reading'),
-        ('names: &a [x]\nword: *a', 'has an alias'),
-        (f'widths: {"[" * 5000}', 'is no YAML'),
-        ('n: [1', 'is no YAML'),
-        ('n: !!python/object/apply:os.getcwd []', 'is no YAML'),
-    ],
-)
-def test_a_file_that_is_wrong_is_refused(tmp_path, capsys, text, message):
-    with pytest.raises(SystemExit) as leaving:
-        parsed(tmp_path, text)
-    assert leaving.value.code == 2
-    assert message in capsys.readouterr().err
-
-
-def test_a_file_that_is_not_there_is_named(capsys):
-    p = Parser()
-    add_options(p, Kinds, option_values(Kinds()))
-    with pytest.raises(SystemExit):
-        p.parse(['--config', 'nowhere.yaml'])
-    assert 'nowhere.yaml' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

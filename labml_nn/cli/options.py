@@ -1,26 +1,24 @@
 r"""
 # Options
 
-Each option of a run is declared once, as a line of a labml `BaseConfigs` class:
+Each option is declared once, as a line of a class: its name, its type, what it means, what is
+checked, and its value where nothing else is said.
 
-    batch_size: int = 128  # images in a batch
+    batch_size: Annotated[int, 'images a step', AtLeast(1)] = 64
 
-The command line is made from these lines: the name, the type, the default, and the comment as help.
-A file has the same names (`--config run.yaml`), and comes before the preset and after the command
-line.
+The command line is made from these lines. A file has the same names (`--config run.yaml`), and
+comes before the preset and after the command line.
 """
 
 import argparse
 import inspect
-import io
 import itertools
 import re
-import tokenize
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_origin
-
-from labml.configs import BaseConfigs
+from typing import Annotated, Any, NoReturn, get_args, get_origin
 
 from labml_nn.cli.messages import nearest, shown
 
@@ -28,35 +26,133 @@ from labml_nn.cli.messages import nearest, shown
 ODD_NUMBER = r'[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?)'
 
 
-def option_types(configs: type[BaseConfigs]) -> dict[str, Any]:
+# ## What a class declares
+def declarations(configs: type) -> dict[str, tuple[Any, ...]]:
+    r"""
+    The names of a class's options, those of its bases first, each with its type and all that is
+    said of it.
+    """
+    annotations: dict[str, Any] = {}
+    for base in reversed(configs.__mro__):
+        annotations.update(inspect.get_annotations(base))
+    return {k: get_args(v) for k, v in annotations.items() if get_origin(v) is Annotated}
+
+
+def option_types(configs: type) -> dict[str, Any]:
     r"""
     The names of a class's options, in order, and their types.
     """
-    return {k: v for k, v in inspect.get_annotations(configs).items() if not k.startswith('_')}
+    return {name: kind for name, (kind, *_) in declarations(configs).items()}
 
 
-def option_values(configs: BaseConfigs) -> dict[str, Any]:
+def option_meanings(configs: type) -> dict[str, str]:
+    r"""
+    What each option means: the first words that are said of it.
+    """
+    return {
+        name: next(words for words in said if isinstance(words, str))
+        for name, (_, *said) in declarations(configs).items()
+    }
+
+
+def option_values(configs: object) -> dict[str, Any]:
     r"""
     All options of an object as plain values, to be kept in a checkpoint.
     """
-    return {name: getattr(configs, name) for name in option_types(type(configs))}
+    return {name: getattr(configs, name) for name in declarations(type(configs))}
 
 
-def option_meanings(configs: type[BaseConfigs]) -> dict[str, str]:
+# ## What is checked
+#
+# A check raises `ValueError` for a value that the option of this name cannot have. Of several
+# values, each is checked.
+@dataclass(frozen=True)
+class AtLeast:
     r"""
-    The comment behind each option's line in the source.
+    The smallest number that makes sense.
     """
-    source = inspect.getsource(configs)
-    lines = source.splitlines()
-    meanings = {}
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            name = lines[token.start[0] - 1].split(':')[0].strip()
-            if name in option_types(configs):
-                meanings[name] = token.string.lstrip('# ')
-    return meanings
+
+    least: float
+
+    def __call__(self, name: str, value: Any) -> None:
+        if value < self.least:
+            raise ValueError(f'{name}={value} must be at least {self.least}')
 
 
+@dataclass(frozen=True)
+class AtMost:
+    r"""
+    A number beyond all that there is, and short of what takes hours to refuse.
+    """
+
+    most: float
+
+    def __call__(self, name: str, value: Any) -> None:
+        if abs(value) > self.most:
+            raise ValueError(f'{name}={shown(value)} is absurd: need at most {self.most:,}')
+
+
+@dataclass(frozen=True)
+class OneOf:
+    r"""
+    One of the names of a table, or of `others`, which are not told.
+    """
+
+    names: Collection[str]
+    what: str
+    others: Collection[str] = ()
+
+    def __call__(self, name: str, value: Any) -> None:
+        if value not in self.names and value not in self.others:
+            raise ValueError(nearest(value, list(self.names), self.what))
+
+
+@dataclass(frozen=True)
+class Passes:
+    r"""
+    What a function lets pass.
+    """
+
+    check: Callable[[Any], Any]
+
+    def __call__(self, name: str, value: Any) -> None:
+        self.check(value)
+
+
+def check_options(configs: type, values: Mapping[str, Any]) -> None:
+    r"""
+    A `ValueError` unless each value is one that the option of this name can have.
+    """
+    declared = declarations(configs)
+    for name, value in values.items():
+        if name not in declared:
+            raise ValueError(nearest(name, list(declared), 'option'))
+        kind, *said = declared[name]
+        check_value(name, value, kind)
+        for check in filter(callable, said):
+            for item in value if isinstance(value, tuple | list) else [value]:
+                check(name, item)
+
+
+def check_value(name: str, value: Any, kind: Any) -> None:
+    r"""
+    A `ValueError` unless a value that was read from a checkpoint is one of type `kind`.
+    """
+    if get_origin(kind) is tuple:
+        if not isinstance(value, tuple | list) or len(value) > 64:
+            raise ValueError(f'{name} is a {type(value).__name__}: need several values, up to 64')
+        for item in value:
+            check_value(name, item, get_args(kind)[0])
+        return
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f'{name}={shown(value)} is a {type(value).__name__}: need {kind.__name__}')
+    # Of a whole number that is too large for a float, too
+    if kind is float and not abs(value) <= sys.float_info.max:
+        raise ValueError(f'{name}={shown(value)} is no number: need a finite one')
+
+
+# ## What is read
 def parse_value(text: str, kind: Any) -> Any:
     r"""
     What `text` says, as a value of type `kind`: a number, a truth, a word, or several of one kind
@@ -93,9 +189,7 @@ def kind_name(kind: Any) -> str:
 
 
 # ## Options from a file
-def read_options(
-    path: str | Path, configs: type[BaseConfigs], more: Sequence[str] = ()
-) -> dict[str, Any]:
+def read_options(path: str | Path, configs: type, more: Sequence[str] = ()) -> dict[str, Any]:
     r"""
     The options that a YAML file holds, under the names that the command line has.
 
@@ -173,24 +267,6 @@ def file_value(value: Any, kind: Any) -> Any:
     return parse_value(str(value), kind)
 
 
-def check_value(name: str, value: Any, kind: Any, most: float = 2**63) -> None:
-    r"""
-    A `ValueError` unless a value that was read from a checkpoint is one of type `kind`, and no
-    number of it is beyond `most`.
-    """
-    if get_origin(kind) is tuple:
-        if not isinstance(value, tuple | list) or len(value) > 64:
-            raise ValueError(f'{name} is a {type(value).__name__}: need several values, up to 64')
-        for item in value:
-            check_value(name, item, get_args(kind)[0], most)
-        return
-    kinds = (int, float) if kind is float else (kind,)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f'{name}={shown(value)} is a {type(value).__name__}: need {kind.__name__}')
-    if isinstance(value, int | float) and abs(value) > most:
-        raise ValueError(f'{name}={shown(value)} is absurd: need at most {most:,}')
-
-
 class Parser(argparse.ArgumentParser):
     r"""
     A parser that takes no abbreviations, and names the nearest option when it does not know one.
@@ -244,7 +320,7 @@ class Several(argparse.Action):
         setattr(namespace, self.dest, (*before, *itertools.chain(*values)))
 
 
-def add_options(parser: Parser, configs: type[BaseConfigs], defaults: Mapping[str, Any]) -> None:
+def add_options(parser: Parser, configs: type, defaults: Mapping[str, Any]) -> None:
     r"""
     Let `parser` take every option of `configs`; what is not given stays out of the namespace.
     """

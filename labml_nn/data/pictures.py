@@ -18,8 +18,6 @@ from torch import Tensor
 
 from labml_nn.data.files import written
 
-
-
 # Pictures smaller than this are enlarged, pixel by pixel, before they are shown in a grid
 SHOWN_SIDE = 32
 

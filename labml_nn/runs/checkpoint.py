@@ -26,16 +26,12 @@ test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
   known that they ask for [no more than they hold](plain.html).
 """
 
-import contextlib
-import errno
-import glob
 import hashlib
 import os
 import platform
 import random
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 

@@ -31,9 +31,8 @@ import torch
 from torch import Tensor
 
 from labml_nn.cli.messages import first_line
-from labml_nn.data.files import is_full_disk, written
-from labml_nn.runs import checkpoint
 from labml_nn.compute.descent import is_out_of_memory
+from labml_nn.data.files import is_full_disk, written
 
 T = TypeVar('T')
 
@@ -195,9 +194,7 @@ class Guests:
         try:
             yield
         except Exception as error:
-            is_ours = isinstance(error, OSError) and (
-                is_full_disk(error) or not folder.is_dir()
-            )
+            is_ours = isinstance(error, OSError) and (is_full_disk(error) or not folder.is_dir())
             if is_ours or is_out_of_memory(error):
                 raise
             problem = f'{what} is left out ({first_line(error)})'

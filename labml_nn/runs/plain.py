@@ -29,7 +29,6 @@ a number is read, the content is looked at without its numbers, on torch's devic
 import os
 import pickle
 import re
-import reprlib
 import sys
 import warnings
 import zipfile
@@ -216,4 +215,3 @@ def bytes_of(tensor: Tensor) -> int:
             f'again, which would fill {tensor.numel() * tensor.element_size():,} bytes'
         )
     return tensor.numel() * tensor.element_size()
-

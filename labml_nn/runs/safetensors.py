@@ -22,7 +22,6 @@ from safetensors import SafetensorError
 from safetensors import torch as package
 from torch import Tensor
 
-
 from labml_nn.data.files import written
 from labml_nn.runs.plain import refuse_pointer
 

@@ -38,11 +38,10 @@ from typing import Any
 from labml.configs import BaseConfigs
 from torch import Tensor
 
-
-from labml_nn.cli.messages import first_line, nearest
-from labml_nn.runs.labml_run import labml_run, unreachable
+from labml_nn.cli.messages import first_line
 from labml_nn.cli.options import option_values
 from labml_nn.data.pictures import to_pil
+from labml_nn.runs.labml_run import labml_run, unreachable
 
 # What is logged at a step: numbers, and pictures as bytes `[channels, height, width]`
 Track = Callable[[int, Mapping[str, float | Tensor]], None]
@@ -243,15 +242,6 @@ TRACKERS: dict[str, Callable[[Path, BaseConfigs, int], contextlib.AbstractContex
 TRACKERS = {'labml': labml, 'tensorboard': tensorboard, 'wandb': wandb, 'comet': comet}
 # The words for none
 NONE = ('', 'none')
-
-
-def check_trackers(names: Sequence[str]) -> None:
-    r"""
-    A `ValueError` with the nearest name unless all are known.
-    """
-    for name in names:
-        if name not in TRACKERS and name not in NONE:
-            raise ValueError(nearest(name, list(TRACKERS), 'tracker'))
 
 
 # ## All of them, kept from doing harm

@@ -10,16 +10,14 @@ What a run is made of: [training](experiment.html) takes these options by name, 
 holds them.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from labml_nn.cli.messages import nearest
-from labml_nn.cli.options import check_value, option_types
+from labml_nn.cli.options import AtLeast, AtMost, OneOf, Passes, check_options, declarations
 from labml_nn.data.datasets import AnySet, check_bad_pictures, check_classes, load_dataset
 from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
@@ -28,63 +26,116 @@ from labml_nn.diffusion.ddpm.utils import check_seed
 from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
-from labml_nn.runs.trackers import check_trackers
+from labml_nn.runs.trackers import NONE, TRACKERS
+
+
+# ## Kinds of values
+#
+# What an option's value can be, where that is less than its type. The sizes are beyond every
+# network that there is, and short of what takes hours to refuse.
+def check_probability(name: str, value: float) -> None:
+    r"""
+    A `ValueError` unless a value is a probability.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f'{name}={value:g} is a probability: it must lie in [0, 1]')
+
+
+Count = Annotated[int, AtLeast(0)]
+Positive = Annotated[int, AtLeast(1)]
+Size = Annotated[int, AtMost(2**16)]
+Seed = Annotated[int, Passes(check_seed)]
+Probability = Annotated[float, check_probability]
+BadPictures = Annotated[str, Passes(check_bad_pictures)]
+Schedule = Annotated[str, OneOf(SCHEDULES, 'schedule')]
+Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
+Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE)]
+
+# Said of what may differ when a run is resumed: how long, how often and where, not what
+FREE = object()
 
 
 class Configs(forerunner.Notebook):
     r"""
     ## Options
 
-    One line an option: its name, its type, its value in the preset `digits`, and what it means.
+    One line an option: its name, its kind, what it means, and its value in the preset `digits`.
     """
 
-    dataset: str = 'digits'  # digits, mnist, fashion_mnist, cifar10, celeba or folder
-    data_root: str = 'data'  # where archives are or go; for folder, the pictures
-    bad_pictures: str = 'refuse'  # what to do with those that cannot be read: refuse or skip
-    image_size: int = 8  # side of the images, in pixels
-    image_channels: int = 1  # 1 for grey, 3 for colour
-    flip: bool = False  # mirror half of the images (no digits: a mirrored 3 is none)
+    dataset: Annotated[str, 'digits, mnist, fashion_mnist, cifar10, celeba or folder'] = 'digits'
+    data_root: Annotated[str, 'where archives are or go; for folder, the pictures', FREE] = 'data'
+    bad_pictures: Annotated[
+        BadPictures, 'what to do with those that cannot be read: refuse or skip'
+    ] = 'refuse'
+    image_size: Annotated[Size, 'side of the images, in pixels'] = 8
+    image_channels: Annotated[Size, '1 for grey, 3 for colour'] = 1
+    flip: Annotated[bool, 'mirror half of the images (no digits: a mirrored 3 is none)'] = False
     #
-    n_channels: int = 32  # width of the U-Net's first level
-    ch_mults: tuple[int, ...] = (1, 2)  # width of each level, as a multiple of that
-    is_attn: tuple[bool, ...] = (False, True)  # attention at each level
-    n_blocks: int = 1  # blocks a level
-    n_groups: int = 8  # groups of each GroupNorm; they divide all widths
-    dropout: float = 0.0  # in each block, while training
-    n_classes: int = 0  # classes that the model is told; 0 trains without labels
-    p_uncond: float = 0.1  # how often a label is forgotten, which guidance needs
+    n_channels: Annotated[Size, "width of the U-Net's first level"] = 32
+    ch_mults: Annotated[
+        tuple[int, ...], 'width of each level, as a multiple of that', AtMost(1024)
+    ] = (1, 2)
+    is_attn: Annotated[tuple[bool, ...], 'attention at each level'] = (False, True)
+    n_blocks: Annotated[int, 'blocks a level', AtMost(32)] = 1
+    n_groups: Annotated[Size, 'groups of each GroupNorm; they divide all widths'] = 8
+    dropout: Annotated[float, 'in each block, while training'] = 0.0
+    n_classes: Annotated[
+        int, 'classes that the model is told; 0 trains without labels', AtMost(10**6), AtLeast(0)
+    ] = 0
+    p_uncond: Annotated[Probability, 'how often a label is forgotten, which guidance needs'] = 0.1
     #
-    n_steps: int = 1000  # T, the steps of the forward process
-    schedule: str = 'linear'  # the betas: linear (1e-4 to 0.02) or cosine
-    variance: str = 'beta'  # of a step back: beta, beta_tilde or learned
+    n_steps: Annotated[int, 'T, the steps of the forward process', AtMost(10**6), AtLeast(1)] = 1000
+    schedule: Annotated[Schedule, 'the betas: linear (1e-4 to 0.02) or cosine'] = 'linear'
+    variance: Annotated[str, 'of a step back: beta, beta_tilde or learned'] = 'beta'
     #
-    batch_size: int = 64  # images a step
-    learning_rate: float = 2e-3  # of Adam, once warmed up
-    warmup: int = 100  # steps over which the learning rate grows from zero
-    cooldown: int = 1000  # last steps, over which it falls to zero; the paper has none
-    grad_clip: float = 1.0  # the largest norm that a gradient may have
-    ema_decay: float = 0.9999  # of the averaged weights, once their window has grown
-    steps: int = 2400  # training steps in all
-    seed: int = 0  # of weights, data order and noise
+    batch_size: Annotated[Positive, 'images a step'] = 64
+    learning_rate: Annotated[float, 'of Adam, once warmed up'] = 2e-3
+    warmup: Annotated[Count, 'steps over which the learning rate grows from zero'] = 100
+    cooldown: Annotated[Count, 'last steps, over which it falls to zero; the paper has none'] = 1000
+    grad_clip: Annotated[float, 'the largest norm that a gradient may have'] = 1.0
+    ema_decay: Annotated[float, 'of the averaged weights, once their window has grown'] = 0.9999
+    steps: Annotated[Count, 'training steps in all', FREE] = 2400
+    seed: Annotated[Seed, 'of weights, data order and noise'] = 0
     #
-    log_every: int = 25  # steps between two rows of log.csv
-    save_every: int = 500  # steps between two checkpoints
-    save_minutes: float = 10  # a checkpoint comes after so many minutes, if not before
-    keep_checkpoints: int = 3  # how many there are, the newest included
-    preview_every: int = 500  # steps between sample grids, from one noise (and 1/8, 1/4, 1/2 of it)
-    n_previews: int = 16  # images in a sample grid
-    n_samples: int = 64  # images in samples.png, at the end
-    preview_sampler: str = 'dpm'  # how they and the last samples are made: ddpm, ddim, pndm, dpm
-    preview_steps: int = 20  # steps of that sampler
-    preview_share: float = 0.2  # previews are skipped beyond this share of the run's time
-    device: str = 'auto'  # auto, cpu, cuda, cuda:1 … or mps
-    precision: str = 'auto'  # of heavy layers: fp32, bf16, fp16; auto is bf16 on GPUs that have it
-    compile: bool = False  # let torch.compile fuse operations; the first step then takes a minute
-    channels_last: bool = False  # channels side by side in memory, faster for wide networks
-    micro_batch: int = 0  # images at a time, when not all of a batch fit in memory; 0 is all
-    activation_checkpointing: bool = False  # compute activations again rather than keep them
-    track: tuple[str, ...] = ('labml',)  # labml, tensorboard, wandb, comet, several or none
-    workers: int = 4  # processes that decode pictures too many for memory
+    log_every: Annotated[Positive, 'steps between two rows of log.csv', FREE] = 25
+    save_every: Annotated[Positive, 'steps between two checkpoints', FREE] = 500
+    save_minutes: Annotated[
+        float, 'a checkpoint comes after so many minutes, if not before', AtLeast(0), FREE
+    ] = 10
+    keep_checkpoints: Annotated[Positive, 'how many there are, the newest included', FREE] = 3
+    preview_every: Annotated[
+        Positive, 'steps between sample grids, from one noise (and 1/8, 1/4, 1/2 of it)', FREE
+    ] = 500
+    n_previews: Annotated[Count, 'images in a sample grid', FREE] = 16
+    n_samples: Annotated[Count, 'images in samples.png, at the end', FREE] = 64
+    preview_sampler: Annotated[
+        Sampler, 'how they and the last samples are made: ddpm, ddim, pndm, dpm', FREE
+    ] = 'dpm'
+    preview_steps: Annotated[Positive, 'steps of that sampler', FREE] = 20
+    preview_share: Annotated[
+        float, "previews are skipped beyond this share of the run's time", FREE
+    ] = 0.2
+    device: Annotated[str, 'auto, cpu, cuda, cuda:1 … or mps', FREE] = 'auto'
+    precision: Annotated[
+        str, 'of heavy layers: fp32, bf16, fp16; auto is bf16 on GPUs that have it', FREE
+    ] = 'auto'
+    compile: Annotated[
+        bool, 'let torch.compile fuse operations; the first step then takes a minute', FREE
+    ] = False
+    channels_last: Annotated[
+        bool, 'channels side by side in memory, faster for wide networks', FREE
+    ] = False
+    micro_batch: Annotated[
+        Count, 'images at a time, when not all of a batch fit in memory; 0 is all', FREE
+    ] = 0
+    activation_checkpointing: Annotated[
+        bool, 'compute activations again rather than keep them', FREE
+    ] = False
+    track: Annotated[Tracks, 'labml, tensorboard, wandb, comet, several or none', FREE] = ('labml',)
+    workers: Annotated[Count, 'processes that decode pictures too many for memory', FREE] = 4
+
+
+FREE_ON_RESUME = {name for name, said in declarations(Configs).items() if FREE in said}
 
 
 # ## Presets
@@ -141,55 +192,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     ),
 }  # fmt: skip
 
-# What may differ when a run is resumed: how long, how often and where, not what
-FREE_ON_RESUME = {
-    'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'save_minutes',
-    'keep_checkpoints', 'preview_every', 'n_previews', 'n_samples', 'preview_sampler',
-    'preview_steps', 'preview_share', 'precision', 'compile', 'channels_last', 'micro_batch',
-    'activation_checkpointing', 'track',
-}  # fmt: skip
-
-# The smallest numbers that make sense
-AT_LEAST = {
-    **dict.fromkeys(('n_steps', 'batch_size', 'log_every', 'save_every', 'preview_every'), 1),
-    **dict.fromkeys(('preview_steps', 'keep_checkpoints'), 1),
-    **dict.fromkeys(('steps', 'warmup', 'cooldown', 'n_previews', 'n_samples', 'workers'), 0),
-    **dict.fromkeys(('n_classes', 'micro_batch', 'save_minutes'), 0),
-}
-# Beyond every network that there is, and short of what takes hours to refuse
-AT_MOST = {
-    'n_steps': 10**6, 'n_blocks': 32, 'ch_mults': 1024, 'n_classes': 10**6,
-    **dict.fromkeys(('image_size', 'image_channels', 'n_channels', 'n_groups'), 2**16),
-}  # fmt: skip
-
 
 def make_configs(values: Mapping[str, Any]) -> Configs:
     r"""
     A configuration with these values, and the preset `digits` elsewhere.
 
-    Raises `ValueError` for an option that does not exist or a number that makes no sense.
+    Raises `ValueError` for an option that does not exist or a value that makes no sense.
     """
+    check_options(Configs, values)
     c = Configs()
     for name, value in values.items():
-        if name not in option_types(Configs):
-            raise ValueError(nearest(name, list(option_types(Configs)), 'option'))
-        check_value(name, value, option_types(Configs)[name], AT_MOST.get(name, math.inf))
         setattr(c, name, value)
-    for name, least in AT_LEAST.items():
-        if getattr(c, name) < least:
-            raise ValueError(f'{name}={getattr(c, name)} must be at least {least}')
-    check_seed(c.seed)
-    for name, kind in option_types(Configs).items():
-        if kind is float and not math.isfinite(getattr(c, name)):
-            raise ValueError(f'{name}={getattr(c, name)} is no number: need a finite one')
-    if c.schedule not in SCHEDULES:
-        raise ValueError(nearest(c.schedule, list(SCHEDULES), 'schedule'))
-    if c.preview_sampler not in SAMPLERS:
-        raise ValueError(nearest(c.preview_sampler, list(SAMPLERS), 'sampler'))
-    check_trackers(c.track)
-    check_bad_pictures(c.bad_pictures)
-    if not 0 <= c.p_uncond <= 1:
-        raise ValueError(f'p_uncond={c.p_uncond:g} is a probability: it must lie in [0, 1]')
     if c.learning_rate <= 0 or c.grad_clip <= 0 or not 0 <= c.dropout < 1:
         raise ValueError(
             f'learning_rate={c.learning_rate:g} and grad_clip={c.grad_clip:g} must be positive, '

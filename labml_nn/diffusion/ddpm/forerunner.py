@@ -23,6 +23,7 @@ import torch
 from labml.configs import BaseConfigs
 from torch import Tensor, nn
 
+from labml_nn.cli.options import option_types
 from labml_nn.data.pictures import grid, save_animation, to_pil, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import Block, Stage
@@ -314,6 +315,13 @@ class Notebook(BaseConfigs):
     diffusion: Any
     optimizer: Any
     data_loader: Any
+
+    def __init_subclass__(cls) -> None:
+        # labml keeps the types in its record of a run: without what is said of the options
+        said, types = cls.__annotations__, option_types(cls)
+        cls.__annotations__ = {name: types.get(name, kind) for name, kind in said.items()}
+        super().__init_subclass__()
+        cls.__annotations__ = said
 
     def init(self) -> None:
         r"""

@@ -1,0 +1,111 @@
+"""The options of a run: each is checked, and labml is handed plain values and types."""
+
+import math
+
+import pytest
+from labml.configs import BaseConfigs
+
+from labml_nn.cli.options import declarations, option_meanings, option_types, option_values
+from labml_nn.diffusion.ddpm.configs import FREE, FREE_ON_RESUME, PRESETS, Configs, make_configs
+
+# What no value of a type is
+WRONG = {
+    int: [1.5, '1', True, None],
+    float: ['1', True, None, math.nan, math.inf, -math.inf, 10**400],
+    bool: [1, 'yes', None],
+    str: [1, None, b'x'],
+    tuple[int, ...]: [1, (1.5,), ('1',), (1,) * 65],
+    tuple[bool, ...]: [True, (1,)],
+    tuple[str, ...]: ['none', (1,)],
+}
+# The last numbers that are taken, and what is refused beyond them
+LARGE, COUNT, POSITIVE = ([2**16], [2**16 + 1]), ([0], [-1]), ([1], [0, -1])
+SHARE = ([0.0, 1.0], [-0.1, 1.1])
+LIMITS = {
+    'bad_pictures': (['refuse', 'skip'], ['look']),
+    'image_size': LARGE, 'image_channels': LARGE, 'n_channels': LARGE, 'n_groups': LARGE,
+    'ch_mults': ([(1024,)], [(1, 1025)]), 'n_blocks': ([32], [33]),
+    'dropout': ([0.0], [-0.1, 1.0]), 'n_classes': ([0, 10**6], [-1, 10**6 + 1]),
+    'p_uncond': SHARE, 'n_steps': ([1, 10**6], [0, 10**6 + 1]),
+    'schedule': (['cosine'], ['cosin']), 'batch_size': POSITIVE,
+    'learning_rate': ([1e-9], [0.0, -1.0]), 'warmup': COUNT, 'cooldown': COUNT,
+    'grad_clip': ([1e-9], [0.0, -1.0]), 'steps': COUNT, 'seed': ([0, 2**63 - 1], [-1, 2**63]),
+    'log_every': POSITIVE, 'save_every': POSITIVE, 'save_minutes': ([0, 0.1], [-0.1]),
+    'keep_checkpoints': POSITIVE, 'preview_every': POSITIVE, 'n_previews': COUNT,
+    'n_samples': COUNT, 'preview_sampler': (['ddim'], ['ddmi']), 'preview_steps': POSITIVE,
+    'micro_batch': COUNT, 'track': ([('wandb', 'none'), ('',)], [('labml', 'wand')]),
+    'workers': COUNT,
+}  # fmt: skip
+# Of these any value of the type is taken here: what it names is looked for later
+FREELY = {
+    'dataset', 'data_root', 'flip', 'is_attn', 'variance', 'ema_decay', 'preview_share', 'device',
+    'precision', 'compile', 'channels_last', 'activation_checkpointing',
+}  # fmt: skip
+# The words that a message has for an option that is a name in a table
+WORDS = {'preview_sampler': 'sampler', 'track': 'tracker'}
+
+
+@pytest.mark.parametrize('name', option_types(Configs))
+def test_every_option_refuses_what_it_cannot_be(name):
+    taken, refused = LIMITS.get(name, ([], []))
+    for value in taken:
+        assert getattr(make_configs({name: value}), name) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=f'{name}=|no {WORDS.get(name, name)} '):
+            make_configs({name: value})
+    for value in WRONG[option_types(Configs)[name]]:
+        with pytest.raises(ValueError, match=f'^{name}(=.*)? is (a|no) '):
+            make_configs({name: value})
+
+
+def test_the_walk_knows_every_option_and_every_check():
+    assert not set(LIMITS) & FREELY
+    assert set(LIMITS) | FREELY == set(option_types(Configs))
+    for name, (_, *said) in declarations(Configs).items():
+        for check in filter(callable, said):
+            assert any(refuses(check, name, value) for value in LIMITS[name][1]), (name, check)
+
+
+def refuses(check, name, value):
+    try:
+        for item in value if isinstance(value, tuple) else [value]:
+            check(name, item)
+    except ValueError:
+        return True
+    return False
+
+
+def test_what_may_differ_is_said_on_the_line():
+    assert {'steps', 'device', 'data_root', 'workers'} <= FREE_ON_RESUME
+    assert not {'n_channels', 'seed', 'batch_size', 'schedule', 'dataset'} & FREE_ON_RESUME
+    for name in FREE_ON_RESUME:
+        assert declarations(Configs)[name].count(FREE) == 1
+
+
+def test_a_name_that_is_none_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match='no option batchsize: did you mean batch_size'):
+        make_configs({'batchsize': 3})
+
+
+def test_a_configuration_that_was_read_does_not_change():
+    """labml's `BaseConfigs` keeps what was asked for."""
+    c = make_configs({'steps': 3})
+    values = option_values(c)
+    with pytest.raises(ValueError, match='Cannot set Configs:steps after it was accessed'):
+        c.steps = 4
+    assert option_values(c) == values
+
+
+def test_labml_is_handed_plain_values_and_types():
+    """Its record of a run names types: no meanings, and no places in memory."""
+    c = make_configs(PRESETS['tests'])
+    assert isinstance(c, BaseConfigs)
+    record = c._to_json()
+    assert set(option_types(Configs)) <= set(record)
+    for name, kind in option_types(Configs).items():
+        assert record[name]['type'] == str(kind)
+
+
+def test_the_notebooks_names_are_labmls_alone():
+    assert not {'epochs', 'eps_model', 'data_loader'} & set(option_meanings(Configs))
+    assert {'epochs', 'eps_model', 'data_loader'} <= set(Configs()._to_json())
