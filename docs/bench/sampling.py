@@ -12,8 +12,8 @@ import sys
 import time
 
 from labml_nn.compute.device import describe, pick_device
-from labml_nn.diffusion.ddpm.evaluate import FAST, Sampler
 from labml_nn.diffusion.ddpm.experiment import PRESETS, build, make_configs
+from labml_nn.diffusion.ddpm.sampler import FAST, Sampler
 
 N = 64
 

@@ -22,8 +22,8 @@ from labml_nn.data.datasets import load_dataset
 from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.evaluate import Sampler, frame_steps
 from labml_nn.diffusion.ddpm.experiment import Trainer, make_configs
+from labml_nn.diffusion.ddpm.sampler import Sampler, frame_steps
 from labml_nn.diffusion.ddpm.unet import TimeEmbedding, UNet
 from labml_nn.diffusion.samplers import Ancestral, DPMSolver
 from labml_nn.runs.log import read_log

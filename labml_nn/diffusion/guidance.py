@@ -180,6 +180,12 @@ class Guided(nn.Module):
         # Channels beyond the image's say how wide the step back is: that is left to the class
         return torch.cat([guided, eps[:, n:]], dim=1)
 
+    def told(self, label: Tensor | int) -> 'Guided':
+        r"""
+        The same model, asked for other classes
+        """
+        return Guided(self.model, label, self.scale)
+
     def labels_of(self, xt: Tensor) -> Tensor:
         r"""
         The class of each image of the batch, `[batch]`, on its device

@@ -222,6 +222,7 @@ noise at these moments: noise, then grey blurs of the right shape, then digits w
 then clear ones](figure:ddpm.py::training)
 """
 
+import copy
 from collections.abc import Callable, Iterator
 
 import torch
@@ -318,6 +319,16 @@ class DenoiseDiffusion(nn.Module):
         for name, values in constants.items():
             values = values.to(torch.float32).to(device or device_of(eps_model))
             self.register_buffer(name, values, persistent=False)
+
+    def around(self, eps_model: EpsModel) -> 'DenoiseDiffusion':
+        r"""
+        The same process with another model
+        """
+        other = copy.copy(self)
+        # torch keeps what a module is made of in a table, which a copy would share
+        other._modules = self._modules.copy()
+        other.eps_model = eps_model
+        return other
 
     def q_xt_x0(self, x0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         r"""

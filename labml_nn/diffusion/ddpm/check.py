@@ -38,7 +38,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,15 +46,14 @@ from torch import Tensor
 from labml_nn.data.datasets import AnySet, Images
 from labml_nn.data.pictures import grid, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.commands import Command, out_of, run_dataset
 from labml_nn.diffusion.ddpm.configs import make_configs
-from labml_nn.diffusion.ddpm.metrics import chunks, data_images, run_dataset
+from labml_nn.diffusion.ddpm.metrics import chunks, data_images
+from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.utils import evaluating
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.evaluation.precision_recall import squared
 from labml_nn.runs import checkpoint
-
-if TYPE_CHECKING:
-    from labml_nn.diffusion.ddpm.evaluate import Sampler
 
 # How many images of the data the spectrum and the losses are taken from, at most
 MANY = 1024
@@ -91,7 +90,7 @@ def add_check_options(p: Any) -> None:
     p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
 
 
-def check_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+def check_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     ## `check`: what is printed, and the picture of the samples and their nearest images
     """
@@ -111,12 +110,11 @@ def check_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     print('(beside the loss: that of the best filter; a guess of zero has 1)')
     found = ', '.join(dict.fromkeys(f.verdict for f in findings if f.verdict))
     print(f'{found}: see {TROUBLES}' if found else 'nothing is out of the ordinary')
-    out = a.out or checkpoint.find(a.run).parent / f'check_{a.weights}_seed{a.seed}.png'
     # Each sample above the training image that is nearest to it
     width = min(n, 8)
     rows = [part for i in range(0, min(n // width, 3) * width, width)
             for part in (x[i : i + width], near[i : i + width])]  # fmt: skip
-    yield save_png(out, grid(torch.cat(rows), width))
+    yield save_png(out_of(a, 'check'), grid(torch.cat(rows), width))
 
 
 def spread_out(n: int, many: int) -> range:
@@ -219,7 +217,7 @@ def nearest(x: Tensor, dataset: AnySet, *, itself: range | None = None) -> tuple
 
 
 # ## What is left to learn
-def losses(sampler: 'Sampler', dataset: AnySet) -> list[Finding]:
+def losses(sampler: Sampler, dataset: AnySet) -> list[Finding]:
     r"""
     The loss on images of the data by quarter of the steps, beside that of the best filter.
     """
@@ -252,18 +250,18 @@ def loss_at(
     classes is told those of the images, and not guided.
     """
     model, device = diffusion.eps_model, diffusion.beta.device
-    told = (model.label, model.scale) if isinstance(model, Guided) else None
+    if isinstance(model, Guided) and labels is not None:
+        diffusion = diffusion.around(model.model)
+    else:
+        labels = None  # the model has been told, or knows of none
     total = 0.0
     with evaluating(model):
         for at in chunks(len(x0)):
-            part = slice(at.start, at.stop)
-            if isinstance(model, Guided) and labels is not None:
-                model.label, model.scale = labels[part], 0.0
-            x, steps, noise = (v[part].to(device) for v in (x0, t, eps))
-            guess = diffusion.eps_theta(diffusion.q_sample(x, steps, noise), steps)
+            x, steps, noise, *label = (
+                v[at.start : at.stop].to(device) for v in (x0, t, eps, labels) if v is not None
+            )
+            guess = diffusion.eps_theta(diffusion.q_sample(x, steps, noise), steps, *label)
             total += float((guess - noise).square().mean()) * len(x)
-    if isinstance(model, Guided) and told is not None:
-        model.label, model.scale = told
     return total / len(x0)
 
 
@@ -284,3 +282,8 @@ def filter_loss(diffusion: DenoiseDiffusion, power: Tensor, t: Tensor) -> float:
     signal = alpha_bar * power.flatten()  # [batch, frequencies]
     # $\frac{\bar\alpha_t\,\lambda_k}{\bar\alpha_t\,\lambda_k + 1 - \bar\alpha_t}$
     return float((signal / (signal + 1 - alpha_bar)).mean())
+
+
+COMMANDS = {
+    'check': Command('what samples tell about what may be wrong', check_command, add_check_options)
+}

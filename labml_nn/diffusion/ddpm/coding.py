@@ -75,10 +75,10 @@ eight others. What is decided by step $t$ is shared by all; at 1000 that is noth
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,61 +88,33 @@ from labml_nn.data.datasets import AnySet, load_dataset
 from labml_nn.data.files import written
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.commands import Command, out_of
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.likelihood import Bound, bound
+from labml_nn.diffusion.ddpm.sampler import BATCH, Sampler
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.runs import checkpoint
-
-if TYPE_CHECKING:
-    from labml_nn.diffusion.ddpm.evaluate import Sampler
-
-# The commands, and what `--help` says of them
-HELP = {
-    'likelihood': 'bits per dimension, and the rate–distortion curve',
-    'progressive': 'what the network aims at, from the first step to the last (figure 6)',
-    'shared': 'samples that share their x_t, for several t (figure 7)',
-}
-
-# How many images go through the network at a time
-BATCH = 256
 
 # The table has a row for the steps down to each of these shares of $T$
 BANDS = (1 / 2, 1 / 4, 1 / 10, 1 / 100)
 
 
-def add_options(p: Any, name: str) -> None:
-    r"""
-    What each command can be told, besides what all can.
-    """
-    if name == 'likelihood':
-        p.add_argument('--n', type=int, default=256, help='how many images (256)')
-        p.add_argument('--dataset', help='another data set, such as folder for images held out')
-        p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
-        p.add_argument(
-            '--first', default='beta_tilde',
-            help='a fixed variance of the decoder: beta_tilde (of the second step) or beta',
-        )  # fmt: skip
-        p.add_argument('--no-clip', action='store_true', help='let x0_hat leave [-1, 1]')
-    if name == 'progressive':
-        p.add_argument('--n', type=int, default=8, help='how many images, a row each (8)')
-        p.add_argument('--frames', type=int, default=12, help='how many moments (12)')
-    if name == 'shared':
-        p.add_argument('--n', type=int, default=9, help='how many samples of each x_t (9)')
-        p.add_argument(
-            '--t', type=int, nargs='+', metavar='STEP',
-            help='the steps whose x_t is shared, a row each (T, 3T/4, T/2, 3T/8, T/4, T/8)',
-        )  # fmt: skip
-
-
-def run_folder(a: Any) -> Path:
-    r"""
-    Where pictures go when `--out` is not given.
-    """
-    return checkpoint.find(a.run).parent
-
-
 # ## Likelihood
-def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+def add_likelihood_options(p: Any) -> None:
+    r"""
+    What `likelihood` can be told.
+    """
+    p.add_argument('--n', type=int, default=256, help='how many images (256)')
+    p.add_argument('--dataset', help='another data set, such as folder for images held out')
+    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+    p.add_argument(
+        '--first', default='beta_tilde',
+        help='a fixed variance of the decoder: beta_tilde (of the second step) or beta',
+    )  # fmt: skip
+    p.add_argument('--no-clip', action='store_true', help='let x0_hat leave [-1, 1]')
+
+
+def likelihood_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     `likelihood`: a table, the curve as numbers, and as a picture.
     """
@@ -151,7 +123,7 @@ def likelihood_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     root = a.data_root or c.data_root
     dataset = load_dataset(name, root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures)
     x0 = chosen(dataset, a.n, a.seed, name)
-    out = a.out or run_folder(a) / f'likelihood_{a.weights}_seed{a.seed}.png'
+    out = out_of(a, 'likelihood')
     options = {'clip_x0': not a.no_clip, 'first': a.first}
     found = bound_of(sampler.diffusion, x0, dataset.levels, a.seed, **options)
     origin = 'images of' if a.dataset else 'training images of'
@@ -287,7 +259,26 @@ def plot_curve(path: Path, found: Bound, n_levels: int) -> Path:
 
 
 # ## Pictures
-def progressive_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+def add_progressive_options(p: Any) -> None:
+    r"""
+    What `progressive` can be told.
+    """
+    p.add_argument('--n', type=int, default=8, help='how many images, a row each (8)')
+    p.add_argument('--frames', type=int, default=12, help='how many moments (12)')
+
+
+def add_shared_options(p: Any) -> None:
+    r"""
+    What `shared` can be told.
+    """
+    p.add_argument('--n', type=int, default=9, help='how many samples of each x_t (9)')
+    p.add_argument(
+        '--t', type=int, nargs='+', metavar='STEP',
+        help='the steps whose x_t is shared, a row each (T, 3T/4, T/2, 3T/8, T/4, T/8)',
+    )  # fmt: skip
+
+
+def progressive_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     `progressive`: $\hat x_0$ along the chain, a row for each image (figure 6).
     """
@@ -295,12 +286,12 @@ def progressive_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
     bar.close()
     rows = torch.stack(frames, dim=1).flatten(0, 1)
-    out = a.out or run_folder(a) / f'progressive_{a.weights}_seed{a.seed}.png'
+    out = out_of(a, 'progressive')
     about = {'run': a.run, 'weights': a.weights, 'seed': a.seed}
     yield save_png(out, grid(rows, len(frames)), about)
 
 
-def shared_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+def shared_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     `shared`: a row for each $t$, first $x_t$, then samples from $p_\theta(x_0|x_t)$ (figure 7).
 
@@ -313,23 +304,22 @@ def shared_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     if a.n < 2 or not all(1 <= t <= T for t in steps):
         raise ValueError(f'--n {a.n} must be at least 2, and --t {steps} within 1 to {T}')
     bar, tell = told(T + sum(steps))
-    sampler.ask_for(0, 1, one=True)
-    frozen, end = one_chain(sampler, a.seed, steps, tell)
-    sampler.ask_for(0, a.n - 1, one=True)
+    frozen, end = one_chain(sampler.told(0, 1, one=True), a.seed, steps, tell)
+    rest = sampler.told(0, a.n - 1, one=True)
     rows = []
     for t in steps:
         # New noise from there on, for all but the chain itself
         noise = SeededNoise(a.n - 1, a.seed, first=1)
-        others = sampler.denoise(frozen[t].expand(a.n - 1, -1, -1, -1), noise, t, tell)
+        others = rest.denoise(frozen[t].expand(a.n - 1, -1, -1, -1), noise, t, tell)
         rows += [frozen[t], end, others]
     bar.close()
-    out = a.out or run_folder(a) / f'shared_{a.weights}_seed{a.seed}.png'
+    out = out_of(a, 'shared')
     about = {'run': a.run, 'weights': a.weights, 'seed': a.seed, 't': steps}
     yield save_png(out, grid(torch.cat(rows), a.n + 1), about)
 
 
 def one_chain(
-    sampler: 'Sampler', seed: int, steps: list[int], tell: Tell
+    sampler: Sampler, seed: int, steps: list[int], tell: Tell
 ) -> tuple[dict[int, Tensor], Tensor]:
     r"""
     One chain: $x_t$ for each of `steps`, and its end, `[1, channels, height, width]`.
@@ -345,8 +335,17 @@ def one_chain(
     return kept, xt
 
 
-COMMANDS: dict[str, Callable[['Sampler', Any], Iterator[Path]]] = {
-    'likelihood': likelihood_command,
-    'progressive': progressive_command,
-    'shared': shared_command,
-}
+COMMANDS = {
+    'likelihood': Command(
+        'bits per dimension, and the rate–distortion curve',
+        likelihood_command, add_likelihood_options, has_labels=False, has_sampler=False,
+    ),
+    'progressive': Command(
+        'what the network aims at, from the first step to the last (figure 6)',
+        progressive_command, add_progressive_options, has_sampler=False,
+    ),
+    'shared': Command(
+        'samples that share their x_t, for several t (figure 7)',
+        shared_command, add_shared_options, has_sampler=False,
+    ),
+}  # fmt: skip

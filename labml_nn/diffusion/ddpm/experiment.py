@@ -89,10 +89,10 @@ from labml_nn.diffusion.ddpm.configs import (
     share_of_rate,
 )
 from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.sampling import make_sampler
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed, older_names
 from labml_nn.diffusion.guidance import Guided, drop_labels
+from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.runs import checkpoint
 from labml_nn.runs.log import COLUMNS, Guests, Window, append_row, plot_loss
 from labml_nn.runs.signals import Stop

@@ -17,20 +17,18 @@ import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from labml.configs import BaseConfigs
 from torch import Tensor, nn
 
 from labml_nn.cli.options import option_types
+from labml_nn.cli.progress import Tell
 from labml_nn.data.pictures import grid, save_animation, to_pil, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.unet import Block, Stage
 from labml_nn.diffusion.ddpm.utils import SeededNoise, fits, same_shape
-
-if TYPE_CHECKING:
-    from labml_nn.diffusion.ddpm.evaluate import Sampler
 
 
 # ## The U-Net
@@ -175,8 +173,14 @@ class Calls:
     Images are in $[-1, 1]$ here, and what returned nothing returns what it has made.
     """
 
+    # What ours has
     diffusion: DenoiseDiffusion
     image_shape: tuple[int, int, int]
+    clip_x0: bool
+    device: torch.device
+    denoise: Callable[..., Tensor]
+    check_interpolation: Callable[..., None]
+    told: Callable[..., Any]
 
     eps_model = property(lambda self: self.diffusion.eps_model)
     beta = property(lambda self: self.diffusion.beta)
@@ -233,54 +237,52 @@ class Calls:
                 self.show_image(frame[0], str(i))
         return frames
 
-    def _sample_x0(self: 'Sampler', xt: Tensor, n_steps: int) -> Tensor:  # type: ignore[misc]
+    def _sample_x0(self, xt: Tensor, n_steps: int) -> Tensor:
         # torch's own random numbers, which is what the call took before
         seed = int(torch.randint(2**31, ()))
         return self.denoise(xt.to(self.device), SeededNoise(len(xt), seed), n_steps)
 
+    @torch.no_grad()
+    def step_given(self, xt: Tensor, t: Tensor, eps: Tensor, z: Tensor | None) -> Tensor:
+        r"""
+        $x_{t-1}$ for a guess `eps` of the noise that the caller has made.
 
-@torch.no_grad()
-def step_given(sampler: 'Sampler', xt: Tensor, t: Tensor, eps: Tensor, z: Tensor | None) -> Tensor:
-    r"""
-    $x_{t-1}$ for a guess `eps` of the noise that the caller has made.
+        Raises `ValueError` where the variance is learned, which a guess of the noise does not tell.
+        """
+        if self.diffusion.variance == 'learned':
+            raise ValueError(
+                'p_sample(xt, t, eps): the model says the variance as well, and eps does not hold '
+                'it. Call p_sample(xt, t), which asks the model for both'
+            )
+        z = torch.randn_like(xt) if z is None else same_shape('z', z, xt)
+        same_shape('eps', eps, xt)
+        mean, var, _ = self.diffusion.p_given(xt, t, eps, None, clip_x0=self.clip_x0)
+        # No noise at the last step, as everywhere here
+        return mean + torch.where((t == 0)[:, None, None, None], 0.0, var**0.5) * z
 
-    Raises `ValueError` where the variance is learned, which a guess of the noise does not tell.
-    """
-    if sampler.diffusion.variance == 'learned':
-        raise ValueError(
-            'p_sample(xt, t, eps): the model says the variance as well, and eps does not hold it. '
-            'Call p_sample(xt, t), which asks the model for both'
-        )
-    z = torch.randn_like(xt) if z is None else same_shape('z', z, xt)
-    same_shape('eps', eps, xt)
-    mean, var, _ = sampler.diffusion.p_given(xt, t, eps, None, clip_x0=sampler.clip_x0)
-    # No noise at the last step, as everywhere here
-    return mean + torch.where((t == 0)[:, None, None, None], 0.0, var**0.5) * z
+    def between_batches(
+        self, x1: Tensor, x2: Tensor, lambda_: Any, t_: int, seed: int, tell: Tell | None = None
+    ) -> Tensor:
+        r"""
+        Between the images of two batches, one by one: image $i$ is between `x1[i]` and `x2[i]`.
 
-
-def between_batches(
-    sampler: 'Sampler', x1: Tensor, x2: Tensor, lambda_: Any, t_: int, seed: int, tell: Any = None
-) -> Tensor:
-    r"""
-    Between the images of two batches, one by one: image $i$ is between `x1[i]` and `x2[i]`.
-
-    Raises `ValueError` for batches of two sizes, and for more than one $\lambda$.
-    """
-    if not isinstance(lambda_, int | float):
-        raise ValueError(
-            'interpolate(x1, x2, lambda_): batches take one lambda; for several give one image '
-            'each, x1[0] and x2[0]'
-        )
-    same_shape('x2', x2, x1)
-    sampler.check_interpolation(x1[0], x2[0], torch.tensor([lambda_]), t_)
-    sampler.ask_for(0, len(x1), one=True)
-    noise = SeededNoise(len(x1), seed)
-    x1, x2 = x1.to(sampler.device), x2.to(sampler.device)
-    if t_ > 0:
-        t = torch.full((len(x1),), t_ - 1, device=sampler.device)
-        eps = noise(x1.shape, sampler.device)
-        x1, x2 = (sampler.diffusion.q_sample(x, t, eps) for x in (x1, x2))
-    return sampler.denoise((1 - lambda_) * x1 + lambda_ * x2, noise, t_, tell)
+        Raises `ValueError` for batches of two sizes, and for more than one $\lambda$.
+        """
+        if not isinstance(lambda_, int | float):
+            raise ValueError(
+                'interpolate(x1, x2, lambda_): batches take one lambda; for several give one image '
+                'each, x1[0] and x2[0]'
+            )
+        same_shape('x2', x2, x1)
+        self.check_interpolation(x1[0], x2[0], torch.tensor([lambda_]), t_)
+        noise = SeededNoise(len(x1), seed)
+        x1, x2 = x1.to(self.device), x2.to(self.device)
+        if t_ > 0:
+            t = torch.full((len(x1),), t_ - 1, device=self.device)
+            eps = noise(x1.shape, self.device)
+            x1, x2 = (self.diffusion.q_sample(x, t, eps) for x in (x1, x2))
+        mixed = (1 - lambda_) * x1 + lambda_ * x2
+        return self.told(0, len(x1), one=True).denoise(mixed, noise, t_, tell)
 
 
 # ## The notebook

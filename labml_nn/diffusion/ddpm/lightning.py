@@ -53,13 +53,13 @@ from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
     check_model,
     configs_of,
-    make_sampler,
     note_preset,
     parser,
 )
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided, drop_labels
+from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.runs import checkpoint
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import Guests

@@ -30,26 +30,26 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from labml_nn.cli.progress import Progress, clock
-from labml_nn.data.datasets import AnySet, Images, load_dataset, to_unit_range
+from labml_nn.data.datasets import AnySet, Images, to_unit_range
 from labml_nn.data.files import written
 from labml_nn.data.pictures import to_uint8
+from labml_nn.diffusion import samplers
+from labml_nn.diffusion.ddpm.commands import Command, out_of, run_dataset
 from labml_nn.diffusion.ddpm.configs import Configs, make_configs
+from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.evaluation import Floats
 from labml_nn.evaluation.features import FEATURES, Features, load_features
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.evaluation.inception_score import inception_score
 from labml_nn.evaluation.precision_recall import precision_recall
 from labml_nn.runs import checkpoint
-
-if TYPE_CHECKING:
-    from labml_nn.diffusion.ddpm.evaluate import Sampler
 
 # Below this number of samples nothing should be set beside a number of a paper
 COMPARABLE = 10_000
@@ -74,7 +74,7 @@ def add_metrics_options(p: Any) -> None:
     p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
 
 
-def metrics_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
+def metrics_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     ## `metrics`: the numbers and their protocol, printed and as JSON
     """
@@ -97,7 +97,7 @@ def metrics_command(sampler: 'Sampler', a: Any) -> Iterator[Path]:
     notes = remarks(n, features)
     for note in notes:
         print(f'not comparable with papers: {note}')
-    out = a.out or checkpoint.find(a.run).parent / f'metrics_{kind}_{a.weights}_seed{a.seed}.json'
+    out = out_of(a, f'metrics_{kind}', '.json')
     yield save_json(out, {**numbers, 'protocol': told, 'not_comparable_with_papers': notes})
 
 
@@ -130,16 +130,6 @@ def check_numbers(n: int, n_data: int, features: Features) -> None:
 
 
 # ## From images to features
-def run_dataset(c: Configs, data_root: str | None) -> AnySet:
-    r"""
-    The images that a run was trained on.
-    """
-    root = data_root or c.data_root
-    return load_dataset(
-        c.dataset, root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
-    )
-
-
 def data_images(dataset: AnySet, at: range) -> Tensor:
     r"""
     Images of a data set in $[-1, 1]$, `[n, channels, height, width]`.
@@ -157,7 +147,7 @@ def chunks(n: int) -> Iterator[range]:
 
 
 def sample_features(
-    sampler: 'Sampler', features: Features, n: int, seed: int
+    sampler: Sampler, features: Features, n: int, seed: int
 ) -> tuple[Floats, Floats | None]:
     r"""
     Features and probabilities of `n` samples.
@@ -196,40 +186,38 @@ def joined(parts: list[tuple[Any, Any]]) -> tuple[Floats, Floats | None]:
 
 
 # ## What is said beside the numbers
-def time_needed(sampler: 'Sampler', features: Features, dataset: AnySet, n: int) -> str:
+def time_needed(sampler: Sampler, features: Features, dataset: AnySet, n: int) -> str:
     r"""
     How long it will take, from one step of the chain and the features of a few images.
     """
     some = min(n, CHUNK)
     seconds = {'sampling': 0.0, 'features': 0.0}
-    sampler.ask_for(0, some)
-    xt, noise = sampler.reverse.start((some, *sampler.image_shape))
+    reverse = sampler.told(0, some).reverse
+    xt, noise = reverse.start((some, *sampler.image_shape))
     images = to_uint8(data_images(dataset, range(min(32, len(dataset)))))
     for _ in range(2):  # the first time is slower
         began = time.monotonic()
-        next(sampler.reverse.chain(xt, noise))
-        seconds['sampling'] = (time.monotonic() - began) * sampler.reverse.n_calls * n / some
+        next(reverse.chain(xt, noise))
+        seconds['sampling'] = (time.monotonic() - began) * reverse.n_calls * n / some
         began = time.monotonic()
         features.compute(images)
         seconds['features'] = (time.monotonic() - began) * (n + len(dataset)) / len(images)
     return (
-        f'about {clock(sum(seconds.values()))}: {n:,} samples of {sampler.reverse.n_calls} steps '
+        f'about {clock(sum(seconds.values()))}: {n:,} samples of {reverse.n_calls} steps '
         f'{clock(seconds["sampling"])}, features of {n + len(dataset):,} images '
         f'{clock(seconds["features"])}'
     )
 
 
 def protocol(
-    sampler: 'Sampler', a: Any, state: dict[str, Any], c: Configs, dataset: AnySet,
+    sampler: Sampler, a: Any, state: dict[str, Any], c: Configs, dataset: AnySet,
     features: Features, n: int,
 ) -> dict[str, str]:  # fmt: skip
     r"""
     All that the numbers depend on.
     """
     reverse = sampler.reverse
-    given = {
-        k: getattr(a, k, None) for k in ('spacing', 'variance', 'eta', 'start', 'order', 'sde')
-    }
+    given = {name: getattr(a, name, None) for name in samplers.options()}
     options = ''.join(f', {k}={v}' for k, v in given.items() if v is not None)
     split = {'digits': 'all there are', 'folder': 'all in the folder'}.get(
         c.dataset, 'training split'
@@ -273,3 +261,11 @@ def save_json(path: Path, content: dict[str, Any]) -> Path:
     with written(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
     return path
+
+
+COMMANDS = {
+    'metrics': Command(
+        'Fréchet distance, inception score, precision and recall',
+        metrics_command, add_metrics_options, endings=('.json',),
+    ),
+}  # fmt: skip

@@ -123,226 +123,23 @@ ancestral steps at 20 calls, the others at 50](../../../docs/figures/sampler_fro
 > other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 """
 
-import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from dataclasses import fields
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
-import torch
-from torch import Tensor
-
+from labml_nn.cli.messages import nearest
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.utils import MOST_LEFT, SeededNoise, ShortChainWarning, evaluating
+from labml_nn.diffusion.samplers.ancestral import Ancestral
+from labml_nn.diffusion.samplers.contract import DEFAULT_STEPS, ReverseSampler, spaced
+from labml_nn.diffusion.samplers.ddim import DDIM
+from labml_nn.diffusion.samplers.dpm_solver import DPMSolver
+from labml_nn.diffusion.samplers.pndm import PNDM
 
-# How many steps are taken when nobody says
-DEFAULT_STEPS = 20
-
-
-def spaced(spacing: str, n_steps: int, T: int) -> list[int]:
-    r"""
-    ## The steps $\tau$, rising
-
-    * `spacing` how they are chosen among `0 .. T-1`
-    * `n_steps` how many, `1 .. T`
-
-    Raises `ValueError` for a spacing that does not exist or a number out of range.
-    """
-    n = n_steps
-    if not 1 <= n <= T:
-        raise ValueError(f'n_steps={n}: the model was trained with {T} steps, use 1 to {T} of them')
-    # Whole numbers throughout: no rounding error can make two of the steps equal
-    steps = {
-        # The multiples of $T/n$
-        'leading': lambda i: i * T // n,
-        # Evenly from 0 to $T-1$, both included
-        'linspace': lambda i: (2 * i * (T - 1) + n - 1) // (2 * n - 2) if n > 1 else T - 1,
-        # The multiples of $T/n$, counted from the noisy end
-        'trailing': lambda i: (2 * (i + 1) * T + n) // (2 * n) - 1,
-        # $\tau_i \propto i^2$: many steps where there is little noise
-        'quadratic': lambda i: max(i, i * i * (T - 1) // (n - 1) ** 2) if n > 1 else T - 1,
-    }
-    if spacing not in steps:
-        raise ValueError(f'spacing={spacing!r} is not known: use {", ".join(steps)}')
-    return [steps[spacing](i) for i in range(n)]
-
-
-class ReverseSampler(ABC):
-    r"""
-    ## The contract
-
-    A sampler is a model with its schedule, a choice of steps, and `chain`. It knows nothing of
-    conditioning: `diffusion.eps_model` is any callable `(xt, t) -> eps`.
-
-    * `tau` the steps taken, rising; `before(i)` is the one below `tau[i]`
-    * `short` the diffusion of these steps alone, with $\beta'$
-    * `signal`, `noise` $\sqrt{\bar\alpha_t}$ and $\sqrt{1-\bar\alpha_t}$ of all steps, as numbers:
-      a whole batch is at the same step
-    """
-
-    def __init__(
-        self,
-        diffusion: DenoiseDiffusion,  # the model with its schedule
-        n_steps: int = DEFAULT_STEPS,  # how many of the steps, 1 .. T
-        *,
-        spacing: str = 'trailing',  # which of them
-        clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        variance: str = 'beta_tilde',  # of a step back of `short`
-    ):
-        if variance == 'learned' and diffusion.variance != 'learned':
-            raise ValueError(
-                f'variance=learned: this model has a fixed one ({diffusion.variance}): use beta or '
-                f'beta_tilde'
-            )
-        self.diffusion = diffusion
-        self.n_steps = n_steps
-        self.clip_x0 = clip_x0
-        self.tau = spaced(spacing, n_steps, diffusion.n_steps)
-        # The image itself, before step 0, is index -1: the last of a list, for Python
-        self.signal = [*(diffusion.alpha_bar.double() ** 0.5).tolist(), 1.0]
-        self.noise = [*(diffusion.one_minus_alpha_bar.double() ** 0.5).tolist(), 0.0]
-        self.warn_of_a_late_start(spacing)
-        # $\bar\alpha$ anew from $\beta$, in float64:
-        # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$ is a small difference
-        alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
-        # A learned variance is in the rest of the model's output
-        ask = self.output if variance == 'learned' else self.eps_theta
-        self.short = DenoiseDiffusion(
-            lambda xt, i: ask(xt, self.tau[int(i[0])]),
-            n_steps,
-            diffusion.beta.device,
-            alpha_bar=alpha_bar,
-            variance=variance,
-        )
-
-    def warn_of_a_late_start(self, spacing: str) -> None:
-        r"""
-        Warn if the chain begins where more is left of the image than at the end of training
-        """
-        left = self.signal[self.tau[-1]]
-        if left > MOST_LEFT >= self.signal[self.diffusion.n_steps - 1]:
-            warnings.warn(
-                f'{self.n_steps} steps with spacing={spacing!r} begin at step {self.tau[-1]}, '
-                f'where {left:.0%} of the image is left, so pure noise is the wrong start: use '
-                f"more steps or spacing='trailing'",
-                ShortChainWarning,
-                stacklevel=4,
-            )
-
-    @abstractmethod
-    def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:
-        r"""
-        ### From noise to image, step by step
-
-        Yields `(t, xt, x0_hat)` after each step: the index `t` that the model was asked at, where
-        the step has led, and what it aimed at. The last `xt` is the image.
-        """
-
-    @property
-    def n_calls(self) -> int:
-        r"""
-        How often a chain calls the model.
-        """
-        return self.n_steps
-
-    def before(self, i: int) -> int:
-        r"""
-        The step that follows $\tau_i$ on the way back, $\tau_{i-1}$; the image is -1
-        """
-        return self.tau[i - 1] if i > 0 else -1
-
-    def start(
-        self, start: tuple[int, ...] | Tensor, seed: int = 0, *, first: int = 0
-    ) -> tuple[Tensor, SeededNoise]:
-        r"""
-        ### Where a chain begins, and its noise
-
-        * `start` the shape `[batch, ...]`, or $x_T$ itself
-        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
-        """
-        shape = tuple(start.shape) if isinstance(start, Tensor) else tuple(start)
-        noise = SeededNoise(shape[0], seed, first=first)
-        # Drawn even if $x_T$ is given: it may have been made from the same seed, and the $z$s of
-        # the chain must not repeat it
-        xt = noise(shape, self.short.beta.device)
-        return start if isinstance(start, Tensor) else xt, noise
-
-    def sample(self, start: tuple[int, ...] | Tensor, seed: int = 0, *, first: int = 0) -> Tensor:
-        r"""
-        ### From noise to image
-
-        The arguments are those of `start`. Returns $x_0$.
-        """
-        for _, xt, _ in self.chain(*self.start(start, seed, first=first)):
-            pass
-        return xt
-
-    # ### What the samplers share
-    def eps_theta(self, xt: Tensor, t: int) -> Tensor:
-        r"""
-        $\epsilon_\theta(x_t, t)$ for a whole batch at step `t`, without dropout
-        """
-        with evaluating(self.diffusion.eps_model):
-            return self.diffusion.eps_theta(xt, self.all_at(t, xt))
-
-    def output(self, xt: Tensor, t: int) -> Tensor:
-        r"""
-        All that the model puts out there
-        """
-        with evaluating(self.diffusion.eps_model):
-            return self.diffusion.eps_model(xt, self.all_at(t, xt))
-
-    def all_at(self, t: int, xt: Tensor) -> Tensor:
-        r"""
-        Step `t` for each image of the batch, `[batch]`
-        """
-        return torch.full((len(xt),), t, device=xt.device, dtype=torch.int64)
-
-    def predict_x0(self, xt: Tensor, eps: Tensor, t: int) -> Tensor:
-        r"""
-        $\hat x_0$, as [`DenoiseDiffusion`](../ddpm/index.html) computes it; at -1 it is $x_t$
-        """
-        return self.diffusion.predict_x0(xt, self.all_at(t, xt), eps) if t >= 0 else xt
-
-    def predict(self, xt: Tensor, t: int) -> tuple[Tensor, Tensor]:
-        r"""
-        The model's $\epsilon$ and $\hat x_0$, made consistent
-        """
-        return self.consistent(xt, self.eps_theta(xt, t), t)
-
-    def consistent(self, xt: Tensor, eps: Tensor, t: int) -> tuple[Tensor, Tensor]:
-        r"""
-        #### $\epsilon$ and the $\hat x_0$ that goes with it
-
-        The two are one guess, tied by $x_t = \sqrt{\bar\alpha_t}\,\hat x_0 +
-        \sqrt{1-\bar\alpha_t}\,\epsilon$. Clipping changes $\hat x_0$, so $\epsilon$ has to follow:
-        the old one with the new $\hat x_0$ would not add up to $x_t$
-        [tested](test:diffusion/samplers/test_contract.py::test_eps_is_derived_again_after_clipping).
-        """
-        x0_hat = self.predict_x0(xt, eps, t)
-        if not self.clip_x0:
-            return eps, x0_hat
-        x0_hat = x0_hat.clamp(-1, 1)
-        # $\epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}$
-        return (xt - self.signal[t] * x0_hat) / self.noise[t], x0_hat
-
-    def transfer(self, xt: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
-        r"""
-        #### $\phi(x_t, \epsilon, t, s)$: from step `t` to step `s`, up or down, along `eps`
-
-        $$\phi = \sqrt{\bar\alpha_s}\,
-        \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
-        + \sqrt{1-\bar\alpha_s}\,\epsilon$$
-        """
-        return self.signal[s] * self.predict_x0(xt, eps, t) + self.noise[s] * eps
-
+__all__ = [
+    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'ReverseSampler',
+    'make_sampler', 'options', 'spaced',
+]  # fmt: skip
 
 # ## By name
-#
-# At the end, because each of these pages begins with the contract above
-from labml_nn.diffusion.samplers.ancestral import Ancestral  # noqa: E402
-from labml_nn.diffusion.samplers.ddim import DDIM  # noqa: E402
-from labml_nn.diffusion.samplers.dpm_solver import DPMSolver  # noqa: E402
-from labml_nn.diffusion.samplers.pndm import PNDM  # noqa: E402
-
 SAMPLERS: dict[str, type[ReverseSampler]] = {
     'ddpm': Ancestral,
     'ddim': DDIM,
@@ -350,4 +147,52 @@ SAMPLERS: dict[str, type[ReverseSampler]] = {
     'dpm': DPMSolver,
 }
 
-__all__ = ['DDIM', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'ReverseSampler', 'spaced']
+
+def make_sampler(
+    name: str, diffusion: DenoiseDiffusion, steps: int | None = None, **options: Any
+) -> ReverseSampler:
+    r"""
+    The sampler of that name.
+
+    * `steps` how many; when not given, all for `ddpm` and 20 for the others
+    * `options` its own, such as `eta`
+
+    Raises `ValueError` with the nearest name for a sampler or an option that does not exist.
+    """
+    if name not in SAMPLERS:
+        raise ValueError(nearest(name, list(SAMPLERS), 'sampler'))
+    known = [f.name for f in fields(SAMPLERS[name]) if f.kw_only]
+    for option in options:
+        if option not in known:
+            raise ValueError(nearest(option, known, f'option of the sampler {name}:'))
+    if steps is None:
+        T = diffusion.n_steps
+        steps = T if name == 'ddpm' else min(DEFAULT_STEPS, T)
+    return SAMPLERS[name](diffusion, steps, **options)
+
+
+class Option(NamedTuple):
+    r"""
+    What samplers can be told by a word: its type, what it means, and what holds when it is not said
+    """
+
+    kind: type
+    meaning: str
+    default: Any
+    of: list[str]  # the names of the samplers that have it
+
+
+def options() -> dict[str, Option]:
+    r"""
+    The options of all samplers, as their fields declare them.
+    """
+    found: dict[str, Option] = {}
+    for name, sampler in SAMPLERS.items():
+        hints = get_type_hints(sampler, include_extras=True)
+        for field in fields(sampler):
+            if get_origin(hints[field.name]) is Annotated:
+                kind, meaning = get_args(hints[field.name])
+                kind = next(iter(get_args(kind)), kind)  # `str` of `str | None`
+                option = Option(kind, meaning, field.default, [])
+                found.setdefault(field.name, option).of.append(name)
+    return found

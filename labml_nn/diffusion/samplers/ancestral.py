@@ -35,15 +35,17 @@ behind that no later step has the time to take away.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.diffusion.samplers import DEFAULT_STEPS, ReverseSampler
+from labml_nn.diffusion.samplers.contract import ReverseSampler
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Ancestral(ReverseSampler):
     r"""
     ## Ancestral sampler
@@ -52,19 +54,21 @@ class Ancestral(ReverseSampler):
     A [learned one](../learned_variance.html) knows better for any number of steps, and is used.
     """
 
-    def __init__(
-        self,
-        diffusion: DenoiseDiffusion,  # the model with its schedule
-        n_steps: int = DEFAULT_STEPS,  # how many of the steps, 1 .. T
-        *,
-        spacing: str = 'trailing',  # which of them
-        clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        variance: str | None = None,  # of a step back: beta, beta_tilde, learned or None
-    ):
-        if variance is None:
-            is_own = diffusion.variance == 'learned' or n_steps == diffusion.n_steps
-            variance = diffusion.variance if is_own else 'beta_tilde'
-        super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0, variance=variance)
+    variance: Annotated[str | None, 'of a step back, beta, beta_tilde or learned'] = None
+
+    def variance_back(self) -> str:
+        r"""
+        The variance that was asked for, or else the one that is right for so many steps
+        """
+        own = self.diffusion.variance
+        if self.variance == 'learned' and own != 'learned':
+            raise ValueError(
+                f'variance=learned: this model has a fixed one ({own}): use beta or beta_tilde'
+            )
+        if self.variance is not None:
+            return self.variance
+        is_own = own == 'learned' or self.n_steps == self.diffusion.n_steps
+        return own if is_own else 'beta_tilde'
 
     @torch.no_grad()
     def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:

@@ -76,15 +76,17 @@ of step $t$; halving the step size divides the distance from it by two
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.diffusion.samplers import DEFAULT_STEPS, ReverseSampler
+from labml_nn.diffusion.samplers.contract import ReverseSampler
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class DDIM(ReverseSampler):
     r"""
     ## DDIM sampler
@@ -93,19 +95,17 @@ class DDIM(ReverseSampler):
     $1 - \bar\alpha_s - \sigma^2$ negative somewhere.
     """
 
-    def __init__(
-        self,
-        diffusion: DenoiseDiffusion,  # the model with its schedule
-        n_steps: int = DEFAULT_STEPS,  # how many of the steps, 1 .. T
-        *,
-        spacing: str = 'trailing',  # which of them
-        clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        eta: float = 0.0,  # how much noise: 0 none, 1 as much as ancestral sampling
-    ):
-        super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0)
-        if not 0 <= eta <= 1:
-            raise ValueError(f'eta={eta:g} must lie in [0, 1]: 0 is without noise, 1 is ancestral')
-        self.eta = eta
+    eta: Annotated[float, 'how much noise, 0 to 1'] = 0.0  # 1 is as much as ancestral sampling
+
+    def prepare(self) -> None:
+        r"""
+        $\sigma = \eta\sqrt{\tilde\beta'}$ of each step, as numbers
+        """
+        if not 0 <= self.eta <= 1:
+            raise ValueError(
+                f'eta={self.eta:g} must lie in [0, 1]: 0 is without noise, 1 is ancestral'
+            )
+        self.sigma = [self.eta * var**0.5 for var in self.short.beta_tilde.tolist()]
 
     @torch.no_grad()
     def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -115,15 +115,13 @@ class DDIM(ReverseSampler):
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
             eps, x0_hat = self.predict(xt, t)
-            # $\sigma^2 = \eta^2\,\tilde\beta'$
-            sigma = self.eta * float(self.short.beta_tilde[i]) ** 0.5
             # $\sqrt{1-\bar\alpha_s-\sigma^2}$: what is left for the noise that was there
             direction = self.direction(t, s)
             # $x_s = \sqrt{\bar\alpha_s}\,\hat x_0 +
             #   \sqrt{1-\bar\alpha_s-\sigma^2}\,\epsilon_\theta(x_t,t) + \sigma z$
             xt = self.signal[s] * x0_hat + direction * eps
             if self.eta > 0:
-                xt = xt + sigma * noise(xt.shape, xt.device)
+                xt = xt + self.sigma[i] * noise(xt.shape, xt.device)
             yield t, xt, x0_hat
 
     def direction(self, t: int, s: int) -> float:

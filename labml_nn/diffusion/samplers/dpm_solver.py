@@ -84,15 +84,17 @@ $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-(g-1)h}\,x_t + a_s\big(1 - e^{-gh}\big)\,
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.diffusion.samplers import DEFAULT_STEPS, ReverseSampler
+from labml_nn.diffusion.samplers.contract import ReverseSampler
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class DPMSolver(ReverseSampler):
     r"""
     ## DPM-Solver++ sampler
@@ -100,21 +102,13 @@ class DPMSolver(ReverseSampler):
     Raises `ValueError` for an order other than 1 and 2.
     """
 
-    def __init__(
-        self,
-        diffusion: DenoiseDiffusion,  # the model with its schedule
-        n_steps: int = DEFAULT_STEPS,  # how many of the steps, 1 .. T
-        *,
-        spacing: str = 'trailing',  # which of them
-        clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        order: int = 2,  # 1: $\hat x_0$ constant along a step; 2: a straight line
-        sde: bool = False,  # the form with noise
-    ):
-        super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0)
-        if order not in (1, 2):
-            raise ValueError(f'order={order} is not known: use 1 or 2')
-        self.order = order
-        self.sde = sde
+    # 1: $\hat x_0$ constant along a step; 2: a straight line
+    order: Annotated[int, '1 or 2'] = 2
+    sde: Annotated[bool, 'the form with noise, true or false'] = False
+
+    def prepare(self) -> None:
+        if self.order not in (1, 2):
+            raise ValueError(f'order={self.order} is not known: use 1 or 2')
 
     @torch.no_grad()
     def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:

@@ -66,13 +66,14 @@ has two noises, the third three. One call more than there are steps.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.diffusion.samplers import DEFAULT_STEPS, ReverseSampler
+from labml_nn.diffusion.samplers.contract import ReverseSampler
 
 # Weights of $e_t, e_{t+\delta}, \dots$ with one to four noises known
 WEIGHTS = (
@@ -87,6 +88,7 @@ WEIGHTS = (
 LEAP = 20
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PNDM(ReverseSampler):
     r"""
     ## PNDM sampler
@@ -94,28 +96,25 @@ class PNDM(ReverseSampler):
     Raises `ValueError` for a spacing of unequal steps, and a start that is not known.
     """
 
-    def __init__(
-        self,
-        diffusion: DenoiseDiffusion,  # the model with its schedule
-        n_steps: int = DEFAULT_STEPS,  # how many of the steps, 1 .. T
-        *,
-        spacing: str = 'trailing',  # which of them
-        clip_x0: bool = True,  # keep $\hat x_0$ within $[-1, 1]$ at every step
-        start: str = 'plms',  # how to begin: 'prk' or 'plms'
-    ):
-        super().__init__(diffusion, n_steps, spacing=spacing, clip_x0=clip_x0)
+    start: Annotated[str, 'how to begin, plms or prk'] = 'plms'  # type: ignore[assignment]
+
+    def prepare(self) -> None:
+        r"""
+        The steps that begin, and the `ValueError` for steps of unequal length
+        """
+        # The name is that of the contract's `start`, which begins a chain
+        self.start_with = vars(self).pop('start')
         equal = ('leading', 'linspace', 'trailing')
-        if spacing not in equal:
+        if self.spacing not in equal:
             raise ValueError(
-                f'spacing={spacing!r} has steps of unequal length, for which the weights of PNDM '
-                f'do not hold: use {", ".join(equal)}'
+                f'spacing={self.spacing!r} has steps of unequal length, for which the weights of '
+                f'PNDM do not hold: use {", ".join(equal)}'
             )
-        if start not in ('prk', 'plms'):
-            raise ValueError(f"start={start!r} is not known: use 'prk' or 'plms'")
-        self.start_with = start
+        if self.start_with not in ('prk', 'plms'):
+            raise ValueError(f"start={self.start_with!r} is not known: use 'prk' or 'plms'")
         # The last step looks nowhere ahead: there is no $\epsilon_\theta$ of an image
-        calm = [i for i in reversed(range(1, n_steps)) if not self.leaps(i)]
-        self.begins = calm[: 3 if start == 'prk' else 1]
+        calm = [i for i in reversed(range(1, self.n_steps)) if not self.leaps(i)]
+        self.begins = calm[: 3 if self.start_with == 'prk' else 1]
 
     @property
     def n_calls(self) -> int:
@@ -168,6 +167,10 @@ class PNDM(ReverseSampler):
         e3, _ = self.predict(self.transfer(xt, e2, t, m), m)
         e4, _ = self.predict(self.transfer(xt, e3, t, s), s)
         return mixed((1 / 6, 2 / 6, 2 / 6, 1 / 6), (e1, e2, e3, e4))
+
+
+# A field leaves its default with the class, where it would hide the contract's `start`
+del PNDM.start
 
 
 def mixed(weights: Sequence[float], noises: Sequence[Tensor]) -> Tensor:

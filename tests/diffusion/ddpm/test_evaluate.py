@@ -12,9 +12,10 @@ from PIL import Image
 from labml_nn.compute.precision import available
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.evaluate import SameNoise, Sampler, frame_steps, main
+from labml_nn.diffusion.ddpm.evaluate import main
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.pretrained import save_pretrained
+from labml_nn.diffusion.ddpm.sampler import SameNoise, Sampler, frame_steps
 from labml_nn.runs import checkpoint
 from tests.runs import called
 
@@ -81,7 +82,7 @@ def test_same_seed_and_place_same_image(trained):
 
 
 def test_large_sets_go_through_in_batches(monkeypatch):
-    monkeypatch.setattr('labml_nn.diffusion.ddpm.evaluate.BATCH', 2)
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.sampler.BATCH', 2)
     sizes = []
 
     def eps_model(xt, t):
@@ -92,7 +93,7 @@ def test_large_sets_go_through_in_batches(monkeypatch):
     sampler = Sampler(diffusion, 1, 4)
     batched = sampler.sample(5, seed=1)
     assert sizes == [2, 2, 2, 2, 2, 2, 1, 1, 1]
-    monkeypatch.setattr('labml_nn.diffusion.ddpm.evaluate.BATCH', 5)
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.sampler.BATCH', 5)
     assert torch.equal(batched, sampler.sample(5, seed=1))
 
 
@@ -242,7 +243,7 @@ def test_same_seed_place_and_label_same_image(conditional, monkeypatch):
     """Alone or in a set, in one batch or several: image i is of label i modulo their number."""
     options = {'device': 'cpu', 'guidance': 2.0, 'steps': 5}
     whole = Sampler.from_run(conditional, label=[3, 1, 7], **options).sample(7, seed=4)
-    monkeypatch.setattr('labml_nn.diffusion.ddpm.evaluate.BATCH', 2)
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.sampler.BATCH', 2)
     parts = Sampler.from_run(conditional, label=[3, 1, 7], **options).sample(7, seed=4)
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-4)
     sampler = Sampler.from_run(conditional, label=7, **options)
@@ -273,9 +274,34 @@ def test_between_two_images_of_no_one_class_the_model_is_told_none(conditional):
     told = {}
     for label in (None, 4, [1, 2]):
         sampler = Sampler.from_run(conditional, label=label, device='cpu', sampler='ddpm')
-        sampler.interpolate(x1, x2, [0.0, 0.5, 1.0], t_=2)
-        told[str(label)] = sampler.diffusion.eps_model.label.tolist()
+        told[str(label)] = labels_told(sampler, lambda s: s.interpolate(x1, x2, [0, 0.5, 1], t_=2))
     assert told == {'None': [-1] * 3, '4': [4] * 3, '[1, 2]': [-1] * 3}
+
+
+def labels_told(sampler, draw):
+    """The labels of the last call of the network."""
+    told = []
+    network = sampler.diffusion.eps_model.model
+    handle = network.register_forward_pre_hook(lambda _, inputs: told.append(inputs[2].tolist()))
+    draw(sampler)
+    handle.remove()
+    return told[-1]
+
+
+def test_what_one_call_is_told_is_unknown_to_the_next(conditional, monkeypatch):
+    """A chain that waits while another is drawn goes on with its own classes."""
+    sampler = Sampler.from_run(conditional, label=[3, 1, 7], device='cpu', steps=3, guidance=1.5)
+    guided = sampler.diffusion.eps_model
+    before = guided.label
+    alone = sampler.sample(2, seed=1)
+    told = sampler.told(0, 2)
+    chain = told.reverse.chain(*told.reverse.start((2, 1, 8, 8), seed=1))
+    next(chain)
+    monkeypatch.setattr('labml_nn.diffusion.ddpm.sampler.BATCH', 1)
+    sampler.sample(3)
+    assert torch.equal(list(chain)[-1][1], alone)
+    assert sampler.diffusion.eps_model is guided
+    assert guided.label is before
 
 
 def test_guidance_needs_a_run_that_has_dropped_labels(conditional, tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from labml_nn.cli.options import option_types, option_values
 from labml_nn.diffusion.ddpm import evaluate, experiment, unet
-from labml_nn.diffusion.ddpm.sampling import make_sampler
+from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.runs import checkpoint
 
 if find_spec('lightning') is None:

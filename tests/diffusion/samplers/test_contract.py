@@ -1,13 +1,16 @@
 """What holds for every sampler."""
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import torch
 
 from labml_nn.diffusion import samplers
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.samplers import DDIM, PNDM, SAMPLERS, DPMSolver, spaced
 from tests.diffusion.ddpm.test_sampling import DropoutModel
 
@@ -228,3 +231,83 @@ def test_a_wrong_shape_from_the_model_is_refused(diffusion):
     diffusion.eps_model = lambda xt, t: xt[:, :1]
     with pytest.raises(ValueError, match='the output of eps_model has shape'):
         DDIM(diffusion, 10).sample((2, 3))
+
+
+@every_way
+@pytest.mark.parametrize('variance', ['beta', 'learned'])
+def test_no_step_waits_for_the_device(name, options, variance):
+    """On a device whose numbers cannot be read at all: who looks at one gets an error."""
+    meta = torch.device('meta')
+
+    def eps_model(xt, t):
+        return torch.cat([xt, xt], dim=1) if variance == 'learned' else xt * t[:, None].cos()
+
+    sampler = make(DenoiseDiffusion(eps_model, 1000, variance=variance), name, **options)
+    sampler.diffusion.to(meta)
+    sampler.short.to(meta)
+    sampler.tau_there = sampler.tau_there.to(meta)
+    with pytest.raises(RuntimeError, match='meta'):
+        float(sampler.short.beta[0])
+    images = [xt for _, xt, _ in sampler.chain(*sampler.start((2, 4)))]
+    assert len(images) == 10
+    assert {xt.device for xt in images} == {meta}
+
+
+def test_another_model_leaves_the_sampler_as_it_is(diffusion):
+    """Also where the models are modules, which torch keeps in a table of their own."""
+    for first, second in ((model, DropoutModel()), (DropoutModel(), DropoutModel())):
+        diffusion = DenoiseDiffusion(first, 1000)
+        for name, options in WAYS:
+            sampler = make(diffusion, name, **options)
+            other = sampler.around(second)
+            assert other.diffusion.eps_model is second
+            assert sampler.diffusion.eps_model is first
+            assert torch.equal(
+                other.sample((2, 3)),
+                make(DenoiseDiffusion(second, 1000), name, **options).sample((2, 3)),
+            )
+            assert torch.equal(
+                sampler.sample((2, 3)), make(diffusion, name, **options).sample((2, 3))
+            )
+
+
+# ## Options
+
+
+def test_options_are_what_the_fields_say():
+    found = samplers.options()
+    assert list(found) == ['spacing', 'variance', 'eta', 'start', 'order', 'sde']
+    assert found['spacing'].of == list(SAMPLERS)
+    assert found['variance'][::2] == (str, None)
+    assert found['eta'] == (float, 'how much noise, 0 to 1', 0.0, ['ddim'])
+    assert found['sde'].kind is bool
+
+
+def test_a_new_sampler_is_a_class_and_a_name(diffusion, monkeypatch):
+    """Its options are known by name, with a hint for one that is none, and so is a late start."""
+
+    @dataclass(kw_only=True)
+    class Own(samplers.ReverseSampler):
+        pull: Annotated[float, 'how hard'] = 0.5
+
+        def chain(self, xt, noise):
+            yield 0, self.pull * xt, xt
+
+    monkeypatch.setitem(SAMPLERS, 'own', Own)
+    assert samplers.options()['pull'] == (float, 'how hard', 0.5, ['own'])
+    assert samplers.make_sampler('own', diffusion, pull=2.0).pull == 2.0
+    with pytest.raises(ValueError, match='no option of the sampler own: pul: did you mean pull'):
+        samplers.make_sampler('own', diffusion, pul=2.0)
+    assert Own(diffusion, 7).n_steps == 7
+    for cls in (Own, *SAMPLERS.values()):
+        with pytest.warns(ShortChainWarning, match='begin at step 666') as said:
+            cls(diffusion, 3, spacing='leading')
+        assert said[0].filename == __file__
+
+
+def test_pndm_has_the_start_of_the_contract(diffusion):
+    """Which has the name of one of its options."""
+    sampler = PNDM(diffusion, 5, start='prk')
+    assert sampler.start_with == 'prk'
+    xt, _ = sampler.start((2, 3), seed=4)
+    assert torch.equal(xt, DDIM(diffusion, 5).start((2, 3), seed=4)[0])

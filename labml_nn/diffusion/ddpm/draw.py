@@ -1,0 +1,155 @@
+r"""
+---
+title: Pictures of a run
+summary: A grid of samples, the chain as an animation, and rows from one image to another.
+---
+
+# Pictures of a run
+
+    python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate animate runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
+
+What the [sampler](sampler.html) draws, as files. Each picture holds how it was made.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labml_nn.cli.progress import told
+from labml_nn.data.datasets import to_unit_range
+from labml_nn.data.decode import decode
+from labml_nn.data.pictures import grid, save_animation, save_png, to_uint8
+from labml_nn.diffusion.ddpm.commands import Command, about, out_of, run_dataset
+from labml_nn.diffusion.ddpm.configs import make_configs
+from labml_nn.diffusion.ddpm.sampler import BATCH, Sampler
+from labml_nn.runs import checkpoint
+
+
+def add_sample_options(p: Any) -> None:
+    r"""
+    What `sample` can be told.
+    """
+    p.add_argument('--n', type=int, default=16, help='how many (16)')
+    p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
+
+
+def add_animate_options(p: Any) -> None:
+    r"""
+    What `animate` can be told.
+    """
+    p.add_argument('--n', type=int, default=16, help='how many images side by side (16)')
+    p.add_argument('--frames', type=int, default=60, help='frames of the animation (60)')
+
+
+def add_interpolate_options(p: Any) -> None:
+    r"""
+    What `interpolate` can be told.
+    """
+    p.add_argument(
+        '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
+        help='two images: numbers in the data set of the run, or files (0 1)',
+    )  # fmt: skip
+    p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
+    p.add_argument(
+        '--t', type=int, nargs='+', metavar='STEPS',
+        help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
+    )  # fmt: skip
+    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+
+def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
+    r"""
+    `sample`: a grid, or single pictures at the model's own resolution.
+    """
+    if a.separate and a.out is None:
+        raise ValueError('--separate writes many files: give the folder for them with --out')
+    bar, tell = told(-(-a.n // BATCH) * sampler.reverse.n_steps)
+    images = sampler.sample(a.n, a.seed, tell=tell)
+    bar.close()
+    if not a.separate:
+        yield save_png(out_of(a, 'sample'), grid(images), about(a, n=a.n))
+        return
+    pixels = to_uint8(images)
+    a.out.mkdir(parents=True, exist_ok=True)
+    for i, picture in enumerate(pixels):
+        name = f'sample_seed{a.seed}_{i:05}.png'
+        save_png(a.out / name, picture, about(a, index=i))
+    yield a.out
+
+
+def animate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
+    r"""
+    `animate`: the animation, and ten of its frames as a strip.
+    """
+    out = out_of(a, 'animate', '.gif')
+    bar, tell = told(sampler.reverse.n_steps)
+    frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
+    bar.close()
+    yield save_animation(out, [grid(f) for f in frames])
+    at = [round(i * (len(frames) - 1) / 9) for i in range(10)]
+    # A row an image, the chain from left to right
+    strip = torch.stack([frames[i] for i in at], dim=1)[:8].flatten(0, 1)
+    yield save_png(out.with_suffix('.png'), grid(strip, len(at)), about(a, frames=at))
+
+
+def interpolate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
+    r"""
+    `interpolate`: a row for each number of steps, the two images at its ends.
+    """
+    if a.n < 2:
+        raise ValueError(f'--n {a.n}: a row has at least its two ends')
+    x1, x2 = pair(sampler, a)
+    T = sampler.n_steps
+    steps = a.t or [max(1, round(T * share)) for share in (1 / 16, 1 / 8, 1 / 4, 1 / 2)]
+    lambdas = torch.linspace(0, 1, a.n).tolist()
+    for t_ in steps:
+        sampler.check_interpolation(x1, x2, torch.tensor(lambdas), t_)
+    bar, tell = told(sum(steps))
+    rows = []
+    for t_ in steps:
+        row = sampler.interpolate(x1, x2, lambdas, t_, a.seed, tell=tell).cpu()
+        rows += [x1[None], row, x2[None]]
+    bar.close()
+    out = out_of(a, 'interpolate')
+    yield save_png(out, grid(torch.cat(rows), a.n + 2), about(a, images=a.images, t=steps))
+
+
+def pair(sampler: Sampler, a: Any) -> list[Tensor]:
+    r"""
+    The two images that were named, by number in the run's data set or by file.
+    """
+    c = make_configs(checkpoint.load(a.run)['config'])
+    images, dataset = [], None
+    for name in a.images:
+        if name.isdigit() and not Path(name).exists():
+            dataset = dataset or run_dataset(c, a.data_root)
+            if int(name) >= len(dataset):
+                raise ValueError(f'image {name}: {c.dataset} has 0 to {len(dataset) - 1}')
+            images.append(dataset[int(name)][0])
+        elif not Path(name).is_file():
+            raise FileNotFoundError(
+                f'{Path(name).absolute()} does not exist: give a number or file'
+            )
+        else:
+            channels, size, _ = sampler.image_shape
+            pixels = decode(Path(name), size, channels, faces=c.dataset == 'celeba')
+            images.append(to_unit_range(pixels))
+    return images
+
+
+COMMANDS = {
+    'sample': Command('a grid of samples, as PNG', sample_command, add_sample_options),
+    'animate': Command(
+        'what the network aims at along the chain, as GIF or MP4, and as a strip',
+        animate_command, add_animate_options, endings=('.gif', '.mp4'),
+    ),
+    'interpolate': Command(
+        'between two images, at several numbers of steps',
+        interpolate_command, add_interpolate_options, has_sampler=False,
+    ),
+}  # fmt: skip

@@ -1,0 +1,252 @@
+r"""
+---
+title: The contract of the samplers
+summary: What every way back from noise to image has - its steps, its options, and a chain.
+---
+
+# The contract of the samplers
+
+A [sampler](index.html) is a dataclass: a model with its schedule, and options. An option is a line,
+
+    eta: Annotated[float, 'how much noise, 0 to 1'] = 0.0
+
+its name, its type, what it means, and its value when nothing is said. Command lines are made from
+these lines, so that a new sampler is a page of its own and a name in the table.
+"""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
+from labml_nn.diffusion.ddpm.utils import MOST_LEFT, SeededNoise, ShortChainWarning, evaluating
+
+# How many steps are taken when nobody says
+DEFAULT_STEPS = 20
+
+
+def spaced(spacing: str, n_steps: int, T: int) -> list[int]:
+    r"""
+    ## The steps $\tau$, rising
+
+    * `spacing` how they are chosen among `0 .. T-1`
+    * `n_steps` how many, `1 .. T`
+
+    Raises `ValueError` for a spacing that does not exist or a number out of range.
+    """
+    n = n_steps
+    if not 1 <= n <= T:
+        raise ValueError(f'n_steps={n}: the model was trained with {T} steps, use 1 to {T} of them')
+    # Whole numbers throughout: no rounding error can make two of the steps equal
+    steps = {
+        # The multiples of $T/n$
+        'leading': lambda i: i * T // n,
+        # Evenly from 0 to $T-1$, both included
+        'linspace': lambda i: (2 * i * (T - 1) + n - 1) // (2 * n - 2) if n > 1 else T - 1,
+        # The multiples of $T/n$, counted from the noisy end
+        'trailing': lambda i: (2 * (i + 1) * T + n) // (2 * n) - 1,
+        # $\tau_i \propto i^2$: many steps where there is little noise
+        'quadratic': lambda i: max(i, i * i * (T - 1) // (n - 1) ** 2) if n > 1 else T - 1,
+    }
+    if spacing not in steps:
+        raise ValueError(f'spacing={spacing!r} is not known: use {", ".join(steps)}')
+    return [steps[spacing](i) for i in range(n)]
+
+
+@dataclass(eq=False, repr=False)
+class ReverseSampler(ABC):
+    r"""
+    ## The contract
+
+    A sampler is a model with its schedule, a choice of steps, and `chain`. It knows nothing of
+    conditioning: `diffusion.eps_model` is any callable `(xt, t) -> eps`.
+
+    * `tau` the steps taken, rising; `before(i)` is the one below `tau[i]`
+    * `short` the diffusion of these steps alone, with $\beta'$
+    * `signal`, `noise` $\sqrt{\bar\alpha_t}$ and $\sqrt{1-\bar\alpha_t}$ of all steps, as numbers:
+      a whole batch is at the same step
+
+    A field with a meaning is an option of the command line; `clip_x0` is none, as all images that
+    runs are trained on lie in $[-1, 1]$.
+    """
+
+    diffusion: DenoiseDiffusion  # the model with its schedule
+    n_steps: int = DEFAULT_STEPS  # how many of the steps, 1 .. T
+    _: KW_ONLY
+    spacing: Annotated[str, 'which steps: leading, linspace, trailing or quadratic'] = 'trailing'
+    clip_x0: bool = True  # keep $\hat x_0$ within $[-1, 1]$ at every step
+
+    def __post_init__(self) -> None:
+        diffusion = self.diffusion
+        self.tau = spaced(self.spacing, self.n_steps, diffusion.n_steps)
+        # The image itself, before step 0, is index -1: the last of a list, for Python
+        self.signal = [*(diffusion.alpha_bar.double() ** 0.5).tolist(), 1.0]
+        self.noise = [*(diffusion.one_minus_alpha_bar.double() ** 0.5).tolist(), 0.0]
+        # $\bar\alpha$ anew from $\beta$, in float64:
+        # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$ is a small difference
+        alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
+        self.short = DenoiseDiffusion(
+            self.ask,
+            self.n_steps,
+            diffusion.beta.device,
+            alpha_bar=alpha_bar,
+            variance=self.variance_back(),
+        )
+        self.tau_there = torch.tensor(self.tau, device=diffusion.beta.device)
+        self.prepare()
+        self.warn_of_a_late_start()
+
+    def variance_back(self) -> str:
+        r"""
+        The variance of a step back of `short`
+        """
+        return 'beta_tilde'
+
+    def prepare(self) -> None:  # noqa: B027 (most have nothing to make)
+        r"""
+        What a sampler makes once, and the `ValueError` for options of its own that will not do
+        """
+
+    def warn_of_a_late_start(self) -> None:
+        r"""
+        Warn if the chain begins where more is left of the image than at the end of training
+        """
+        left = self.signal[self.tau[-1]]
+        if left > MOST_LEFT >= self.signal[self.diffusion.n_steps - 1]:
+            warnings.warn(
+                f'{self.n_steps} steps with spacing={self.spacing!r} begin at step {self.tau[-1]}, '
+                f'where {left:.0%} of the image is left, so pure noise is the wrong start: use '
+                f"more steps or spacing='trailing'",
+                ShortChainWarning,
+                # Who made the sampler: `__post_init__` and `__init__` are in between
+                stacklevel=4,
+            )
+
+    @abstractmethod
+    def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:
+        r"""
+        ### From noise to image, step by step
+
+        Yields `(t, xt, x0_hat)` after each step: the index `t` that the model was asked at, where
+        the step has led, and what it aimed at. The last `xt` is the image.
+        """
+
+    def around(self, eps_model: EpsModel) -> 'ReverseSampler':
+        r"""
+        The same way back with another model, such as [one that is told](../guidance.html) the
+        classes of a batch
+        """
+        other = copy.copy(self)
+        other.diffusion = self.diffusion.around(eps_model)
+        other.short = self.short.around(other.ask)
+        return other
+
+    @property
+    def n_calls(self) -> int:
+        r"""
+        How often a chain calls the model.
+        """
+        return self.n_steps
+
+    def before(self, i: int) -> int:
+        r"""
+        The step that follows $\tau_i$ on the way back, $\tau_{i-1}$; the image is -1
+        """
+        return self.tau[i - 1] if i > 0 else -1
+
+    def start(
+        self, start: tuple[int, ...] | Tensor, seed: int = 0, *, first: int = 0
+    ) -> tuple[Tensor, SeededNoise]:
+        r"""
+        ### Where a chain begins, and its noise
+
+        * `start` the shape `[batch, ...]`, or $x_T$ itself
+        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
+        """
+        shape = tuple(start.shape) if isinstance(start, Tensor) else tuple(start)
+        noise = SeededNoise(shape[0], seed, first=first)
+        # Drawn even if $x_T$ is given: it may have been made from the same seed, and the $z$s of
+        # the chain must not repeat it
+        xt = noise(shape, self.short.beta.device)
+        return start if isinstance(start, Tensor) else xt, noise
+
+    def sample(self, start: tuple[int, ...] | Tensor, seed: int = 0, *, first: int = 0) -> Tensor:
+        r"""
+        ### From noise to image
+
+        The arguments are those of `start`. Returns $x_0$.
+        """
+        for _, xt, _ in self.chain(*self.start(start, seed, first=first)):
+            pass
+        return xt
+
+    # ### What the samplers share
+    def eps_theta(self, xt: Tensor, t: int) -> Tensor:
+        r"""
+        $\epsilon_\theta(x_t, t)$ for a whole batch at step `t`, without dropout
+        """
+        with evaluating(self.diffusion.eps_model):
+            return self.diffusion.eps_theta(xt, self.all_at(t, xt))
+
+    def ask(self, xt: Tensor, i: Tensor) -> Tensor:
+        r"""
+        The model of `short`: the model at step $\tau_i$, and of a learned variance all it says
+
+        The step is looked up where the images are: to read it would wait for the device
+        [tested](test:diffusion/samplers/test_contract.py::test_no_step_waits_for_the_device).
+        """
+        t = self.tau_there[i]
+        with evaluating(self.diffusion.eps_model):
+            if self.short.variance == 'learned':
+                return self.diffusion.eps_model(xt, t)
+            return self.diffusion.eps_theta(xt, t)
+
+    def all_at(self, t: int, xt: Tensor) -> Tensor:
+        r"""
+        Step `t` for each image of the batch, `[batch]`
+        """
+        return torch.full((len(xt),), t, device=xt.device, dtype=torch.int64)
+
+    def predict_x0(self, xt: Tensor, eps: Tensor, t: int) -> Tensor:
+        r"""
+        $\hat x_0$, as [`DenoiseDiffusion`](../ddpm/index.html) computes it; at -1 it is $x_t$
+        """
+        return self.diffusion.predict_x0(xt, self.all_at(t, xt), eps) if t >= 0 else xt
+
+    def predict(self, xt: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        r"""
+        The model's $\epsilon$ and $\hat x_0$, made consistent
+        """
+        return self.consistent(xt, self.eps_theta(xt, t), t)
+
+    def consistent(self, xt: Tensor, eps: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        r"""
+        #### $\epsilon$ and the $\hat x_0$ that goes with it
+
+        The two are one guess, tied by $x_t = \sqrt{\bar\alpha_t}\,\hat x_0 +
+        \sqrt{1-\bar\alpha_t}\,\epsilon$. Clipping changes $\hat x_0$, so $\epsilon$ has to follow:
+        the old one with the new $\hat x_0$ would not add up to $x_t$
+        [tested](test:diffusion/samplers/test_contract.py::test_eps_is_derived_again_after_clipping).
+        """
+        x0_hat = self.predict_x0(xt, eps, t)
+        if not self.clip_x0:
+            return eps, x0_hat
+        x0_hat = x0_hat.clamp(-1, 1)
+        # $\epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}$
+        return (xt - self.signal[t] * x0_hat) / self.noise[t], x0_hat
+
+    def transfer(self, xt: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
+        r"""
+        #### $\phi(x_t, \epsilon, t, s)$: from step `t` to step `s`, up or down, along `eps`
+
+        $$\phi = \sqrt{\bar\alpha_s}\,
+        \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
+        + \sqrt{1-\bar\alpha_s}\,\epsilon$$
+        """
+        return self.signal[s] * self.predict_x0(xt, eps, t) + self.noise[s] * eps
