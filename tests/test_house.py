@@ -143,6 +143,16 @@ def test_functions_can_be_held_in_the_head(name):
         assert n <= limit, f'{function} has {n} lines'
 
 
+def test_no_test_imports_a_test():
+    """What several share is in tests/kit: a test can be moved or renamed and breaks no other."""
+    programs = [ROOT / 'tests', ROOT / 'docs', ROOT / 'notebooks']
+    for path in (
+        p for room in programs for p in room.rglob('*.py') if 'node_modules' not in p.parts
+    ):
+        for module in imports_of(path):
+            assert not re.search(r'\btest_', module), f'{path.relative_to(ROOT)} imports {module}'
+
+
 # ## What the pages say
 
 
@@ -258,9 +268,10 @@ def test_files_that_the_readme_links_exist():
 
 
 def test_the_table_of_presets_is_the_one_that_is_tested():
-    from labml_nn.diffusion.ddpm.experiment import PRESETS
-    from tests.diffusion.ddpm.test_unet import PARAMETERS
+    from labml_nn.diffusion.ddpm.configs import PRESETS, build, make_configs
 
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    for preset in PRESETS:
-        assert re.search(rf'\| `{preset}` .*\b{PARAMETERS[preset]:,}\b', text), preset
+    for preset, options in PRESETS.items():
+        model = build(make_configs(options), 'meta')
+        n = sum(p.numel() for p in model.parameters())
+        assert re.search(rf'\| `{preset}` .*\b{n:,}\b', text), preset

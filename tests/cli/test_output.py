@@ -15,7 +15,7 @@ from labml_nn.cli.progress import Progress
 from labml_nn.diffusion.ddpm import evaluate, experiment
 from labml_nn.pylit import __main__ as pylit
 from labml_nn.runs import checkpoint
-from tests.runs import called
+from tests.kit.runs import called
 
 TINY = ['--preset', 'tests', '--steps', '2', '--n_samples', '0', '--track', 'none']
 train = partial(called, experiment.main)

@@ -20,7 +20,7 @@ from labml_nn.diffusion.ddpm import evaluate
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.runs import checkpoint
 from tests.faults import rows
-from tests.runs import equal
+from tests.kit.runs import equal
 
 ROOT = Path(__file__).parents[2]
 TRAIN = [

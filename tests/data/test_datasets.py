@@ -17,9 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.data import datasets
-from labml_nn.runs import checkpoint
 from labml_nn.data.datasets import (
     BadPicture,
     Files,
@@ -30,8 +28,10 @@ from labml_nn.data.datasets import (
     load_dataset,
 )
 from labml_nn.data.vision import vision
-from tests.data import archives
-from tests.runs import called
+from labml_nn.diffusion.ddpm.experiment import main
+from labml_nn.runs import checkpoint
+from tests.kit import archives
+from tests.kit.runs import called
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pylit_kit import ROOT, project, split
 
 from labml_nn.pylit import formulas, serve
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.prose import understand
 from labml_nn.pylit.site import Request
+from tests.kit.sites import ROOT, project, split
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pylit_kit import ROOT, split
 
 from labml_nn.pylit.parse import parse, read
 from labml_nn.pylit.problems import Mistakes
+from tests.kit.sites import ROOT, split
 
 STDLIB = Path(sysconfig.get_paths()['stdlib'])
 

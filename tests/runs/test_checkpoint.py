@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from labml_nn.data import pictures
 from labml_nn.diffusion.ddpm import coding, metrics
 from labml_nn.diffusion.ddpm.likelihood import Bound
-from labml_nn.data import pictures
 from labml_nn.runs import checkpoint, log, safetensors
 
 CONTENT = {

@@ -12,10 +12,10 @@ import zipfile
 import pytest
 import torch
 
+from labml_nn.cli.options import option_values
 from labml_nn.diffusion.ddpm import experiment
 from labml_nn.runs import checkpoint, trackers
 from labml_nn.runs.labml_run import labml_run
-from labml_nn.cli.options import option_values
 
 TINY = ['--preset', 'tests', '--n_samples', '0', '--n_previews', '2']
 

@@ -26,11 +26,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     parser,
 )
 from labml_nn.runs import checkpoint
-from tests.runs import called, equal
-
-# No pictures: only what a test looks at costs time
-PLAIN = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0']
-
+from tests.kit.runs import PLAIN, called, equal
 
 run = partial(called, main)
 

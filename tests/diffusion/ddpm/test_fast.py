@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -16,8 +17,9 @@ from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.runs import checkpoint
-from tests.diffusion.ddpm.test_experiment import PLAIN, run
-from tests.diffusion.ddpm.test_resume import log_of
+from tests.kit.runs import PLAIN, called, log_of
+
+run = partial(called, experiment.main)
 
 CPU = torch.device('cpu')
 

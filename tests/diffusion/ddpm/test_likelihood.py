@@ -17,7 +17,7 @@ from labml_nn.diffusion.ddpm.likelihood import (
     prior_bits,
 )
 from labml_nn.diffusion.schedules import cosine, linear
-from tests.diffusion.ddpm.gaussian import (
+from tests.kit.gaussian import (
     assumed_variance,
     bits_lost,
     entropy,
