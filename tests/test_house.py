@@ -236,6 +236,7 @@ def test_the_published_weights_of_the_readme_are_loaded_as_on_their_page():
 
 
 @pytest.mark.parametrize('block', [b for b in readme_blocks('python') if 'pretrained' not in b])
+@pytest.mark.long
 def test_the_python_of_the_readme_runs(block):
     # On the smallest images and models that are of the same kind
     small = block.replace(

@@ -64,6 +64,7 @@ def library() -> list[Path]:
     return random.Random(0).sample(files, min(200, len(files)))
 
 
+@pytest.mark.long
 def test_every_line_once_in_the_standard_library() -> None:
     seen = 0
     for path in library():

@@ -156,7 +156,13 @@ def test_the_seed_decides(tmp_path):
 
 @pytest.mark.parametrize(
     'number',
-    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1],
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+    ],
 )
 def test_a_signal_saves_and_resuming_goes_on(tmp_path, number):
     out = tmp_path / 'run'

@@ -98,6 +98,7 @@ def test_other_ways_to_compute_have_the_same_gradient_nearly(options):
 
 
 @pytest.mark.parametrize('precision', [p for p in ('bf16', 'fp16') if p in available(CPU)])
+@pytest.mark.long
 def test_training_in_half_precision_learns_and_resumes_exactly(tmp_path, precision):
     options = [*PLAIN, '--precision', precision, '--log_every', 2, '--n_channels', 16]
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
@@ -115,6 +116,7 @@ def test_training_in_half_precision_learns_and_resumes_exactly(tmp_path, precisi
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')  # of torch, about itself
 @pytest.mark.skipif(shutil.which('g++') is None, reason='needs a C++ compiler')
+@pytest.mark.long
 def test_a_compiled_run_is_the_run(tmp_path):
     """The same losses but for rounding, and weights that any other run can go on with."""
     options = [*PLAIN, '--steps', 4, '--log_every', 1, '--n_channels', 16, '--ch_mults', 1]

@@ -41,7 +41,10 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize('options', OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize('options', [
+    pytest.param(options, id=name, marks=[pytest.mark.long] * (name in ('files', 'previews')))
+    for name, options in OPTIONS.items()
+])  # fmt: skip
 def test_cut_anywhere_and_resumed_is_the_same(tmp_path, options, monkeypatch):
     """18 steps straight, and cut after the first, at a row, and between two."""
     if 'PICTURES' in options:
