@@ -36,7 +36,7 @@ from labml_nn.data import datasets
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.runs import checkpoint, safetensors, trackers
 from labml_nn.runs.log import COLUMNS
-from tests.runs import called, equal
+from tests.kit.runs import called, equal
 
 # What the whole of it is written to
 PAGE = Path(__file__).parents[1] / 'labml_nn/diffusion/ddpm/faults.md'

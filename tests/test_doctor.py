@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 NAMES = (
     'labml-nn', 'python', 'torch', 'torchvision', 'numpy', 'labml', 'labml-helpers', 'matplotlib',
     'pillow', 'scikit-learn', 'optional', 'device', 'memory', 'self-test',

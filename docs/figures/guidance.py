@@ -22,7 +22,7 @@ from labml_nn.diffusion.samplers import DDIM
 
 # What is drawn is what the tests compute
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.diffusion.test_guidance import MEANS, STDS, exact
+from tests.kit.classes import MEANS, STDS, exact
 
 HERE = Path(__file__).parent
 N = 600

@@ -13,7 +13,7 @@ from labml_nn.diffusion.schedules import linear
 
 # What is drawn is what the tests compare the code with
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.diffusion.ddpm.gaussian import bits_lost
+from tests.kit.gaussian import bits_lost
 
 S = 0.5
 WAYS = [

@@ -12,7 +12,7 @@ from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver
 
 # What is drawn is what the test measures
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.diffusion.samplers.test_orders import errors
+from tests.kit.flow import errors
 
 STEPS = (10, 20, 40, 80, 160, 320)
 

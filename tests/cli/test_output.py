@@ -15,7 +15,7 @@ from labml_nn.cli.progress import Progress
 from labml_nn.diffusion.ddpm import evaluate, experiment
 from labml_nn.pylit import __main__ as pylit
 from labml_nn.runs import checkpoint
-from tests.runs import called
+from tests.kit.runs import called
 
 TINY = ['--preset', 'tests', '--steps', '2', '--n_samples', '0', '--track', 'none']
 train = partial(called, experiment.main)
@@ -44,7 +44,9 @@ def done(out):
     return checkpoint.load(out)['step'] == 2 and len(list(out.glob('sample_*.png'))) == 1
 
 
-@pytest.mark.parametrize('encoding', ['ascii', 'cp1252', 'cp932'])
+@pytest.mark.parametrize(
+    'encoding', ['ascii', 'cp1252', pytest.param('cp932', marks=pytest.mark.long)]
+)
 def test_work_is_done_in_any_encoding(tmp_path, encoding):
     around = {**os.environ, 'PYTHONIOENCODING': encoding}
     ran = work(tmp_path / 'run é', capture_output=True, env=around)
@@ -55,7 +57,15 @@ def test_work_is_done_in_any_encoding(tmp_path, encoding):
     assert '######' in said
 
 
-@pytest.mark.parametrize('gone', ['pipes', '>&-', '>&- 2>&-', '>/dev/full'])
+@pytest.mark.parametrize(
+    'gone',
+    [
+        'pipes',
+        pytest.param('>&-', marks=pytest.mark.long),
+        '>&- 2>&-',
+        pytest.param('>/dev/full', marks=pytest.mark.long),
+    ],
+)
 def test_work_goes_on_when_nobody_reads(tmp_path, gone):
     if gone == '>/dev/full' and not os.path.exists('/dev/full'):
         pytest.skip('no such device here')

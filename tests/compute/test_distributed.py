@@ -20,7 +20,7 @@ from labml_nn.diffusion.ddpm import evaluate
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.runs import checkpoint
 from tests.faults import rows
-from tests.runs import equal
+from tests.kit.runs import equal
 
 ROOT = Path(__file__).parents[2]
 TRAIN = [
@@ -96,6 +96,7 @@ def test_gradients_are_those_of_one_process_with_the_whole_batch(tmp_path, micro
     torch.testing.assert_close(errors, whole['errors'], rtol=0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_run_of_two_is_one_run_and_resumes_exactly_and_with_another_number(tmp_path):
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
     status, printed, errors = trained('--steps', 8, '--dropout', '0.1', '--out', straight)
@@ -153,6 +154,7 @@ linux = pytest.mark.skipif(not Path('/proc/self/task').exists(), reason='looks i
 
 
 @linux
+@pytest.mark.long
 def test_a_restart_resumes_after_a_killed_rank(tmp_path):
     out = tmp_path / 'run'
     options = ['--steps', 60, '--save_every', 5, '--log_every', 1, '--out', out]
@@ -169,6 +171,7 @@ def test_a_restart_resumes_after_a_killed_rank(tmp_path):
 
 
 @linux
+@pytest.mark.long
 def test_a_killed_rank_ends_the_run_with_a_clear_message(tmp_path):
     out = tmp_path / 'run'
     process = torchrun(*TRAIN, '--steps', 100_000, '--log_every', 1, '--out', out)
@@ -184,6 +187,7 @@ def test_a_killed_rank_ends_the_run_with_a_clear_message(tmp_path):
     assert status == 0, errors
 
 
+@pytest.mark.long
 def test_a_signal_stops_all_after_the_same_step(tmp_path):
     out = tmp_path / 'run'
     process = torchrun(*TRAIN, '--steps', 100_000, '--log_every', 1, '--out', out)
@@ -194,6 +198,7 @@ def test_a_signal_stops_all_after_the_same_step(tmp_path):
     assert len(checkpoint.load(out)['others']) == 1
 
 
+@pytest.mark.long
 def test_what_cannot_be_divided_is_refused(tmp_path):
     status, _, errors = trained('--batch_size', 15, '--out', tmp_path / 'run')
     assert status != 0
@@ -231,6 +236,7 @@ sys.exit(experiment.main())
 """
 
 
+@pytest.mark.long
 def test_only_the_first_process_tracks_and_each_says_what_has_happened_to_it(tmp_path):
     script = tmp_path / 'tracked.py'
     script.write_text(TRACKED)
@@ -246,6 +252,7 @@ def test_only_the_first_process_tracks_and_each_says_what_has_happened_to_it(tmp
     assert 'try --resume --micro_batch 3' in errors
 
 
+@pytest.mark.long
 def test_samples_are_shared_out(tmp_path):
     """Five images by two processes, two and three; the file is the same to the byte."""
     out = tmp_path / 'run'

@@ -30,8 +30,8 @@ from labml_nn.data.datasets import (
 from labml_nn.data.vision import vision
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.runs import checkpoint
-from tests.data import archives
-from tests.runs import called
+from tests.kit import archives
+from tests.kit.runs import called
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_it_loads_with_data_sets_transforms_and_utils():
 
 
 @pytest.mark.parametrize('first', ['import labml_nn.data.vision as v; v.vision()', ''])
+@pytest.mark.long
 def test_a_torch_without_the_operators_is_helped(first):
     """Where the plain import dies of the missing operator, ours does not; also the second time."""
     plain = python('import torchvision')

@@ -16,7 +16,7 @@ from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_loss, hybrid_term
 from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver
 from labml_nn.diffusion.schedules import cosine, linear
 from labml_nn.runs import checkpoint
-from tests.runs import called
+from tests.kit.runs import called
 
 SMALL = dict(n_channels=8, ch_mults=(1, 1), is_attn=(False, False), n_blocks=1, n_groups=4)
 
@@ -223,7 +223,7 @@ def test_ancestral_sampling_uses_it_on_any_subset(n):
 
 def test_samples_of_gaussian_data_have_its_variance_with_few_steps():
     """With the best variance, 5 ancestral steps lose nothing; a fixed one would."""
-    from tests.diffusion.ddpm.gaussian import known
+    from tests.kit.gaussian import known
 
     s, beta = 0.5, linear(1000)
     found = {}
@@ -246,7 +246,7 @@ def test_samples_of_gaussian_data_have_its_variance_with_few_steps():
 
 def best_of_five(d, s):
     """Five steps, with a model whose v is right for just these."""
-    from tests.diffusion.ddpm.gaussian import reverse_variance
+    from tests.kit.gaussian import reverse_variance
 
     sampler = Ancestral(d, 5, clip_x0=False)
     short = sampler.short

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.schedules import SCHEDULES, cosine, linear, log_snr, signal_left
-from tests.diffusion.reference import diffusers
+from tests.kit.peers import diffusers
 
 
 def zero_model(xt, t):

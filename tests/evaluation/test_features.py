@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from labml_nn.data.datasets import load_dataset
 from labml_nn.evaluation import features as page
 from labml_nn.evaluation.features import INCEPTION_FILE, load_features, sha256
-from tests.evaluation.fidelity import fidelity
+from tests.kit.peers import fidelity
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ import torch
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.evaluation.inception_score import inception_score
 from labml_nn.evaluation.precision_recall import precision_recall
-from tests.evaluation.fidelity import fidelity
+from tests.kit.peers import fidelity
 
 
 def features(n, dimension, seed, shift=0.0):

@@ -98,6 +98,7 @@ def here(tmp_path, monkeypatch):
 TENTH = [('(900, 400)', '(90, 40)'), ("'600', '--cooldown', '300'", "'60', '--cooldown', '30'")]
 
 
+@pytest.mark.long
 def test_it_trains_samples_and_goes_on_when_it_is_run_again(here):
     """Every cell; of the training steps a tenth, and all of them in `make notebooks-check`."""
     replace = [] if os.environ.get('WHOLE_NOTEBOOKS') else TENTH
@@ -118,6 +119,7 @@ def test_it_trains_samples_and_goes_on_when_it_is_run_again(here):
     assert log.count(f'\n{done + 10},') == 1
 
 
+@pytest.mark.long
 def test_published_weights_from_the_cache_of_the_hub(here, monkeypatch):
     """The name in the notebook is that on the hub; a small model stands in for it."""
     pytest.importorskip('huggingface_hub')

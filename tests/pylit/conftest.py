@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from pylit_kit import ROOT
 
 from labml_nn.pylit import formulas
 from labml_nn.pylit.problems import Refusal
+from tests.kit.sites import ROOT
 
 # Not in the home folder, which the tests replace
 os.environ.setdefault('PYLIT_CACHE', str(ROOT / '.pylit-cache'))

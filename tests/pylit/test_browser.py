@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pylit_kit import ROOT, project, split
 
 from labml_nn.pylit import formulas, serve
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.prose import understand
 from labml_nn.pylit.site import Request
+from tests.kit.sites import ROOT, project, split
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
@@ -192,8 +192,12 @@ def address(folder: Path, name: str = 'page.html') -> str:
 
 
 # ## What must be true of every page at every width by day and by night
-@pytest.mark.parametrize('width', WIDTHS)
-@pytest.mark.parametrize('theme', THEMES)
+@pytest.mark.parametrize(
+    ('theme', 'width'),
+    [('light', 1440), ('light', 390)]
+    + [pytest.param('light', width, marks=pytest.mark.long) for width in (1024, 320)]
+    + [pytest.param('dark', width, marks=pytest.mark.long) for width in WIDTHS],
+)
 def test_every_page(folder: Path, browser: Any, width: int, theme: str) -> None:
     if not AXE.exists():
         needed('axe-core (run `npm ci` in tests/pylit)')
@@ -227,6 +231,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize('name', REAL)
+@pytest.mark.long
 def test_our_own_pages(real: Path, browser: Any, name: str) -> None:
     if not AXE.exists():
         needed('axe-core (run `npm ci` in tests/pylit)')

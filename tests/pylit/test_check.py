@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pylit_kit import ROOT, project
 
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.check import is_code
 from labml_nn.pylit.problems import Problem, Problems
+from tests.kit.sites import ROOT, project
 
 CONFIG = r"""
 [tool.pylit.glossary]

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from pylit_kit import project, render, site
 
 from labml_nn.pylit.claims import FAILED, NOT_RUN, PASSED, Claim, Report, covered, read_report
 from labml_nn.pylit.problems import Mistakes, Refusal
+from tests.kit.sites import project, render, site
 
 PAGE = '"""\n# Title\n\nTrue [tested](test:a/test_x.py::test_one).\n\n$$x = y$$\n"""\n'
 TEST = 'import pytest\n\n\ndef test_one():\n    """Says one."""\n    assert 1\n'

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from pylit_kit import ROOT, page, project, site
 
 from labml_nn.pylit.fields import listed
 from labml_nn.pylit.parse import parse
 from labml_nn.pylit.site import Request, Site
+from tests.kit.sites import ROOT, page, project, site
 
 GOOGLE = '''
 def f(x, *rest, **more):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pylit_kit import project, site
 
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.problems import Mistakes
+from tests.kit.sites import project, site
 
 DRAW = """
 from pkg.lib import colour

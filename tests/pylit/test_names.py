@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from pylit_kit import project, render
+
+from tests.kit.sites import project, render
 
 LIB, THING = '../lib.html', '../lib.html#Thing'
 LIBRARY = 'class Thing:\n    """A thing."""\n    def act(self): pass\n\ndef make(): pass\n'

@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pylit_kit import project, render
 
 from labml_nn.pylit.__main__ import main
+from tests.kit.sites import project, render
 
 HOME = 'https://example.org/owner/name'
 CONFIG = f'[tool.pylit]\nrepository = "{HOME}"\n'

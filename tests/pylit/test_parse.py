@@ -7,10 +7,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from pylit_kit import shape, split
 
 from labml_nn.pylit.parse import parse, read
 from labml_nn.pylit.problems import Mistakes
+from tests.kit.sites import shape, split
 
 # name: (source, the sections it must become)
 GOLDEN = {

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pylit_kit import ROOT, split
 
 from labml_nn.pylit.parse import parse, read
 from labml_nn.pylit.problems import Mistakes
+from tests.kit.sites import ROOT, split
 
 STDLIB = Path(sysconfig.get_paths()['stdlib'])
 
@@ -64,6 +64,7 @@ def library() -> list[Path]:
     return random.Random(0).sample(files, min(200, len(files)))
 
 
+@pytest.mark.long
 def test_every_line_once_in_the_standard_library() -> None:
     seen = 0
     for path in library():

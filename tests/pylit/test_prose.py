@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from pylit_kit import page, project, render
 
 from labml_nn.pylit import prose
 from labml_nn.pylit.config import load
 from labml_nn.pylit.parse import Line
 from labml_nn.pylit.problems import Mistakes
 from labml_nn.pylit.site import Request, Site
+from tests.kit.sites import page, project, render
 
 
 def note(text: str) -> prose.Note:

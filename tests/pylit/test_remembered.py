@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from pylit_kit import project
 
 from labml_nn.pylit import formulas, frame, remembered
 from labml_nn.pylit.__main__ import main
+from tests.kit.sites import project
 
 CONFIG = r"""
 [tool.pylit]

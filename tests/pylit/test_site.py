@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from pylit_kit import ROOT, page, project, render, site
 
 from labml_nn.pylit import swap
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.problems import Mistakes, Refusal
+from tests.kit.sites import ROOT, page, project, render, site
 
 FILES = {
     '__init__.py': '"""\n# Home\n\nSee [a](a.py) and [b](sub/b.html#part) and [c](sub/).\n"""\n',

@@ -15,7 +15,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from pylit_kit import page, project, render
 
 from labml_nn.pylit import frame, layout, serve, swap
 from labml_nn.pylit import site as sites
@@ -24,6 +23,7 @@ from labml_nn.pylit.config import Config, load
 from labml_nn.pylit.parse import read
 from labml_nn.pylit.problems import Mistakes
 from labml_nn.pylit.site import Request
+from tests.kit.sites import page, project, render
 
 
 def text_of(shown: str) -> str:

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from pylit_kit import project, render
 
 from labml_nn.pylit.formulas import Formula, Typesetter
 from labml_nn.pylit.symbols import Glossary, Symbol, colours, unbalanced
+from tests.kit.sites import project, render
 
 SYMBOLS = [
     Symbol('alpha_bar', (r'\bar\alpha',), ('alpha_bar',)),

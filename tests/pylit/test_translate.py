@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from pylit_kit import project, render
 
 from labml_nn.pylit.__main__ import main
+from tests.kit.sites import project, render
 
 pytest.importorskip('babel')
 

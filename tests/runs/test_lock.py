@@ -8,11 +8,7 @@ import sys
 import pytest
 
 from labml_nn.runs.lock import FILE_NAME, Lock
-
-HOLD = (
-    'import sys, time; from pathlib import Path; from labml_nn.runs.lock import Lock\n'
-    'lock = Lock(Path(sys.argv[1])); print("held", flush=True); time.sleep(100)'
-)
+from tests.kit.runs import HOLD
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def three(tmp_path_factory):
     return out, first
 
 
+@pytest.mark.long
 def test_nothing_but_one_line_each_is_said(three):
     _, first = three
     assert first.stderr == ''
@@ -91,6 +92,7 @@ def test_nothing_but_one_line_each_is_said(three):
         assert noise not in first.stdout
 
 
+@pytest.mark.long
 def test_tensorboard_reads_back_what_was_logged(three):
     out, _ = three
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -114,6 +116,7 @@ def test_tensorboard_reads_back_what_was_logged(three):
     assert '| batch_size | 16 |' in text
 
 
+@pytest.mark.long
 def test_wandb_leaves_folders_to_be_uploaded(three):
     out, _ = three
     runs = sorted(out.glob('wandb/offline-run-*/run-*.wandb'))
@@ -126,6 +129,7 @@ def test_wandb_leaves_folders_to_be_uploaded(three):
         assert word in recorded
 
 
+@pytest.mark.long
 def test_comet_leaves_archives_to_be_uploaded(three):
     out, _ = three
     archives = sorted(out.glob('comet/*.zip'))
@@ -153,6 +157,7 @@ def test_comet_leaves_archives_to_be_uploaded(three):
     assert 'batch_size' in json.dumps(parameters)
 
 
+@pytest.mark.long
 def test_tracking_changes_nothing(three, tmp_path):
     """The weights are those of a run that nobody watched."""
     out, _ = three
@@ -181,6 +186,7 @@ def check_offline(out, name, done):
 
 
 @pytest.mark.parametrize('name', ['wandb', 'comet'])
+@pytest.mark.long
 def test_a_network_that_is_missing_is_one_warning(tmp_path, name):
     pytest.importorskip('comet_ml' if name == 'comet' else name)
     done = train(tmp_path / 'run', '--track', name, **KEYS[name](NOWHERE))
@@ -188,6 +194,7 @@ def test_a_network_that_is_missing_is_one_warning(tmp_path, name):
 
 
 @pytest.mark.parametrize('name', ['wandb', 'comet'])
+@pytest.mark.long
 def test_a_server_that_refuses_the_key_is_one_warning(tmp_path, name, server):
     pytest.importorskip('comet_ml' if name == 'comet' else name)
     listening, _ = server
@@ -200,6 +207,7 @@ def test_a_server_that_refuses_the_key_is_one_warning(tmp_path, name, server):
 @pytest.mark.parametrize(
     ('name', 'module'), [('tensorboard', 'tensorboard'), ('wandb', 'wandb'), ('comet', 'comet_ml')]
 )
+@pytest.mark.long
 def test_a_package_that_is_missing_is_one_warning(tmp_path, name, module):
     (tmp_path / f'{module}.py').write_text(f'raise ModuleNotFoundError("No module named {module}")')
     path = os.pathsep.join([str(tmp_path), os.getcwd()])
@@ -288,6 +296,7 @@ def test_an_unknown_tracker_is_found_at_the_door(tmp_path, capsys):
 # ## labml's server
 
 
+@pytest.mark.long
 def test_labml_tells_the_server_that_is_named(tmp_path, server):
     listening, got = server
     done = train(tmp_path / 'run', labml_app_url=f'http://127.0.0.1:{listening.server_port}')
@@ -298,6 +307,7 @@ def test_labml_tells_the_server_that_is_named(tmp_path, server):
     assert list((tmp_path / 'run').glob('labml/*/*/log.jsonl'))
 
 
+@pytest.mark.long
 def test_a_labml_server_that_is_gone_is_one_warning(tmp_path):
     done = train(tmp_path / 'run', labml_app_url='http://127.0.0.1:9')
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from labml_nn.diffusion.ddpm.evaluate import Sampler, main
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.likelihood import bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from tests.runs import called
+from tests.kit.runs import called
 
 run = partial(called, main)
 

@@ -1,7 +1,5 @@
 """Sampling: the class, and the command line on a real run."""
 
-import contextlib
-import io
 import re
 from functools import partial
 
@@ -13,47 +11,12 @@ from labml_nn.compute.precision import available
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import main
-from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.pretrained import save_pretrained
 from labml_nn.diffusion.ddpm.sampler import SameNoise, Sampler, frame_steps
 from labml_nn.runs import checkpoint
-from tests.runs import called
+from tests.kit.runs import called, opened
 
 run = partial(called, main)
-
-
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """The folder of a run of a few steps."""
-    out = tmp_path_factory.mktemp('runs') / 'trained'
-    options = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0', '--steps', '6']
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert train([*options, '--out', str(out)]) == 0
-    return out
-
-
-@pytest.fixture(scope='module')
-def conditional(tmp_path_factory):
-    """A run of a few steps with classes, whose last layer is taken out of its zero state."""
-    out = tmp_path_factory.mktemp('runs') / 'conditional'
-    options = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0', '--steps', '6']
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert train([*options, '--n_classes', '10', '--out', str(out)]) == 0
-    state = checkpoint.load(out)
-    state.pop('format')
-    for weights in ('model', 'ema'):
-        head = state[weights]['head.weight']
-        noise = torch.randn(head.shape, generator=torch.Generator().manual_seed(0))
-        state[weights]['head.weight'] = 0.1 * noise
-    checkpoint.save(out / checkpoint.FILE_NAME, state)
-    return out
-
-
-def opened(path):
-    """A picture, read whole."""
-    with Image.open(path) as picture:
-        picture.load()
-        return picture
 
 
 def oracle(x0):

@@ -26,11 +26,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     parser,
 )
 from labml_nn.runs import checkpoint
-from tests.runs import called, equal
-
-# No pictures: only what a test looks at costs time
-PLAIN = ['--preset', 'tests', '--n_previews', '0', '--n_samples', '0']
-
+from tests.kit.runs import PLAIN, called, equal
 
 run = partial(called, main)
 
@@ -160,7 +156,13 @@ def test_the_seed_decides(tmp_path):
 
 @pytest.mark.parametrize(
     'number',
-    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1],
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+    ],
 )
 def test_a_signal_saves_and_resuming_goes_on(tmp_path, number):
     out = tmp_path / 'run'

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -16,8 +17,9 @@ from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.runs import checkpoint
-from tests.diffusion.ddpm.test_experiment import PLAIN, run
-from tests.diffusion.ddpm.test_resume import log_of
+from tests.kit.runs import PLAIN, called, log_of
+
+run = partial(called, experiment.main)
 
 CPU = torch.device('cpu')
 
@@ -96,6 +98,7 @@ def test_other_ways_to_compute_have_the_same_gradient_nearly(options):
 
 
 @pytest.mark.parametrize('precision', [p for p in ('bf16', 'fp16') if p in available(CPU)])
+@pytest.mark.long
 def test_training_in_half_precision_learns_and_resumes_exactly(tmp_path, precision):
     options = [*PLAIN, '--precision', precision, '--log_every', 2, '--n_channels', 16]
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
@@ -113,6 +116,7 @@ def test_training_in_half_precision_learns_and_resumes_exactly(tmp_path, precisi
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')  # of torch, about itself
 @pytest.mark.skipif(shutil.which('g++') is None, reason='needs a C++ compiler')
+@pytest.mark.long
 def test_a_compiled_run_is_the_run(tmp_path):
     """The same losses but for rounding, and weights that any other run can go on with."""
     options = [*PLAIN, '--steps', 4, '--log_every', 1, '--n_channels', 16, '--ch_mults', 1]

@@ -18,7 +18,7 @@ from labml_nn.runs import checkpoint
 
 if find_spec('lightning') is None:
     pytest.skip('lightning is not installed', allow_module_level=True)
-pytestmark = pytest.mark.filterwarnings('ignore')
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings('ignore')]
 
 RUN = ['--preset', 'tests', '--steps', '40', '--log_every', '1', '--n_previews', '4',
        '--preview_every', '20', '--save_every', '20', '--device', 'cpu', '--cooldown', '10',

@@ -17,7 +17,7 @@ from labml_nn.diffusion.ddpm.likelihood import (
     prior_bits,
 )
 from labml_nn.diffusion.schedules import cosine, linear
-from tests.diffusion.ddpm.gaussian import (
+from tests.kit.gaussian import (
     assumed_variance,
     bits_lost,
     entropy,
@@ -244,6 +244,7 @@ def test_limits_of_many_steps():
 
 
 @pytest.mark.parametrize(('variance', 'lost'), [('beta', 0.123), ('beta_tilde', 0.750)])
+@pytest.mark.long
 def test_eight_bit_data(variance, lost):
     """Gaussian data rounded to 256 levels: its bound by integration in float64, and the code's from
     every level with a fine grid of noise."""

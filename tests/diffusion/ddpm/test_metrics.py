@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,20 @@ import torch
 from PIL import Image
 
 from labml_nn.data.datasets import Files, load_dataset
-from labml_nn.diffusion.ddpm import metrics
+from labml_nn.diffusion.ddpm import evaluate, metrics
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.evaluation.features import load_features
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.runs import checkpoint
-from tests.diffusion.ddpm.test_evaluate import conditional, opened, run, trained  # noqa: F401
+from tests.kit.runs import called, opened
+
+run = partial(called, evaluate.main)
 
 # As few steps as there can be: the tests are of the numbers, not of the samples
 FAST = ['--steps', 2, '--device', 'cpu']
 
 
-def test_the_numbers_are_those_of_the_formulas(trained, tmp_path):  # noqa: F811
+def test_the_numbers_are_those_of_the_formulas(trained, tmp_path):
     status, printed, errors = run(
         'metrics', trained, '--n', 90, '--features', 'pixels', '--seed', 4, *FAST,
         '--out', tmp_path / 'm.json',
@@ -39,7 +42,7 @@ def test_the_numbers_are_those_of_the_formulas(trained, tmp_path):  # noqa: F811
     assert f'frechet distance    {content["frechet_distance"]:.4f}' in printed
 
 
-def test_the_protocol_says_all_that_the_numbers_depend_on(trained):  # noqa: F811
+def test_the_protocol_says_all_that_the_numbers_depend_on(trained):
     status, printed, errors = run(
         'metrics', trained, '--n', 60, '--sampler', 'ddim', '--eta', 1, *FAST
     )
@@ -65,13 +68,13 @@ def test_the_protocol_says_all_that_the_numbers_depend_on(trained):  # noqa: F81
     assert len(content['not_comparable_with_papers']) == 2
 
 
-def test_a_run_with_classes_draws_each_in_turn(conditional):  # noqa: F811
+def test_a_run_with_classes_draws_each_in_turn(conditional):
     status, printed, errors = run('metrics', conditional, '--n', 40, '--guidance', '1.5', *FAST)
     assert status == 0, errors
     assert 'classes           0 1 2 3 4 5 6 7 8 9, in turn; guidance w = 1.5' in printed
 
 
-def test_the_same_twice(trained):  # noqa: F811
+def test_the_same_twice(trained):
     found = []
     for _ in range(2):
         assert run('metrics', trained, '--n', 40, *FAST)[0] == 0
@@ -113,7 +116,7 @@ def spoiled(run_folder, path):
 
 
 @pytest.mark.parametrize('command', ['metrics', 'check'])
-def test_images_that_are_no_numbers_are_refused(trained, tmp_path, command):  # noqa: F811
+def test_images_that_are_no_numbers_are_refused(trained, tmp_path, command):
     path = spoiled(trained, tmp_path / 'nan.pt')
     status, printed, errors = run(command, path, '--n', 40, *FAST)
     assert status == 2
@@ -132,7 +135,7 @@ def test_images_that_are_no_numbers_are_refused(trained, tmp_path, command):  # 
         (['--n', 40, '--sampler', 'ddi'], 'did you mean ddim'),
     ],
 )
-def test_what_cannot_be_measured_is_refused(trained, arguments, message):  # noqa: F811
+def test_what_cannot_be_measured_is_refused(trained, arguments, message):
     before = sorted(trained.iterdir())
     status, _, errors = run('metrics', trained, *arguments)
     assert status == 2
@@ -150,7 +153,7 @@ def test_a_data_set_too_small_for_the_features_is_refused_before_sampling():
 # ## check
 
 
-def test_check_of_a_run_that_has_learned_nothing(trained, tmp_path):  # noqa: F811
+def test_check_of_a_run_that_has_learned_nothing(trained, tmp_path):
     status, printed, errors = run('check', trained, '--n', 32, *FAST, '--out', tmp_path / 'c.png')
     assert status == 0, errors
     assert re.search(r'loss, steps 501 to 750 .*← not learned', printed)
@@ -159,7 +162,7 @@ def test_check_of_a_run_that_has_learned_nothing(trained, tmp_path):  # noqa: F8
     assert opened(tmp_path / 'c.png').size == (8 * 34 + 2, 6 * 34 + 2)
 
 
-def test_check_shows_images_of_the_data_below_the_samples(conditional, tmp_path):  # noqa: F811
+def test_check_shows_images_of_the_data_below_the_samples(conditional, tmp_path):
     status, printed, errors = run(
         'check', conditional, '--n', 4, '--label', 3, *FAST, '--out', tmp_path / 'c.png'
     )
@@ -174,7 +177,7 @@ def test_check_shows_images_of_the_data_below_the_samples(conditional, tmp_path)
         assert shown.tobytes() in known
 
 
-def test_check_needs_a_few_samples(trained):  # noqa: F811
+def test_check_needs_a_few_samples(trained):
     status, _, errors = run('check', trained, '--n', 3, *FAST)
     assert status == 2
     assert '3 samples and 1797 images: need at least 4 of each' in errors

@@ -17,7 +17,7 @@ from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
 from labml_nn.diffusion.schedules import cosine
 from labml_nn.runs import plain
-from tests.diffusion.reference import diffusers
+from tests.kit.peers import diffusers
 
 # The settings of the published models that are not the package's defaults
 PAPER = {

@@ -1,11 +1,11 @@
 """Resuming: as if the run had never stopped, to the bit; and what a resumed run must not become."""
 
-import csv
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -15,22 +15,12 @@ from labml_nn.cli.messages import first_line
 from labml_nn.data import datasets
 from labml_nn.diffusion.ddpm import evaluate, experiment, running
 from labml_nn.runs import checkpoint
-from labml_nn.runs.log import COLUMNS
-from tests.diffusion.ddpm.test_experiment import PLAIN, run
-from tests.runs import equal
-from tests.runs.test_lock import HOLD
+from tests.kit.runs import HOLD, PLAIN, called, equal, log_of
+
+run = partial(called, experiment.main)
 
 # The smallest network, and a log whose rows do not fall together with the cuts
 SMALL = [*PLAIN, '--n_channels', '16', '--log_every', '4', '--save_every', '100']
-
-
-def log_of(out):
-    """The rows of a log, without its two columns of times."""
-    with (out / 'log.csv').open() as file:
-        rows = list(csv.reader(file))
-    assert tuple(rows[0]) == COLUMNS
-    assert COLUMNS[-2:] == ('images_per_second', 'data_wait')
-    return [row[:-2] for row in rows]
 
 
 def same(a, b):
@@ -51,7 +41,10 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize('options', OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize('options', [
+    pytest.param(options, id=name, marks=[pytest.mark.long] * (name in ('files', 'previews')))
+    for name, options in OPTIONS.items()
+])  # fmt: skip
 def test_cut_anywhere_and_resumed_is_the_same(tmp_path, options, monkeypatch):
     """18 steps straight, and cut after the first, at a row, and between two."""
     if 'PICTURES' in options:

@@ -6,7 +6,8 @@ import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise, image_seed
-from tests.diffusion.ddpm.gaussian import exact_eps
+from tests.kit.gaussian import exact_eps
+from tests.kit.models import DropoutModel
 
 
 def noisy_model(xt, t):
@@ -143,16 +144,6 @@ def test_no_dropout_while_sampling():
     assert not model.frozen.training
     diffusion.loss(torch.zeros(2, 3))
     assert model.modes == {False, True}
-
-
-class DropoutModel(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.dropout, self.frozen, self.modes = torch.nn.Dropout(0.5), torch.nn.Identity(), set()
-
-    def forward(self, xt, t):
-        self.modes.add(self.dropout.training)
-        return self.dropout(xt)
 
 
 def test_sampling_needs_no_gradients():

@@ -12,10 +12,9 @@ from labml_nn.diffusion import samplers
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.samplers import DDIM, PNDM, SAMPLERS, DPMSolver, spaced
-from tests.diffusion.ddpm.test_sampling import DropoutModel
+from tests.kit.models import SPACINGS, DropoutModel, model
 
 ROOT = Path(__file__).parents[3]
-SPACINGS = ['leading', 'linspace', 'trailing', 'quadratic']
 # Every sampler, with each of its ways
 WAYS = [
     ('ddpm', {}),
@@ -31,21 +30,6 @@ WAYS = [
 ]
 IDS = ['-'.join([name, *(f'{k}={v}' for k, v in options.items())]) for name, options in WAYS]
 every_way = pytest.mark.parametrize(('name', 'options'), WAYS, ids=IDS)
-
-
-ALPHA_BAR = (1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0)
-
-
-def model(xt, t):
-    """The exact noise of data that is -0.6 or 1.2, and a smooth error on top.
-
-    Not linear, different at every step, and with x0_hat beyond the range now and then.
-    """
-    ab = ALPHA_BAR[t].reshape(-1, *[1] * (xt.ndim - 1))
-    x = xt.double()
-    x0 = 0.3 + 0.9 * torch.tanh(0.9 * ab**0.5 * (x - 0.3 * ab**0.5) / (1 - ab))
-    eps = (x - ab**0.5 * x0) / (1 - ab) ** 0.5 + 0.1 * ab**0.5 * torch.sin(3 * x)
-    return eps.to(xt.dtype)
 
 
 @pytest.fixture

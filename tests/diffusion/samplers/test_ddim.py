@@ -6,8 +6,8 @@ import torch
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.samplers import DDIM, Ancestral
-from tests.diffusion.ddpm.gaussian import exact_eps
-from tests.diffusion.samplers.test_contract import SPACINGS, model
+from tests.kit.gaussian import exact_eps
+from tests.kit.models import SPACINGS, model
 
 
 @pytest.mark.parametrize('eta', [0.0, 0.3, 1.0])

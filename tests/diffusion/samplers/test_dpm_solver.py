@@ -5,7 +5,7 @@ import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import DDIM, Ancestral, DPMSolver
-from tests.diffusion.samplers.test_contract import SPACINGS, model
+from tests.kit.models import SPACINGS, model
 
 
 @pytest.mark.parametrize('spacing', SPACINGS)

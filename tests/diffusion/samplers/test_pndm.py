@@ -6,7 +6,7 @@ import torch
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import DDIM, PNDM
 from labml_nn.diffusion.samplers.pndm import WEIGHTS
-from tests.diffusion.samplers.test_contract import model
+from tests.kit.models import model
 
 
 def test_weights_integrate_polynomials():

@@ -8,8 +8,8 @@ import torch
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver
-from tests.diffusion.reference import diffusers
-from tests.diffusion.samplers.test_contract import ALPHA_BAR, model
+from tests.kit.models import ALPHA_BAR, model
+from tests.kit.peers import diffusers
 
 SHAPE = (4, 3, 2, 2)
 SEED = 11
