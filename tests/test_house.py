@@ -99,16 +99,11 @@ KNOWN = {
     ('diffusion/ddpm/utils', 'diffusion/ddpm/forerunner'),
     ('diffusion/ddpm/configs', 'diffusion/ddpm/forerunner'),
     ('diffusion/ddpm/evaluate', 'diffusion/ddpm/forerunner'),
-    ('diffusion/ddpm/check', 'diffusion/ddpm/evaluate'),
-    ('diffusion/ddpm/coding', 'diffusion/ddpm/evaluate'),
-    ('diffusion/ddpm/metrics', 'diffusion/ddpm/evaluate'),
     ('diffusion/ddpm/running', 'diffusion/ddpm/experiment'),
     ('diffusion/samplers/ancestral', 'diffusion/samplers/__init__'),
     ('diffusion/samplers/ddim', 'diffusion/samplers/__init__'),
     ('diffusion/samplers/dpm_solver', 'diffusion/samplers/__init__'),
     ('diffusion/samplers/pndm', 'diffusion/samplers/__init__'),
-    ('pylit/frame', 'pylit/site'),
-    ('pylit/outline', 'pylit/layout'),
 }
 
 
