@@ -423,7 +423,7 @@ def closed_terminal(w: Workshop, times: int) -> Outcome:
     outcome, out = Outcome('closed terminal (SIGHUP, no reader)'), w.new()
     for _ in range(times):
         begun = len(rows(out))
-        run = Run(out, '--steps', 1_000_000, before=gone_reader)
+        run = Run(out, '--steps', 1_000_000, before=in_terminal)
         while len(rows(out)) <= begun:
             time.sleep(0.01)
         run.send(signal.SIGHUP)
@@ -431,6 +431,12 @@ def closed_terminal(w: Workshop, times: int) -> Outcome:
     if not w.as_if_nothing_had_happened(out, checkpoint.load(out)['step'] + 4):
         outcome.survived = 0
     return outcome
+
+
+def in_terminal() -> None:
+    """As a shell starts a command, also where `nohup` has started this one; nobody reads."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    gone_reader()
 
 
 def gone_reader() -> None:
