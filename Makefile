@@ -90,7 +90,7 @@ SUITE = OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loads
 BROWSER = test -d tests/pylit/node_modules \
 	|| npm ci --loglevel=error --no-audit --no-fund --prefix tests/pylit \
 	|| echo 'note: without npm the tests of the rendered pages are skipped'
-test: $(READY)  ## the test suite (6 minutes on 2 cores)
+test: $(READY)  ## the test suite (9 minutes on 2 cores)
 	@$(BROWSER)
 	$(SUITE) -m 'not long' --junit-xml=report.xml $(ARGS)
 
@@ -172,7 +172,7 @@ bench: $(READY)  ## times on this machine, ours and the peers', onto their page 
 	$(RUN) docs/bench/report.py $(ARGS)
 	$(RUN) docs/bench/sampling.py
 
-faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (5 minutes)
+faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (13 minutes)
 	$(RUN) -m tests.faults $(ARGS)
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)

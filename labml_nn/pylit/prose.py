@@ -102,6 +102,8 @@ DISPLAY = re.compile(r'\$\$(.+?)\$\$', re.S)
 BEGIN = re.compile(r'\\begin\{([A-Za-z]+\*?)\}')
 EDGE = re.compile(r'\\(begin|end)\{([A-Za-z]+\*?)\}')
 EVENT = re.compile(r'[`$\\]|(?<=\n)')
+# A blockquote, in an item of a list too
+QUOTED = re.compile(r'(?:\s|[-*+]\s|\d+[.)]\s)*>')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # KaTeX numbers these, and on a phone the number prints over the formula
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
@@ -207,7 +209,7 @@ class _Extractor:
     def _unquoted(self, start: int, end: int) -> tuple[str, list[tuple[int, int]]]:
         # In a blockquote every line of a formula begins with `>`, which is not mathematics
         row = self.row + self.text.count('\n', self.starts[self.row], start)
-        quoted = self.lines[self.row].text.lstrip().startswith('>')
+        quoted = QUOTED.match(self.lines[self.row].text)
         places, pieces = [], []
         for k, piece in enumerate(self.text[start:end].split('\n')):
             line = self.lines[row + k]

@@ -248,6 +248,13 @@ def test_departures_are_told_from_asides(tmp_path: Path) -> None:
     assert '<blockquote class="aside">' in shown
 
 
+@pytest.mark.parametrize('lead', ['> ', '> > ', '- > ', '1. > '])
+def test_a_formula_over_two_lines_of_a_quote(lead: str) -> None:
+    rest = lead.replace('-', ' ').replace('1.', '  ')
+    note = prose.understand([Line(1, f'{lead}where $a <'), Line(2, f'{rest}b$ holds')])
+    assert [formula.tex for formula in note.formulas] == ['a <\nb']
+
+
 def test_tables_and_quotes(tmp_path: Path) -> None:
     shown = page(tmp_path, '# | a | b |\n# |---|---|\n# | "x" | $y$ |\nx = 1\n')
     assert '<th>a</th>' in shown
