@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -151,20 +152,30 @@ def _stamp(source: Path, root: Path) -> str:
 
 
 def _imported(path: Path, data: bytes, root: Path) -> list[Path]:
+    found = []
+    for level, name, names in _imports(data):
+        base = path.parents[level - 1] if level else root
+        found.append(_module(base, name))
+        found += [_module(base, f'{name}.{inner}'.strip('.')) for inner in names]
+    return [p for p in found if p and p.resolve().is_relative_to(root)]
+
+
+# Figures of one source import the same files
+@lru_cache(maxsize=1000)
+def _imports(data: bytes) -> list[tuple[int, str, list[str]]]:
+    """What a source imports: the dots before a module, its name, and what is taken from it."""
     try:
         tree = ast.parse(data)
     except (SyntaxError, ValueError):
         return []
-    found = []
+    found: list[tuple[int, str, list[str]]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [_module(root, alias.name) for alias in node.names]
+            found += [(0, alias.name, []) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = path.parents[node.level - 1] if node.level else root
-            name = node.module or ''
-            found.append(_module(base, name))
-            found += [_module(base, f'{name}.{alias.name}'.strip('.')) for alias in node.names]
-    return [p for p in found if p and p.resolve().is_relative_to(root)]
+            names = [alias.name for alias in node.names]
+            found.append((node.level, node.module or '', names))
+    return found
 
 
 def _module(base: Path, name: str) -> Path | None:

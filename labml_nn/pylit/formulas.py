@@ -18,16 +18,16 @@ import json
 import os
 import queue
 import shutil
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from .problems import Refusal
+from .remembered import Memory, fingerprint
 
 HERE = Path(__file__).parent / 'katex'
 # Setting a formula takes time quadratic in its length: 5,000 characters half a second, 100,000
@@ -113,47 +113,6 @@ def _install(npm: str, folder: Path) -> None:
         raise Refusal(f'npm could not install KaTeX: {said[0] if said else "no reason given"}')
 
 
-# ## Remembered formulas
-#
-# A formula costs a millisecond or more to set and never changes. They are kept by content, in a
-# file that may vanish, be locked or be read-only without anyone noticing more than the time.
-class _Memory:
-    def __init__(self, salt: str, enabled: bool = True):
-        self.salt = salt.encode()
-        self.path = cache_home() / 'formulas-1.sqlite' if enabled else None
-
-    def key(self, formula: Formula) -> bytes:
-        said = json.dumps([formula.tex, formula.marked, formula.display]).encode()
-        return hashlib.sha256(self.salt + said).digest()
-
-    def load(self, formulas: Iterable[Formula]) -> dict[Formula, Result]:
-        if not self.path or not self.path.exists():
-            return {}
-        try:
-            with closing(sqlite3.connect(self.path, timeout=1)) as base:
-                found = {}
-                for formula in formulas:
-                    query = 'select html from formulas where key = ?'
-                    row = base.execute(query, (self.key(formula),)).fetchone()
-                    if row:
-                        found[formula] = Result(row[0])
-                return found
-        except sqlite3.Error:
-            return {}
-
-    def save(self, results: dict[Formula, Result]) -> None:
-        good = [(self.key(f), r.html) for f, r in results.items() if not r.error]
-        if not self.path or not good:
-            return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=1)) as base, base:
-                base.execute('create table if not exists formulas (key blob primary key, html)')
-                base.executemany('insert or replace into formulas values (?, ?)', good)
-        except (OSError, sqlite3.Error):
-            pass
-
-
 # ## The typesetter
 class Typesetter:
     """Sets formulas. What was asked once is never asked again."""
@@ -162,7 +121,9 @@ class Typesetter:
         self.macros = macros or {}
         self.known: dict[Formula, Result] = {}
         self.waiting: list[Formula] = []
-        self.remember = remember
+        # A formula costs a millisecond or more to set and never changes
+        path = cache_home() / 'formulas-2.sqlite' if remember else None
+        self.memory = Memory(path, most=20_000)
         self.process: subprocess.Popen[str] | None = None
         self.answers: queue.Queue[str | None] = queue.Queue()
         self.outbox: queue.Queue[str | None] = queue.Queue()
@@ -174,6 +135,7 @@ class Typesetter:
         self.close()
 
     def close(self) -> None:
+        self.memory.close()
         if self.process:
             self.outbox.put(None)
             self.process.kill()
@@ -183,13 +145,14 @@ class Typesetter:
                     pipe.close()
             self.process = None
 
-    def _memory(self) -> _Memory:
-        salt = [
-            (HERE / 'package-lock.json').read_text(),
-            *(path.read_text() for path in sorted(HERE.glob('*.js'))),
-            json.dumps(self.macros, sort_keys=True),
-        ]
-        return _Memory(''.join(salt), self.remember)
+    @cached_property
+    def salt(self) -> str:
+        """What sets the formulas: KaTeX, our script around it, the macros."""
+        files = [HERE / 'package-lock.json', *sorted(HERE.glob('*.js'))]
+        return fingerprint([path.read_text() for path in files], self.macros)
+
+    def _name(self, formula: Formula) -> str:
+        return fingerprint(self.salt, formula.tex, formula.marked, formula.display)
 
     def ask(self, formulas: Iterable[Formula]) -> None:
         """Hand formulas over. Node works on them while the caller does something else."""
@@ -199,7 +162,8 @@ class Typesetter:
             message = f'{len(formula.tex):,} characters: a formula may have {LONGEST:,}'
             self.known[formula] = Result(error=message)
         new = [f for f in new if f not in self.known]
-        self.known.update(self._memory().load(new) if new else {})
+        kept = {f: self.memory.get(self._name(f)) for f in new}
+        self.known |= {f: Result(shown) for f, shown in kept.items() if shown is not None}
         new = [f for f in new if f not in self.known]
         self.waiting += new
         if new:
@@ -220,8 +184,11 @@ class Typesetter:
                     self._send(self.waiting)
                 continue
             fresh[formula] = Result(**answer)
-        self.known.update(fresh)
-        self._memory().save(fresh)
+        self.known |= fresh
+        for formula, result in fresh.items():
+            if not result.error:
+                self.memory.put(self._name(formula), result.html)
+        self.memory.save()
 
     def _start(self) -> None:
         command = [node(), str(HERE / 'render.js'), str(katex())]

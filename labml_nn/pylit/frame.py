@@ -21,7 +21,7 @@ from typing import Any
 
 from . import layout, prose
 from .claims import Coverage
-from .layout import Material, Writing, encoded, relative
+from .layout import Material, PageContext, encoded, relative
 from .project import readable
 from .translate import Catalog, message
 
@@ -123,24 +123,24 @@ class Frame:
                 said = f'<p>{html.escape(self.say("These are the pages of this site:"))}</p>\n'
             body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{said}'
             return {'title': title, 'toc': '', 'body': f'{body}{self._pages()}</div></section>'}
-        writing = Writing(self.material, self.url, self.say)
+        context = PageContext(self.material, self.url, self.say)
         if self.catalog:
-            writing.translate = self.catalog.translate
+            context.translate = self.catalog.translate
         code = ''.join(self.material.code)
         keys = {k for k in self.source.glossary.symbols if f'data-sym="{k}"' in code}
         title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
-        body = layout.rows(writing)
+        body = layout.rows(context)
         if self.source.source.url == 'index.html':
             body += self._coverage()
         # The notation stands under the title
-        notation = layout.notation(writing, keys)
+        notation = layout.notation(context, keys)
         body = self._origin() + body.replace('</h1>\n', f'</h1>\n{notation}', 1)
         return {
             'title': html.escape(title),
             'body': body,
-            'toc': layout.contents(writing),
+            'toc': layout.contents(context),
         }
 
     def _title(self) -> str:

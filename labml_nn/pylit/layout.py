@@ -92,7 +92,7 @@ def encoded(path: str) -> str:
 
 # ## A page being written
 @dataclass
-class Writing:
+class PageContext:
     """The notes' view of the page around them: answers what `prose.Writer` asks."""
 
     material: Material
@@ -259,17 +259,17 @@ def _colour(match: re.Match[str]) -> str:
 
 
 # ## Rows
-def rows(writing: Writing) -> str:
+def rows(context: PageContext) -> str:
     """The body of a page."""
-    page = writing.page
+    page = context.page
     out = []
     if not page.headings or page.headings[0].level != 1:
-        out.append(f'<h1>{html.escape(writing.say(page.title))}</h1>\n')
+        out.append(f'<h1>{html.escape(context.say(page.title))}</h1>\n')
     for row in page.rows:
         sections = [page.sections[i] for i in row.sections]
-        note = _note(writing, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
+        note = _note(context, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
         others = _other_names(page, row)
-        shown = _code(writing, sections, others) if row.kind != 'prose' else ''
+        shown = _code(context, sections, others) if row.kind != 'prose' else ''
         out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
         out.append(f'{note}{shown}</section>\n')
     return ''.join(out)
@@ -294,25 +294,25 @@ def _others(page: Page, row: Row) -> list[tuple[str, str]]:
     return [(by_line[line].name, anchor) for line, anchor in _other_names(page, row).items()]
 
 
-def _note(writing: Writing, note: Note, row: Row) -> str:
-    label = html.escape(writing.say('Link to this part'))
+def _note(context: PageContext, note: Note, row: Row) -> str:
+    label = html.escape(context.say('Link to this part'))
     link = f'<a class="here" href="#{html.escape(row.anchor)}" aria-label="{label}"></a>'
-    shown = _blocks(writing, note) + ''.join(
+    shown = _blocks(context, note) + ''.join(
         f'<p>{markup.mistake("", f"{line}:{column}: {message}")}</p>\n'
         for line, column, message in note.mistakes
     )
     return f'<div class="note"><div class="stick">{link}\n{shown}</div></div>\n'
 
 
-def _blocks(writing: Writing, note: Note) -> str:
-    if writing.translate is None:
-        return prose.write(note, note.tokens, writing)
-    return _translated(writing, note)
+def _blocks(context: PageContext, note: Note) -> str:
+    if context.translate is None:
+        return prose.write(note, note.tokens, context)
+    return _translated(context, note)
 
 
-def _translated(writing: Writing, note: Note) -> str:
+def _translated(context: PageContext, note: Note) -> str:
     """Each paragraph in its language; what has no translation says so and stays English."""
-    assert writing.translate
+    assert context.translate
     tokens = []
     note = replace(note, formulas=list(note.formulas))
     for token in note.tokens:
@@ -320,16 +320,16 @@ def _translated(writing: Writing, note: Note) -> str:
             tokens.append(token)
             continue
         token = token.copy()
-        state = writing.translate(note, token)
+        state = context.translate(note, token)
         if state and tokens:
             opening = tokens[-1].copy(attrs={**tokens[-1].attrs, 'lang': 'en', 'class': state})
             tokens[-1] = opening
         tokens.append(token)
-    return prose.write(note, tokens, writing)
+    return prose.write(note, tokens, context)
 
 
-def _code(writing: Writing, sections: list[Section], names: dict[int, str]) -> str:
-    code = writing.material.code
+def _code(context: PageContext, sections: list[Section], names: dict[int, str]) -> str:
+    code = context.material.code
     lines = [line for section in sections for line in section.code]
     indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
     shown = ''.join(
@@ -338,21 +338,21 @@ def _code(writing: Writing, sections: list[Section], names: dict[int, str]) -> s
         f'{_dedent(_expanded(code[x.number - 1]), indent)}</span>\n'
         for i, x in enumerate(lines)
     )
-    copy = html.escape(writing.say('Copy'))
+    copy = html.escape(context.say('Copy'))
     return (
-        f'<div class="code"><div class="stick"><p class="acts">{_origin(writing, lines)}'
+        f'<div class="code"><div class="stick"><p class="acts">{_origin(context, lines)}'
         f'<button type="button" class="copy" hidden>{copy}</button></p>'
         f'<pre><code>{shown}</code></pre></div></div>\n'
     )
 
 
-def _origin(writing: Writing, lines: list[Line]) -> str:
+def _origin(context: PageContext, lines: list[Line]) -> str:
     """The way to these very lines in the project's repository, if it has one."""
-    path = writing.page.source.path
-    address = writing.material.origin.address(path, lines[0].number, lines[-1].number)
+    path = context.page.source.path
+    address = context.material.origin.address(path, lines[0].number, lines[-1].number)
     if not address:
         return ''
-    return f'<a href="{html.escape(address)}">{html.escape(writing.say("Source"))}</a>'
+    return f'<a href="{html.escape(address)}">{html.escape(context.say("Source"))}</a>'
 
 
 def _counted(lines: list[Line], i: int) -> str:
@@ -395,25 +395,25 @@ def _dedent(line: str, indent: int) -> str:
 
 
 # ## Around the rows
-def contents(writing: Writing) -> str:
+def contents(context: PageContext) -> str:
     """The headings, and the definitions without one."""
-    quiet = Writing(writing.material, writing.url, writing.say, links=False)
+    quiet = PageContext(context.material, context.url, context.say, links=False)
     entries = []
     by_row: dict[int, list[Heading]] = {}
-    for heading in writing.page.headings:
+    for heading in context.page.headings:
         by_row.setdefault(heading.row, []).append(heading)
     depth = 1
-    for number, row in enumerate(writing.page.rows):
+    for number, row in enumerate(context.page.rows):
         for heading in by_row.get(number, []):
             depth = heading.level
             token, note = heading.token.copy(), heading.note
-            if writing.translate:
+            if context.translate:
                 note = replace(note, formulas=list(note.formulas))
-                writing.translate(note, token)
+                context.translate(note, token)
             shown = prose.write_inline(note, token, quiet)
             entries.append((depth, heading.anchor, shown))
         named = [(row.name, row.anchor)] if row.name and number not in by_row else []
-        for name, anchor in [*named, *_others(writing.page, row)]:
+        for name, anchor in [*named, *_others(context.page, row)]:
             short = name.rpartition('.')[2]
             # What is private is for those who read the code
             if not short.startswith('_'):
@@ -426,17 +426,17 @@ def contents(writing: Writing) -> str:
     return f'<ol>\n{items}</ol>' if items else '<p></p>'
 
 
-def notation(writing: Writing, code_keys: set[str]) -> str:
+def notation(context: PageContext, code_keys: set[str]) -> str:
     """A row of buttons, one for each symbol that this page uses: the keyboard's way to them."""
-    page = writing.page
+    page = context.page
     used = set().union(*(page.glossary.find(f.tex) for _, f in page.formulas()))
     buttons = []
     for key, symbol in page.glossary.symbols.items():
         if key in used and key in code_keys:
             request = Formula(symbol.tex[0], False, symbol.tex[0])
-            shown = writing.material.formulas.get(request, UNSET).html
+            shown = context.material.formulas.get(request, UNSET).html
             names = ', '.join(f'<code>{html.escape(name)}</code>' for name in symbol.names[:2])
-            meaning = html.escape(writing.say(symbol.meaning))
+            meaning = html.escape(context.say(symbol.meaning))
             meaning = f'<span>{meaning}</span>' if meaning else ''
             buttons.append(
                 f'<button type="button" aria-pressed="false" data-sym="{key}" disabled>'
@@ -444,7 +444,7 @@ def notation(writing: Writing, code_keys: set[str]) -> str:
             )
     if not buttons:
         return ''
-    label = html.escape(writing.say('Notation'))
+    label = html.escape(context.say('Notation'))
     inner = '\n'.join(buttons)
     return (
         f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'

@@ -2,10 +2,10 @@ r"""
 # Remembered: results that are used again
 
 Some of the work of a build is **pure**: its result depends on nothing but what it is given. The
-outline of a source is one such result, and a whole page is another, because a page is made from
-data: its text, where its links lead, what all pages know of each other. A hash of all that it is
-given is the name under which a result is remembered. Whoever has the same question has the same
-answer, and there is nothing that could be out of date
+HTML of a formula is one such result, the outline of a source another, and a whole page a third,
+because a page is made from data: its text, where its links lead, what all pages know of each
+other. A hash of all that it is given is the name under which a result is remembered. Whoever has
+the same question has the same answer, and there is nothing that could be out of date
 [tested](test:pylit/test_remembered.py::test_whatever_changes_a_page_is_never_stale).
 
 What is remembered lives in the user's cache folder, and may vanish, be locked or be broken without
@@ -59,9 +59,6 @@ class Memory:
         self.older: dict[str, Any] = {}
         self.fresh: set[str] = set()
         self.base: sqlite3.Connection | None = None
-        if path and path.is_file():
-            with suppress(sqlite3.Error):
-                self.base = sqlite3.connect(path, timeout=1)
 
     def close(self) -> None:
         if self.base:
@@ -72,9 +69,13 @@ class Memory:
         """What is remembered under this name, or nothing."""
         if name in self.older:
             self.results[name] = self.older.pop(name)
-        if name not in self.results and self.base:
+        if name not in self.results and self.path and self.path.is_file():
             # Whatever is wrong with the file, its results can be made again
             with suppress(sqlite3.Error, ValueError, TypeError, zlib.error):
+                # A server has several threads, which take turns
+                self.base = self.base or sqlite3.connect(
+                    self.path, timeout=1, check_same_thread=False
+                )
                 query = 'select data from results where name = ?'
                 for (data,) in self.base.execute(query, (name,)):
                     self.results[name] = json.loads(zlib.decompress(data))
@@ -90,7 +91,6 @@ class Memory:
 
     def save(self) -> None:
         """Write what is new; where there is much, what was not asked for goes."""
-        self.close()
         if not self.path or not self.fresh:
             return
         rows = [(name, _packed(self.results[name])) for name in self.fresh]

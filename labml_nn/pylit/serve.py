@@ -253,17 +253,17 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if self.command == 'HEAD':
             return
-        live, told = self.live, None
+        live, sent = self.live, None
         try:
             while not live.stopped:
                 now = (live.version, live.error)
                 text = json.dumps({'version': now[0], 'error': now[1]})
                 # A comment now and then finds out whether anyone still listens
-                self.wfile.write((f'data: {text}\n\n' if now != told else ':\n\n').encode())
+                self.wfile.write((f'data: {text}\n\n' if now != sent else ':\n\n').encode())
                 self.wfile.flush()
-                told = now
+                sent = now
                 with live.changed:
-                    if (live.version, live.error) == told:
+                    if (live.version, live.error) == sent:
                         live.changed.wait(timeout=5)
         except OSError:
             pass  # the page was closed

@@ -5,6 +5,9 @@ The pages of a project know each other here: links are resolved, names lead to d
 claims find their tests. The result is first complete in memory and then written beside the old
 site and swapped in. Either all of it is there or nothing has changed.
 
+What a page is made from is gathered here: its text, its colours, its formulas, where its links
+lead, and the [book](frame.py) it stands in. From these data alone it is made.
+
 Every address is relative, so that a site works in any folder of any host, from a zip file and
 from `file://`. Nothing in it depends on the day: two builds of the same sources are equal to
 the byte [tested](test:pylit/test_site.py::test_two_builds_are_equal_to_the_byte).
@@ -208,8 +211,8 @@ class Site:
             return make()
         if name.startswith('assets/') and name not in self.directory.assets:
             # A picture is known when a page was seen that shows it
-            for found_ in self.pages.values():
-                self._links(found_)
+            for page_ in self.pages.values():
+                self._links(page_)
         path = self._pictures().get(name)
         return path.read_bytes() if path else None
 
@@ -224,7 +227,7 @@ class Site:
 
     def _made(self, wanted: Mapping[str, tuple[Outline, str]]) -> dict[str, bytes]:
         """Some pages by their addresses: those that are remembered, and the others made."""
-        known = {name: self.memory.get(self._name(*page_)) for name, page_ in wanted.items()}
+        known = {name: self.memory.get(self._name(*which)) for name, which in wanted.items()}
         missing = [wanted[name][0] for name, made in known.items() if made is None]
         if missing:
             self._prepare({found.source.url: self.full(found) for found in missing})
@@ -246,25 +249,34 @@ class Site:
 
     def _page(self, found: Outline, language: str) -> dict[str, Any]:
         """Make one page, and remember it if nothing is wrong with it."""
-        source, links = self.full(found), self._links(found)
-        problems = Problems()
+        source, problems = self.full(found), Problems()
         target = source.front.get('redirect', '')
         if target and not _leads_away(target):
             shown = _redirect(target)
         else:
-            if target:
-                where, excerpt = source.spot(source.front_line('redirect'), 1)
-                message = f'redirect to {target}: only to a page of the same site'
-                problems.error(where, message, excerpt)
-            set_ = self.typesetter.known
-            page.formula_mistakes(source, set_, problems)
-            inside, code = self.inside(source.source.path), self.code[source.source.url]
-            material = Material(source, code, links, set_, self.directory.origin, inside, problems)
-            shown = Frame(self.book(language), material).write()
+            shown = self._html(source, self._links(found), language, problems)
         made = {'html': shown, 'problems': [list(vars(p).values()) for p in problems]}
         if not problems.errors:
             self.memory.put(self._name(found, language), made)
         return made
+
+    def _html(self, source: Page, links: Table, language: str, problems: Problems) -> str:
+        if target := source.front.get('redirect'):
+            where, excerpt = source.spot(source.front_line('redirect'), 1)
+            message = f'redirect to {target}: only to a page of the same site'
+            problems.error(where, message, excerpt)
+        results = self.typesetter.known
+        page.formula_mistakes(source, results, problems)
+        material = Material(
+            source,
+            self.code[source.source.url],
+            links,
+            results,
+            self.directory.origin,
+            self.inside(source.source.path),
+            problems,
+        )
+        return Frame(self.book(language), material).write()
 
     @property
     def typesetter(self) -> Typesetter:
@@ -331,7 +343,7 @@ class Site:
         return fingerprint(
             program(),
             self.config,
-            [(u, o.title, o.source.kind) for u, o in self.pages.items()],
+            [(u, o.title, o.heading, o.source.kind) for u, o in self.pages.items()],
             {name: sorted(defined) for name, defined in self.index.modules.items()},
             {name: sorted(e.items()) for name, e in self.index.exports.items()},
             [(name, o.source.url, o.places) for name, o in self.by_module.items()],

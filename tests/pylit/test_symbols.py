@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labml_nn.pylit import formulas
 from labml_nn.pylit.formulas import Formula, Typesetter
 from labml_nn.pylit.symbols import Glossary, Symbol, colours, unbalanced
 from tests.kit.sites import project, render
@@ -65,12 +66,12 @@ def test_what_is_marked(tex: str, expected: list[str]) -> None:
 
 
 def test_marking_moves_nothing() -> None:
-    formulas = [
+    texs = [
         r'\bar\alpha_t', r'x_0 + \epsilon', r'\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon',  # noqa: E501
         r'\frac{\sqrt{\bar\alpha_{t-1}}}{1-\bar\alpha_t} x_0', r'\epsilon_\theta(x_t, t)', r'\alpha = 1 - T',  # noqa: E501
     ]  # fmt: skip
-    asked = [Formula(tex, True, GLOSSARY.mark(tex)) for tex in formulas]
-    plain = [Formula(tex, True, tex) for tex in formulas]
+    asked = [Formula(tex, True, GLOSSARY.mark(tex)) for tex in texs]
+    plain = [Formula(tex, True, tex) for tex in texs]
     with Typesetter(remember=False) as typesetter:
         typesetter.ask([*asked, *plain])
         typesetter.collect()
@@ -78,6 +79,31 @@ def test_marking_moves_nothing() -> None:
             marked, bare = typesetter.known[one].html, typesetter.known[other].html
             assert 'data-sym' in marked, one.tex
             assert strip(marked) == strip(bare), one.tex
+
+
+def test_a_formula_is_set_once_for_all_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / formulas.katex_home().name).symlink_to(formulas.katex_home())
+    monkeypatch.setenv('PYLIT_CACHE', str(tmp_path))
+    good, bad = (Formula(tex, False, tex) for tex in ('x_t', r'\foo'))
+    started: list[Typesetter] = []
+    start = Typesetter._start
+    monkeypatch.setattr(Typesetter, '_start', lambda self: started.append(self) or start(self))
+
+    def starts(*asked: Formula, macros: dict[str, str] | None = None) -> bool:
+        with Typesetter(macros) as typesetter:
+            typesetter.ask(asked)
+            typesetter.collect()
+            assert all(typesetter.known[f].html or f is bad for f in asked)
+            return typesetter in started
+
+    assert starts(good)
+    assert not starts(good)
+    # With other macros it may look different, and a mistake is not worth remembering
+    assert starts(good, macros={r'\foo': 'x'})
+    assert starts(bad)
+    assert starts(bad)
 
 
 def strip(html: str) -> str:
