@@ -60,8 +60,13 @@ class Configs(forerunner.Notebook):
     ## Options
 
     One line an option: its name, its kind, what it means, and its value in the preset `digits`.
+
+    labml records the class, as a `BaseConfigs`, and [its notebook](moving.html) sets values of it
+    before a run. A value that was read once does not change any more
+    [tested](test:diffusion/ddpm/test_configs.py::test_a_configuration_that_was_read_does_not_change).
     """
 
+    #
     dataset: Annotated[str, 'digits, mnist, fashion_mnist, cifar10, celeba or folder'] = 'digits'
     data_root: Annotated[str, 'where archives are or go; for folder, the pictures', FREE] = 'data'
     bad_pictures: Annotated[
