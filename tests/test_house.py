@@ -20,10 +20,16 @@ ROOMS = ('cli', 'data', 'compute', 'runs')
 # Each room and those it may know, besides its own: imports point one way
 MAY_KNOW = {
     '__init__': ['cli/output'],  # where Ctrl-C finds a command that is still imported
-    'diffusion/ddpm/utils': ['diffusion/ddpm/forerunner'],  # when an older name is asked for
+    'diffusion/ddpm/utils': [],
+    'diffusion/ddpm/older': [],
     'diffusion/ddpm/__init__': ['diffusion/ddpm/utils'],
-    'diffusion/ddpm/unet': ['diffusion/ddpm/utils'],
-    'diffusion/ddpm/forerunner': ['diffusion', *ROOMS],
+    'diffusion/ddpm/unet': ['diffusion/ddpm/utils', 'diffusion/ddpm/older'],
+    'diffusion/ddpm/forerunner': [
+        'diffusion/ddpm/__init__',
+        'diffusion/ddpm/utils',
+        'diffusion/ddpm/running',
+        *ROOMS,
+    ],
     'diffusion/ddpm/ema': [],
     'diffusion/ddpm/likelihood': ['diffusion/ddpm'],
     'diffusion/ddpm/pretrained': [
@@ -58,6 +64,7 @@ MAY_KNOW = {
 # The mathematics imports torch alone
 MATHEMATICS = (
     'diffusion/ddpm/utils', 'diffusion/ddpm/__init__', 'diffusion/ddpm/unet', 'diffusion/ddpm/ema',
+    'diffusion/ddpm/older',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
     'diffusion/learned_variance',
 )  # fmt: skip
@@ -110,6 +117,23 @@ def test_imports_point_one_way(path):
         assert any(other == r or other.startswith(r + '/') for r in MAY_KNOW[room]), (
             f'{name_of(path)} must not know {other}'
         )
+
+
+def known_by(path):
+    """The pages that a page imports, wherever in it: for types alone and within functions too."""
+    for module in imports_of(path):
+        target = PACKAGE.joinpath(*module.split('.')[1:])
+        for known in (target.with_suffix('.py'), target / '__init__.py'):
+            if module.startswith('labml_nn.') and known.exists() and known != path:
+                yield name_of(known)
+
+
+def test_the_pages_of_diffusion_know_each_other_in_no_circle():
+    left = {name_of(p): set(known_by(p)) for p in PAGES if name_of(p).startswith('diffusion/')}
+    left.pop('diffusion/ddpm/running', None)  # knows experiment, and experiment it
+    while free := {page for page, known in left.items() if not known & left.keys()}:
+        left = {page: known for page, known in left.items() if page not in free}
+    assert not left, f'in circles, or above one: {sorted(left)}'
 
 
 @pytest.mark.parametrize(
