@@ -325,8 +325,8 @@ class DenoiseDiffusion(nn.Module):
         The same process with another model
         """
         other = copy.copy(self)
-        # torch keeps what a module is made of in a table, which a copy would share
-        other._modules = self._modules.copy()
+        # torch keeps a model that is a module in a table, which a copy would share
+        other._modules = {k: m for k, m in self._modules.items() if k != 'eps_model'}
         other.eps_model = eps_model
         return other
 

@@ -89,8 +89,10 @@ from labml_nn.diffusion.ddpm.configs import (
     share_of_rate,
 )
 from labml_nn.diffusion.ddpm.ema import EMA
+from labml_nn.diffusion.ddpm.forerunner import Notebook, free_folder
+from labml_nn.diffusion.ddpm.older import older_names
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
-from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed, older_names
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
 from labml_nn.diffusion.guidance import Guided, drop_labels
 from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.runs import checkpoint
@@ -412,6 +414,18 @@ class Trainer:
             checkpoint.set_random_states(self.random)
 
 
+def begun(values: Mapping[str, Any], epochs: int) -> Trainer:
+    r"""
+    The run of a [notebook](forerunner.html), in the first free folder below `runs`.
+    """
+    c = make_configs(values)
+    dataset = data_of(c)
+    each = -(-len(dataset) // c.batch_size)  # steps of an epoch
+    said = {'preview_every': each, 'save_every': each, 'steps': epochs * each, **values}
+    return Trainer(make_configs(said), free_folder(c.dataset), dataset, pick_device(c.device))
+
+
+Notebook._begin = staticmethod(begun)  # type: ignore[method-assign]
 __getattr__ = older_names(__name__)
 
 

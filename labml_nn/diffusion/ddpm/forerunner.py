@@ -13,156 +13,19 @@ but the lines that lead here.
 """
 
 import contextlib
-import inspect
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from labml.configs import BaseConfigs
-from torch import Tensor, nn
+from torch import Tensor
 
 from labml_nn.cli.options import option_types
 from labml_nn.cli.progress import Tell
 from labml_nn.data.pictures import grid, save_animation, to_pil, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.unet import Block, Stage
-from labml_nn.diffusion.ddpm.utils import SeededNoise, fits, same_shape
-
-
-# ## The U-Net
-class DownBlock(Block):
-    r"""
-    A block of the way down, which is a [`Block`](unet.html) here.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, time_channels: int, has_attn: bool):
-        super().__init__(in_channels, out_channels, time_channels, 0.1, 32, has_attn)
-
-
-class UpBlock(Block):
-    r"""
-    A block of the way up: its input is what came from below beside the skip connection.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, time_channels: int, has_attn: bool):
-        width = in_channels + out_channels
-        super().__init__(width, out_channels, time_channels, 0.1, 32, has_attn)
-
-
-class MiddleBlock(Stage):
-    r"""
-    The two blocks at the bottom, the first with attention.
-    """
-
-    def __init__(self, n_channels: int, time_channels: int):
-        blocks = [Block(n_channels, n_channels, time_channels, 0.1, 32, a) for a in (True, False)]
-        super().__init__(blocks, None)
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        for block in self.blocks:
-            x = block(x, t)
-        return x
-
-
-def residual_block(
-    in_channels: int, out_channels: int, time_channels: int, n_groups: int = 32,
-    dropout: float = 0.1,
-) -> tuple[tuple[int, ...], dict[str, Any]]:  # fmt: skip
-    r"""
-    What labml's arguments of a residual block are here.
-    """
-    if not isinstance(n_groups, int) or n_groups < 1:
-        raise TypeError(
-            f'ResidualBlock(…, {n_groups}, {dropout}): write dropout={n_groups}, '
-            f'n_groups={dropout} by their names'
-        )
-    return (in_channels, out_channels, time_channels), dict(dropout=dropout, n_groups=n_groups)
-
-
-def attention_block(
-    n_channels: int, n_heads: int = 1, d_k: int | None = None, n_groups: int = 32
-) -> tuple[tuple[int, ...], dict[str, Any]]:
-    r"""
-    The same of attention, which has one head as wide as the image here.
-    """
-    if n_heads != 1 or d_k not in (None, n_channels):
-        raise ValueError(
-            f'AttentionBlock({n_channels}, n_heads={n_heads}, d_k={d_k}): attention has one head '
-            f'of {n_channels} channels here. Write AttentionBlock({n_channels}), and n_groups=… '
-            f'by its name if groups were meant'
-        )
-    return (n_channels,), dict(n_groups=n_groups)
-
-
-BLOCKS: dict[str, Callable[..., tuple[tuple[int, ...], dict[str, Any]]]] = {
-    'ResidualBlock': residual_block, 'AttentionBlock': attention_block
-}  # fmt: skip
-
-
-def refuse_weights() -> NoReturn:
-    r"""
-    A `ValueError` for weights by the names of labml's U-Net.
-    """
-    raise ValueError(
-        "these are weights of labml's U-Net, and they do not load: its widths grow from level "
-        "to level in another way, and the paper's network, which this is, has other layers. "
-        'Train again with labml_nn.diffusion.ddpm.experiment, or take published weights '
-        'with labml_nn.diffusion.ddpm.pretrained'
-    )
-
-
-def arguments_of(
-    cls: str, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    r"""
-    The arguments that a method of ours is called with, for those that were given and do not fit it.
-    """
-    if call == 'forward':
-        raise TypeError(
-            f'{cls} takes a batch of images alone: leave the time out, block(x) for block(x, t)'
-        )
-    # What fits neither is a mistake of today: Python's own words for it
-    if fits(inspect.signature(BLOCKS[cls]), *args, **kwargs):
-        return BLOCKS[cls](*args, **kwargs)
-    return args, kwargs
-
-
-# Names of labml's modules that mean something here
-RUN = {
-    'unet': {
-        'Swish': nn.SiLU, 'DownBlock': DownBlock, 'UpBlock': UpBlock, 'MiddleBlock': MiddleBlock
-    },
-}  # fmt: skip
-
-# And those that do not, with what to write instead
-MOVED = {
-    'experiment': {
-        'CelebADataset': "load_dataset('folder', 'data/celebA', image_size)",
-        'celeb_dataset': "load_dataset('folder', 'data/celebA', image_size)",
-        'MNISTDataset': "load_dataset('mnist', 'data', image_size, 1)",
-        'mnist_dataset': "load_dataset('mnist', 'data', image_size, 1)",
-    },
-}
-
-
-def name_of(module: str, name: str) -> Any:
-    r"""
-    What a module of ours answers when it is asked for a name that it does not have.
-
-    Raises `ImportError` for what has moved, as Python replaces the text of an `AttributeError` in
-    `from … import …` by its own; `AttributeError` for what never was.
-    """
-    page = module.rpartition('.')[2]
-    if name in RUN.get(page, {}):
-        return RUN[page][name]
-    if name in MOVED.get(page, {}):
-        raise ImportError(
-            f'{name} of labml is not in {module}: write {MOVED[page][name]}, from '
-            f'labml_nn.data.datasets'
-        )
-    raise AttributeError(f'module {module!r} has no attribute {name!r}')
+from labml_nn.diffusion.ddpm.utils import SeededNoise, same_shape
 
 
 # ## The sampler
@@ -325,31 +188,29 @@ class Notebook(BaseConfigs):
         super().__init_subclass__()
         cls.__annotations__ = said
 
+    @staticmethod
+    def _begin(values: dict[str, Any], epochs: int) -> Any:
+        # The page that trains puts its own in this place: it is above this one
+        raise RuntimeError('import labml_nn.diffusion.ddpm.experiment, which trains, before init()')
+
     def init(self) -> None:
         r"""
         Make the model and all that trains it, in the first free folder below `runs`.
         """
-        from labml_nn.compute.device import pick_device
-        from labml_nn.diffusion.ddpm.experiment import Trainer, data_of, make_configs
-
         values, epochs = options_of(self)
-        c = make_configs(values)
-        dataset = data_of(c)
-        each = math.ceil(len(dataset) / c.batch_size)
-        said = {'preview_every': each, 'save_every': each, 'steps': epochs * each, **values}
-        device = pick_device(c.device)
-        trainer = Trainer(make_configs(said), free_folder(c.dataset), dataset, device)
+        trainer = self._begin(values, epochs)
         self._trainer = trainer
+        dataset = trainer.dataset
         self.eps_model, self.diffusion = trainer.model, trainer.diffusion
         self.optimizer = trainer.optimizer
         self.data_loader = torch.utils.data.DataLoader(
             range(len(dataset)),  # type: ignore[arg-type]
-            c.batch_size,
+            trainer.c.batch_size,
             shuffle=True,
             collate_fn=lambda numbers: torch.stack([dataset[i][0] for i in numbers]),
         )
         if 'device' not in values:
-            self.device = device
+            self.device = trainer.device
 
     def run(self) -> None:
         r"""

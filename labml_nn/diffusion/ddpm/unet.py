@@ -62,13 +62,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labml_nn.diffusion.ddpm.utils import (
-    check_label,
-    older_calls,
-    older_names,
-    older_weights,
-    without_autocast,
-)
+from labml_nn.diffusion.ddpm.older import labml_blocks, older_calls, older_names, older_weights
+from labml_nn.diffusion.ddpm.utils import check_label, without_autocast
 
 
 class TimeEmbedding(nn.Module):
@@ -441,7 +436,7 @@ class UNet(nn.Module):
             check_image_size(side, len(self.down))
 
 
-__getattr__ = older_names(__name__, UNet, ResidualBlock, Block)
+__getattr__ = older_names(__name__, UNet, ResidualBlock, Block, known=labml_blocks(Block, Stage))
 older_calls(ResidualBlock, AttentionBlock, Downsample, Upsample)
 older_weights(UNet)
 

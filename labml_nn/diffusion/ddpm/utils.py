@@ -8,12 +8,9 @@ summary: A constant for each image of a batch, noise that a seed decides, models
 A few small tools that every page of this folder uses.
 """
 
-import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
-from operator import attrgetter
 from typing import Any
 
 import torch
@@ -274,97 +271,3 @@ def device_of(eps_model: object) -> torch.device:
     parameters = eps_model.parameters() if isinstance(eps_model, nn.Module) else iter(())
     first = next(parameters, None)
     return torch.device('cpu') if first is None else first.device
-
-
-# What labml's page called the parts of the network; to be [read](moving.html), not set
-OLDER = {
-    'UNet': {'time_emb': 'time', 'image_proj': 'stem', 'final': 'head'},
-    'ResidualBlock': {'time_emb': 'time'},
-    'Block': {'res': 'residual', 'attn': 'attention'},
-}
-
-# Which of their calls labml's code may make with arguments of its own
-CALLS = {
-    'ResidualBlock': ('__init__',),
-    'AttentionBlock': ('__init__', 'forward'),
-    'Downsample': ('forward',),
-    'Upsample': ('forward',),
-}
-
-
-def older_names(module: str, *classes: type) -> Callable[[str], Any]:
-    r"""
-    A `__getattr__` for a module, which answers to [older names](forerunner.html); and properties
-    for those of the classes' attributes.
-    """
-    for cls in classes:
-        for old, new in OLDER[cls.__name__].items():
-            setattr(cls, old, property(attrgetter(new)))
-
-    def answer(name: str) -> Any:
-        # Python itself asks for some, on every import
-        if name.startswith('__'):
-            raise AttributeError(f'module {module!r} has no attribute {name!r}')
-        # The mathematics needs none of it
-        from labml_nn.diffusion.ddpm.forerunner import name_of
-
-        return name_of(module, name)
-
-    return answer
-
-
-def older_weights(cls: type[nn.Module]) -> None:
-    r"""
-    Let the forerunner say why weights by labml's names do not load, also where `strict=False` would
-    leave them out without a word.
-    """
-    new = cls.load_state_dict
-
-    @wraps(new)
-    def load_state_dict(self: Any, state_dict: Mapping[str, Any], *args: Any, **more: Any) -> Any:
-        if any(name.endswith('image_proj.weight') for name in state_dict):
-            from labml_nn.diffusion.ddpm.forerunner import refuse_weights
-
-            refuse_weights()
-        return new(self, state_dict, *args, **more)
-
-    cls.load_state_dict = load_state_dict  # type: ignore[method-assign]
-
-
-def fits(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
-    r"""
-    Whether a function can be called so.
-    """
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
-
-
-def older_calls(*classes: type) -> None:
-    r"""
-    Let the forerunner answer calls of these classes that do not fit, and only those.
-    """
-
-    def answer(cls: type, name: str) -> None:
-        new = getattr(cls, name)
-        signature = inspect.signature(new)
-
-        @wraps(new)
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            # A batch alone, as the network itself calls it: nothing to look at
-            if name == 'forward' and len(args) == 1 and not kwargs:
-                return new(self, *args)
-            if not fits(signature, self, *args, **kwargs):
-                # The mathematics needs none of it
-                from labml_nn.diffusion.ddpm.forerunner import arguments_of
-
-                args, kwargs = arguments_of(cls.__name__, name, args, kwargs)
-            return new(self, *args, **kwargs)
-
-        setattr(cls, name, call)
-
-    for cls in classes:
-        for name in CALLS[cls.__name__]:
-            answer(cls, name)

@@ -239,7 +239,7 @@ def test_no_step_waits_for_the_device(name, options, variance):
 
 def test_another_model_leaves_the_sampler_as_it_is(diffusion):
     """Also where the models are modules, which torch keeps in a table of their own."""
-    for first, second in ((model, DropoutModel()), (DropoutModel(), DropoutModel())):
+    for first, second in itertools.permutations((model, DropoutModel(), DropoutModel()), 2):
         diffusion = DenoiseDiffusion(first, 1000)
         for name, options in WAYS:
             sampler = make(diffusion, name, **options)
