@@ -209,11 +209,9 @@ def test_every_claim_names_a_test_that_exists():
         file, _, name = link.partition('::')
         path = ROOT / 'tests' / file
         assert path.is_file(), f'{where}: no {file}'
-        names = {
-            n.name for n in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
-            if isinstance(n, ast.FunctionDef)
-        }  # fmt: skip
-        assert name in names, f'{where}: no {name} in {file}'
+        assert re.search(rf'^ *def {re.escape(name)}\(', path.read_text(encoding='utf-8'), re.M), (
+            f'{where}: no {name} in {file}'
+        )
 
 
 # ## What is promised
