@@ -262,7 +262,8 @@ def test_the_python_of_the_readme_runs(block):
 
 
 def test_the_commands_of_the_readme_exist():
-    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    makefiles = (ROOT / 'Makefile', ROOT / 'tools/maintain.mk')
+    makefile = '\n'.join(file.read_text(encoding='utf-8') for file in makefiles)
     blocks = '\n'.join(readme_blocks('sh'))
     targets = re.findall(r'^make ([a-z-]+)', blocks, re.MULTILINE)
     assert {'train', 'test'} <= set(targets)
