@@ -1,4 +1,4 @@
-# Everything one does here. `make help` lists it.
+# What one does here. `make help` lists it; the rest is in tools/maintain.mk.
 #
 #   PYTHON=python3.12 make setup    another Python for the environment (3.10 or newer)
 #   TORCH=2.6.0 make setup          another torch than the pinned one (TORCHVISION=0.21.0 likewise)
@@ -30,11 +30,15 @@ JUNIT = $(addprefix --junit ,$(wildcard report.xml report-long.xml))
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train train-classes sample test test-long lint types format docs docs-check docs-serve \
-	pages translations translations-check bench-docs figures bench faults quality quality-classes bits sizes clean notebooks notebooks-check doctor newest lock audit dist
+.PHONY: help help-all setup train train-classes sample test test-long lint types format docs \
+	docs-serve doctor clean
 
+LIST = awk -F ':.*\#\# ' '/^[a-z-]+:.*\#\# / { printf "  make %-18s %s\n", $$1, $$2 }'
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(LIST) $(firstword $(MAKEFILE_LIST))
+
+help-all:  ## this list, and what those need who look after it: figures, times, releases …
+	@$(LIST) $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the pinned versions (done by the others when needed)
 
@@ -56,31 +60,13 @@ $(READY): setup.py constraints.txt
 	$(PIP) $(if $(LOCK),--no-deps) -e '.[dev]'
 	@touch $@
 
-lock: $(READY)  ## what pip would install here, each file with its hash, into build/lock.txt
-	@mkdir -p build
-	$(PIP) --dry-run --ignore-installed --report build/report.json '.[dev]'
-	$(RUN) .ci/lock.py build/report.json > build/lock.new
-	@mv build/lock.new build/lock.txt
-
-AUDIT = .venv-audit/$(notdir $(BIN))/python
-audit:  ## known holes in the pinned versions (the package index is asked about each)
-	@test -x $(AUDIT) || $(PYTHON) -m venv .venv-audit
-	$(AUDIT) -m pip install --quiet --disable-pip-version-check -r .ci/audit.txt
-	$(AUDIT) -m pip_audit --no-deps --disable-pip -r constraints.txt $(ARGS)
-
-BUILD = .venv-build/$(notdir $(BIN))/python
-dist:  ## what is uploaded for a release, into dist
-	@test -x $(BUILD) || $(PYTHON) -m venv .venv-build
-	$(BUILD) -m pip install --quiet --disable-pip-version-check -r .ci/build.txt
-	$(BUILD) -m build --outdir dist .
+train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into runs/digits
+	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits --out $(OUT) \
+		$(if $(wildcard $(OUT)/checkpoint.pt),--resume) $(ARGS)
 
 train-classes: $(READY)  ## the same, told which digit it is, into runs/digits_conditional
 	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits_conditional --out $(CONDITIONAL) \
 		$(if $(wildcard $(CONDITIONAL)/checkpoint.pt),--resume) $(ARGS)
-
-train: $(READY)  ## train on handwritten digits (3 minutes on 2 cores), into runs/digits
-	$(RUN) -m labml_nn.diffusion.ddpm.experiment --preset digits --out $(OUT) \
-		$(if $(wildcard $(OUT)/checkpoint.pt),--resume) $(ARGS)
 
 sample: $(READY)  ## sample from runs/digits
 	$(RUN) -m labml_nn.diffusion.ddpm.evaluate sample $(OUT) $(ARGS)
@@ -121,71 +107,14 @@ docs: $(READY)  ## the pages, in docs/site (needs Node 18)
 	$(RUN) -m labml_nn.pylit check labml_nn --strict $(JUNIT)
 	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site $(JUNIT)
 
-docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, alt texts
-	@$(RUN) -m labml_nn.pylit setup
-	$(RUN) -m labml_nn.pylit check labml_nn --strict
-
-pages: $(READY)  ## the tables of pages, of README.md and of the readme of the DDPM
-	$(RUN) docs/pages.py
-
-translations: $(READY)  ## bring docs/locale up to date with the sources
-	$(RUN) -m labml_nn.pylit gettext labml_nn
-
-translations-check: $(READY)  ## what is missing, outdated or wrong in the translations
-	@$(RUN) -m labml_nn.pylit setup
-	$(RUN) -m labml_nn.pylit check labml_nn --strict $(or $(ARGS),--lang zh --lang ja)
-
 docs-serve: $(READY)  ## the pages in a browser, while they are written
 	@$(RUN) -m labml_nn.pylit setup
 	$(RUN) -m labml_nn.pylit serve labml_nn --open $(ARGS)
 
-bench-docs: $(READY)  ## how long the pages take, and how large they are
-	$(RUN) -m labml_nn.pylit.bench
-
-figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20 minutes on 2 cores)
-	$(RUN) docs/figures/readme.py $(OUT)
-	$(RUN) docs/figures/ddpm_data.py $(OUT)
-	rm -f docs/figures/ddpm.*.svg
-	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site --execute
-	$(RUN) docs/figures/sampler_orders.py
-	$(RUN) docs/figures/sampler_frontier.py $(OUT)
-	$(RUN) docs/figures/schedules.py
-	$(RUN) docs/figures/likelihood_gaps.py
-	$(RUN) docs/figures/coding.py $(OUT)
-	$(RUN) docs/figures/evaluation.py
-	$(RUN) docs/figures/guidance.py $(CONDITIONAL)
-	$(RUN) docs/figures/troubles.py $(CONDITIONAL)
-
-notebooks: $(READY)  ## notebooks/*.ipynb from their text form
-	$(RUN) notebooks/build.py
-
-notebooks-check: $(READY)  ## whether they are up to date, and run from top to bottom (3 minutes)
-	WHOLE_NOTEBOOKS=true $(RUN) -m pytest tests/notebooks --durations 1 $(ARGS)
-
 doctor: $(READY)  ## what is installed here, and whether it works
 	$(RUN) -m labml_nn.doctor
 
-newest:  ## doctor and tests with the newest packages, in ~/.cache/labml_nn/newest (gigabytes)
-	.ci/newest
-
-bench: $(READY)  ## times on this machine, ours and the peers', onto their page (20 minutes)
-	$(RUN) docs/bench/report.py $(ARGS)
-	$(RUN) docs/bench/sampling.py
-
-faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (13 minutes)
-	$(RUN) -m tests.faults $(ARGS)
-
-quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
-	$(RUN) docs/bench/digits_quality.py $(OUT)
-
-bits: $(READY)  ## what a learned variance saves on the digits (12 minutes on 2 cores)
-	$(RUN) docs/bench/learned_variance.py $(OUT) $(OUT)_learned
-
-quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits it is asked for (a minute)
-	$(RUN) docs/bench/guidance_quality.py $(CONDITIONAL)
-
-sizes: $(READY)  ## the lines of each page and its longest function
-	$(RUN) tests/sizes.py
-
 clean:  ## remove the environment and what tools have left; runs and data stay
 	rm -rf $(VENV) .venv-audit .venv-build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+include tools/maintain.mk

@@ -5,6 +5,7 @@ blank lines; a function's signature, docstring and comments do not count as the 
 """
 
 import ast
+import functools
 import io
 import statistics
 import sys
@@ -53,6 +54,7 @@ def measure(path: Path) -> tuple[int, dict[str, int]]:
     return page, functions
 
 
+@functools.cache
 def pages() -> dict[str, tuple[int, dict[str, int]]]:
     """All pages of the package by their path within it."""
     return {p.relative_to(PACKAGE).as_posix(): measure(p) for p in sorted(PACKAGE.rglob('*.py'))}

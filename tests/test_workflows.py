@@ -24,7 +24,16 @@ def read(path):
 
 
 def targets():
-    return set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.M))
+    files = (ROOT / 'Makefile', ROOT / 'tools/maintain.mk')
+    text = '\n'.join(file.read_text(encoding='utf-8') for file in files)
+    return set(re.findall(r'^([a-z-]+):', text, re.M))
+
+
+def test_every_target_is_in_one_of_the_lists():
+    done = subprocess.run(
+        ['make', '-s', 'help-all'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert set(re.findall(r'^  make ([a-z-]+) ', done.stdout, re.M)) == targets()
 
 
 @pytest.mark.parametrize('path', WORKFLOWS, ids=lambda p: p.stem)
