@@ -9,8 +9,8 @@ DATA = data_of('troubles')
 
 def ways(theme: str) -> Figure:
     """Samples of a good model, and of it broken in six ways, with what is said of them."""
-    made = figure(theme, 8.4, 5)
-    made.get_layout_engine().set(hspace=0.08)
+    made = figure(theme, 8.4, 5.2)
+    made.get_layout_engine().set(h_pad=0.1)
     for axes, way in zip(made.subplots(2, 4).flat, [*DATA['ways'], None], strict=True):
         if way is None:
             axes.set_axis_off()
