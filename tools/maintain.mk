@@ -25,17 +25,16 @@ notebooks-check: $(READY)  ## whether they are up to date, and run from top to b
 
 figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20 minutes on 2 cores)
 	$(RUN) docs/figures/readme.py $(OUT)
-	$(RUN) docs/figures/ddpm_data.py $(OUT)
-	rm -f docs/figures/ddpm.*.svg
+	$(RUN) -m docs.figures.data.ddpm $(OUT)
+	$(RUN) -m docs.figures.data.schedules
+	$(RUN) -m docs.figures.data.likelihood
+	$(RUN) -m docs.figures.data.evaluation
+	$(RUN) -m docs.figures.data.samplers
+	$(RUN) -m docs.figures.data.frontier $(OUT)
+	$(RUN) -m docs.figures.data.coding $(OUT)
+	$(RUN) -m docs.figures.data.guidance $(CONDITIONAL)
+	$(RUN) -m docs.figures.data.troubles $(CONDITIONAL)
 	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site --execute
-	$(RUN) docs/figures/sampler_orders.py
-	$(RUN) docs/figures/sampler_frontier.py $(OUT)
-	$(RUN) docs/figures/schedules.py
-	$(RUN) docs/figures/likelihood_gaps.py
-	$(RUN) docs/figures/coding.py $(OUT)
-	$(RUN) docs/figures/evaluation.py
-	$(RUN) docs/figures/guidance.py $(CONDITIONAL)
-	$(RUN) docs/figures/troubles.py $(CONDITIONAL)
 
 bench: $(READY)  ## times on this machine, ours and the peers', onto their page (20 minutes)
 	$(RUN) docs/bench/report.py $(ARGS)

@@ -1,26 +1,43 @@
-"""Rate and distortion of a trained digits model, and the pictures of figures 6 and 7.
+"""The figures of the page of rate and distortion."""
 
-    python docs/figures/coding.py runs/digits
+from matplotlib.figure import Figure
 
-Prints the table that the page has.
-"""
+from docs.figures.style import BLUE, data_of, dress, figure, panel
 
-import sys
-from pathlib import Path
-
-from labml_nn.diffusion.ddpm.evaluate import main as evaluate
-
-HERE = Path(__file__).parent
+DATA = data_of('coding')
 
 
-def main(run: str) -> int:
-    commands = {
-        'likelihood': ['--out', HERE / 'rate_distortion.png'],
-        'progressive': ['--out', HERE / 'progressive.png'],
-        'shared': ['--out', HERE / 'shared.png'],
-    }
-    return max(evaluate([name, run, *map(str, more)]) for name, more in commands.items())
+def curve(theme: str) -> Figure:
+    """Distortion and rate by steps, and one by the other."""
+    rate, off = DATA['curve']['rate'], DATA['curve']['rmse_levels']
+    made = figure(theme, 8.4, 2.9)
+    left, middle, right = made.subplots(1, 3)
+    steps, error, bits = 'steps back, T − t + 1', 'RMSE in levels of 17', 'rate, bits/dim'
+    for axes, x, y, across, up in (
+        (left, range(1, 1001), off, steps, error),
+        (middle, range(1, 1001), rate, steps, bits),
+        (right, rate, off, bits, error),
+    ):
+        axes.plot(x, y, color=BLUE)
+        dress(axes, theme, xlabel=across, ylabel=up)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+    return made
 
 
-if __name__ == '__main__':
-    sys.exit(main(*sys.argv[1:]))
+def progressive(theme: str) -> Figure:
+    """Eight digits, from the first guess to the last."""
+    rows = DATA['progressive']
+    made = figure(theme, 7, 4.8)
+    panel(made.subplots(), theme, rows, [''] * len(rows), [''] * len(rows[0]))
+    return made
+
+
+def shared(theme: str) -> Figure:
+    """Samples that share their latent at six steps."""
+    rows = DATA['shared']
+    made = figure(theme, 7, 4.4)
+    names = ['$x_t$', '$x_0$', 'others', *[''] * (len(rows[0]) - 3)]
+    lines = [f't = {t}' for t in (1000, 750, 500, 375, 250, 125)]
+    panel(made.subplots(), theme, rows, lines, names)
+    return made

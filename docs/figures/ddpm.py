@@ -1,88 +1,15 @@
-"""The figures of the DDPM pages, drawn from `ddpm.json`, which `ddpm_data.py` computes.
+"""The figures of the DDPM pages.
 
 Each function draws one figure for light or dark pages.
 """
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-DATA: dict[str, Any] = json.loads(Path(__file__).with_name('ddpm.json').read_text('utf-8'))
-BLUE, ORANGE, GREEN = '#3b82c4', '#d9822b', '#3a9d6e'
-# Pixels of a picture for a pixel of an image, and between two images
-SCALE, GAP = 6, 3
+from docs.figures.style import BLUE, ORANGE, data_of, dress, figure, ink, legend, panel
 
-
-def ink(theme: str) -> str:
-    return {'light': '#24292f', 'dark': '#d5dbe2'}[theme]
-
-
-def figure(theme: str, width: float, height: float) -> Figure:
-    """An empty figure without a ground."""
-    made = Figure(figsize=(width, height), layout='constrained')
-    made.patch.set_alpha(0)
-    return made
-
-
-def dress(axes: Axes, theme: str, **settings: Any) -> None:
-    """Axes in the colour of the text."""
-    axes.set(**settings)
-    axes.patch.set_alpha(0)
-    axes.grid(alpha=0.2, color=ink(theme))
-    for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
-        part.set_color(ink(theme))
-    axes.tick_params(colors=ink(theme), which='both', labelsize=9)
-    for spine in axes.spines.values():
-        spine.set_color(ink(theme))
-        spine.set_alpha(0.4)
-
-
-def legend(axes: Axes, theme: str, **settings: Any) -> None:
-    axes.legend(frameon=False, labelcolor=ink(theme), fontsize=9, **settings)
-
-
-def mosaic(rows: list[list[str]]) -> np.ndarray:
-    """Images of 8 × 8 pixels side by side, with nothing between them; `[height, width, 4]`."""
-    cell = 8 * SCALE
-    height = len(rows) * (cell + GAP) - GAP
-    width = len(rows[0]) * (cell + GAP) - GAP
-    out = np.zeros((height, width, 4), np.uint8)
-    for r, row in enumerate(rows):
-        for c, image in enumerate(row):
-            grey = np.frombuffer(bytes.fromhex(image), np.uint8).reshape(8, 8)
-            grey = grey.repeat(SCALE, 0).repeat(SCALE, 1)
-            top, left = r * (cell + GAP), c * (cell + GAP)
-            out[top : top + cell, left : left + cell, :3] = grey[..., None]
-            out[top : top + cell, left : left + cell, 3] = 255
-    return out
-
-
-def panel(
-    axes: Axes,
-    theme: str,
-    rows: list[list[str]],
-    lines: list[str],
-    columns: list[str],
-    title: str = '',
-) -> None:
-    """Rows of images with their names at the left and above."""
-    axes.imshow(mosaic(rows), interpolation='none')
-    step = 8 * SCALE + GAP
-    axes.set_xticks([4 * SCALE + i * step for i in range(len(columns))], columns)
-    axes.set_yticks([4 * SCALE + i * step for i in range(len(lines))], lines)
-    dress(axes, theme)
-    axes.grid(False)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.set_xlabel(title, color=ink(theme))
-    axes.xaxis.set_label_position('top')
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+DATA = data_of('ddpm')
 
 
 def forward(theme: str) -> Figure:

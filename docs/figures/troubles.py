@@ -1,119 +1,22 @@
-"""Samples that look wrong, each in the way of its cause: the picture of the page of troubles.
+"""The figure of the page of troubles."""
 
-    python docs/figures/troubles.py runs/digits_conditional
-
-Breaks a good model in ways that happen, and writes `troubles.png`, with what `evaluate check`
-says of each under its name.
-"""
-
-import sys
-from collections.abc import Callable
-from pathlib import Path
-
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from labml_nn.data.datasets import load_dataset
-from labml_nn.data.pictures import grid
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
-from labml_nn.diffusion.ddpm.check import copies, look, nearest, spread_out
-from labml_nn.diffusion.ddpm.evaluate import Sampler
-from labml_nn.diffusion.ddpm.experiment import build, make_configs
-from labml_nn.diffusion.samplers import DDIM, Ancestral, DPMSolver
-from labml_nn.runs import checkpoint
+from docs.figures.style import data_of, figure, ink, panel
 
-N, SHAPE = 64, (64, 1, 8, 8)
-RUN = sys.argv[1]
-Model = Callable[[Tensor, Tensor], Tensor]
+DATA = data_of('troubles')
 
 
-def well() -> Tensor:
-    """As it should be."""
-    return Sampler.from_run(RUN).sample(N)
-
-
-def model() -> Model:
-    """The good model, told nothing of classes."""
-    return Sampler.from_run(RUN, label=-1).diffusion.eps_model
-
-
-def drawn(eps_model: Model, **options: bool) -> Tensor:
-    """Samples of a model by the default sampler."""
-    return DPMSolver(DenoiseDiffusion(eps_model, 1000), 20, **options).sample(SHAPE)
-
-
-def untrained() -> Tensor:
-    """The weights that training begins with."""
-    return drawn(build(make_configs(checkpoint.load(RUN)['config'])).eps_model)
-
-
-def other_steps() -> Tensor:
-    """A quarter of the steps, with the same signal to noise, numbered 0 to 249."""
-    beta = torch.linspace(4e-4, 0.08, 250, dtype=torch.float64)
-    return Ancestral(DenoiseDiffusion(model(), 250, beta=beta), 250).sample(SHAPE)
-
-
-def few_steps() -> Tensor:
-    """Steps that are too large for a method of first order."""
-    return DDIM(DenoiseDiffusion(model(), 1000), 3).sample(SHAPE)
-
-
-def no_noise() -> Tensor:
-    """The mean of each step instead of a sample of it."""
-    diffusion = DenoiseDiffusion(model(), 1000)
-    xt, _ = Ancestral(diffusion, 1000).start(SHAPE)
-    for _, xt, _ in diffusion.p_chain(xt, lambda shape, _: torch.zeros(shape), clip_x0=True):
-        pass
-    return xt
-
-
-def predicts_x0() -> Tensor:
-    """A model that predicts the image, in the place of one that predicts the noise."""
-    good, diffusion = model(), DenoiseDiffusion(model(), 1000)
-
-    def eps_model(xt: Tensor, t: Tensor) -> Tensor:
-        a = gather(diffusion.alpha_bar, t)
-        return (xt - (1 - a) ** 0.5 * good(xt, t)) / a**0.5
-
-    return drawn(eps_model)
-
-
-def too_much_guidance() -> Tensor:
-    """One class, with w = 15."""
-    return Sampler.from_run(RUN, label=3, guidance=15.0).sample(N)
-
-
-WAYS = (
-    ('as it should be', well),
-    ('untrained', untrained),
-    ('other steps', other_steps),
-    ('3 steps of DDIM', few_steps),
-    ('means, no samples', no_noise),
-    ('guesses the image', predicts_x0),
-    ('w = 15', too_much_guidance),
-)
-
-
-def main() -> None:
-    data = load_dataset('digits', image_size=8, image_channels=1)
-    at = spread_out(len(data), 2 * N)
-    y = torch.stack([data[i][0] for i in at])
-    among, _ = nearest(y, data, itself=at)
-    figure = Figure(figsize=(11, 2.4), layout='constrained')
-    for axes, (name, way) in zip(figure.subplots(1, len(WAYS)), WAYS, strict=True):
-        with torch.no_grad():
-            x = way()
-        own, _ = nearest(x, data)
-        found = [f for f in [*look(x, y), copies(own, among)] if f.verdict]
-        verdict = '\n'.join(dict.fromkeys(f.verdict for f in found)) or 'ok'
-        print(name, *found, sep='\n  ')
-        axes.imshow(grid(x[:16], 4)[0], cmap='gray', vmin=0, vmax=255)
-        axes.set_axis_off()
-        axes.set_title(name, fontsize=9)
-        axes.text(0.5, -0.04, verdict, transform=axes.transAxes, ha='center', va='top', fontsize=9)
-    figure.savefig(Path(__file__).with_name('troubles.png'), dpi=110)
-
-
-if __name__ == '__main__':
-    main()
+def ways(theme: str) -> Figure:
+    """Samples of a good model, and of it broken in six ways, with what is said of them."""
+    made = figure(theme, 8.4, 5.2)
+    made.get_layout_engine().set(h_pad=0.1)
+    for axes, way in zip(made.subplots(2, 4).flat, [*DATA['ways'], None], strict=True):
+        if way is None:
+            axes.set_axis_off()
+            continue
+        panel(axes, theme, way['rows'], [''] * 4, [''] * 4)
+        axes.set_title(way['name'], fontsize=10, color=ink(theme))
+        axes.set_xlabel(', '.join(way['said']).replace('white, ', 'white,\n'), fontsize=9)
+        axes.xaxis.set_label_position('bottom')
+    return made

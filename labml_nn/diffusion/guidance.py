@@ -57,7 +57,9 @@ $\log q(x_t|c)\,q(c|x_t)^w$
 At $w = 0$ the model of the class is left as it is
 [tested](test:diffusion/test_guidance.py::test_scale_0_is_the_conditional_model).
 
-![Samples of three Gaussian classes at w = 0, 1 and 4](../../docs/figures/guidance_gaussians.png)
+![Samples of three Gaussian classes in the plane, with rings at one and two deviations. At w = 0
+they fill the rings; at w = 1 they have moved outwards and are fewer between the classes; at w = 4
+each is a small spot at its outer side](figure:guidance.py::gaussians)
 
 Each class moves away from the others and shrinks. At $w = 4$ what lies between the classes is never
 drawn, and neither is most of each class: guidance pays for certainty with variety.
@@ -95,7 +97,9 @@ the default sampler; distance, precision and recall of the pixels, against the 1
 
 The machine itself is right about 98.1 % of the real digits that it has not seen.
 
-![Digits by class and w, from the same noise](../../docs/figures/guidance_digits.png)
+![Two digits of each class in a row for w = −1, 0, 1 and 4, from the same noise. At −1 they are any
+digits; at 0 most are those that were asked for; at 1 and 4 all are, and at 4 they are bolder and
+more alike](figure:guidance.py::digits)
 
 * Told nothing, $w = -1$, the model draws what it likes, and is right as often as a guess.
 * Told the class, $w = 0$, it draws it 19 times in 20; the rest are doubtful, as real ones can be.

@@ -54,7 +54,9 @@ f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
   ([tested](test:diffusion/test_schedules.py::test_the_first_cosine_step_is_below_a_level)).
 * $f(T) = 0$, so the last $\beta$ would be 1, which leaves nothing to be undone: 0.999 is the most.
 
-![Signal and log signal-to-noise ratio of both schedules](../../docs/figures/schedules.png)
+![The share of the signal, and the logarithm of the signal-to-noise ratio, against t / T. The linear
+schedule has lost nearly all of the signal at 0.6, the cosine one falls evenly; the linear one as
+printed, over 100 steps, keeps a third to the end](figure:schedules.py::schedules)
 
 The right picture is the one to compare schedules in. What a step does to an image depends on its
 signal-to-noise ratio alone,

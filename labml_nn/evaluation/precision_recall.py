@@ -23,7 +23,9 @@ and with the features $\Phi_r$ of the data and $\Phi_g$ of the samples (eq. 2)
 $$\text{precision} = \frac1{|\Phi_g|}\sum_{\phi \in \Phi_g} f(\phi, \Phi_r), \qquad
 \text{recall} = \frac1{|\Phi_r|}\sum_{\phi \in \Phi_r} f(\phi, \Phi_g)$$
 
-![Samples that are too narrow, right and too wide](../../docs/figures/precision_recall.png)
+![Two hundred points with their balls, and three sets of samples. Too narrow: all in the balls, and
+less than half of the points reached. Right: both high. Too wide: half of the samples lie outside,
+marked by crosses](figure:evaluation.py::precision_and_recall)
 
 Samples that are all alike have a precision of 1 and a recall near 0, samples that are scattered
 far beyond the data the reverse

@@ -6,8 +6,9 @@ figures. It takes `theme` (`'light'` or `'dark'`) and gives back SVG: as a strin
 matplotlib figure.
 
 Building pages never runs anyone's code. `--execute` does, on purpose: it draws the figures whose
-sources have changed and keeps them beside the source, to be committed. A build without it uses
-what is there, and warns about a figure that is older than the code it imports.
+sources have changed and keeps them in the folder `drawn` beside the sources, to be committed. A
+build without it uses what is there, and warns about a figure that is older than the code it
+imports, or than its data: `data/schedule.json` is that of `schedule.py`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
     inside = Path(os.path.realpath(source)).is_relative_to(folder.resolve())
     if not inside or source.suffix != '.py' or not function.isidentifier() or not source.is_file():
         return Drawn(error=f'no such figure: {config.figures}/{target}')
-    files = {theme: folder / f'{source.stem}.{function}.{theme}.svg' for theme in THEMES}
+    files = {theme: folder / 'drawn' / f'{source.stem}.{function}.{theme}.svg' for theme in THEMES}
     real = [Path(os.path.realpath(path)) for path in files.values()]
     if not all(path.is_relative_to(config.root.resolve()) for path in real):
         return Drawn(error=f'figure {target} is a link that leads out of the project')
@@ -97,6 +98,7 @@ def _draw(source: Path, function: str, files: dict[str, Path], stamp: str, root:
             return f'figure {source.name}::{function}: {said or "gave no SVG"}'
         drawn[theme] = svg
     for theme, svg in drawn.items():
+        files[theme].parent.mkdir(exist_ok=True)
         files[theme].write_text(f'{svg.rstrip()}\n<!-- drawn from {stamp} -->\n', encoding='utf-8')
     return ''
 
@@ -136,7 +138,8 @@ def _stamp_of(path: Path) -> str:
 
 # ## When a figure is out of date
 #
-# When its source has changed, or anything of the project that the source imports, or that imports.
+# When its source or its data has changed, or anything of the project that the source imports, or
+# that imports.
 def _stamp(source: Path, root: Path) -> str:
     seen: dict[Path, bytes] = {}
     waiting = [source.resolve()]
@@ -145,6 +148,9 @@ def _stamp(source: Path, root: Path) -> str:
         if path not in seen:
             seen[path] = path.read_bytes()
             waiting += _imported(path, seen[path], root.resolve())
+    data = source.resolve().parent / 'data' / f'{source.stem}.json'
+    if data.is_file():
+        seen[data] = data.read_bytes()
     digest = hashlib.sha256()
     for path in sorted(seen):
         digest.update(path.relative_to(root.resolve()).as_posix().encode() + b'\0' + seen[path])

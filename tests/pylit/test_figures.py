@@ -42,7 +42,7 @@ def test_nothing_is_run_unasked(tmp_path: Path) -> None:
     project(tmp_path, FILES)
     with pytest.raises(Mistakes, match=r'page\.py:1:13: error: figure .* was never drawn'):
         render(tmp_path, execute=False)
-    assert not list((tmp_path / 'docs' / 'figures').glob('*.svg'))
+    assert not list(tmp_path.rglob('*.svg'))
 
 
 def test_drawn_by_day_and_by_night_and_kept(tmp_path: Path) -> None:
@@ -51,6 +51,10 @@ def test_drawn_by_day_and_by_night_and_kept(tmp_path: Path) -> None:
     assert b'fill="black"' in files['assets/figures/a.plot.light.svg']
     assert b'fill="white"' in files['assets/figures/a.plot.dark.svg']
     assert b'class="by-day"' in files['page.html']
+    # Apart from what they are drawn by
+    figures = tmp_path / 'docs' / 'figures'
+    assert sorted(p.name for p in figures.iterdir() if p.suffix) == ['a.py']
+    assert len(list((figures / 'drawn').iterdir())) == 2
     again, problems = render(tmp_path, execute=False)
     assert again == files
     assert problems == []
@@ -67,6 +71,18 @@ def test_a_figure_is_old_when_what_it_imports_has_changed(tmp_path: Path) -> Non
     files, problems = render(tmp_path, execute=True)
     assert b'navy' in files['assets/figures/a.plot.light.svg']
     assert problems == []
+
+
+def test_a_figure_is_old_when_its_data_has_changed(tmp_path: Path) -> None:
+    data = {'docs/figures/data/a.json': '{}', 'docs/figures/data/b.json': '{}'}
+    project(tmp_path, {**FILES, **data})
+    render(tmp_path, execute=True)
+    folder = tmp_path / 'docs' / 'figures' / 'data'
+    (folder / 'b.json').write_text('[]')
+    assert render(tmp_path, execute=False)[1] == []
+    (folder / 'a.json').write_text('[]')
+    _, problems = render(tmp_path, execute=False)
+    assert problems == ['figure a.py::plot is older than its source: build with --execute']
 
 
 @pytest.mark.parametrize(

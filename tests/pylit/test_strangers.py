@@ -243,8 +243,9 @@ def test_links_out_of_the_project_are_not_followed(tmp_path: Path) -> None:
     for name in ('a.md', 'c.py', 'b.png'):
         (inside / name).symlink_to(outside / name)
     project(inside, {'docs/figures/d.py': 'x = 1\n', 'more.py': '# ![d](figure:d.py::f)\ny = 2\n'})
+    (inside / 'docs/figures/drawn').mkdir()
     for theme in ('light', 'dark'):
-        (inside / f'docs/figures/d.f.{theme}.svg').symlink_to(outside / 'f.svg')
+        (inside / f'docs/figures/drawn/d.f.{theme}.svg').symlink_to(outside / 'f.svg')
     made = sites.Site(Request([inside], load(inside), lenient=True, execute=True))
     try:
         files = made.render()

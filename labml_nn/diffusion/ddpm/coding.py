@@ -41,7 +41,9 @@ bits per dimension at that price, and can show $\hat x_0$ with that error. The f
 steps costs 0.02 bits and settles the coarsest shape; 0.37 bits leave an error of 1.3 levels of 17;
 the rest, 2.4 of 2.8 bits, goes into detail that is hard to see.
 
-![Distortion and rate by steps, and one by the other](../../../docs/figures/rate_distortion.png)
+![Three curves. The error of the guess by steps back: 8 levels at first, 4.3 halfway, then down to
+nearly nothing. The rate by steps back: nothing for half of the way, steep in the last hundred
+steps. The error by the rate: most of it is gone after half a bit](figure:coding.py::curve)
 
 The paper's curve for CIFAR-10 (figure 5, table 4) bends in the same way: of 1.78 bits per dimension
 in all, the first 0.12 bring the error down to 12 levels of 256, where nothing sent leaves 68; the
@@ -62,7 +64,8 @@ last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 `progressive` shows $\hat x_0$ along the chain, from the first step to the last. Noise first, then
 the mean of everything, then a digit, then its edges:
 
-![Eight digits, from the first guess to the last](../../../docs/figures/progressive.png)
+![Eight digits, a row each, from the first guess at the left to the last at the
+right](figure:coding.py::progressive)
 
 ## Shared latents (figure 7)
 
@@ -70,7 +73,8 @@ the mean of everything, then a digit, then its edges:
 500, 375, 250 and 125; first in a row is $x_t$, second the image that its own chain came to, then
 eight others. What is decided by step $t$ is shared by all; at 1000 that is nothing:
 
-![Samples that share their latent at six steps](../../../docs/figures/shared.png)
+![Six rows of ten images. At t = 1000 and 750 they are different digits, at 500 some are threes as
+that of the chain itself, from 375 on nearly all; at 125 they are alike](figure:coding.py::shared)
 """
 
 import csv

@@ -105,7 +105,7 @@ def test_the_step_to_index_0_is_a_third_of_the_way(diffusion):
 
 
 def test_the_tables_of_the_page_are_those_that_were_measured():
-    measured = ROOT / 'docs' / 'figures' / 'sampler_frontier.md'
+    measured = ROOT / 'docs' / 'figures' / 'data' / 'sampler_frontier.md'
     assert measured.read_text(encoding='utf-8').strip() in samplers.__doc__
 
 
