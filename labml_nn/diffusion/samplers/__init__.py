@@ -17,7 +17,7 @@ higher order. No sampler here needs another training.
 * [PNDM](pndm.html): the slopes of earlier steps, as the classical multistep methods use them
 * [DPM-Solver++](dpm_solver.html): the linear half of the equation solved exactly
 
-All are used in the same way:
+All keep [one contract](contract.html), and are used in the same way:
 
     from labml_nn.diffusion.samplers import DDIM
     sampler = DDIM(diffusion, n_steps=50)
