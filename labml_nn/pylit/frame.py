@@ -57,7 +57,6 @@ class Book:
     languages: Mapping[str, str]
     catalog: Catalog | None = None
     site_url: str = ''
-    coverage: Coverage | None = None
     listed: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
 
     @property
@@ -131,9 +130,7 @@ class Frame:
         title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
-        body = layout.rows(context)
-        if self.source.source.url == 'index.html':
-            body += self._coverage()
+        body = layout.rows(context) + self._coverage(self.material.coverage)
         # The notation stands under the title
         notation = layout.notation(context, keys)
         body = self._origin() + body.replace('</h1>\n', f'</h1>\n{notation}', 1)
@@ -321,9 +318,8 @@ class Frame:
         label = html.escape(self.say('Pages before and after'))
         return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
 
-    def _coverage(self) -> str:
+    def _coverage(self, found: Coverage | None) -> str:
         """How much of the mathematics is tested, and what the tests have said."""
-        found = self.book.coverage
         if not found or not found.equations:
             return ''
         how_many = self.say('{tested} of the {total} equations')

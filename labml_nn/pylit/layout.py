@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 from markdown_it.token import Token
 
 from . import highlight, markup, prose
-from .claims import Claim
+from .claims import Claim, Coverage
 from .formulas import Formula, Result
 from .links import Target
 from .origin import Origin
@@ -65,6 +65,8 @@ class Material:
     # How the file is called on the pages
     inside: str = ''
     problems: Problems = field(default_factory=Problems)
+    # What the front page counts
+    coverage: Coverage | None = None
 
 
 def relative(source: str, target: str) -> str:

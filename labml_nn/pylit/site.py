@@ -275,6 +275,7 @@ class Site:
             self.directory.origin,
             self.inside(source.source.path),
             problems,
+            self.coverage if source.source.url == 'index.html' else None,
         )
         return Frame(self.book(language), material).write()
 
@@ -361,7 +362,6 @@ class Site:
                 {code: catalog.name for code, catalog in self.catalogs.items()},
                 self.catalogs.get(language),
                 self.config.site_url,
-                self.coverage if 'index.html' in self.pages else None,
             )
         return self.books[language]
 
