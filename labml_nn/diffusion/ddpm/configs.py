@@ -11,8 +11,7 @@ holds them.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
-from labml_nn.diffusion.learned_variance import hybrid_loss
+from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_errors
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.runs.trackers import check_trackers
@@ -226,16 +225,25 @@ def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
     return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
 
 
-def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[..., Tensor]:
+def losses_of(
+    diffusion: DenoiseDiffusion,
+    x0: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    label: Tensor | None,
+    levels: int,
+) -> tuple[Tensor, Tensor]:
     r"""
-    What is trained: the simple loss, or [the hybrid](../learned_variance.html) of a learned
-    variance.
+    What is trained, the simple loss or [the hybrid](../learned_variance.html) of a learned
+    variance, and the squared error of the noise: both for each image, `[batch]`.
 
-    * `n_levels` how many levels a pixel of the data has
+    * `levels` how many a pixel of the data has
     """
     if diffusion.variance == 'learned':
-        return partial(hybrid_loss, diffusion, n_levels=n_levels, check_range=False)
-    return partial(diffusion.loss, check_range=False)
+        errors, vlb = hybrid_errors(diffusion, x0, t, eps, levels, label)
+        return errors + WEIGHT * vlb, errors.detach()
+    errors = diffusion.errors(x0, t, eps, label)
+    return errors, errors.detach()
 
 
 def share_of_rate(c: Configs, step: int) -> float:

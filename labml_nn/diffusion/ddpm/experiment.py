@@ -83,7 +83,7 @@ from labml_nn.diffusion.ddpm.configs import (
     build,
     data_of,
     diffusion_around,
-    loss_of,
+    losses_of,
     make_configs,
     network_of,
     share_of_rate,
@@ -132,7 +132,6 @@ class Trainer:
         self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
         if c.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.loss = loss_of(self.diffusion, dataset.levels)
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
         fused = device.type in ('cpu', 'cuda')
@@ -230,10 +229,13 @@ class Trainer:
             # Processes average their gradients once, with the last part
             wait = i < n and self.world.size > 1
             with self.wrapped.no_sync() if wait else contextlib.nullcontext():  # type: ignore[operator]
-                loss = self.loss(x0_i, noise=eps_i, t=t_i, label=label_i)
+                each, errors_i = losses_of(
+                    self.diffusion, x0_i, t_i, eps_i, label_i, self.dataset.levels
+                )
+                loss = each.mean()
                 self.descent.backward(loss / n)
             losses.append(loss.detach())
-            errors.append(self.network.squared_error(eps_i))
+            errors.append(errors_i)
         return self.world.mean(torch.stack(losses).mean()), torch.cat(errors)
 
     def told(self, label: Tensor) -> Tensor | None:

@@ -46,7 +46,7 @@ from labml_nn.diffusion.ddpm.configs import (
     build,
     data_of,
     diffusion_around,
-    loss_of,
+    losses_of,
     share_of_rate,
 )
 from labml_nn.diffusion.ddpm.ema import EMA
@@ -113,7 +113,7 @@ class DDPM(L.LightningModule):
         self.save_hyperparameters(option_values(c))
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c)
-        self.loss = loss_of(self.diffusion, n_levels)
+        self.n_levels = n_levels
         self.data: Mapping[str, Any] = {}  # which images, for whoever resumes
         self.random: Mapping[str, Any] | None = None  # what a checkpoint has of random states
 
@@ -126,7 +126,9 @@ class DDPM(L.LightningModule):
         # What the model is told of the classes, if it is told anything
         label = drop_labels(batch[1], self.c.p_uncond) if self.c.n_classes else None
         # All of Algorithm 1 that is no plumbing
-        loss = self.loss(x0, label=label)
+        t = torch.randint(0, self.c.n_steps, (len(x0),), device=x0.device)
+        eps = torch.randn_like(x0)
+        loss = losses_of(self.diffusion, x0, t, eps, label, self.n_levels)[0].mean()
         self.log('loss', loss, prog_bar=True)
         return loss
 

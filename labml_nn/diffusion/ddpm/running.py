@@ -41,6 +41,7 @@ from labml_nn.data.datasets import AnySet, fingerprint
 from labml_nn.data.decode import BadPicture
 from labml_nn.data.files import is_full_disk
 from labml_nn.data.pictures import grid, save_png
+from labml_nn.diffusion.ddpm.configs import losses_of
 from labml_nn.runs import checkpoint
 from labml_nn.runs.lock import FILE_NAME as LOCK_NAME
 from labml_nn.runs.lock import Lock
@@ -467,7 +468,8 @@ def attempt(trainer: 'Trainer', n: int) -> None:
     x0 = torch.zeros(n, c.image_channels, c.image_size, c.image_size, device=trainer.device)
     t = torch.zeros(n, dtype=torch.int64, device=trainer.device)
     trainer.optimizer.zero_grad()
-    trainer.loss(x0, noise=x0, t=t, label=trainer.told(t)).backward()
+    label, levels = trainer.told(t), trainer.dataset.levels
+    losses_of(trainer.diffusion, x0, t, x0, label, levels)[0].mean().backward()
     trainer.optimizer.zero_grad()
 
 

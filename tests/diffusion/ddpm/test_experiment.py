@@ -16,7 +16,7 @@ from PIL import Image
 
 from labml_nn.cli.options import option_meanings, option_types, option_values
 from labml_nn.data.datasets import load_dataset
-from labml_nn.diffusion.ddpm import experiment
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, experiment
 from labml_nn.diffusion.ddpm.experiment import (
     PRESETS,
     Configs,
@@ -245,13 +245,13 @@ def test_previews_are_thinned_to_their_share_and_change_nothing(tmp_path):
 def test_a_model_with_classes_is_told_them(tmp_path, monkeypatch):
     """Each image comes with its own label, or with none for a share of them."""
     seen = []
-    real_loss = experiment.DenoiseDiffusion.loss
+    real_errors = DenoiseDiffusion.errors
 
-    def loss(self, x0, **options):
-        seen.append((x0, options['label']))
-        return real_loss(self, x0, **options)
+    def errors(self, x0, t, eps, label):
+        seen.append((x0, label))
+        return real_errors(self, x0, t, eps, label)
 
-    monkeypatch.setattr(experiment.DenoiseDiffusion, 'loss', loss)
+    monkeypatch.setattr(DenoiseDiffusion, 'errors', errors)
     options = ['--n_classes', 10, '--p_uncond', 0.3, '--flip', 'true', '--steps', 30]
     assert run(*PLAIN, *options, '--out', tmp_path / 'r')[0] == 0
     digits = load_dataset('digits', image_size=8, image_channels=1)
