@@ -39,7 +39,7 @@ MAY_KNOW = {
     'diffusion/samplers': ['diffusion/ddpm/__init__', 'diffusion/ddpm/utils'],
     'diffusion/ddpm/configs': ['diffusion', *ROOMS],
     'diffusion/ddpm/experiment': ['diffusion', *ROOMS, 'evaluation'],
-    'diffusion/ddpm/running': ['diffusion', *ROOMS],
+    'diffusion/ddpm/train': ['diffusion', *ROOMS],
     'diffusion/ddpm/sampling': ['diffusion', *ROOMS],
     'diffusion/ddpm/metrics': ['diffusion', *ROOMS, 'evaluation'],
     'diffusion/ddpm/check': ['diffusion', *ROOMS, 'evaluation'],

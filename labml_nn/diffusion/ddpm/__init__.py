@@ -20,7 +20,7 @@ ends in *tested* names the test that computes both sides of its equation.
 
 * [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
 * [Averaged weights](ema.html), which one samples from
-* [Training](experiment.html): Algorithm 1 and its command line
+* [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
 * [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from labml_nn.cli.messages import nearest
 from labml_nn.cli.options import check_value, option_types
@@ -24,7 +23,6 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
-from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_errors
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.runs.trackers import check_trackers
@@ -223,34 +221,6 @@ def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
     """
     beta = SCHEDULES[c.schedule](c.n_steps)
     return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
-
-
-def losses_of(
-    diffusion: DenoiseDiffusion,
-    x0: Tensor,
-    t: Tensor,
-    eps: Tensor,
-    label: Tensor | None,
-    levels: int,
-) -> tuple[Tensor, Tensor]:
-    r"""
-    What is trained, the simple loss or [the hybrid](../learned_variance.html) of a learned
-    variance, and the squared error of the noise: both for each image, `[batch]`.
-
-    * `levels` how many a pixel of the data has
-    """
-    if diffusion.variance == 'learned':
-        errors, vlb = hybrid_errors(diffusion, x0, t, eps, levels, label)
-        return errors + WEIGHT * vlb, errors.detach()
-    errors = diffusion.errors(x0, t, eps, label)
-    return errors, errors.detach()
-
-
-def share_of_rate(c: Configs, step: int) -> float:
-    r"""
-    The share of the learning rate that a step is taken with: warm-up and cool-down.
-    """
-    return min(1.0, (step + 1) / max(c.warmup, 1), (c.steps - step) / max(c.cooldown, 1))
 
 
 def data_of(c: Configs) -> AnySet:

@@ -25,6 +25,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     make_configs,
     parser,
 )
+from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.runs import checkpoint
 from tests.runs import called, equal
 
@@ -275,13 +276,13 @@ def test_a_model_with_classes_is_told_them(tmp_path, monkeypatch):
 
 def test_a_model_without_classes_is_told_nothing(tmp_path, monkeypatch):
     seen = []
-    forward = experiment.UNet.forward
+    forward = UNet.forward
 
     def spy(self, *given):
         seen.append(given[2:])
         return forward(self, *given)
 
-    monkeypatch.setattr(experiment.UNet, 'forward', spy)
+    monkeypatch.setattr(UNet, 'forward', spy)
     assert run(*PLAIN, '--steps', 2, '--out', tmp_path / 'r')[0] == 0
     assert seen == [(), ()]
 
@@ -299,13 +300,13 @@ def test_resuming_with_classes_is_exact(tmp_path):
 
 def test_previews_of_a_model_with_classes_have_each_in_turn(tmp_path, monkeypatch):
     asked = []
-    forward = experiment.UNet.forward
+    forward = UNet.forward
 
     def spy(self, x, t, label=None):
         asked.append((len(x), label))
         return forward(self, x, t, label)
 
-    monkeypatch.setattr(experiment.UNet, 'forward', spy)
+    monkeypatch.setattr(UNet, 'forward', spy)
     options = ['--preset', 'tests', '--n_classes', 10, '--n_previews', 0, '--n_samples', 12]
     assert run(*options, '--steps', 1, '--out', tmp_path / 'r')[0] == 0
     n, label = asked[-1]
