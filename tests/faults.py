@@ -601,8 +601,8 @@ short form of it is part of the tests [tested](test:test_faults.py::test_the_who
 
 {table(outcomes)}
 
-What surrounds the loop, and says what has happened, is on [its own page](running.html); how a
-checkpoint is written is on [that of the checkpoints](../../runs/checkpoint.html). A killed
+What surrounds the loop, and says what has happened, is on [its own page](../../runs/run.html); how
+a checkpoint is written is on [that of the checkpoints](../../runs/checkpoint.html). A killed
 process of several is [another matter](../../compute/distributed.html).
 """
 

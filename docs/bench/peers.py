@@ -43,20 +43,21 @@ def ours(batch: int, device: str, **options: Any) -> Work:
     c = make_configs({**PRESETS['cifar10'], 'batch_size': batch, 'precision': 'fp32', **options})
     images = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     trainer = Trainer(c, Path('.'), Images('random', images), torch.device(device))
+    training = trainer.training
     x0 = images.to(device).float() / 127.5 - 1
 
     def step() -> None:
         t = torch.randint(0, c.n_steps, (batch,), device=device)
         eps = torch.randn_like(x0)
-        trainer.optimizer.zero_grad()
-        loss, errors = trainer.backward(x0, eps, t)
-        trainer.set_learning_rate()
-        norm, good = trainer.descent.step(loss)
-        trainer.ema.update_parameters(trainer.model)
+        training.optimizer.zero_grad()
+        loss, errors = training.gradient(x0, t, eps)
+        training.set_learning_rate()
+        norm, good = training.descent.step(loss)
+        training.ema.update_parameters(training.model)
         trainer.window.add(loss, t, errors, norm, good)
 
-    n = sum(p.numel() for p in trainer.model.parameters())
-    return step, forward_of(trainer.network, x0), n
+    n = sum(p.numel() for p in training.model.parameters())
+    return step, forward_of(training.network, x0), n
 
 
 def forward_of(model: Any, x0: Any) -> Callable[[], object]:

@@ -60,23 +60,24 @@ def trainer_of(preset: str, batch: int, **options: Any) -> tuple[Trainer, torch.
 
 def step_of(trainer: Trainer, x0: torch.Tensor, *, bare: bool = False) -> Callable[[], object]:
     """A training step; a `bare` one keeps no average, no random states and no log."""
+    training = trainer.training
 
     def step() -> None:
         t = torch.randint(0, trainer.c.n_steps, (len(x0),), device=DEVICE)
         eps = torch.randn_like(x0)
-        trainer.optimizer.zero_grad()
+        training.optimizer.zero_grad()
         if bare:
-            loss = trainer.diffusion.loss(x0, eps, t=t, check_range=False)
+            loss = training.diffusion.loss(x0, eps, t=t, check_range=False)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(trainer.descent.parameters, trainer.c.grad_clip)
-            trainer.optimizer.step()
+            torch.nn.utils.clip_grad_norm_(training.descent.parameters, trainer.c.grad_clip)
+            training.optimizer.step()
             return
-        loss, errors = trainer.backward(x0, eps, t)
-        norm, good = trainer.descent.step(loss)
-        trainer.ema.update_parameters(trainer.model)
+        loss, errors = training.gradient(x0, t, eps)
+        norm, good = training.descent.step(loss)
+        training.ema.update_parameters(training.model)
         trainer.window.add(loss, t, errors, norm, good)
         trainer.random = checkpoint.random_states()
-        trainer.descent.bad_in_a_row()
+        training.descent.bad_in_a_row()
 
     return step
 
@@ -109,10 +110,12 @@ def parts(repeats: int) -> Iterator[str]:
         t, errors = torch.arange(8, device=DEVICE), torch.rand(8, device=DEVICE)
         one, good = torch.ones((), device=DEVICE), torch.ones((), device=DEVICE, dtype=torch.bool)
         things: Things = {
-            'average of the weights': partial(trainer.ema.update_parameters, trainer.model),
+            'average of the weights': partial(
+                trainer.training.ema.update_parameters, trainer.training.model
+            ),
             'sums for the log': partial(trainer.window.add, one, t, errors, one, good),
             'random states': checkpoint.random_states,
-            'bad steps in a row': trainer.descent.bad_in_a_row,
+            'bad steps in a row': trainer.training.descent.bad_in_a_row,
         }
         found.append(medians(things, 5 * repeats))
     for name in found[0]:

@@ -72,8 +72,6 @@ class Network(nn.Module):
     * `precision` that it computes in; images come and go in float32
     * `compiled` whether `torch.compile` fuses its operations, at its first call
     * `channels_last` whether the channels of a pixel lie side by side, as fast convolutions want
-
-    `output` is what it said last, kept for the log.
     """
 
     def __init__(
@@ -88,23 +86,12 @@ class Network(nn.Module):
         self.model: Callable[..., Tensor] = torch.compile(model) if compiled else model
         self.dtype = PRECISIONS[precision]
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.output: Tensor | None = None
 
     def forward(self, x: Tensor, *more: Tensor) -> Tensor:
         half = self.dtype != torch.float32
         with torch.autocast(x.device.type, self.dtype) if half else contextlib.nullcontext():
             output = self.model(x.contiguous(memory_format=self.layout), *more)
-        output = output.float().contiguous()
-        self.output = output.detach()
-        return output
-
-    def squared_error(self, eps: Tensor) -> Tensor:
-        r"""
-        How far from `eps` what it said last was: the mean square of each image, `[batch]`. A second
-        half of the channels, which says something else, is left out.
-        """
-        assert self.output is not None
-        return (self.output[:, : eps.shape[1]] - eps).square().flatten(1).mean(1)
+        return output.float().contiguous()
 
 
 def recompute(modules: Iterable[nn.Module]) -> None:

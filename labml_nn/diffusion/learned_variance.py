@@ -104,12 +104,11 @@ found the same: its $w$ is 0.87 for the median pixel of the first steps, and 0.2
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.likelihood import step_bits
-from labml_nn.diffusion.ddpm.utils import in_range
+from labml_nn.diffusion.ddpm.utils import in_range, squared_error
 
 # $\lambda$, the weight of the bound
 WEIGHT = 0.001
@@ -140,30 +139,27 @@ def hybrid_loss(
 
     Returns a scalar. Raises `ValueError` for a fixed variance, and for images outside $[-1, 1]$.
     """
-    simple, vlb = hybrid_terms(
-        diffusion, x0, n_levels, noise, t=t, label=label, check_range=check_range
-    )
-    return simple + weight * vlb
-
-
-def hybrid_terms(
-    diffusion: DenoiseDiffusion,
-    x0: Tensor,
-    n_levels: int | None,
-    noise: Tensor | None = None,
-    *,
-    t: Tensor | None = None,
-    label: Tensor | None = None,
-    check_range: bool = True,
-) -> tuple[Tensor, Tensor]:
-    r"""
-    $L_\text{simple}$ and $L_\text{vlb}$, from one call of the network.
-    """
     if check_range:
         in_range(x0)
     if t is None:
         t = torch.randint(0, diffusion.n_steps, (len(x0),), device=x0.device)
     eps = torch.randn_like(x0) if noise is None else noise
+    simple, vlb = hybrid_errors(diffusion, x0, t, eps, n_levels, label)
+    return (simple + weight * vlb).mean()
+
+
+def hybrid_errors(
+    diffusion: DenoiseDiffusion,
+    x0: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    n_levels: int | None,
+    label: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""
+    $L_\text{simple}$, as `diffusion.errors` gives it, and $L_\text{vlb}$ of each image, both
+    `[batch]`, from one call of the network.
+    """
     xt = diffusion.q_sample(x0, t, eps)
     eps_theta, v = diffusion.eps_and_v(xt, t, label)
     if v is None:
@@ -171,10 +167,9 @@ def hybrid_terms(
             f'variance={diffusion.variance!r} is fixed: the bound would have nothing to train. '
             f"Use DenoiseDiffusion(…, variance='learned'), or its own loss"
         )
-    # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
-    simple = F.mse_loss(eps_theta, eps)
     # $\mu_\theta$ is a constant in the bound: the gradient stops here
     mean, var, _ = diffusion.p_given(xt, t, eps_theta.detach(), v)
     # $L_\text{vlb} = \sum_t L_t = T\,\mathbb E_t L_t$
-    vlb = diffusion.n_steps * step_bits(diffusion, x0, xt, t, mean, var.log(), n_levels).mean()
-    return simple, vlb
+    vlb = diffusion.n_steps * step_bits(diffusion, x0, xt, t, mean, var.log(), n_levels)
+    # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
+    return squared_error(eps_theta, eps), vlb

@@ -58,15 +58,16 @@ c = make_configs({**PRESETS['tests'], 'batch_size': 8, 'micro_batch': int(sys.ar
 pixels = torch.randint(0, 17, (8, 1, 8, 8), generator=torch.Generator().manual_seed(0))
 data = Images('random', pixels.to(torch.uint8), levels=17)
 trainer = Trainer(c, None, data, torch.device('cpu'), world)
-for p in trainer.model.parameters():  # the last layers begin at zero, and few others have gradients
+training = trainer.training
+for p in training.model.parameters():  # the last layers begin at zero, few others have gradients
     with torch.no_grad():
         p += 0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
 x0 = pixels / 8 - 1
 eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(1))
 t = torch.arange(8) * 120
 part = slice(*[len(x0) * r // world.size for r in (world.rank, world.rank + 1)])
-loss, errors = trainer.backward(x0[part], eps[part], t[part])
-gradients = [p.grad.clone() for p in trainer.model.parameters()]
+loss, errors = training.gradient(x0[part], t[part], eps[part])
+gradients = [p.grad.clone() for p in training.model.parameters()]
 torch.save({'loss': loss, 'gradients': gradients, 'errors': errors}, f'{sys.argv[1]}/{world.rank}')
 world.leave()
 """
@@ -210,7 +211,7 @@ def test_what_cannot_be_divided_is_refused(tmp_path):
 TRACKED = """
 import contextlib, sys
 from pathlib import Path
-from labml_nn.diffusion.ddpm import experiment
+from labml_nn.diffusion.ddpm import experiment, train
 from labml_nn.runs import trackers
 from labml_nn.compute.distributed import World
 
@@ -224,14 +225,14 @@ def noting(name):
     return tracker
 
 trackers.TRACKERS.update({name: noting(name) for name in trackers.TRACKERS})
-backward = experiment.Trainer.backward
+gradient = train.Training.gradient
 
 def limited(self, *inputs):
     if self.step == 4 and self.world.rank == 1:
         raise MemoryError('out of memory')
-    return backward(self, *inputs)
+    return gradient(self, *inputs)
 
-experiment.Trainer.backward = limited
+train.Training.gradient = limited
 sys.exit(experiment.main())
 """
 

@@ -107,15 +107,6 @@ def test_gradients_and_weights_are_float32(name):
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
-def test_the_squared_error_of_each_image():
-    network = Network(nn.Identity())
-    x = torch.randn(3, 4, 2, 2)
-    network(x)
-    eps = torch.randn(3, 2, 2, 2)
-    expected = [float(((x[i, :2] - eps[i]) ** 2).mean()) for i in range(3)]
-    assert network.squared_error(eps).tolist() == pytest.approx(expected)
-
-
 def test_captured_is_the_model_where_there_is_no_cuda():
     model = small()
     x, t = torch.randn(2, 1, 8, 8), torch.arange(2)

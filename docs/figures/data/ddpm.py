@@ -98,7 +98,8 @@ def training() -> dict[str, Any]:
         for moment in MOMENTS:
             trainer.c = make_configs({**options, 'steps': moment})
             trainer.train(Progress(moment))
-            for kind, module in (('averaged', trainer.ema.module), ('raw', trainer.model)):
+            training = trainer.training
+            for kind, module in (('averaged', training.ema.module), ('raw', training.model)):
                 diffusion = DenoiseDiffusion(module, c.n_steps)
                 found[kind][moment] = images(DPMSolver(diffusion, 20).sample((8, 1, 8, 8), 0))
         log = read_log(Path(folder) / 'log.csv')

@@ -20,7 +20,7 @@ ends in *tested* names the test that computes both sides of its equation.
 
 * [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
 * [Averaged weights](ema.html), which one samples from
-* [Training](experiment.html): Algorithm 1 and its command line
+* [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
 * [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
 
@@ -226,7 +226,6 @@ import copy
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm.utils import (
@@ -237,6 +236,7 @@ from labml_nn.diffusion.ddpm.utils import (
     gather,
     in_range,
     same_shape,
+    squared_error,
 )
 
 __all__ = ['DenoiseDiffusion', 'EpsModel', 'gather']
@@ -556,7 +556,15 @@ class DenoiseDiffusion(nn.Module):
             t = torch.randint(0, self.n_steps, (len(x0),), device=x0.device)
         # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
         eps = torch.randn_like(x0) if noise is None else noise
+        return self.errors(x0, t, eps, label).mean()
+
+    def errors(self, x0: Tensor, t: Tensor, eps: Tensor, label: Tensor | None = None) -> Tensor:
+        r"""
+        #### The error of each image, whose mean is the loss
+
+        $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$ as a mean over the pixels, `[batch]`
+        [tested](test:diffusion/ddpm/test_loss.py::test_errors_are_those_of_single_images).
+        """
         # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
         xt = self.q_sample(x0, t, eps)
-        # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
-        return F.mse_loss(self.eps_theta(xt, t, label), eps)
+        return squared_error(self.eps_theta(xt, t, label), eps)

@@ -10,12 +10,10 @@ What a run is made of: [training](experiment.html) takes these options by name, 
 holds them.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
 
 from labml_nn.cli.options import AtLeast, AtMost, OneOf, Passes, check_options, declarations
 from labml_nn.data.datasets import AnySet, check_bad_pictures, check_classes, load_dataset
@@ -23,7 +21,6 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
-from labml_nn.diffusion.learned_variance import hybrid_loss
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.runs.trackers import NONE, TRACKERS
@@ -242,25 +239,6 @@ def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
     """
     beta = SCHEDULES[c.schedule](c.n_steps)
     return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
-
-
-def loss_of(diffusion: DenoiseDiffusion, n_levels: int) -> Callable[..., Tensor]:
-    r"""
-    What is trained: the simple loss, or [the hybrid](../learned_variance.html) of a learned
-    variance.
-
-    * `n_levels` how many levels a pixel of the data has
-    """
-    if diffusion.variance == 'learned':
-        return partial(hybrid_loss, diffusion, n_levels=n_levels, check_range=False)
-    return partial(diffusion.loss, check_range=False)
-
-
-def share_of_rate(c: Configs, step: int) -> float:
-    r"""
-    The share of the learning rate that a step is taken with: warm-up and cool-down.
-    """
-    return min(1.0, (step + 1) / max(c.warmup, 1), (c.steps - step) / max(c.cooldown, 1))
 
 
 def data_of(c: Configs) -> AnySet:

@@ -1,7 +1,7 @@
 r"""
 ---
 title: Train a DDPM
-summary: Algorithm 1, its configuration, the presets of the paper, and the command line.
+summary: The command line of Algorithm 1, with the presets of the paper, on one GPU or many.
 ---
 
 # Train a DDPM
@@ -46,8 +46,9 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 """
 
 import contextlib
+import os
+import shlex
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
@@ -58,24 +59,16 @@ import torch
 from labml import monit
 from torch import Tensor
 
-from labml_nn.cli.messages import nearest, wanted
+from labml_nn.cli.messages import nearest, shown, wanted
 from labml_nn.cli.options import Parser, add_options, option_types, option_values
 from labml_nn.cli.output import command
 from labml_nn.cli.progress import Progress
-from labml_nn.compute.descent import Descent
-from labml_nn.compute.device import pick_device
+from labml_nn.compute.descent import halves, largest_that_fits
+from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
-from labml_nn.compute.precision import (
-    Network,
-    check_compiler,
-    for_sampling,
-    pick_precision,
-    recompute,
-)
-from labml_nn.data.datasets import AnySet, batches, fingerprint
-from labml_nn.data.files import force_to_disk
-from labml_nn.data.pictures import grid, save_png
-from labml_nn.diffusion.ddpm import EpsModel, running
+from labml_nn.compute.precision import check_compiler, for_sampling
+from labml_nn.data.datasets import AnySet
+from labml_nn.diffusion.ddpm import EpsModel
 from labml_nn.diffusion.ddpm.configs import (
     FREE_ON_RESUME,
     PRESETS,
@@ -83,29 +76,26 @@ from labml_nn.diffusion.ddpm.configs import (
     build,
     data_of,
     diffusion_around,
-    loss_of,
     make_configs,
     network_of,
-    share_of_rate,
 )
-from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.forerunner import Notebook, free_folder
 from labml_nn.diffusion.ddpm.older import older_names
-from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
-from labml_nn.diffusion.ddpm.utils import ShortChainWarning, image_seed
-from labml_nn.diffusion.guidance import Guided, drop_labels
+from labml_nn.diffusion.ddpm.train import Training, losses_of, told_of
+from labml_nn.diffusion.ddpm.unet import check_image_size
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.runs import checkpoint
-from labml_nn.runs.log import COLUMNS, Guests, Window, append_row, plot_loss
-from labml_nn.runs.signals import Stop
-from labml_nn.runs.trackers import Track
+from labml_nn.runs.folder import open_folder, refuse_other_data
+from labml_nn.runs.run import Run
 
 __all__ = [
     'PRESETS', 'Configs', 'Trainer', 'build', 'data_of', 'main', 'make_configs', 'make_sampler',
 ]  # fmt: skip
 
 
-class Trainer:
+class Trainer(Run):
     r"""
     ## A training run
 
@@ -114,215 +104,27 @@ class Trainer:
     * `dataset` the images
     * `world` the processes that take part; one when not given
 
-    The state of a run is its step, the raw weights, the averaged weights and the optimizer's state,
-    the random states, and the sums for the next row of the log. The data needs none, as a batch
-    follows from the seed and the step.
+    [Algorithm 1](train.html) trains, and [a run](../../runs/run.html) surrounds it; here is what
+    such a run has to know of images and models.
 
     Raises `ValueError` where the options do not fit the device or each other.
     """
+
+    training: Training
 
     def __init__(
         self, c: Configs, out: Path, dataset: AnySet, device: torch.device,
         world: World | None = None,
     ):  # fmt: skip
-        self.c, self.out, self.dataset, self.device = c, out, dataset, device
-        self.world = World() if world is None else world
-        self.precision = pick_precision(c.precision, device)
-        self.micro_batch = running.part_of_batch(c.batch_size, c.micro_batch, self.world)
-        checkpoint.seed_everything(c.seed)
-        self.diffusion = build(c, device)
-        self.model: UNet = self.diffusion.eps_model  # type: ignore[assignment]
-        if c.channels_last:
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.loss = loss_of(self.diffusion, dataset.levels)
-        self.ema = EMA(self.model, c.ema_decay)
-        # Fused: one kernel for all weights, where the device has one
-        fused = device.type in ('cpu', 'cuda')
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=c.learning_rate, fused=fused)
-        self.descent = Descent(self.optimizer, c.grad_clip, scale=self.precision == 'fp16')
-        self.call_in_another_way()
-        if not self.world.is_first:
-            checkpoint.seed_everything(image_seed(c.seed, self.world.rank))
-        self.step = 0  # steps done
-        self.random = checkpoint.random_states()  # after the last whole step
-        self.is_whole = True  # whether all of the state is after one and the same step
-        self.stop, self.stopped_by, self.save_due = Stop(), 0, 0
-        self.track: Track = lambda step, values: None
-        self.window, self.guests = Window(c.n_steps, device), Guests()
-        self.preview_seconds = 0.0
-        self.note, self.saved_step, self.saved_at = '', -1, time.monotonic()
-        self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
-
-    def call_in_another_way(self) -> None:
-        r"""
-        Let the loss reach the same weights through what makes it fast, small or distributed.
-        """
-        c = self.c
-        if c.activation_checkpointing:
-            recompute(m for m in self.model.modules() if isinstance(m, Block))
-        self.wrapped = self.world.wrap(self.model)
-        how: dict[str, Any] = {'compiled': c.compile, 'channels_last': c.channels_last}
-        self.network = self.diffusion.eps_model = Network(self.wrapped, self.precision, **how)
-
-    def train(self, progress: Progress) -> None:
-        r"""
-        ### Algorithm 1
-        """
-        c = self.c
-        self.model.train()
-        self.began = time.monotonic()
-        self.window.forget_time()
-        checkpoint.set_random_states(self.random)
-        data = self.window.timed(batches(
-            self.dataset, c.batch_size, seed=c.seed, start=self.step, flip=c.flip,
-            device=self.device, n_workers=c.workers, part=(self.world.rank, self.world.size),
-        ))  # fmt: skip
-        # **repeat** until $\nabla_\theta$ has been followed `steps` times, or somebody says stop
-        while self.step < c.steps and not self.is_stopped():
-            # $x_0, c \sim q(x_0, c)$
-            x0, label = next(data)
-            told = self.told(label)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$
-            t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
-            # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
-            eps = torch.randn_like(x0)
-            # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
-            # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
-            self.optimizer.zero_grad()
-            loss, errors = self.backward(x0, eps, t, told)
-            # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
-            # gradient many times the usual, and Adam would remember it for a thousand steps
-            self.set_learning_rate()
-            self.is_whole = False
-            norm, good = self.descent.step(loss)
-            if self.world.is_first:
-                self.ema.update_parameters(self.model)
-            self.step += 1
-
-            self.window.add(loss, t, errors, norm, good)
-            self.random, self.is_whole = checkpoint.random_states(), True
-            if self.step % c.log_every == 0 or self.step == c.steps:
-                self.note = self.log()
-            progress.update(self.step, self.note)
-            running.refuse_bad_steps(self)
-            if self.step % c.save_every == 0 or self.step == c.steps or self.save_due:
-                self.save()
-            # The first grids come early, as most is learned then
-            if self.step % c.preview_every == 0 or self.step in self.early_previews:
-                self.preview()
-
-    def backward(
-        self, x0: Tensor, eps: Tensor, t: Tensor, label: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        r"""
-        #### The gradient of the loss
-
-        `micro_batch` images at a time: a mean over equal parts is the mean of the parts' means, so
-        the gradient is that of the whole batch
-        [tested](test:diffusion/ddpm/test_fast.py::test_micro_batches_have_the_batchs_gradient).
-
-        Returns the loss, as the mean over all processes, and the mean squared error of each image.
-        """
-        m = self.micro_batch
-        losses, errors, n = [], [], len(x0) // m
-        labels = [None] * n if label is None else label.split(m)
-        for i, (x0_i, eps_i, t_i, label_i) in enumerate(
-            zip(x0.split(m), eps.split(m), t.split(m), labels, strict=True), 1
-        ):
-            # Processes average their gradients once, with the last part
-            wait = i < n and self.world.size > 1
-            with self.wrapped.no_sync() if wait else contextlib.nullcontext():  # type: ignore[operator]
-                loss = self.loss(x0_i, noise=eps_i, t=t_i, label=label_i)
-                self.descent.backward(loss / n)
-            losses.append(loss.detach())
-            errors.append(self.network.squared_error(eps_i))
-        return self.world.mean(torch.stack(losses).mean()), torch.cat(errors)
-
-    def told(self, label: Tensor) -> Tensor | None:
-        r"""
-        What the model is told of the classes: nothing, or [all but some of them](../guidance.html).
-        """
-        return drop_labels(label, self.c.p_uncond) if self.c.n_classes else None
-
-    def set_learning_rate(self) -> None:
-        r"""
-        The learning rate grows in a straight line for `warmup` steps, because Adam divides by a
-        running mean of squared gradients that knows nothing at first, and stays.
-
-        > **Departure.** A short run gains from letting it fall to zero over the last `cooldown`
-        > steps; the paper's runs, of hundreds of thousands, have the average of the weights for
-        > that, and no cool-down.
-        """
-        share = share_of_rate(self.c, self.step)
-        for group in self.optimizer.param_groups:
-            group['lr'] = self.c.learning_rate * share
-
-    def log(self) -> str:
-        r"""
-        A row for `log.csv` and for the trackers; returns what the progress bar says.
-
-        Only here does the CPU wait for the device.
-        """
-        row = {
-            'step': self.step,
-            'learning_rate': self.optimizer.param_groups[0]['lr'],
-            **self.window.row(
-                self.world.total(self.window.sums), self.c.batch_size, self.world.size
-            ),
-        }
-        row = {name: row[name] for name in COLUMNS}
-        if self.world.is_first:
-            with self.guests.welcome('log.csv', self.out):
-                append_row(self.out / 'log.csv', row)
-            self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
-        # The row of a last step between two others is taken back when the run goes on
-        if self.step % self.c.log_every == 0:
-            self.window.forget()
-        return f'loss {row["loss"]:.4f} (all-zero guess: 1)'
-
-    def is_stopped(self) -> bool:
-        r"""
-        Whether all processes stop here; notes, too, whether they save after this step.
-        """
-        minutes = (time.monotonic() - self.saved_at) / 60
-        due = self.world.is_first and minutes >= self.c.save_minutes
-        self.stopped_by, self.save_due = self.world.agree(self.stop.number, int(due))
-        return self.stopped_by != 0
-
-    def preview(self) -> None:
-        r"""
-        A grid of samples from the averaged weights and **the same noise each time**, so that the
-        grids of a run show one set of pictures getting better.
-
-        Skipped once previews have taken `preview_share` of the time; training is the same without.
-        """
-        c, began = self.c, time.monotonic()
-        if not self.world.is_first:
-            return
-        if c.n_previews and self.preview_seconds <= c.preview_share * (began - self.began):
-            with self.window.paused(), self.guests.welcome('a sample grid', self.out):
-                self.show(self.sample(c.n_previews))
-            self.preview_seconds += time.monotonic() - began
-
-    def show(self, images: Tensor | None) -> None:
-        r"""
-        Write and track a sample grid, if there is one.
-        """
-        if images is None:
-            return
-        pixels = grid(images)
-        self.track(self.step, {'samples': pixels})
-        path = self.out / 'samples' / f'step_{self.step:07}.png'
-        path.parent.mkdir(exist_ok=True)
-        save_png(path, pixels, {'step': self.step, 'seed': 0, 'weights': 'ema'})
+        super().__init__(c, out, Training(c, device, dataset.levels, world), dataset)
 
     def sample(self, n: int, progress: Progress | None = None) -> Tensor | None:
         r"""
         `n` images from the averaged weights; `None` when a signal came in between.
         """
-        c = self.c
+        c, training = self.c, self.training
         model: EpsModel = for_sampling(
-            self.ema.module, self.precision, self.device, channels_last=c.channels_last
+            training.ema.module, training.precision, self.device, channels_last=c.channels_last
         )
         if c.n_classes:
             # Each class in turn
@@ -338,80 +140,78 @@ class Trainer:
                 progress.update(done)
         return x
 
-    def state(self, *, alone: bool = False) -> dict[str, Any]:
+    def announce(self) -> None:
         r"""
-        ### What a checkpoint holds
-
-        * `alone` whether the other processes are not there to be asked for their part
+        Where the run is, and what is going to be trained on what, for how long.
         """
-        own = {'random': self.random, 'log': self.window.state().cpu()}
-        _, *others = [own] if alone else self.world.of_all(own)
-        epoch, position = divmod(self.step * self.c.batch_size, len(self.dataset))
-        return {
-            'config': option_values(self.c),
-            'step': self.step,
-            'model': self.model.state_dict(),
-            'ema': self.ema.module.state_dict(),
-            'ema_updates': int(self.ema.n_averaged),
-            'optimizer': self.optimizer.state_dict(),
-            'scaler': self.descent.scaler.state_dict(),
-            'bad_steps': self.descent.streak,
-            **own,
-            'others': others,
-            # For the reader, and to refuse other data: the order follows from seed and step
-            'data': {**fingerprint(self.dataset), 'epoch': epoch, 'position': position},
-            'versions': checkpoint.versions(),
-        }
-
-    def save(self, *, alone: bool = False) -> None:
-        r"""
-        Write the checkpoint, and the curve of the loss so far; not while steps cannot be taken.
-        """
-        if self.descent.bad_in_a_row(now=True):
-            return
-        running.refuse_bad_weights(self)
-        state = self.state(alone=alone)
+        c, n, size = self.c, len(self.dataset), self.world.size
         if not self.world.is_first:
             return
-        with self.window.paused():
-            # A checkpoint is not to know of rows that a power cut has taken
-            log = self.out / 'log.csv'
-            if log.is_file():
-                with self.guests.welcome('log.csv', self.out):
-                    force_to_disk(log)
-            # A second one of the same step takes the place of the first
-            keep = self.c.keep_checkpoints if self.step > self.saved_step else 1
-            checkpoint.save(self.out / checkpoint.FILE_NAME, state, keep=keep)
-            self.saved_step, self.saved_at = self.step, time.monotonic()
-            if self.step:
-                with self.guests.welcome('loss.png', self.out):
-                    plot_loss(log, self.out / 'loss.png')
+        n_parameters = sum(p.numel() for p in self.training.model.parameters())
+        views = c.steps * c.batch_size / n
+        each = f' ({c.batch_size // size} in each of {size} processes)' if size > 1 else ''
+        how = [describe(self.device), self.training.precision, *['compiled'] * c.compile]
+        if self.training.micro_batch < c.batch_size // size:
+            how.append(f'{self.training.micro_batch} images at a time')
+        print(f'{"new " * (self.saved_step < 0)}run in {self.out.absolute()}')
+        print(self.what_next())
+        print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
+        if skipped := len(self.dataset.skipped):
+            print(f'  skipped {skipped:,} of {n + skipped:,} pictures, which cannot be read:')
+            for path in self.dataset.skipped:  # the name may be none in UTF-8
+                print(f'    {os.fsencode(path).decode("utf-8", "backslashreplace")}')
+        classes = f', {c.n_classes} classes' if c.n_classes else ''
+        print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
+        print(
+            f'  steps   {c.steps:,} of {c.batch_size} images{each}: each image {views:,.0f} times'
+        )
+        print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
+        print(f'  device  {", ".join(how)}')
+        if n < 1000:
+            print(f'  note    {n:,} images are few: samples will be near copies of them')
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def what_next(self) -> str:
         r"""
-        Go on from a checkpoint.
-
-        With another number of processes the weights, the averages, the order of the data and the
-        log go on; the noise of all but the first process is drawn anew.
+        The commands that a run leaves its owner with; its first and its last lines.
         """
-        source = self.out / checkpoint.FILE_NAME
-        running.check_numbers(state, source)
-        checkpoint.load_weights(self.model, state['model'], source)
-        checkpoint.load_weights(self.ema.module, state['ema'], source)
-        self.ema.n_averaged.fill_(state['ema_updates'])
-        with running.part_of(source, 'optimizer'):
-            # No scaler in files of the first version
-            self.descent.restore(state['optimizer'], state.get('scaler'))
-        self.step = self.saved_step = state['step']
-        with running.part_of(source, 'log'):
-            own = running.own_part(state, self.world)
-            if 'log' in own:
-                self.window.restore(own['log'])
-        if 'random' not in own:
-            checkpoint.seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
-        self.random = own['random'] if 'random' in own else checkpoint.random_states()
-        with running.part_of(source, 'random'):
-            checkpoint.set_random_states(self.random)
+        command, run = 'python -m labml_nn.diffusion.ddpm', shlex.quote(str(self.out))
+        return (
+            f'  sample    {command}.evaluate sample {run}\n'
+            f'  resume    {command}.experiment --out {run} --resume\n'
+            f'  your own  {command}.experiment --preset cifar10 --dataset folder '
+            f'--data_root PICTURES --out runs/mine'
+        )
+
+    def what_fits(self) -> str:
+        r"""
+        The message when memory has ended: what did not fit, and what would, found by trying.
+        """
+        c, m = self.c, self.training.micro_batch
+        message = (
+            f'out of memory: {m} images of {c.image_size}×{c.image_size}×{c.image_channels} at a '
+            f'time (batch_size={c.batch_size}) do not fit on {self.device}'
+        )
+        if self.world.size > 1 and m > 1:  # the others do not try
+            return f'{message}: try --resume --micro_batch {next(halves(m))}'
+        fits = largest_that_fits(m, self.attempt)
+        if fits is None:
+            return (
+                f'{message}{", nor does one alone" * (m > 1)}: try --activation_checkpointing '
+                f'true, or a larger GPU'
+            )
+        return f'{message}; --micro_batch {fits} does: go on with --resume --micro_batch {fits}'
+
+    def attempt(self, n: int) -> None:
+        r"""
+        The gradient of `n` images, for its need of memory alone.
+        """
+        c, training = self.c, self.training
+        x0 = torch.zeros(n, c.image_channels, c.image_size, c.image_size, device=self.device)
+        t = torch.zeros(n, dtype=torch.int64, device=self.device)
+        training.optimizer.zero_grad()
+        losses, _ = losses_of(training.diffusion, x0, t, x0, told_of(t, c), training.levels)
+        losses.mean().backward()
+        training.optimizer.zero_grad()
 
 
 def begun(values: Mapping[str, Any], epochs: int) -> Trainer:
@@ -460,7 +260,7 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
     if state is None:
         return make_configs({**PRESETS[preset], **given})
-    kept = running.kept_options(state, option_values(Configs()))
+    kept = kept_options(state, option_values(Configs()))
     # What the file says is looked at first: it may be no option's value at all
     make_configs({**kept, **{k: v for k, v in given.items() if k in FREE_ON_RESUME}})
     changed = [
@@ -474,6 +274,23 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
             f'run with another --out'
         )
     return make_configs({**kept, **given})
+
+
+def kept_options(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    r"""
+    The options of the run that a checkpoint is of; `defaults` for those that its version of the
+    package did not have.
+
+    Raises `ValueError` for options that this version does not have.
+    """
+    config = wanted(state, 'config', Mapping, 'the checkpoint')
+    unknown = [f'{k}={shown(v)}' for k, v in config.items() if k not in defaults]
+    if unknown:
+        raise ValueError(
+            f'the run has options that this version does not know: {", ".join(unknown)}. Go on '
+            f'with the version that began it, or update: pip install -U labml-nn'
+        )
+    return {**defaults, **config}
 
 
 def note_preset(c: Configs, preset: str) -> None:
@@ -527,7 +344,7 @@ def prepare(
     resume = arguments['resume'] or (world.restarts > 0 and checkpoint.exists(out))
     state = None
     if world.is_first:
-        state = running.open_folder(out, resume, held, look_only=arguments['dry_run'])
+        state = open_folder(out, resume, held, look_only=arguments['dry_run'])
     state = world.of_first(state)
     c = configs_of(arguments, state)
     if state is not None and arguments['preset'] and world.is_first:
@@ -541,7 +358,7 @@ def prepare(
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = data_of(c)
     if state is not None:
-        running.refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
+        refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
     trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
         trainer.restore(state)
@@ -559,13 +376,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as held:
         try:
             trainer = prepare(arguments, out, World(), held)
-            running.announce(trainer)
+            trainer.announce()
             if arguments['dry_run']:
                 return 0
             if trainer.saved_step >= trainer.c.steps:
                 print(f'all {trainer.step:,} steps are done: give more with --steps')
                 return 0
-            running.start_folder(trainer, held)
+            trainer.start(held)
         except (ValueError, OSError, ImportError, ShortChainWarning) as error:
             if arguments['debug']:
                 raise
@@ -575,7 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print('\ngiven up before the first step', file=sys.stderr)
             return 130
         try:
-            return running.run(trainer)
+            return trainer.run()
         except KeyboardInterrupt:
             print(f'\ngiven up at step {trainer.step:,}, saved step {trainer.saved_step:,}')
             return 130

@@ -200,9 +200,9 @@ class Notebook(BaseConfigs):
         values, epochs = options_of(self)
         trainer = self._begin(values, epochs)
         self._trainer = trainer
-        dataset = trainer.dataset
-        self.eps_model, self.diffusion = trainer.model, trainer.diffusion
-        self.optimizer = trainer.optimizer
+        dataset, training = trainer.dataset, trainer.training
+        self.eps_model, self.diffusion = training.model, training.diffusion
+        self.optimizer = training.optimizer
         self.data_loader = torch.utils.data.DataLoader(
             range(len(dataset)),  # type: ignore[arg-type]
             trainer.c.batch_size,
@@ -216,12 +216,10 @@ class Notebook(BaseConfigs):
         r"""
         Train, as [`experiment`](experiment.html) does. Raises `RuntimeError` when that fails.
         """
-        from labml_nn.diffusion.ddpm import running
-
         trainer = made(self)
         with contextlib.ExitStack() as held:
-            running.start_folder(trainer, held)
-            if running.run(trainer) == 1:
+            trainer.start(held)
+            if trainer.run() == 1:
                 raise RuntimeError(f'the run in {trainer.out} has failed, as said above')
 
     def sample(self) -> Tensor:

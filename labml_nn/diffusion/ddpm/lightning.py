@@ -39,15 +39,13 @@ from labml_nn.compute.precision import recompute
 from labml_nn.data.datasets import AnySet, batches, fingerprint
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.data.vision import vision
-from labml_nn.diffusion.ddpm import EpsModel, running
+from labml_nn.diffusion.ddpm import EpsModel
 from labml_nn.diffusion.ddpm.configs import (
     PRESETS,
     Configs,
     build,
     data_of,
     diffusion_around,
-    loss_of,
-    share_of_rate,
 )
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
@@ -56,11 +54,12 @@ from labml_nn.diffusion.ddpm.experiment import (
     note_preset,
     parser,
 )
+from labml_nn.diffusion.ddpm.train import losses_of, share_of_rate, told_of
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
-from labml_nn.diffusion.guidance import Guided, drop_labels
+from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import make_sampler
-from labml_nn.runs import checkpoint
+from labml_nn.runs import checkpoint, folder
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import Guests
 from labml_nn.runs.plain import read_plain
@@ -113,7 +112,7 @@ class DDPM(L.LightningModule):
         self.save_hyperparameters(option_values(c))
         checkpoint.seed_everything(c.seed)
         self.diffusion = build(c)
-        self.loss = loss_of(self.diffusion, n_levels)
+        self.n_levels = n_levels
         self.data: Mapping[str, Any] = {}  # which images, for whoever resumes
         self.random: Mapping[str, Any] | None = None  # what a checkpoint has of random states
 
@@ -123,10 +122,11 @@ class DDPM(L.LightningModule):
 
     def training_step(self, batch: Any, _: int) -> Tensor:
         x0 = batch[0] if isinstance(batch, Sequence) else batch
-        # What the model is told of the classes, if it is told anything
-        label = drop_labels(batch[1], self.c.p_uncond) if self.c.n_classes else None
+        label = told_of(batch[1], self.c) if self.c.n_classes else None
         # All of Algorithm 1 that is no plumbing
-        loss = self.loss(x0, label=label)
+        t = torch.randint(0, self.c.n_steps, (len(x0),), device=x0.device)
+        eps = torch.randn_like(x0)
+        loss = losses_of(self.diffusion, x0, t, eps, label, self.n_levels)[0].mean()
         self.log('loss', loss, prog_bar=True)
         return loss
 
@@ -314,14 +314,14 @@ def refuse_used(out: Path) -> None:
     """
     if newest(out) is not None:
         raise ValueError(f'{out} holds a run: pass --resume, or choose another --out')
-    running.refuse_used(out, LEFT)
+    folder.refuse_used(out, LEFT)
 
 
 def open_folder(
     out: Path, resume: bool, held: contextlib.ExitStack, *, look_only: bool
 ) -> dict[str, Any] | None:
     r"""
-    What [our loop](running.html) has to know of the run in `out`, which is locked from now on;
+    What [our loop](experiment.html) has to know of the run in `out`, which is locked from now on;
     `None` for a new run.
     """
     if not resume:
@@ -360,7 +360,7 @@ def prepare(
     check_model(c, pick_device(c.device))
     dataset = data_of(c)
     if state is not None:
-        running.refuse_other_data(dataset, state['data'])
+        folder.refuse_other_data(dataset, state['data'])
     module = DDPM(c, dataset.levels)
     module.data = fingerprint(dataset)
     return module, trainer_of(c, out), dataset, None if state is None else state['path']

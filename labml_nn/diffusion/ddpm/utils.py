@@ -221,6 +221,13 @@ def same_shape(name: str, x: Tensor, like: Tensor) -> Tensor:
     return x
 
 
+def squared_error(guess: Tensor, truth: Tensor) -> Tensor:
+    r"""
+    How far a guess is off for each image: the mean over its pixels of the square, `[batch]`.
+    """
+    return (guess - truth).square().reshape(len(truth), -1).mean(1)
+
+
 def in_range(x0: Tensor) -> None:
     r"""
     A `ValueError` unless all of `x0` lies in $[-1, 1]$ (and is a number); a `UserWarning` where

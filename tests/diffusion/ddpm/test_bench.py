@@ -16,7 +16,7 @@ LINKS = {
     'benchmarks': ['diffusion/ddpm/experiment.py'],
     'faults': [
         'diffusion/ddpm/experiment.py',
-        'diffusion/ddpm/running.py',
+        'runs/run.py',
         'runs/checkpoint.py',
     ],
 }

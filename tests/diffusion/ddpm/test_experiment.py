@@ -16,7 +16,7 @@ from PIL import Image
 
 from labml_nn.cli.options import option_meanings, option_types, option_values
 from labml_nn.data.datasets import load_dataset
-from labml_nn.diffusion.ddpm import experiment
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, experiment
 from labml_nn.diffusion.ddpm.experiment import (
     PRESETS,
     Configs,
@@ -25,6 +25,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     make_configs,
     parser,
 )
+from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.runs import checkpoint
 from tests.kit.runs import PLAIN, called, equal
 
@@ -247,13 +248,13 @@ def test_previews_are_thinned_to_their_share_and_change_nothing(tmp_path):
 def test_a_model_with_classes_is_told_them(tmp_path, monkeypatch):
     """Each image comes with its own label, or with none for a share of them."""
     seen = []
-    real_loss = experiment.DenoiseDiffusion.loss
+    real_errors = DenoiseDiffusion.errors
 
-    def loss(self, x0, **options):
-        seen.append((x0, options['label']))
-        return real_loss(self, x0, **options)
+    def errors(self, x0, t, eps, label):
+        seen.append((x0, label))
+        return real_errors(self, x0, t, eps, label)
 
-    monkeypatch.setattr(experiment.DenoiseDiffusion, 'loss', loss)
+    monkeypatch.setattr(DenoiseDiffusion, 'errors', errors)
     options = ['--n_classes', 10, '--p_uncond', 0.3, '--flip', 'true', '--steps', 30]
     assert run(*PLAIN, *options, '--out', tmp_path / 'r')[0] == 0
     digits = load_dataset('digits', image_size=8, image_channels=1)
@@ -277,13 +278,13 @@ def test_a_model_with_classes_is_told_them(tmp_path, monkeypatch):
 
 def test_a_model_without_classes_is_told_nothing(tmp_path, monkeypatch):
     seen = []
-    forward = experiment.UNet.forward
+    forward = UNet.forward
 
     def spy(self, *given):
         seen.append(given[2:])
         return forward(self, *given)
 
-    monkeypatch.setattr(experiment.UNet, 'forward', spy)
+    monkeypatch.setattr(UNet, 'forward', spy)
     assert run(*PLAIN, '--steps', 2, '--out', tmp_path / 'r')[0] == 0
     assert seen == [(), ()]
 
@@ -301,13 +302,13 @@ def test_resuming_with_classes_is_exact(tmp_path):
 
 def test_previews_of_a_model_with_classes_have_each_in_turn(tmp_path, monkeypatch):
     asked = []
-    forward = experiment.UNet.forward
+    forward = UNet.forward
 
     def spy(self, x, t, label=None):
         asked.append((len(x), label))
         return forward(self, x, t, label)
 
-    monkeypatch.setattr(experiment.UNet, 'forward', spy)
+    monkeypatch.setattr(UNet, 'forward', spy)
     options = ['--preset', 'tests', '--n_classes', 10, '--n_previews', 0, '--n_samples', 12]
     assert run(*options, '--steps', 1, '--out', tmp_path / 'r')[0] == 0
     n, label = asked[-1]

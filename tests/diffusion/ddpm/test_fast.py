@@ -17,6 +17,7 @@ from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.runs import checkpoint
+from labml_nn.runs import run as running
 from tests.kit.runs import PLAIN, called, log_of
 
 run = partial(called, experiment.main)
@@ -28,17 +29,17 @@ def trainer(**options):
     c = make_configs({**PRESETS['tests'], 'batch_size': 12, **options})
     pixels = torch.randint(0, 17, (12, 1, 8, 8), generator=torch.Generator().manual_seed(0))
     made = Trainer(c, None, Images('random', pixels.to(torch.uint8), levels=17), CPU)
-    for p in made.model.parameters():
+    for p in made.training.model.parameters():
         with torch.no_grad():
             p += 0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
-    return made, pixels / 8 - 1
+    return made.training, pixels / 8 - 1
 
 
 def gradients(**options):
     made, x0 = trainer(**options)
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(2)  # of the dropout
-    loss, errors = made.backward(x0, eps, torch.arange(12) * 80)
+    loss, errors = made.gradient(x0, torch.arange(12) * 80, eps)
     return loss, errors, [p.grad for p in made.model.parameters()]
 
 
@@ -165,10 +166,10 @@ def test_no_step_waits_for_the_device(monkeypatch, options):
 
     # It knows neither autocast nor a fused optimizer, and has no events to ask whether it is done
     monkeypatch.setattr(torch, 'autocast', lambda *_, **__: contextlib.nullcontext())
-    monkeypatch.setattr(experiment, 'batches', data)
-    monkeypatch.setattr(made.optimizer, 'step', lambda: None)
-    monkeypatch.setattr(made.descent, 'is_fused', True)
-    monkeypatch.setattr(made.descent, 'bad_in_a_row', lambda: 0)
+    monkeypatch.setattr(running, 'batches', data)
+    monkeypatch.setattr(made.training.optimizer, 'step', lambda: None)
+    monkeypatch.setattr(made.training.descent, 'is_fused', True)
+    monkeypatch.setattr(made.training.descent, 'bad_in_a_row', lambda: 0)
     with Crossings() as crossings:
         made.train(Progress(c.steps, 0, file=io.StringIO()))
     assert made.step == 4

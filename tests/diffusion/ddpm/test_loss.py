@@ -39,6 +39,19 @@ def test_the_model_sees_the_noised_image_and_its_step():
     torch.testing.assert_close(loss, (eps**2).mean())
 
 
+@pytest.mark.parametrize('shape', [(5,), (5, 3), (5, 3, 4, 4)], ids=str)
+def test_errors_are_those_of_single_images(shape):
+    """And their mean is the loss."""
+    diffusion = DenoiseDiffusion(lambda xt, t: 0.3 * xt, 1000)
+    x0, eps, t = torch.rand(shape) * 2 - 1, torch.randn(shape), torch.tensor([0, 1, 50, 500, 999])
+    errors = diffusion.errors(x0, t, eps)
+    assert errors.shape == (5,)
+    each = [float(diffusion.loss(x0[[i]], eps[[i]], t=t[[i]])) for i in range(5)]
+    assert errors.tolist() == pytest.approx(each)
+    assert len(set(each)) == 5
+    assert torch.equal(errors.mean(), diffusion.loss(x0, eps, t=t))
+
+
 def test_steps_are_uniform_over_all():
     counts = torch.zeros(10)
 

@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 
 from labml_nn.cli.messages import first_line
+from labml_nn.compute.precision import Network
 from labml_nn.data import datasets
-from labml_nn.diffusion.ddpm import evaluate, experiment, running
+from labml_nn.diffusion.ddpm import evaluate, experiment, train
 from labml_nn.runs import checkpoint
+from labml_nn.runs import run as running
 from tests.kit.runs import HOLD, PLAIN, called, equal, log_of
 
 run = partial(called, experiment.main)
@@ -56,8 +58,8 @@ def test_cut_anywhere_and_resumed_is_the_same(tmp_path, options, monkeypatch):
             Image.new('L', (8, 8), 20 * i).save(tmp_path / 'pictures' / f'{i}.png')
     if '--flip' in options:
         # There is no option for it: the average without its warm-up
-        ema = experiment.EMA
-        monkeypatch.setattr(experiment, 'EMA', lambda m, d: ema(m, 0.5, warmup=False))
+        ema = train.EMA
+        monkeypatch.setattr(train, 'EMA', lambda m, d: ema(m, 0.5, warmup=False))
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
     assert run(*SMALL, *options, '--steps', 18, '--out', straight)[0] == 0
     assert run(*SMALL, *options, '--steps', 1, '--out', cut)[0] == 0
@@ -144,26 +146,26 @@ def test_a_signal_or_an_exception_at_any_point_of_a_step_changes_nothing(tmp_pat
     assert run(*SMALL, *options, '--out', straight)[0] == 0
 
     # After the random numbers of a step are drawn, and before it is taken
-    backward = experiment.Trainer.backward
+    gradient = train.Training.gradient
 
     def broken(self, *inputs):
-        result = backward(self, *inputs)
+        result = gradient(self, *inputs)
         if self.step == at:
             raise RuntimeError('something broke')
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment.Trainer, 'backward', broken)
+        patch.setattr(train.Training, 'gradient', broken)
         assert run(*SMALL, *options, '--out', cut)[0] == 1
     assert checkpoint.load(cut)['step'] == at
 
     def stopped(self, *inputs):
         if self.step == at + 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return backward(self, *inputs)
+        return gradient(self, *inputs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment.Trainer, 'backward', stopped)
+        patch.setattr(train.Training, 'gradient', stopped)
         assert run('--out', cut, '--resume')[0] == 128 + signal.SIGTERM
     assert checkpoint.load(cut)['step'] == at + 2
     assert run('--out', cut, '--resume')[0] == 0
@@ -173,7 +175,7 @@ def test_a_signal_or_an_exception_at_any_point_of_a_step_changes_nothing(tmp_pat
 def test_a_row_that_could_not_be_written_is_written_when_the_run_goes_on(tmp_path, monkeypatch):
     straight, cut = tmp_path / 'straight', tmp_path / 'cut'
     assert run(*SMALL, '--steps', 10, '--out', straight)[0] == 0
-    append = experiment.append_row
+    append = running.append_row
 
     def full(path, row):
         if row['step'] == 8:
@@ -181,7 +183,7 @@ def test_a_row_that_could_not_be_written_is_written_when_the_run_goes_on(tmp_pat
         append(path, row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, 'append_row', full)
+        patch.setattr(running, 'append_row', full)
         status, _, errors = run(*SMALL, '--steps', 10, '--out', cut)
     assert status == 1
     assert 'No space left on device: is the disk full? Make room and go on with --resume' in errors
@@ -203,9 +205,8 @@ def test_log_curve_and_pictures_are_guests(tmp_path, monkeypatch, error):
     options = [*SMALL, '--steps', 6, '--n_previews', 1, '--preview_every', 2, '--n_samples', 1,
                '--preview_steps', 2, '--log_every', 1, '--preview_share', 1]  # fmt: skip
     assert run(*options, '--out', tmp_path / 'straight')[0] == 0
-    monkeypatch.setattr(experiment, 'append_row', broken_by(error))
-    monkeypatch.setattr(experiment, 'plot_loss', broken_by(error))
-    monkeypatch.setattr(experiment, 'save_png', broken_by(error))
+    monkeypatch.setattr(running, 'append_row', broken_by(error))
+    monkeypatch.setattr(running, 'plot_loss', broken_by(error))
     monkeypatch.setattr(running, 'save_png', broken_by(error))
     status, _, errors = run(*options, '--out', tmp_path / 'r')
     assert status == 0
@@ -225,7 +226,7 @@ def test_log_curve_and_pictures_are_guests(tmp_path, monkeypatch, error):
 def test_no_guest_hides_the_end_of_disk_or_memory(
     tmp_path, monkeypatch, name, error, status, message
 ):
-    monkeypatch.setattr(experiment, name, broken_by(error))
+    monkeypatch.setattr(running, name, broken_by(error))
     options = ['--steps', 4, '--n_previews', 1, '--preview_every', 2, '--preview_steps', 2]
     found, _, errors = run(*SMALL, *options, '--preview_share', 1, '--out', tmp_path / 'r')
     assert found == status
@@ -463,14 +464,14 @@ def test_a_second_process_is_refused_and_nothing_is_touched(tmp_path):
 
 def test_out_of_memory_says_what_would_fit(tmp_path, monkeypatch):
     """A device that holds six images at a time."""
-    forward = experiment.Network.forward
+    forward = Network.forward
 
     def small(self, x, *more):
         if len(x) > 6:
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
         return forward(self, x, *more)
 
-    monkeypatch.setattr(experiment.Network, 'forward', small)
+    monkeypatch.setattr(Network, 'forward', small)
     status, _, errors = run(*SMALL, '--batch_size', 24, '--steps', 4, '--out', tmp_path / 'r')
     assert status == 1
     assert 'out of memory: 24 images of 8×8×1 at a time (batch_size=24) do not fit on cpu' in errors
