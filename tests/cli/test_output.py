@@ -15,6 +15,7 @@ from labml_nn.cli.progress import Progress
 from labml_nn.diffusion.ddpm import evaluate, experiment
 from labml_nn.pylit import __main__ as pylit
 from labml_nn.runs import checkpoint
+from labml_nn.runs import run as running
 from tests.kit.runs import called
 
 TINY = ['--preset', 'tests', '--steps', '2', '--n_samples', '0', '--track', 'none']
@@ -244,7 +245,7 @@ def test_a_folder_that_was_removed_is_called_so(tmp_path, monkeypatch):
         out.rename(tmp_path / 'elsewhere')
         raise FileNotFoundError(2, 'No such file or directory', str(path))
 
-    monkeypatch.setattr(experiment, 'append_row', removed)
+    monkeypatch.setattr(running, 'append_row', removed)
     status, _, errors = train(*TINY, '--log_every', 1, '--out', out)
     assert status == 1
     assert 'the folder of the run is gone' in errors

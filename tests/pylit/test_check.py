@@ -147,11 +147,16 @@ def test_notes_that_are_wrong(
 
 
 # A quantity of our own pages, and one that it could be confused with
+DDPM = 'ddpm/__init__.py'
 PLANTED = [
-    ('ddpm', r'# $\sqrt{\bar\alpha_t}\,x_0$', r'# $\sqrt{\alpha_t}\,x_0$'),
-    ('ddpm', r'# $1 - \bar\alpha_t$', r'# $1 - \alpha_t$'),
-    ('ddpm', r'\epsilon_\theta(x_t, t)\big\|^2$', r'\epsilon_\theta(\hat x_0, t)\big\|^2$'),
-    ('samplers', r'# $\epsilon = \frac{x_t -', r'# $\epsilon = \frac{x_0 -'),
+    (DDPM, r'# $\sqrt{\bar\alpha_t}\,x_0$', r'# $\sqrt{\alpha_t}\,x_0$'),
+    (DDPM, r'# $1 - \bar\alpha_t$', r'# $1 - \alpha_t$'),
+    (
+        'ddpm/__init__.py',
+        r'\epsilon_\theta(x_t, t)\big\|^2$',
+        r'\epsilon_\theta(\hat x_0, t)\big\|^2$',
+    ),
+    ('samplers/contract.py', r'# $\epsilon = \frac{x_t -', r'# $\epsilon = \frac{x_0 -'),
 ]
 
 
@@ -162,12 +167,12 @@ def test_errors_planted_in_our_own_pages(
     shutil.copytree(ROOT / 'labml_nn' / 'diffusion', copy)
     shutil.copy(ROOT / 'pyproject.toml', tmp_path)
     places = []
-    for folder, right, wrong in PLANTED:
-        path = copy / folder / '__init__.py'
+    for page, right, wrong in PLANTED:
+        path = copy / page
         text = path.read_text('utf-8')
         at = text.rindex(right)
         path.write_text(text[:at] + wrong + text[at + len(right) :], 'utf-8')
-        places.append(f'{folder}/__init__.py:{text.count(chr(10), 0, at) + 1}:')
+        places.append(f'{page}:{text.count(chr(10), 0, at) + 1}:')
     main(['check', str(tmp_path / 'labml_nn'), '--lang', 'en'])
     said = capsys.readouterr().err
     found = [line for line in said.split('\n') if ': warning: the note speaks of' in line]

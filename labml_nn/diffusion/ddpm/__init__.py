@@ -222,7 +222,6 @@ noise at these moments: noise, then grey blurs of the right shape, then digits w
 then clear ones](figure:ddpm.py::training)
 """
 
-import copy
 from collections.abc import Callable, Iterator
 
 import torch
@@ -319,16 +318,6 @@ class DenoiseDiffusion(nn.Module):
         for name, values in constants.items():
             values = values.to(torch.float32).to(device or device_of(eps_model))
             self.register_buffer(name, values, persistent=False)
-
-    def around(self, eps_model: EpsModel) -> 'DenoiseDiffusion':
-        r"""
-        The same process with another model
-        """
-        other = copy.copy(self)
-        # torch keeps a model that is a module in a table, which a copy would share
-        other._modules = {k: m for k, m in self._modules.items() if k != 'eps_model'}
-        other.eps_model = eps_model
-        return other
 
     def q_xt_x0(self, x0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         r"""
@@ -560,11 +549,10 @@ class DenoiseDiffusion(nn.Module):
 
     def errors(self, x0: Tensor, t: Tensor, eps: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
-        #### The error of each image, whose mean is the loss
-
-        $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$ as a mean over the pixels, `[batch]`
-        [tested](test:diffusion/ddpm/test_loss.py::test_errors_are_those_of_single_images).
+        The error of each image, `[batch]`
+        [tested](test:diffusion/ddpm/test_loss.py::test_errors_of_single_images).
         """
         # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
         xt = self.q_sample(x0, t, eps)
+        # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
         return squared_error(self.eps_theta(xt, t, label), eps)

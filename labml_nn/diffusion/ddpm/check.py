@@ -50,7 +50,7 @@ from labml_nn.diffusion.ddpm.commands import Command, out_of, run_dataset
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.metrics import chunks, data_images
 from labml_nn.diffusion.ddpm.sampler import Sampler
-from labml_nn.diffusion.ddpm.utils import evaluating
+from labml_nn.diffusion.ddpm.utils import around, evaluating
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.evaluation.precision_recall import squared
 from labml_nn.runs import checkpoint
@@ -251,7 +251,7 @@ def loss_at(
     """
     model, device = diffusion.eps_model, diffusion.beta.device
     if isinstance(model, Guided) and labels is not None:
-        diffusion = diffusion.around(model.model)
+        diffusion = around(diffusion, model.model)
     else:
         labels = None  # the model has been told, or knows of none
     total = 0.0

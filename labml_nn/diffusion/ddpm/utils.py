@@ -8,10 +8,11 @@ summary: A constant for each image of a batch, noise that a seed decides, models
 A few small tools that every page of this folder uses.
 """
 
+import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +127,20 @@ def evaluating(model: object) -> Iterator[None]:
     finally:
         for m in training:
             m.training = True
+
+
+Process = TypeVar('Process', bound=nn.Module)
+
+
+def around(process: Process, eps_model: Callable[..., Tensor]) -> Process:
+    r"""
+    The same forward and reverse process, such as a `DenoiseDiffusion`, with another `eps_model`.
+    """
+    other = copy.copy(process)
+    # torch keeps a model that is a module in a table, which a copy would share
+    other._modules = {k: m for k, m in process._modules.items() if k != 'eps_model'}
+    other.eps_model = eps_model  # type: ignore[assignment]
+    return other
 
 
 # ## The paper's schedule

@@ -25,7 +25,13 @@ import torch
 from torch import Tensor
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel
-from labml_nn.diffusion.ddpm.utils import MOST_LEFT, SeededNoise, ShortChainWarning, evaluating
+from labml_nn.diffusion.ddpm.utils import (
+    MOST_LEFT,
+    SeededNoise,
+    ShortChainWarning,
+    around,
+    evaluating,
+)
 
 # How many steps are taken when nobody says
 DEFAULT_STEPS = 20
@@ -143,8 +149,8 @@ class ReverseSampler(ABC):
         classes of a batch
         """
         other = copy.copy(self)
-        other.diffusion = self.diffusion.around(eps_model)
-        other.short = self.short.around(other.ask)
+        other.diffusion = around(self.diffusion, eps_model)
+        other.short = around(self.short, other.ask)
         return other
 
     @property

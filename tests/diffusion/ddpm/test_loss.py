@@ -40,7 +40,7 @@ def test_the_model_sees_the_noised_image_and_its_step():
 
 
 @pytest.mark.parametrize('shape', [(5,), (5, 3), (5, 3, 4, 4)], ids=str)
-def test_errors_are_those_of_single_images(shape):
+def test_errors_of_single_images(shape):
     """And their mean is the loss."""
     diffusion = DenoiseDiffusion(lambda xt, t: 0.3 * xt, 1000)
     x0, eps, t = torch.rand(shape) * 2 - 1, torch.randn(shape), torch.tensor([0, 1, 50, 500, 999])
