@@ -109,7 +109,7 @@ class Sampler(forerunner.Calls):
         *,
         weights: str = 'ema',
         device: torch.device | str = 'auto',
-        label: int | Sequence[int | str] | None = None,
+        label: int | str | Sequence[int | str] | None = None,
         guidance: float | None = None,
         precision: str = 'fp32',
         **options: Any,
@@ -143,6 +143,7 @@ class Sampler(forerunner.Calls):
         network: nn.Module = for_sampling(model, pick_precision(precision, device), device)
         names = wanted({'data': {}, **state}, 'data', Mapping, run).get('classes', [])
         of_class = partial(class_number, classes=names, none=NO_LABEL)
+        label = of_class(label) if isinstance(label, str) else label
         number = label if isinstance(label, int | None) else [of_class(str(of)) for of in label]
         labels = labels_of(c, number, guidance)
         if labels is not None:

@@ -131,6 +131,7 @@ def test_a_run_is_told_the_classes_of_a_folder_and_asked_for_them_by_name(tmp_pa
     assert run(*SMALL, *data, '--steps', 2, '--out', out)[0] == 0
     assert checkpoint.load(out)['data']['classes'] == ['cat', 'dog']
     assert evaluate.Sampler.from_run(out, label=['dog', 'none', 0]).labels == [1, -1, 0]
+    assert evaluate.Sampler.from_run(out, label='dog').labels == [1]
     with pytest.raises(ValueError, match="one of the classes cat, dog, or .*, got 'emu'"):
         evaluate.Sampler.from_run(out, label=['emu'])
     (pictures / 'dog').rename(pictures / 'fox')
