@@ -76,11 +76,11 @@ SUITE = OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loads
 BROWSER = test -d tests/pylit/node_modules \
 	|| npm ci --loglevel=error --no-audit --no-fund --prefix tests/pylit \
 	|| echo 'note: without npm the tests of the rendered pages are skipped'
-test: $(READY)  ## the test suite (9 minutes on 2 cores)
+test: $(READY)  ## the test suite (10 minutes on 2 cores)
 	@$(BROWSER)
 	$(SUITE) -m 'not long' --junit-xml=report.xml $(ARGS)
 
-test-long: $(READY)  ## its other part: kills, several processes, trackers, notebooks (10 minutes)
+test-long: $(READY)  ## its other part: kills, several processes, trackers, notebooks (15 minutes)
 	@$(BROWSER)
 	WHOLE_NOTEBOOKS=true $(SUITE) -m long --junit-xml=report-long.xml $(ARGS)
 
