@@ -43,9 +43,9 @@ If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that.
 
 Which paper is on which page, and what its tests prove: [diffusion models](diffusion/index.html).
 Behind the pages: [runs](runs/index.html), [data](data/index.html), [compute](compute/index.html),
-[the command line](cli/index.html), [the doctor](doctor.html),
-[evaluation](evaluation/index.html), and
-[the renderer](pylit/index.html), which takes any annotated Python file.
+[the command line](cli/index.html), [the doctor](doctor.html), [evaluation](evaluation/index.html),
+and [the renderer](pylit/index.html), which takes any annotated Python file. What was once
+[helpers](helpers/index.html) is found by its old names too.
 """
 
 import sys

@@ -318,3 +318,16 @@ def test_what_is_ignored_stays_so(number):
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)
+
+
+def test_the_old_names_of_modules_are_the_modules():
+    from labml_nn.helpers.datasets import load_dataset
+
+    from labml_nn import helpers
+    from labml_nn.data import datasets
+    from labml_nn.helpers import checkpoint as old
+    from labml_nn.runs import checkpoint
+
+    assert old is checkpoint
+    assert load_dataset is datasets.load_dataset
+    assert sum(map(len, helpers.MOVED.values())) == 20
