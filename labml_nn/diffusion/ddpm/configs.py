@@ -145,6 +145,13 @@ FREE_ON_RESUME = {name for name, said in declarations(Configs).items() if FREE i
 # What differs from `digits`. `cifar10` and `celebahq256` are the paper's (appendix B, and the
 # released code for warm-up, clipping and the decay of the average). `celeba64` has the network
 # of the DDIM paper.
+CIFAR10: dict[str, Any] = dict(
+    dataset='cifar10', image_size=32, image_channels=3, flip=True,
+    n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
+    n_blocks=2, dropout=0.1,
+    batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
+    log_every=100, save_every=5000, preview_every=10_000,
+)  # fmt: skip
 PRESETS: dict[str, dict[str, Any]] = {
     'digits': {},
     # The smallest real run: seconds
@@ -161,21 +168,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=128, learning_rate=2e-4, warmup=500, cooldown=0, steps=30_000,
         log_every=100, save_every=1000, preview_every=2000,
     ),
-    'cifar10': dict(
-        dataset='cifar10', image_size=32, image_channels=3, flip=True,
-        n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
-        n_blocks=2, dropout=0.1,
-        batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
-        log_every=100, save_every=5000, preview_every=10_000,
-    ),
+    'cifar10': CIFAR10,
     # Pictures by class: not the paper's any more
-    'cifar10_conditional': dict(
-        dataset='cifar10', image_size=32, image_channels=3, flip=True,
-        n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
-        n_blocks=2, dropout=0.1, n_classes=10, schedule='cosine',
-        batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
-        log_every=100, save_every=5000, preview_every=10_000,
-    ),
+    'cifar10_conditional': {**CIFAR10, 'n_classes': 10, 'schedule': 'cosine'},
     'celeba64': dict(
         dataset='celeba', image_size=64, image_channels=3, flip=True,
         n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2, 4),

@@ -85,7 +85,7 @@ from labml_nn.diffusion.ddpm.train import Training, losses_of, told_of
 from labml_nn.diffusion.ddpm.unet import check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided
-from labml_nn.diffusion.samplers import make_sampler
+from labml_nn.diffusion.samplers import ReverseSampler, make_sampler
 from labml_nn.runs import checkpoint
 from labml_nn.runs.folder import open_folder, refuse_other_data
 from labml_nn.runs.run import Run
@@ -126,12 +126,7 @@ class Trainer(Run):
         model: EpsModel = for_sampling(
             training.ema.module, training.precision, self.device, channels_last=c.channels_last
         )
-        if c.n_classes:
-            # Each class in turn
-            model = Guided(model, torch.arange(n) % c.n_classes)
-        averaged = diffusion_around(model, c)
-        steps = min(c.preview_steps, c.n_steps)
-        sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
+        sampler = preview_sampler(model, c, n)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
         for done, (_, x, _) in enumerate(sampler.chain(*start), 1):
             if self.stop.number:
@@ -212,6 +207,16 @@ class Trainer(Run):
         losses, _ = losses_of(training.diffusion, x0, t, x0, told_of(t, c), training.levels)
         losses.mean().backward()
         training.optimizer.zero_grad()
+
+
+def preview_sampler(model: EpsModel, c: Configs, n: int) -> ReverseSampler:
+    r"""
+    What makes `n` images for previews, and those at the end: of a run with classes, each in turn.
+    """
+    if c.n_classes:
+        model = Guided(model, torch.arange(n) % c.n_classes)
+    steps = min(c.preview_steps, c.n_steps)
+    return make_sampler(c.preview_sampler, diffusion_around(model, c), steps, clip_x0=True)
 
 
 def begun(values: Mapping[str, Any], epochs: int) -> Trainer:

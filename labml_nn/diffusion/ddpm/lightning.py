@@ -39,13 +39,11 @@ from labml_nn.compute.precision import recompute
 from labml_nn.data.datasets import AnySet, batches, fingerprint
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.data.vision import vision
-from labml_nn.diffusion.ddpm import EpsModel
 from labml_nn.diffusion.ddpm.configs import (
     PRESETS,
     Configs,
     build,
     data_of,
-    diffusion_around,
 )
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
@@ -53,12 +51,11 @@ from labml_nn.diffusion.ddpm.experiment import (
     configs_of,
     note_preset,
     parser,
+    preview_sampler,
 )
 from labml_nn.diffusion.ddpm.train import losses_of, share_of_rate, told_of
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
-from labml_nn.diffusion.guidance import Guided
-from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.runs import checkpoint, folder
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import Guests
@@ -194,13 +191,7 @@ class Averaged(L.Callback):
         """
         assert self.ema is not None
         c = module.c
-        model: EpsModel = self.ema.module
-        if c.n_classes:
-            # Each class in turn
-            model = Guided(model, torch.arange(n) % c.n_classes)
-        averaged = diffusion_around(model, c)
-        steps = min(c.preview_steps, c.n_steps)
-        sampler = make_sampler(c.preview_sampler, averaged, steps, clip_x0=True)
+        sampler = preview_sampler(self.ema.module, c, n)
         return sampler.sample((n, c.image_channels, c.image_size, c.image_size), seed)
 
     def state_dict(self) -> dict[str, Any]:

@@ -473,7 +473,7 @@ def test_schedule_and_learned_variance_are_those_of_our_loop():
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            'labml_nn.diffusion.ddpm.lightning.make_sampler',
+            'labml_nn.diffusion.ddpm.experiment.make_sampler',
             lambda _, diffusion, *args, **kw: (
                 seen.append(diffusion) or make_sampler('ddim', diffusion, *args, **kw)
             ),
