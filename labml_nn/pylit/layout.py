@@ -1,7 +1,7 @@
 r"""
 # Layout: from a page to HTML
 
-One small template holds the frame; what is here is what stands in it. The HTML is meant to be read
+The [frame](frame.py) is around it; what is here is what stands in it. The HTML is meant to be read
 by people who look at sources, by screen readers and by browsers without JavaScript: all content is
 there, and the script only adds comfort.
 """
@@ -14,8 +14,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
-from string import Template
 from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
@@ -31,7 +29,6 @@ from .parse import Line, Section
 from .problems import Problems
 from .prose import Note
 
-TEMPLATE = Template((Path(__file__).parent / 'templates' / 'page.html').read_text('utf-8'))
 # Nothing is fetched from anywhere else. KaTeX places glyphs with style attributes.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
@@ -451,7 +448,3 @@ def notation(context: PageContext, code_keys: set[str]) -> str:
     return (
         f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
     )
-
-
-def fill(values: Mapping[str, str]) -> str:
-    return TEMPLATE.substitute(values)
