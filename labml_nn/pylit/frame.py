@@ -22,6 +22,9 @@ from markupsafe import Markup
 
 from . import layout, prose
 from .layout import Material, PageContext, encoded, relative
+from .links import Target
+from .order import HOME, Branch, Order
+from .outline import Link
 from .project import readable
 from .translate import Catalog, message
 
@@ -48,6 +51,12 @@ def templates() -> Environment:
     )
 
 
+def picture(links: Mapping[Link, Target]) -> str:
+    """A picture that stands for a page on other sites, which seldom show drawings."""
+    shown = (target.url for link, target in links.items() if link.picture and not target.wrong)
+    return next((url for url in shown if url.endswith(('.png', '.jpg', '.jpeg'))), '')
+
+
 def source_script(url: str) -> str:
     """Where the text of a file is kept for those who copy it. A page of a folder may not fetch."""
     return f'{url.removesuffix(".html")}.source.js'
@@ -70,20 +79,23 @@ class Book:
     # The title of the site, if the project has given one
     title: str
     entries: Sequence[Entry]
+    order: Order
     # Every page there is, the sources of tests too
     urls: Collection[str]
     # The names of the languages besides English, by their codes
     languages: Mapping[str, str]
     catalog: Catalog | None = None
     site_url: str = ''
+    # Stands elsewhere for pages that show no picture themselves
+    picture: str = ''
 
     @property
     def language(self) -> str:
         return self.catalog.language if self.catalog else ''
 
     @cached_property
-    def titles(self) -> dict[str, str]:
-        return {entry.url: entry.title for entry in self.entries}
+    def by_url(self) -> dict[str, Entry]:
+        return {entry.url: entry for entry in self.entries}
 
     def address(self, url: str) -> str:
         """Where the world finds a page, if the project has said where the site will stand."""
@@ -105,7 +117,7 @@ class Frame:
         self.language = book.language
         self.catalog = book.catalog
         folder = f'{self.language}/' if self.language else ''
-        alone = LOST if base else 'index.html'
+        alone = LOST if base else HOME
         self.url = folder + (self.source.source.url if self.source else alone)
         self.folder = folder
 
@@ -120,12 +132,15 @@ class Frame:
             'policy': layout.POLICY,
             'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
             'search': self._to('search.js'),
-            'home': self._to('index.html'),
+            'home': self._to(HOME),
             'site': self._site_title(),
             'strings': json.dumps({key: self.say(text) for key, text in SCRIPT_TEXTS.items()}),
             'lost': bool(self.base),
+            'cover': self.url == self.folder + HOME,
             'languages': self._languages(),
-            'pages': self._pages(),
+            'tree': self._tree(),
+            'steps': len(self.book.order.steps),
+            'step': self.book.order.steps.get(self.source.source.url, 0) if self.source else 0,
         }
         page = templates().get_template('page.html')
         return page.render(values | self._head() | self._content()) + '\n'
@@ -165,12 +180,14 @@ class Frame:
 
     def _title(self) -> str:
         assert self.source
-        return self.book.titles.get(self.source.source.url) or self.source.title.replace('\\', '')
+        known = self.book.by_url.get(self.source.source.url)
+        return known.title if known else self.source.title.replace('\\', '')
 
     def _site_title(self) -> str:
         if self.book.title:
             return self.say(self.book.title)
-        return self.book.titles.get('index.html') or self.say('Contents')
+        home = self.book.by_url.get(HOME)
+        return home.title if home else self.say('Contents')
 
     def _foreign(self, text: str) -> bool:
         """What has no translation is not read aloud as if it had one."""
@@ -214,9 +231,14 @@ class Frame:
             'title': self._title() if self.source else self._site_title(),
             'description': about,
             'url': address,
+            'image': self._picture(),
             'site_name': self._site_title(),
             'locale': self.language.replace('-', '_'),
         }
+
+    def _picture(self) -> str:
+        own = picture(self.material.links) if self.material else ''
+        return self.book.address(own or self.book.picture) if own or self.book.picture else ''
 
     def _about(self) -> str:
         """The author's summary, or the first paragraph that is words alone."""
@@ -263,31 +285,48 @@ class Frame:
             for language in self._spoken()
         ]
 
-    def _pages(self) -> list[dict[str, Any]]:
-        """All pages."""
+    def _tree(self) -> list[dict[str, Any]]:
+        """All pages. Those of another branch than ours are where its first page leads."""
         here = self.source.source.url if self.source else ''
-        return [self._entry(entry) | {'here': entry.url == here} for entry in self.book.entries]
+        return [self._branch(branch, here) for branch in self.book.order.tree]
 
-    def _entry(self, entry: Entry) -> dict[str, Any]:
-        depth = entry.url.removesuffix('index.html').strip('/').count('/')
+    def _branch(self, branch: Branch, here: str) -> dict[str, Any]:
+        shown = self._entry(branch.url or next(branch.pages()))
+        if branch.title and not branch.url:
+            shown |= {'title': self.say(branch.title), 'foreign': self._foreign(branch.title)}
+            shown |= {'number': 0, 'part': True}
+        # The front page has all of it, as has the page for those who are lost
+        whole = here in ('', HOME)
+        if whole or here in branch.pages():
+            shown['inner'] = [self._branch(inner, here) for inner in branch.inner]
+        path = self.book.order.path
+        return shown | {
+            'here': bool(here) and here == branch.url,
+            'folded': whole and bool(path) and next(branch.pages()) not in path,
+        }
+
+    def _entry(self, url: str) -> dict[str, Any]:
+        entry = self.book.by_url[url]
         return {
-            'depth': min(depth + (entry.url != 'index.html'), 4),
-            'to': self._to(entry.url),
+            'to': self._to(url),
             'title': entry.title,
             'foreign': self._foreign(entry.heading),
+            'number': self.book.order.steps.get(url, 0),
+            'part': False,
+            'inner': [],
         }
 
     def _turn(self) -> Iterator[dict[str, Any]]:
         """The pages before and after this one."""
         assert self.source
-        shown = self.book.entries
-        urls = [entry.url for entry in shown]
-        if self.source.source.url not in urls:
+        url = self.source.source.url
+        line = self.book.order.line(url)
+        if url not in line:
             return
-        at = urls.index(self.source.source.url)
+        at = line.index(url)
         for step, rel in ((-1, 'prev'), (1, 'next')):
-            if 0 <= at + step < len(shown):
-                yield self._entry(shown[at + step]) | {'rel': rel}
+            if 0 <= at + step < len(line):
+                yield self._entry(line[at + step]) | {'rel': rel}
 
 
 def _shorten(text: str) -> str:
@@ -317,7 +356,7 @@ SCRIPT_TEXTS = {
 }
 OTHER_TEXTS = (
     'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
-    'On this page', 'All pages',
+    'On this page', 'All pages', 'The reading path', '{n} of {total}',
     'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',

@@ -152,6 +152,8 @@ class PageContext:
             return '', ''
         if kind == 'test':
             return self._claim(href, note, block)
+        if kind == 'colab':
+            return self._colab(href, note, block)
         if kind in ('http', 'https') or href.startswith('//'):
             return f'<a href="{html.escape(href)}" rel="noopener noreferrer">', '</a>'
         if kind == 'mailto':
@@ -209,6 +211,15 @@ class PageContext:
             f'<a class="claim {kind}" href="{html.escape(where)}" title="{html.escape(title)}">',
             f'<span class="state">{html.escape(self.say(target.verdict))}</span></a>',
         )
+
+    def _colab(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        """The way to run a notebook; where there is none, nobody sees that it was looked for."""
+        target = self.material.links[Link(href)]
+        if target.wrong:
+            return self._wrong(note, block, href, target.wrong)
+        if not target.url:
+            return '<span class="nowhere" hidden>', '</span>'
+        return f'<a href="{html.escape(target.url)}" rel="noopener noreferrer">', '</a>'
 
     # ### Images
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
