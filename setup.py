@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 # The renderer; KaTeX comes through npm
 DOCS = [
     'docstring-parser>=0.16',
+    'jinja2>=3.1',
     'markdown-it-py>=3',
     'nh3>=0.2.17',
     'pygments>=2.17',

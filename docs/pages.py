@@ -2,9 +2,9 @@
 
     python docs/pages.py
 
-The order is that of `nav` in pyproject.toml; what a page is called and what it has is said in its
-own front matter. The README has the pages to which the home page leads, the readme those of its
-folder, and a page without a summary is in neither.
+The order is that of `nav` and `appendix` in pyproject.toml, which the pages themselves follow. What
+a page is called and what it has is said in its own front matter. The README has the pages to which
+the home page leads, the readme those of its folder, and a page without a summary is in neither.
 """
 
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 from labml_nn.pylit.config import load
 from labml_nn.pylit.page import Page, understand
 from labml_nn.pylit.problems import Problems
-from labml_nn.pylit.project import make
+from labml_nn.pylit.project import collect
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'labml_nn'
@@ -24,9 +24,9 @@ TABLE = re.compile(r'(?<=\n## The pages\n\n).*?(?=\n## |\Z)', re.DOTALL)
 
 
 def pages() -> Iterator[Page]:
-    """What stands on the pages of the nav."""
-    for name in load(ROOT).nav:
-        yield understand(make(ROOT / name, PACKAGE), (), Problems())
+    """What stands on the pages, in reading order."""
+    for source in collect([PACKAGE], load(ROOT)):
+        yield understand(source, (), Problems())
 
 
 def tables() -> dict[Path, str]:

@@ -6,14 +6,38 @@ summary: Denoising diffusion in literate PyTorch, where every claim is executed.
 
 # The annotated DDPM
 
-Denoising diffusion models, from the first equation to pictures, as programs that one can read:
-prose and mathematics on one side, the code that they speak of on the other. A paragraph that ends
-in *tested* names the test that computes both sides of its equation.
+Denoising diffusion in PyTorch, from the first equation to pictures. Mathematics and code stand side
+by side, and the tests compute both sides of the equations.
+
+```sh
+make train
+```
+
+Three minutes on two CPU cores, with real handwritten digits that need no download.
+
+* [Start reading](diffusion/ddpm/index.html)
+* [Notebook](../notebooks/ddpm.ipynb)
+* [Open in Colab](colab:../notebooks/ddpm.ipynb)
+* [Paper](https://arxiv.org/abs/2006.11239)
+
+<figure>
 
 ![Eight digits from the same noise, at six moments of a training run: first grey blurs, then
 recognisable digits](../docs/images/digits.png)
 
-Read in this order. After each page you can:
+<figcaption>
+
+What `make train` draws on the way: the same eight pieces of noise, denoised by the network after 62
+to 2,000 training steps.
+
+</figcaption>
+</figure>
+
+## Read in this order
+
+After each page you can do what stands beside it.
+
+### Understand
 
 1. [Denoising diffusion](diffusion/ddpm/index.html): derive the loss from the bound, step by step,
    and say why the network is asked for the noise
@@ -21,27 +45,55 @@ Read in this order. After each page you can:
    say what each block is there for
 3. [Averaged weights](diffusion/ddpm/ema.html): say what one samples from, and why not from the
    weights that were trained
-4. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
+
+### Train and sample
+
+4. [Algorithm 1](diffusion/ddpm/train.html): read the training loop aloud, and say what each of its
+   lines is for
+5. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
    curve whether it works
-5. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
-6. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
+6. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
+
+### Sample in fewer steps
+
+7. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
    know what that costs
-7. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
-   users of diffusers
-8. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
-   a fixed variance loses; [of a run](diffusion/ddpm/coding.html): draw its rate–distortion curve
-9. [Schedules](diffusion/schedules.html) and [learned variances](diffusion/learned_variance.html):
-   choose where the steps are spent, and train a model that compresses better
-10. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+8. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
+9. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
+10. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part exactly, and only the
+    rest by steps
+
+### Say what to draw
+
+11. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
-11. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on,
-    and [check](diffusion/ddpm/check.html) what is wrong with a run
-12. [Lightning](diffusion/ddpm/lightning.html) and [trackers](runs/trackers.html): train the same
-    model in the stack that you already have
 
-If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that.
+### Count the bits
 
-Which paper is on which page, and what its tests prove: [diffusion models](diffusion/index.html).
+12. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+    a fixed variance loses
+13. [Of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own model
+14. [Schedules](diffusion/schedules.html): choose where the steps are spent
+15. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+
+### Measure
+
+16. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+17. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+
+### Take it elsewhere
+
+18. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+    users of diffusers
+19. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+    have
+20. [Trackers](runs/trackers.html): see your runs where you see your others
+
+## Look up
+
+If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that. Which paper is on
+which page, and what its tests prove: [diffusion models](diffusion/index.html).
+
 Behind the pages: [runs](runs/index.html), [data](data/index.html), [compute](compute/index.html),
 [the command line](cli/index.html), [the doctor](doctor.html), [evaluation](evaluation/index.html),
 and [the renderer](pylit/index.html), which takes any annotated Python file. What was once

@@ -306,7 +306,7 @@ def test_every_page_is_in_the_index_of_its_folder_and_every_folder_in_the_home()
 def test_the_nav_names_pages_that_exist():
     from labml_nn.pylit.config import load
 
-    for name in load(ROOT).nav:
+    for name in load(ROOT).named:
         assert (ROOT / name).is_file(), name
 
 

@@ -37,6 +37,9 @@ what is made from the same data is [remembered](remembered.py). The doors are in
 
 [Layout](layout.py) sets a row of prose and code, [markup](markup.py) lets no file break its page,
 [swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
+
+Which page is read after which, and where it stands in the list of all of them, is their
+[order](order.py).
 """
 
 VERSION = '1.0'

@@ -19,6 +19,16 @@ from typing import Any
 from .problems import Mistakes, Problem, Refusal
 from .symbols import Symbol
 
+PART = ('title', 'pages')
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sources that belong together. Without a title it is one source, which stands by itself."""
+
+    pages: tuple[str, ...]
+    title: str = ''
+
 
 @dataclass(frozen=True)
 class Config:
@@ -26,8 +36,10 @@ class Config:
 
     root: Path
     title: str = ''
-    # Sources in reading order; the others follow by name
-    nav: tuple[str, ...] = ()
+    # Sources in reading order, alone or as parts: { title = "…", pages = […] }
+    nav: tuple[Part, ...] = ()
+    # The same for what is looked up and not read in turn; all others follow by name
+    appendix: tuple[Part, ...] = ()
     # Sources that are no pages, as patterns of paths
     exclude: tuple[str, ...] = ()
     # Where a reader finds the sources: https://…/project. Without a revision, the commit of git
@@ -41,6 +53,11 @@ class Config:
     languages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
+
+    @property
+    def named(self) -> list[str]:
+        """The sources that have a place of their own, in reading order."""
+        return [name for part in (*self.nav, *self.appendix) for name in part.pages]
 
 
 def load(start: Path) -> Config:
@@ -87,6 +104,8 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
             values[key] = tuple(_symbol(path, name, entry) for name, entry in entries)
         elif key == 'macros':
             values[key] = _macros(path, _table(path, key, value))
+        elif key in ('nav', 'appendix'):
+            values[key] = _parts(path, key, value)
         elif known[key].type.startswith('tuple'):
             values[key] = tuple(_strings(path, key, value))
         elif known[key].type == 'str' and not isinstance(value, str):
@@ -98,6 +117,27 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
         else:
             values[key] = value
     return Config(path.parent, **values)
+
+
+def _parts(path: Path, key: str, value: Any) -> tuple[Part, ...]:
+    found = [value] if isinstance(value, str | dict) else value
+    if not isinstance(found, list) or not all(x and isinstance(x, str | dict) for x in found):
+        said = 'must be a list of sources, and of parts with `title` and `pages`'
+        _refuse(path, key, f'{key} {said}')
+    return tuple(
+        _part(path, key, x) if isinstance(x, dict) else Part(tuple(_strings(path, key, x)))
+        for x in found
+    )
+
+
+def _part(path: Path, key: str, said: dict[str, Any]) -> Part:
+    for name in said:
+        if name not in PART:
+            _refuse(path, name, f'a part of {key} has no {name!r}{_nearest(name, PART)}')
+    title = said.get('title')
+    if not isinstance(title, str) or not title.strip() or 'pages' not in said:
+        _refuse(path, key, f'a part of {key} needs `title`, a string, and `pages`')
+    return Part(tuple(_strings(path, key, said['pages'])), str(title))
 
 
 def _symbol(path: Path, key: str, entry: Any) -> Symbol:

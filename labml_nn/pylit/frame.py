@@ -2,31 +2,59 @@ r"""
 # Frame: what is around a page
 
 The bar, the contents, the way to the pages before and after, and what a search engine is told.
-All of it is the same on every page, seen from another place. One small template is filled here;
-[layout](layout.py) has written what stands in its middle.
+All of it is the same on every page, seen from another place. What is here is data. The HTML is in
+`templates`, where Jinja escapes all that is put in but what [layout](layout.py) has written.
 """
 
 from __future__ import annotations
 
-import html
 import json
-import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
+from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from . import layout, prose
-from .claims import Coverage
 from .layout import Material, PageContext, encoded, relative
+from .links import Target
+from .order import HOME, Branch, Order
+from .outline import Link
 from .project import readable
 from .translate import Catalog, message
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 # Where a host looks for what it shows instead of a page that does not exist
 LOST = '404.html'
+TEMPLATES = Path(__file__).parent / 'templates'
+
+
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """The templates. A build in which no page has changed has no need of Jinja."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+def picture(links: Mapping[Link, Target]) -> str:
+    """A picture that stands for a page on other sites, which seldom show drawings."""
+    shown = (target.url for link, target in links.items() if link.picture and not target.wrong)
+    return next((url for url in shown if url.endswith(('.png', '.jpg', '.jpeg'))), '')
 
 
 def source_script(url: str) -> str:
@@ -51,21 +79,23 @@ class Book:
     # The title of the site, if the project has given one
     title: str
     entries: Sequence[Entry]
+    order: Order
     # Every page there is, the sources of tests too
     urls: Collection[str]
     # The names of the languages besides English, by their codes
     languages: Mapping[str, str]
     catalog: Catalog | None = None
     site_url: str = ''
-    listed: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
+    # Stands elsewhere for pages that show no picture themselves
+    picture: str = ''
 
     @property
     def language(self) -> str:
         return self.catalog.language if self.catalog else ''
 
     @cached_property
-    def titles(self) -> dict[str, str]:
-        return {entry.url: entry.title for entry in self.entries}
+    def by_url(self) -> dict[str, Entry]:
+        return {entry.url: entry for entry in self.entries}
 
     def address(self, url: str) -> str:
         """Where the world finds a page, if the project has said where the site will stand."""
@@ -87,7 +117,7 @@ class Frame:
         self.language = book.language
         self.catalog = book.catalog
         folder = f'{self.language}/' if self.language else ''
-        alone = LOST if base else 'index.html'
+        alone = LOST if base else HOME
         self.url = folder + (self.source.source.url if self.source else alone)
         self.folder = folder
 
@@ -95,33 +125,34 @@ class Frame:
         return self.catalog.say(text) if self.catalog else text
 
     def write(self) -> str:
+        """The whole page."""
         values: dict[str, Any] = {
+            'say': self.say,
             'lang': self.language or 'en',
             'policy': layout.POLICY,
-            'root': html.escape(self.base.rstrip('/') if self.base else relative(self.url, '.')),
+            'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
             'search': self._to('search.js'),
-            'home': self._to('index.html'),
-            'site': html.escape(self._site_title()),
-            'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
-            'crumbs': self._crumbs(),
+            'home': self._to(HOME),
+            'site': self._site_title(),
+            'strings': json.dumps({key: self.say(text) for key, text in SCRIPT_TEXTS.items()}),
+            'lost': bool(self.base),
+            'cover': self.url == self.folder + HOME,
             'languages': self._languages(),
-            'pages': self._pages(),
-            'turn': self._turn(),
-            'head': self._head(),
+            'tree': self._tree(),
+            'steps': len(self.book.order.steps),
+            'step': self.book.order.steps.get(self.source.source.url, 0) if self.source else 0,
         }
-        for key, text in TEXTS.items():
-            values[f't_{key}'] = html.escape(self.say(text))
-        return layout.fill(values | self._content())
+        page = templates().get_template('page.html')
+        return page.render(values | self._head() | self._content()) + '\n'
 
-    def _content(self) -> dict[str, str]:
+    def _content(self) -> dict[str, Any]:
+        """What only pages with a source have, or what stands in their place."""
         if self.source is None or self.material is None:
-            title = html.escape(self._site_title())
-            said = ''
-            if self.base:
-                title = html.escape(self.say('There is no such page'))
-                said = f'<p>{html.escape(self.say("These are the pages of this site:"))}</p>\n'
-            body = f'<h1>{title}</h1>\n<section class="row prose"><div class="note">{said}'
-            return {'title': title, 'toc': '', 'body': f'{body}{self._pages()}</div></section>'}
+            title = self.say('There is no such page') if self.base else self._site_title()
+            return {
+                'title': title, 'heading': title, 'contents': '', 'rows': '',
+                'crumbs': [], 'turn': [],
+            }  # fmt: skip
         context = PageContext(self.material, self.url, self.say)
         if self.catalog:
             context.translate = self.catalog.translate
@@ -130,56 +161,54 @@ class Frame:
         title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
-        body = layout.rows(context) + self._coverage(self.material.coverage)
         # The notation stands under the title
-        notation = layout.notation(context, keys)
-        body = self._origin() + body.replace('</h1>\n', f'</h1>\n{notation}', 1)
+        rows, notation = layout.rows(context), layout.notation(context, keys)
+        place = self.source.source
         return {
-            'title': html.escape(title),
-            'body': body,
-            'toc': layout.contents(context),
+            'title': title,
+            'rows': Markup(rows.replace('</h1>\n', f'</h1>\n{notation}', 1)),
+            'contents': Markup(layout.contents(context)),
+            'coverage': self.material.coverage,
+            'crumbs': list(self._crumbs()),
+            'turn': list(self._turn()),
+            'file': self.material.inside,
+            'kept': self.material.origin.address(place.path),
+            'script': self._root(source_script(place.url)),
+            # The line above the page is as wide as what follows it
+            'wide': bool(self.source.headings) and self._begins_with_code(),
         }
 
     def _title(self) -> str:
         assert self.source
-        return self.book.titles.get(self.source.source.url) or self.source.title.replace('\\', '')
+        known = self.book.by_url.get(self.source.source.url)
+        return known.title if known else self.source.title.replace('\\', '')
 
     def _site_title(self) -> str:
         if self.book.title:
             return self.say(self.book.title)
-        return self.book.titles.get('index.html') or self.say('Contents')
+        home = self.book.by_url.get(HOME)
+        return home.title if home else self.say('Contents')
 
-    def _strings(self) -> dict[str, str]:
-        return {key: self.say(text) for key, text in SCRIPT_TEXTS.items()}
-
-    def _english(self, text: str) -> str:
+    def _foreign(self, text: str) -> bool:
         """What has no translation is not read aloud as if it had one."""
-        unknown = self.catalog and text and text not in self.catalog.done
-        return ' lang="en"' if unknown else ''
+        return bool(self.catalog and text and text not in self.catalog.done)
 
     def _to(self, url: str) -> str:
-        return html.escape(self._root(self.folder + url))
+        return self._root(self.folder + url)
+
+    def _root(self, url: str) -> str:
+        return self.base + encoded(url) if self.base else relative(self.url, url)
 
     # ### For machines that read pages
-    def _head(self) -> str:
-        """What search engines and other sites are told; addresses only if we know our own."""
-        lines = []
+    def _head(self) -> dict[str, Any]:
         about = self._about()
-        if about:
-            lines.append(f'<meta name="description" content="{html.escape(about)}">')
-        if self.base:
-            lines.append('<meta name="robots" content="noindex">')
-        for language in self._spoken():
-            url = self._in_language(language)
-            url = self.book.address(url) or relative(self.url, url)
-            lines.append(
-                f'<link rel="alternate" hreflang="{language or "en"}" href="{html.escape(url)}">'
-            )
         address = '' if self.base else self.book.address(self.url)
-        if address:
-            lines.append(f'<link rel="canonical" href="{html.escape(address)}">')
-            lines += self._open_graph(address, about)
-        return ''.join(f'{line}\n' for line in lines)
+        return {
+            'about': about,
+            'address': address,
+            'alternates': list(self._alternates()),
+            'graph': self._open_graph(address, about) if address else {},
+        }
 
     def _spoken(self) -> tuple[str, ...]:
         """The languages that this page is to be had in."""
@@ -190,19 +219,26 @@ class Frame:
         folder = f'{language}/' if language else ''
         return folder + self.url.removeprefix(self.folder)
 
-    def _open_graph(self, address: str, about: str) -> Iterator[str]:
-        title = self._title() if self.source else self._site_title()
-        said = {
-            'og:type': 'article' if self.source else 'website',
-            'og:title': title,
-            'og:description': about,
-            'og:url': address,
-            'og:site_name': self._site_title(),
-            'og:locale': self.language.replace('-', '_'),
+    def _alternates(self) -> Iterator[dict[str, str]]:
+        for language in self._spoken():
+            url = self._in_language(language)
+            address = self.book.address(url) or relative(self.url, url)
+            yield {'code': language or 'en', 'address': address}
+
+    def _open_graph(self, address: str, about: str) -> dict[str, str]:
+        return {
+            'type': 'article' if self.source else 'website',
+            'title': self._title() if self.source else self._site_title(),
+            'description': about,
+            'url': address,
+            'image': self._picture(),
+            'site_name': self._site_title(),
+            'locale': self.language.replace('-', '_'),
         }
-        for name, content in said.items():
-            if content:
-                yield f'<meta property="{name}" content="{html.escape(content)}">'
+
+    def _picture(self) -> str:
+        own = picture(self.material.links) if self.material else ''
+        return self.book.address(own or self.book.picture) if own or self.book.picture else ''
 
     def _about(self) -> str:
         """The author's summary, or the first paragraph that is words alone."""
@@ -222,118 +258,75 @@ class Frame:
                     return _shorten(words or prose.plain(note, token))
         return ''
 
-    def _origin(self) -> str:
-        """Which file this is, where it is kept, and a way to take all of it along."""
-        assert self.source
-        assert self.material
-        place = self.source.source
-        inside = html.escape(self.material.inside)
-        address = self.material.origin.address(place.path)
-        shown = f'<a href="{html.escape(address)}">{inside}</a>' if address else inside
-        script = html.escape(self._root(source_script(place.url)))
-        # As wide as what follows
-        wide = ' wide' if self.source.headings and self._begins_with_code() else ''
-        label = html.escape(self.say('Copy the whole file'))
-        wrap = html.escape(self.say('Wrap long lines'))
-        return (
-            f'<p class="origin{wide}">{shown} <span><button type="button" class="wrap" hidden'
-            f' aria-pressed="false">{wrap}</button> <button type="button" class="whole" hidden'
-            f' data-source="{script}">{label}</button></span></p>\n'
-        )
-
+    # ### Ways to other pages
     def _begins_with_code(self) -> bool:
         assert self.source
         titled = self.source.headings[0].level == 1
         return titled and bool(self.source.rows) and self.source.rows[0].kind != 'prose'
 
-    def _root(self, url: str) -> str:
-        return self.base + encoded(url) if self.base else relative(self.url, url)
-
-    def _crumbs(self) -> str:
-        """The folders above this page, each a link where it has an index."""
-        if self.source is None:
-            return ''
+    def _crumbs(self) -> Iterator[tuple[str, str]]:
+        """The folders above this page, each with an address where it has an index."""
+        assert self.source
         *folders, _ = self.source.source.url.split('/')
-        out = []
         for i, folder in enumerate(folders):
             url = '/'.join([*folders[: i + 1], 'index.html'])
-            name = html.escape(readable(folder))
             known = url in self.book.urls and url != self.source.source.url
-            out.append(f'<a href="{self._to(url)}">{name}</a>' if known else f'<span>{name}</span>')
+            yield readable(folder), self._to(url) if known else ''
         if self.source.source.path.name != '__init__.py':
-            out.append(f'<span>{html.escape(readable(self.source.source.path.name))}</span>')
-        return '\n'.join(out)
+            yield readable(self.source.source.path.name), ''
 
-    def _languages(self) -> str:
-        links = []
-        for language in self._spoken():
-            address = relative(self.url, self._in_language(language))
-            here = ' aria-current="true"' if language == self.language else ''
-            name = self.book.languages[language] if language else 'English'
-            code = language or 'en'
-            links.append(
-                f'<a href="{html.escape(address)}" hreflang="{code}" lang="{code}"{here}>{name}</a>'
-            )
-        if not links:
-            return ''
-        label = html.escape(self.say('Language'))
-        return f'<nav class="languages" aria-label="{label}">{" ".join(links)}</nav>\n'
-
-    def _pages(self) -> str:
-        """All pages. The list is long and the same for all pages of a folder, but for one mark."""
-        at = (self.base, posixpath.dirname(self.url))
-        if at not in self.book.listed:
-            self.book.listed[at] = [(e.url, self._item(e)) for e in self.book.entries]
-        here = self.source.source.url if self.source else ''
-        items = [
-            item.replace('<a ', '<a aria-current="page" ', 1) if url == here else item
-            for url, item in self.book.listed[at]
+    def _languages(self) -> list[dict[str, str]]:
+        return [
+            {
+                'code': language or 'en',
+                'name': self.book.languages[language] if language else 'English',
+                'to': relative(self.url, self._in_language(language)),
+            }
+            for language in self._spoken()
         ]
-        return '<ol>\n{}\n</ol>'.format('\n'.join(items))
 
-    def _item(self, entry: Entry) -> str:
-        url = entry.url
-        depth = url.removesuffix('index.html').strip('/').count('/') + (url != 'index.html')
-        title = html.escape(entry.title)
-        link = f'<a href="{self._to(url)}"{self._english(entry.heading)}>{title}</a>'
-        return f'<li class="d{min(depth, 4)}">{link}</li>'
+    def _tree(self) -> list[dict[str, Any]]:
+        """All pages. Those of another branch than ours are where its first page leads."""
+        here = self.source.source.url if self.source else ''
+        return [self._branch(branch, here) for branch in self.book.order.tree]
 
-    def _turn(self) -> str:
+    def _branch(self, branch: Branch, here: str) -> dict[str, Any]:
+        shown = self._entry(branch.url or next(branch.pages()))
+        if branch.title and not branch.url:
+            shown |= {'title': self.say(branch.title), 'foreign': self._foreign(branch.title)}
+            shown |= {'number': 0, 'part': True}
+        # The front page has all of it, as has the page for those who are lost
+        whole = here in ('', HOME)
+        if whole or here in branch.pages():
+            shown['inner'] = [self._branch(inner, here) for inner in branch.inner]
+        path = self.book.order.path
+        return shown | {
+            'here': bool(here) and here == branch.url,
+            'folded': whole and bool(path) and next(branch.pages()) not in path,
+        }
+
+    def _entry(self, url: str) -> dict[str, Any]:
+        entry = self.book.by_url[url]
+        return {
+            'to': self._to(url),
+            'title': entry.title,
+            'foreign': self._foreign(entry.heading),
+            'number': self.book.order.steps.get(url, 0),
+            'part': False,
+            'inner': [],
+        }
+
+    def _turn(self) -> Iterator[dict[str, Any]]:
         """The pages before and after this one."""
-        shown = self.book.entries
-        urls = [entry.url for entry in shown]
-        if self.source is None or self.source.source.url not in urls:
-            return ''
-        at = urls.index(self.source.source.url)
-        links = []
-        for step, rel, text in ((-1, 'prev', 'Previous'), (1, 'next', 'Next')):
-            if 0 <= at + step < len(shown):
-                other = shown[at + step]
-                title = html.escape(other.title)
-                links.append(
-                    f'<a rel="{rel}" href="{self._to(other.url)}">'
-                    f'<small>{html.escape(self.say(text))}</small>'
-                    f'<span{self._english(other.heading)}>{title}</span></a>'
-                )
-        label = html.escape(self.say('Pages before and after'))
-        return f'<nav class="turn" aria-label="{label}">{"".join(links)}</nav>' if links else ''
-
-    def _coverage(self, found: Coverage | None) -> str:
-        """How much of the mathematics is tested, and what the tests have said."""
-        if not found or not found.equations:
-            return ''
-        how_many = self.say('{tested} of the {total} equations')
-        how_many = how_many.replace('{tested}', str(found.tested))
-        how_many = html.escape(how_many.replace('{total}', str(found.equations)))
-        text = self.say('{how_many} on these pages carry a test; the mark leads to its source.')
-        shown = html.escape(text).replace('{how_many}', f'<strong>{how_many}</strong>')
-        if found.reported:
-            said = 'All {n} tests that are named passed when the pages were made.'
-            if found.passed < found.named:
-                said = '{passed} of the {n} tests that are named passed when the pages were made.'
-            said = self.say(said).replace('{passed}', str(found.passed))
-            shown = f'{shown} {html.escape(said.replace("{n}", str(found.named)))}'
-        return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
+        assert self.source
+        url = self.source.source.url
+        line = self.book.order.line(url)
+        if url not in line:
+            return
+        at = line.index(url)
+        for step, rel in ((-1, 'prev'), (1, 'next')):
+            if 0 <= at + step < len(line):
+                yield self._entry(line[at + step]) | {'rel': rel}
 
 
 def _shorten(text: str) -> str:
@@ -343,15 +336,8 @@ def _shorten(text: str) -> str:
 
 
 # ## What the frame says, in the language of the sources
-TEXTS = {
-    'skip': 'Skip to the text',
-    'where': 'Where this page stands',
-    'search': 'Search',
-    'theme': 'Light or dark',
-    'help': 'Keys',
-    'contents': 'On this page',
-    'pages': 'All pages',
-}
+#
+# The templates say it by `say('…')`; a test sees to it that all of that is here.
 SCRIPT_TEXTS = {
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
@@ -369,6 +355,8 @@ SCRIPT_TEXTS = {
     'close': 'Close',
 }
 OTHER_TEXTS = (
+    'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
+    'On this page', 'All pages', 'The reading path', '{n} of {total}',
     'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',
@@ -382,4 +370,4 @@ OTHER_TEXTS = (
 
 def texts() -> list[str]:
     """Everything that can be translated besides the notes."""
-    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]
+    return [*SCRIPT_TEXTS.values(), *OTHER_TEXTS]

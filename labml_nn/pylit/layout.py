@@ -1,7 +1,7 @@
 r"""
 # Layout: from a page to HTML
 
-One small template holds the frame; what is here is what stands in it. The HTML is meant to be read
+The [frame](frame.py) is around it; what is here is what stands in it. The HTML is meant to be read
 by people who look at sources, by screen readers and by browsers without JavaScript: all content is
 there, and the script only adds comfort.
 """
@@ -14,8 +14,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
-from string import Template
 from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
@@ -31,7 +29,6 @@ from .parse import Line, Section
 from .problems import Problems
 from .prose import Note
 
-TEMPLATE = Template((Path(__file__).parent / 'templates' / 'page.html').read_text('utf-8'))
 # Nothing is fetched from anywhere else. KaTeX places glyphs with style attributes.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
@@ -155,6 +152,8 @@ class PageContext:
             return '', ''
         if kind == 'test':
             return self._claim(href, note, block)
+        if kind == 'colab':
+            return self._colab(href, note, block)
         if kind in ('http', 'https') or href.startswith('//'):
             return f'<a href="{html.escape(href)}" rel="noopener noreferrer">', '</a>'
         if kind == 'mailto':
@@ -212,6 +211,15 @@ class PageContext:
             f'<a class="claim {kind}" href="{html.escape(where)}" title="{html.escape(title)}">',
             f'<span class="state">{html.escape(self.say(target.verdict))}</span></a>',
         )
+
+    def _colab(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        """The way to run a notebook; where there is none, nobody sees that it was looked for."""
+        target = self.material.links[Link(href)]
+        if target.wrong:
+            return self._wrong(note, block, href, target.wrong)
+        if not target.url:
+            return '<span class="nowhere" hidden>', '</span>'
+        return f'<a href="{html.escape(target.url)}" rel="noopener noreferrer">', '</a>'
 
     # ### Images
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
@@ -451,7 +459,3 @@ def notation(context: PageContext, code_keys: set[str]) -> str:
     return (
         f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
     )
-
-
-def fill(values: Mapping[str, str]) -> str:
-    return TEMPLATE.substitute(values)

@@ -27,6 +27,8 @@ from .outline import Link, Outline
 from .problems import Problems
 from .project import Source, readable
 
+# Links of this scheme lead to where a notebook can be run
+COLAB = 'colab'
 PICTURES = ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.svg')
 
 
@@ -84,6 +86,8 @@ class Directory:
             found = self._file(source, path)
             picture = found.url and not markup.scheme(found.url)
             return found if picture else Target(wrong=found.wrong or f'no such image: {link.href}')
+        if kind == COLAB:
+            return self._colab(source, link.href.removeprefix(f'{COLAB}:'))
         parts = urlsplit(link.href)
         path, anchor = unquote(parts.path, errors='surrogateescape'), unquote(parts.fragment)
         page = self._page(source, path)
@@ -113,12 +117,25 @@ class Directory:
         roots = [root for root in self.roots if path and path.is_relative_to(root)]
         if not path or not roots:
             return Target()
-        if path.suffix.lower() not in PICTURES:
-            return Target(self.origin.address(path))
+        notebook = path.suffix == '.ipynb'
+        if notebook or path.suffix.lower() not in PICTURES:
+            address = self.origin.address(path)
+            # What can be used where it is may be taken along
+            return Target(address) if address or not notebook else self._published(path, roots)
         wrong = figures.runs(path)
         if wrong:
             return Target(wrong=f'{project.readable(target)}: {wrong}')
+        return self._published(path, roots)
+
+    def _published(self, path: Path, roots: Sequence[Path]) -> Target:
         return self._publish(f'files/{path.relative_to(roots[0]).as_posix()}', path)
+
+    def _colab(self, source: Source, target: str) -> Target:
+        """Where a notebook can be run, and nowhere if Colab cannot have it."""
+        path = _file(source.path.parent, unquote(target, errors='surrogateescape'))
+        if path is None or path.suffix != '.ipynb':
+            return Target(wrong=f'there is no notebook {readable(target)}')
+        return Target(self.origin.colab(path), kind=COLAB)
 
     def _publish(self, name: str, path: Path) -> Target:
         self.assets[f'assets/{name}'] = path

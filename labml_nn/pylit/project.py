@@ -126,12 +126,17 @@ def _module(file: Path) -> str:
     return '.'.join(parts) or file.stem
 
 
-def _order(source: Source, config: Config) -> tuple[int, list[tuple[int, str]]]:
+def inside(source: Source, config: Config) -> str:
+    """What the settings call a source: its path from the root of the project."""
     try:
-        inside = source.path.resolve().relative_to(config.root).as_posix()
+        return source.path.resolve().relative_to(config.root).as_posix()
     except (ValueError, OSError, RuntimeError):
-        inside = source.shown
-    place = config.nav.index(inside) if inside in config.nav else len(config.nav)
+        return source.shown
+
+
+def _order(source: Source, config: Config) -> tuple[int, list[tuple[int, str]]]:
+    name, named = inside(source, config), config.named
+    place = named.index(name) if name in named else len(named)
     # The index of a folder comes first, then its files, then its folders
     *folders, name = source.url.split('/')
     key = [(2, folder) for folder in folders] + [(0 if name == 'index.html' else 1, name)]

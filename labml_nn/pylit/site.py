@@ -30,9 +30,10 @@ from . import claims, formulas, highlight, layout, names, origin, outline, page,
 from .claims import Claim, Coverage
 from .config import Config
 from .formulas import Formula, Typesetter
-from .frame import LOST, Book, Entry, Frame, source_script
+from .frame import LOST, Book, Entry, Frame, picture, source_script
 from .layout import Material, relative
 from .links import Directory, Table, around
+from .order import HOME, Order, order
 from .outline import Outline
 from .page import Page
 from .parse import read
@@ -349,7 +350,8 @@ class Site:
             {name: sorted(e.items()) for name, e in self.index.exports.items()},
             [(name, o.source.url, o.places) for name, o in self.by_module.items()],
             [(code, catalog.name) for code, catalog in self.catalogs.items()],
-            (bool(self.request.junit), self.directory.origin.base),
+            (bool(self.request.junit), self.directory.origin.base, self.directory.origin.site),
+            self.picture,
         )
 
     def book(self, language: str) -> Book:
@@ -358,12 +360,19 @@ class Site:
             self.books[language] = Book(
                 self.config.title,
                 [Entry(o.source.url, self.title(o, language), o.heading) for o in self.shown()],
+                self.order,
                 self.pages,
                 {code: catalog.name for code, catalog in self.catalogs.items()},
                 self.catalogs.get(language),
-                self.config.site_url,
+                self.directory.origin.site,
+                self.picture,
             )
         return self.books[language]
+
+    @cached_property
+    def order(self) -> Order:
+        """The reading path, and the tree of all pages."""
+        return order([found.source for found in self.shown()], self.config)
 
     @cached_property
     def coverage(self) -> Coverage:
@@ -425,14 +434,15 @@ class Site:
         for url in self.pages:
             files[source_script(url)] = partial(self._source, url)
         files['assets/katex/katex.css'] = _style
-        if self.config.site_url:
-            base = urlsplit(self.config.site_url).path.rstrip('/') + '/'
-            files |= {'sitemap.xml': self._sitemap, LOST: partial(self.lost, base)}
+        address = self.directory.origin.site
+        files[LOST] = partial(self.lost, urlsplit(address).path.rstrip('/') + '/')
+        if address:
+            files['sitemap.xml'] = self._sitemap
         return files
 
     def _contents(self, language: str) -> bytes:
         """The first page of a project that has none."""
-        return Frame(self.book(language)).write().encode()
+        return self._kept(language)
 
     def _source(self, url: str) -> bytes:
         return f'pylit.source({json.dumps(self.texts[url], ensure_ascii=False)})\n'.encode()
@@ -448,7 +458,21 @@ class Site:
 
     def lost(self, base: str) -> bytes:
         """The page for addresses that do not exist; `base` is the path of the whole site."""
-        return Frame(self.book(''), base=base).write().encode()
+        return self._kept('', base)
+
+    def _kept(self, language: str, base: str = '') -> bytes:
+        """A page without a source: the same as long as all that surrounds it is."""
+        catalog = self.catalogs.get(language)
+        name = fingerprint(self.surroundings, base, catalog.stamp if catalog else '')
+        if self.memory.get(name) is None:
+            self.memory.put(name, Frame(self.book(language), base=base).write())
+        return str(self.memory.get(name)).encode()
+
+    @cached_property
+    def picture(self) -> str:
+        """The picture of the front page."""
+        home = self.pages.get(HOME)
+        return picture(self._links(home)) if home else ''
 
     def _sitemap(self) -> bytes:
         folders = ['', *(f'{language}/' for language in self.catalogs)]

@@ -78,7 +78,8 @@ def settings(config: Config) -> Iterator[tuple[str, int, str]]:
     path = config.root / 'pyproject.toml'
     lines = path.read_text('utf-8').split('\n') if path.is_file() else []
     meanings = [(s.meaning, f'What ${s.tex[0]}$ means') for s in config.glossary]
-    for text, what in [(config.title, 'The title of the site'), *meanings]:
+    parts = [(p.title, 'The title of a part') for p in (*config.nav, *config.appendix)]
+    for text, what in [(config.title, 'The title of the site'), *parts, *meanings]:
         if has_words(text):
             yield text, next((n for n, line in enumerate(lines, 1) if text in line), 1), what
 

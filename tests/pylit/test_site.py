@@ -94,7 +94,7 @@ def test_the_address_of_the_site_cannot_leave_its_attribute(tmp_path: Path) -> N
     settings = "[tool.pylit]\nsite_url = 'https://a.test/x\"><b>'\n"
     made = render(project(tmp_path, {'pyproject.toml': settings, 'a.py': '# # A\nx = 1\n'}))
     assert '<b>' not in made['404.html']
-    assert 'x&quot;&gt;&lt;b&gt;/assets/' in made['404.html']
+    assert 'x&#34;&gt;&lt;b&gt;/assets/' in made['404.html']
 
 
 # Python reads them, so a page must

@@ -189,8 +189,8 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     assert 'caf\ufffd.py' in (out / 'd\udce9' / 'z.html').read_text('utf-8')
 
 
-KEYS = ('title', 'nav', 'exclude', 'repository', 'revision', 'site_url', 'tests', 'figures',
-        'locale', 'languages', 'macros', 'glossary')  # fmt: skip
+KEYS = ('title', 'nav', 'appendix', 'exclude', 'repository', 'revision', 'site_url', 'tests',
+        'figures', 'locale', 'languages', 'macros', 'glossary')  # fmt: skip
 
 
 @pytest.mark.parametrize('value', ['3', '[3]', '"x"', '{ x = 3 }', 'true', '[]', '1979-05-27'])

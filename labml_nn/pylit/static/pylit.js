@@ -148,7 +148,7 @@
   // Contents: open where there is room, and following the reader
   const toc = $('#pylit-toc');
   const wide = matchMedia('(min-width: 1100px)');
-  const fold = () => { if (toc) toc.open = wide.matches; };
+  const fold = () => { for (const list of $$('.side > details')) list.open = wide.matches; };
   fold();
   wide.addEventListener('change', fold);
   const links = new Map($$('#pylit-toc a').map((a) => [decodeURIComponent(a.hash.slice(1)), a]));
