@@ -19,7 +19,7 @@ from itertools import pairwise
 from textwrap import shorten
 from typing import Any
 
-from . import layout, prose
+from . import layout, prose, search
 from .claims import Coverage
 from .layout import Material, PageContext, encoded, relative
 from .project import readable
@@ -99,7 +99,7 @@ class Frame:
             'lang': self.language or 'en',
             'policy': layout.POLICY,
             'root': html.escape(self.base.rstrip('/') if self.base else relative(self.url, '.')),
-            'search': self._to('search.js'),
+            'search': self._to(search.TEXT),
             'home': self._to('index.html'),
             'site': html.escape(self._site_title()),
             'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
@@ -142,7 +142,7 @@ class Frame:
 
     def _title(self) -> str:
         assert self.source
-        return self.book.titles.get(self.source.source.url) or self.source.title.replace('\\', '')
+        return self.book.titles.get(self.source.source.url) or self.source.title
 
     def _site_title(self) -> str:
         if self.book.title:
