@@ -356,6 +356,7 @@ SCRIPT_TEXTS = {
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
     'nothing': 'Nothing found',
+    'found': '{n} results',
     'code': 'Code',
     'formula': 'Formula',
     'table': 'Table',

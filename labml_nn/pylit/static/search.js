@@ -6,16 +6,21 @@
   // Letters and digits of any script but those without spaces, of which each character is a word
   const WORD = /[A-Za-z0-9_\u00b2\u00b3\u00b9\u00c0-\u1fff\u2070-\u2079\u207f-\u2089\u2090-\u209c\u20d0-\u20f0\u2c60-\u2dff\ua640-\uabff]+|[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]/g;
   const SPACELESS = /^[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]/;
+  // Particles and endings say how words hang together
+  const PARTICLE = /^[\u3040-\u309f]{1,3}$|^[的了吗呢是在]$/;
   const GREEK = 'alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega'.split(' ');
   const MARKS = { '\u0304': 'bar', '\u0302': 'hat', '\u0303': 'tilde', '\u20d7': 'vec', '\u0307': 'dot' };
   const MARKED = /([a-z\u03b1-\u03c9])([\u0302-\u0304\u0307\u20d7])/g;
   const SUB = /[\u2080-\u2089\u2090-\u209c\u1d62-\u1d6a\u2c7c]+/g;
+  const INDEX = /[\u00b2\u00b3\u00b9\u2070-\u209c\u1d62-\u1d6a\u2c7c]+/g;
   const greek = (text) => text.replace(/[\u03b1-\u03c9]/g, (c) => GREEK[c.charCodeAt(0) - 0x3b1]);
 
   // What a word of a text is found by: as a whole, and in parts. ᾱₜ is alpha_bar too, x₀ is x0.
   const fold = (raw) => {
     let text = raw;
     if (/[^\x00-\x7f]/.test(raw)) {
+      // The indices of a symbol, where the symbol stands before
+      if (!raw.replace(INDEX, '')) return { wholes: [], parts: [] };
       text = raw.replace(SUB, '_$&').normalize('NFKD');
       const lower = text.toLowerCase();
       const letters = lower.replace(/[\u0300-\u036f\u20d0-\u20f0]/g, '').replace(/_.*/, '');
@@ -175,9 +180,7 @@
         else found.push(segment);
         alone = segment.length === 1;
       }
-      // Particles and endings say how words hang together
-      const said = found.filter((part) => !/^[\u3040-\u309f]{1,3}$/.test(part));
-      return said.length ? said : found;
+      return found;
     };
 
     // The words of a question: each with its forms, and where these stand
@@ -185,7 +188,7 @@
       const text = untex(question.replace(/[\uff00-\uffef]+/g, (wide) => wide.normalize('NFKC')));
       const asked = [];
       for (const [run] of text.matchAll(/[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+|[^\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+/g)) {
-        if (SPACELESS.test(run)) for (const part of segments(run)) asked.push({ run: [...part], forms: {} });
+        if (SPACELESS.test(run)) for (const part of segments(run)) asked.push({ run: [...part], weak: PARTICLE.test(part), forms: {} });
         else for (const raw of run.match(WORD) || []) asked.push({ token: word(raw).wholes[0], parts: word(raw).parts, forms: {} });
       }
       const flat = [], owner = [];
@@ -256,7 +259,7 @@
         }
       }
       one.rated = rated;
-      one.worth = Math.log(1 + (entries.length + 0.5) / (rated.size + 0.5));
+      one.worth = Math.log(1 + (entries.length + 0.5) / (rated.size + 0.5)) * (one.weak ? 0.25 : 1);
     };
     // The shortest stretch of one text that has most of the words
     const stretch = (hit, widest, wanted = () => true) => {
@@ -294,7 +297,7 @@
       let all = [...hits.values()];
       // All words, or as many as any entry has; and what comes early in the book is for most readers
       const reached = Math.max(0, ...all.map((hit) => hit.worth));
-      all = all.filter((hit) => hit.worth >= 0.6 * reached);
+      all = all.filter((hit) => hit.worth >= 0.4 * reached);
       for (const hit of all) {
         hit.score *= (hit.worth / whole) ** 2 * (1.12 - 0.12 * hit.entry.page / pages.length);
         hit.score *= 1 + 0.4 * titled(hit, asked);
@@ -407,4 +410,102 @@
     return { find, code, entries };
   };
   globalThis.pylit.search = make;
+  if (!globalThis.document) return;
+
+  // ## The box
+  const $ = (selector) => document.querySelector(selector);
+  const say = JSON.parse(document.body.dataset.strings);
+  const address = document.body.dataset.search;
+  const base = address.replace(/search\.js$/, '');
+  const input = $('#pylit-search');
+  const results = $('#pylit-results');
+  const create = (name, text = '', more = {}) => Object.assign(document.createElement(name), { textContent: text }, more);
+  const list = create('div', '', { id: 'pylit-found' });
+  const count = create('p');
+  results.append(count, list);
+  list.setAttribute('role', 'listbox');
+  list.setAttribute('aria-label', input.getAttribute('aria-label'));
+  const set = (element, values) => { for (const [name, value] of Object.entries(values)) element.setAttribute(name, value); };
+  set(input, { role: 'combobox', 'aria-autocomplete': 'list', 'aria-haspopup': 'listbox', 'aria-controls': list.id, 'aria-expanded': 'false' });
+
+  let engine = null;
+  let active = -1;
+  const lit = (into, said) => {
+    for (const [text, is] of said) into.append(is ? create('mark', text) : text);
+    return into;
+  };
+  const option = (hit, i) => {
+    const link = create('a', '', { href: base + hit.url, id: `pylit-found-${i}`, tabIndex: -1 });
+    set(link, { role: 'option', 'aria-selected': 'false' });
+    const title = lit(create('b'), hit.title);
+    for (const name of hit.names) title.append(' ', create('code', name));
+    link.append(title);
+    if (hit.where) link.append(create('small', hit.where));
+    if (hit.context.length) link.append(lit(create(hit.code ? 'code' : 'span'), hit.context));
+    return link;
+  };
+  const show = (open) => {
+    results.hidden = !open;
+    input.setAttribute('aria-expanded', String(open && list.children.length > 0));
+    choose(-1);
+  };
+  const choose = (i) => {
+    list.children[active]?.setAttribute('aria-selected', 'false');
+    active = i;
+    const chosen = list.children[i];
+    if (!chosen) { input.removeAttribute('aria-activedescendant'); return; }
+    chosen.setAttribute('aria-selected', 'true');
+    chosen.scrollIntoView({ block: 'nearest' });
+    input.setAttribute('aria-activedescendant', chosen.id);
+  };
+  const look = () => {
+    const question = input.value;
+    if (!engine || !question.trim()) { show(false); return; }
+    const { count: all, hits } = engine.find(question);
+    list.replaceChildren(...hits.map(option));
+    list.hidden = !hits.length;
+    count.textContent = hits.length ? say.found.replace('{n}', all) : say.nothing;
+    $('#pylit-status').textContent = count.textContent;
+    show(true);
+  };
+  const bring = (source) => {
+    const script = create('script', '', { src: source });
+    // What could not be had is asked for again at the next touch
+    script.onerror = () => { script.remove(); input.addEventListener('focus', () => bring(source), { once: true }); };
+    document.head.append(script);
+  };
+  const up = document.documentElement.lang === 'en' ? '' : '../';
+  Object.assign(globalThis.pylit, {
+    index: (pages, groups) => {
+      engine = make(pages, groups, document.documentElement.lang);
+      look();
+      bring(`${base}${up}search-code.js`);
+    },
+    code: (shown) => { engine.code(shown); if (!results.hidden && active < 0) look(); },
+  });
+  bring(address);
+
+  input.addEventListener('input', look);
+  input.addEventListener('focus', () => { if (input.value && results.hidden) look(); });
+  input.addEventListener('keydown', (event) => {
+    // The Enter that ends a composition chooses characters, and not a result
+    if (event.isComposing) return;
+    const many = list.children.length;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && many) {
+      event.preventDefault();
+      if (results.hidden) show(true);
+      choose((active + 1 + step + many + 1) % (many + 1) - 1);
+    } else if (event.key === 'Enter' && !results.hidden) {
+      const { ctrlKey, metaKey, shiftKey } = event;
+      (list.children[active] || list.children[0])?.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, ctrlKey, metaKey, shiftKey }));
+    } else if (event.key === 'Tab') {
+      show(false);
+    }
+  });
+  document.addEventListener('keydown', (event) => { if (event.key === 'Escape') show(false); });
+  document.addEventListener('click', (event) => {
+    if (!event.target.closest('.search')) show(false);
+    if (event.target.closest('#pylit-found a')) { show(false); input.blur(); }
+  });
 })();
