@@ -6,8 +6,8 @@
   // Letters and digits of any script but those without spaces, of which each character is a word
   const WORD = /[A-Za-z0-9_\u00b2\u00b3\u00b9\u00c0-\u1fff\u2070-\u2079\u207f-\u2089\u2090-\u209c\u20d0-\u20f0\u2c60-\u2dff\ua640-\uabff]+|[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]/g;
   const SPACELESS = /^[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]/;
-  // Particles and endings say how words hang together
-  const PARTICLE = /^[\u3040-\u309f]{1,3}$|^[的了吗呢是在]$/;
+  // What says how words hang together, and what asks, counts little
+  const PARTICLE = /^[\u3040-\u309f]{1,3}$|^[的了吗呢是在]$|^(?:an?|the|of|to|in|on|at|by|for|from|with|and|or|is|are|was|be|do|does|did|has|have|can|should|it|its|my|i|you|your|this|that|what|which|how|when|where|who|many|much|there)$/;
   const GREEK = 'alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega'.split(' ');
   const MARKS = { '\u0304': 'bar', '\u0302': 'hat', '\u0303': 'tilde', '\u20d7': 'vec', '\u0307': 'dot' };
   const MARKED = /([a-z\u03b1-\u03c9])([\u0302-\u0304\u0307\u20d7])/g;
@@ -39,7 +39,7 @@
     if (parts.length === 1) return { wholes: [snake], parts: [] };
     const wholes = [text.toLowerCase().replace(/^_+|_+$/g, ''), snake];
     const more = parts.length > 2 ? parts.slice(1).map((part, i) => `${parts[i]}_${part}`) : [];
-    return { wholes: [...new Set(wholes)], parts: [...parts, ...more] };
+    return { wholes: [...new Set(wholes)], parts: [...new Set([...parts, ...more])] };
   };
   // Steps and step, clipping and clip, sampling and samples
   const stem = (word) => {
@@ -75,31 +75,29 @@
 
   const make = (pages, groups, language) => {
     const entries = [];
-    const known = new Map();
     const wholes = new Map(), parts = new Map();
     const texts = []; // [entry, field, text, first position]
     const owners = []; // by position, the text
     const sums = WEIGHT.map(() => 0), counts = WEIGHT.map(() => 0);
     let vocabulary = null;
-    const word = (raw) => {
-      let found = known.get(raw);
-      if (!found) known.set(raw, found = fold(raw));
-      return found;
-    };
-    const put = (map, token, position) => {
-      const list = map.get(token);
-      if (!list) map.set(token, [position]);
-      else if (list[list.length - 1] !== position) list.push(position);
+    // A list of places for each word, and for each spelling the lists that it belongs to
+    const spelt = new Map();
+    const lists = (raw) => {
+      const { wholes: all, parts: some } = fold(raw);
+      const list = (map, token) => {
+        if (!map.has(token)) map.set(token, []);
+        return map.get(token);
+      };
+      return [...all.map((token) => list(wholes, token)), ...some.map((token) => list(parts, token))];
     };
     const add = (entry, field, text) => {
       if (!text) return;
       const first = owners.length;
       const number = texts.length;
       for (const raw of text.match(WORD) || []) {
-        const position = owners.length;
-        const { wholes: all, parts: some } = word(raw);
-        for (const token of all) put(wholes, token, position);
-        for (const token of some) put(parts, token, position);
+        let into = spelt.get(raw);
+        if (!into) spelt.set(raw, into = lists(raw));
+        for (let i = 0; i < into.length; i += 1) into[i].push(owners.length);
         owners.push(number);
       }
       const length = owners.length - first;
@@ -157,7 +155,7 @@
     };
     const spread = (starts, length) => starts.flatMap((p) => Array.from({ length }, (_, i) => p + i));
 
-    const tokens = (text) => (text.match(WORD) || []).map((raw) => word(raw).wholes[0]);
+    const tokens = (text) => (text.match(WORD) || []).map((raw) => fold(raw).wholes[0]);
     const variants = groups.map(([same, triggers]) => ({
       same: same.map(tokens).filter((t) => t.length && !(t.length === 1 && /^\w$/.test(t[0]))),
       triggers: (triggers || []).map(tokens),
@@ -185,11 +183,13 @@
 
     // The words of a question: each with its forms, and where these stand
     const ask = (question) => {
-      const text = untex(question.replace(/[\uff00-\uffef]+/g, (wide) => wide.normalize('NFKC')));
+      const text = untex(question.replace(/[\uff00-\uffef]+/g, (wide) => wide.normalize('NFKC')))
+        // A number in brackets is how equations are called
+        .replace(/^\s*\((\d+)\)\s*$/, 'eq $1');
       const asked = [];
       for (const [run] of text.matchAll(/[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+|[^\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+/g)) {
         if (SPACELESS.test(run)) for (const part of segments(run)) asked.push({ run: [...part], weak: PARTICLE.test(part), forms: {} });
-        else for (const raw of run.match(WORD) || []) asked.push({ token: word(raw).wholes[0], parts: word(raw).parts, forms: {} });
+        else for (const raw of (run.match(WORD) || []).filter((found) => fold(found).wholes.length)) asked.push({ token: fold(raw).wholes[0], parts: fold(raw).parts, weak: PARTICLE.test(raw.toLowerCase()), forms: {} });
       }
       const flat = [], owner = [];
       for (const one of asked) for (const token of one.run || [one.token]) { flat.push(token); owner.push(one); }
@@ -219,12 +219,13 @@
         return;
       }
       forms.exact = at(token);
+      if (one.weak) return;
       forms.part = parts.get(token) || [];
       const others = (words().stems.get(stem(token)) || []).filter((other) => other !== token);
       forms.stem = others.flatMap(at);
       forms.part = forms.part.concat(others.flatMap((other) => parts.get(other) || []));
       const number = /^\d+$/.test(token);
-      if (!number && (token.length > 2 || last)) {
+      if (!number && (token.length > 2 || (last && token.length > 1))) {
         const shown = starting(token).filter((other) => other !== token);
         forms.prefix = shown.flatMap(either);
       }
@@ -369,6 +370,8 @@
     const show = (hit) => {
       const { entry } = hit;
       const mine = texts_of(entry);
+      const said = hit.found.filter((f) => !f.one.weak);
+      if (said.length) hit.found = said;
       const lit = new Set(hit.found.flatMap((f) => f.places));
       const title = label(entry);
       const heading = entry.heading && mine.find((text) => text.field === HEADING);
