@@ -53,6 +53,8 @@ class Config:
     languages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
+    # Groups of words that readers of the search may use for the same thing, in any language
+    synonyms: tuple[tuple[str, ...], ...] = ()
 
     @property
     def named(self) -> list[str]:
@@ -106,6 +108,8 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
             values[key] = _macros(path, _table(path, key, value))
         elif key in ('nav', 'appendix'):
             values[key] = _parts(path, key, value)
+        elif key == 'synonyms':
+            values[key] = _groups(path, key, value)
         elif known[key].type.startswith('tuple'):
             values[key] = tuple(_strings(path, key, value))
         elif known[key].type == 'str' and not isinstance(value, str):
@@ -166,6 +170,14 @@ def _macros(path: Path, said: dict[str, Any]) -> dict[str, str]:
         if not isinstance(tex, str):
             _refuse(path, name, f'macros.{name} must be a string')
     return said
+
+
+def _groups(path: Path, key: str, value: Any) -> tuple[tuple[str, ...], ...]:
+    groups = value if isinstance(value, list) else [value]
+    found = tuple(tuple(_strings(path, key, group)) for group in groups)
+    if not all(isinstance(group, list) and len(group) > 1 for group in groups):
+        _refuse(path, key, f'{key} must be a list of lists, each of two words or more')
+    return found
 
 
 def _table(path: Path, key: str, value: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from . import layout, prose
+from . import layout, prose, search
 from .layout import Material, PageContext, encoded, relative
 from .links import Target
 from .order import HOME, Branch, Order
@@ -131,7 +131,7 @@ class Frame:
             'lang': self.language or 'en',
             'policy': layout.POLICY,
             'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
-            'search': self._to('search.js'),
+            'search': self._to(search.TEXT),
             'home': self._to(HOME),
             'site': self._site_title(),
             'strings': json.dumps({key: self.say(text) for key, text in SCRIPT_TEXTS.items()}),
@@ -181,7 +181,7 @@ class Frame:
     def _title(self) -> str:
         assert self.source
         known = self.book.by_url.get(self.source.source.url)
-        return known.title if known else self.source.title.replace('\\', '')
+        return known.title if known else self.source.title
 
     def _site_title(self) -> str:
         if self.book.title:
@@ -342,6 +342,7 @@ SCRIPT_TEXTS = {
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
     'nothing': 'Nothing found',
+    'found': '{n} results',
     'code': 'Code',
     'formula': 'Formula',
     'table': 'Table',

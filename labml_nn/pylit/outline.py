@@ -18,11 +18,10 @@ from markdown_it.token import Token
 from . import claims, markup, names, prose, translate
 from .claims import Claim
 from .names import Place
-from .page import Heading, Page, anchor_of, is_line
+from .page import Page, anchor_of, is_line
 from .problems import Problem, Problems
 from .project import Source
 from .prose import Note
-from .translate import Catalog
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class Outline:
     tested: int
     claims: tuple[Claim, ...]
     links: tuple[Link, ...]
-    entries: list[list[str]]
     problems: Problems
 
     def place(self, name: str) -> str:
@@ -86,7 +84,6 @@ def of(page: Page, problems: Problems) -> Outline:
         len(covered),
         tuple(named),
         tuple(dict.fromkeys(links(page))),
-        entries(page),
         problems,
     )
 
@@ -112,32 +109,6 @@ def _links(note: Note, token: Token) -> list[Link]:
         return []
     found = markup.look(token.content)
     return [Link(note.restore(href), picture) for href, picture in found.links]
-
-
-# ## What a search finds
-def entries(page: Page, catalog: Catalog | None = None) -> list[list[str]]:
-    """For each row: anchor, heading, names that are defined there, and words."""
-
-    def said(note: Note, token: Token, formulas: bool = False) -> str:
-        message = translate.message(note, token)
-        words = catalog.words(message, formulas, note) if catalog else ''
-        return words or prose.plain(note, token, formulas)
-
-    found = []
-    headings: dict[int, Heading] = {}
-    for heading in page.headings:
-        headings.setdefault(heading.row, heading)
-    for number, row in enumerate(page.rows):
-        note = page.notes[row.sections[0]]
-        words = ' '.join(said(note, t) for t in note.tokens if t.type == 'inline')[:400]
-        if words or row.name:
-            above = headings.get(number)
-            title = said(above.note, above.token, formulas=True) if above else ''
-            if above and title != above.text:
-                # Terms of the field are looked for in English too
-                words = f'{words} {above.text}'
-            found.append([row.anchor, title.replace('\\', ''), row.name, words])
-    return found
 
 
 # ## Counting what is tested

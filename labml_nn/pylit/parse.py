@@ -302,7 +302,7 @@ def _docstrings(
 
 def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
     found: list[tuple[ast.stmt, str]] = []
-    for node in _bodies(tree):
+    for node in bodies(tree):
         if node.body and _is_string(node.body[0]):
             of = 'module' if isinstance(node, ast.Module) else 'definition'
             found.append((node.body[0], of))
@@ -313,7 +313,7 @@ def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
     return sorted(found, key=lambda f: f[0].lineno)
 
 
-def _bodies(node: ast.AST) -> Iterator[Body]:
+def bodies(node: ast.AST) -> Iterator[Body]:
     """Everything that may begin with a docstring; expressions are not looked into."""
     # A long row of `elif` is a tree deeper than a function may call itself
     todo = [node]
@@ -389,7 +389,7 @@ def _starters(
 ) -> set[int]:
     starts = {d.start for d in definitions}
     documented = {d.start for d in docstrings}
-    for node in _bodies(tree):
+    for node in bodies(tree):
         if isinstance(node, (ast.Module, ast.ClassDef)):
             body: list[ast.stmt] = node.body
             for above, below in pairwise(body):

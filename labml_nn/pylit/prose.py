@@ -39,6 +39,7 @@ from markdown_it.token import Token
 
 from .markup import Answers, Markup, is_html, sanitise
 from .parse import Line
+from .readable import readable
 
 # The mark that a formula leaves behind, from Unicode's private area
 OPEN, CLOSE = '\ue000', '\ue001'
@@ -327,7 +328,7 @@ def walk(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token]]:
 
 
 def plain(note: Note, token: Token, formulas: bool = True) -> str:
-    """The words of an inline token: for titles, search and slugs."""
+    """The words of an inline token, formulas in one line of Unicode: for titles, search, slugs."""
     parts = []
     for child in token.children or ():
         if child.type in ('text', 'code_inline', 'image'):
@@ -335,7 +336,11 @@ def plain(note: Note, token: Token, formulas: bool = True) -> str:
         elif child.type in ('softbreak', 'hardbreak'):
             parts.append(' ')
     text = ''.join(parts)
-    return MARK.sub(lambda m: note.formulas[int(m[1])].tex if formulas else '', text).strip()
+
+    def shown(mark: re.Match[str]) -> str:
+        return readable(note.formulas[int(mark[1])].tex) if formulas else ''
+
+    return MARK.sub(shown, text).strip()
 
 
 def slug(text: str) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import claims, formulas, highlight, layout, names, origin, outline, page, project
+from . import claims, formulas, highlight, layout, names, origin, outline, page, project, search
 from .claims import Claim, Coverage
 from .config import Config
 from .formulas import Formula, Typesetter
@@ -397,31 +397,31 @@ class Site:
         """What a page is called, in a language if that is known."""
         catalog = self.catalogs.get(language)
         title = catalog.words(found.heading) if catalog else ''
-        return (title or found.title).replace('\\', '')
+        return title or found.title
 
     def _search(self, language: str) -> bytes:
-        """A script and not JSON: a page that was opened from a file may not fetch."""
-        index = [
-            [
-                layout.encoded(found.source.url),
-                self.title(found, language),
-                self._entries(found, language),
-            ]
-            for found in self.shown()
+        pages = [
+            (layout.encoded(o.source.url), self.title(o, language), self._found(o, language)['text'])
+            for o in self.shown()
         ]
-        text = json.dumps(index, ensure_ascii=False, separators=(',', ':'))
-        return f'pylit.index({text})\n'.encode()
+        return search.text_script(pages, search.synonyms(self.config, self.catalogs.get(language)))
 
-    def _entries(self, found: Outline, language: str) -> list[list[str]]:
-        if not language:
-            return found.entries
-        catalog, source = self.catalogs[language], found.source
-        name = fingerprint(program(), source, self.texts[source.url], catalog.stamp)
+    def _search_code(self) -> bytes:
+        return search.code_script(self._found(o, '')['code'] for o in self.shown())
+
+    def _found(self, found: Outline, language: str) -> dict[str, Any]:
+        """What a search finds on a page: text in a language, and the code."""
+        catalog, source = self.catalogs.get(language), found.source
+        said = catalog.stamp if catalog else ''
+        name = fingerprint('search', program(), source, self.texts[source.url], said)
         known = self.memory.get(name)
         if known is None:
-            known = outline.entries(self.full(found), catalog)
+            entries = search.entries(self.full(found), catalog)
+            known = {'text': [e.text() for e in entries]}
+            if not catalog:
+                known['code'] = ['\n'.join(e.code) for e in entries]
             self.memory.put(name, known)
-        return list(known)
+        return dict(known)
 
     def _others(self) -> dict[str, Callable[[], bytes]]:
         """How to make the files that are no page and no picture."""
@@ -430,7 +430,8 @@ class Site:
             folder = f'{language}/' if language else ''
             if 'index.html' not in self.pages:
                 files[f'{folder}index.html'] = partial(self._contents, language)
-            files[f'{folder}search.js'] = partial(self._search, language)
+            files[folder + search.TEXT] = partial(self._search, language)
+        files[search.CODE] = self._search_code
         for url in self.pages:
             files[source_script(url)] = partial(self._source, url)
         files['assets/katex/katex.css'] = _style

@@ -173,96 +173,16 @@
   }, { passive: true });
   follow();
 
-  // Search: the index is a script, because a page opened from a file may not fetch
+  // Search: its script comes when a reader touches the box
   const input = $('#pylit-search');
-  const results = $('#pylit-results');
-  let index = null;
-  const plain = (text) => text.normalize('NFKC').toLowerCase();
-  globalThis.pylit.index = (pages) => {
-    index = pages.flatMap(([url, title, rows]) =>
-      rows.map(([anchor, heading, name, words]) => ({
-        url: `${url}#${anchor}`, title, heading, name, words,
-        parts: [heading, name, words].map(plain),
-      })));
-    look();
-  };
-  const load = () => {
-    if (index || $('#pylit-index')) return;
+  const search = () => {
+    for (const near of ['focus', 'pointerenter', 'input']) input.removeEventListener(near, search);
     const script = document.createElement('script');
-    script.id = 'pylit-index';
-    script.src = body.dataset.search;
+    script.src = `${body.dataset.root}assets/search.js`;
     document.head.append(script);
   };
-  // Chinese and Japanese have no spaces: what is not found as a whole may be found by its words
-  const spaceless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
-  const segmenter = globalThis.Intl?.Segmenter && new Intl.Segmenter(root.lang, { granularity: 'word' });
-  const segment = (word) => {
-    if (!segmenter || !spaceless.test(word)) return [];
-    const parts = [...segmenter.segment(word)].filter((part) => part.isWordLike).map((part) => part.segment);
-    // Particles and endings say how words hang together
-    const words = parts.filter((part) => !/^\p{Script=Hiragana}{1,3}$/u.test(part));
-    return words.length && words[0] !== word ? words : [];
-  };
-  const rate = ([heading, name, text], word) =>
-    (heading.includes(word) ? 5 : 0) + (name.includes(word) ? 4 : 0) + (text.includes(word) ? 1 : 0);
-  const score = (entry, words) => {
-    let sum = 0;
-    for (const { whole, parts } of words) {
-      let found = 2 * rate(entry.parts, whole);
-      if (!found && parts.length) {
-        const rates = parts.map((part) => rate(entry.parts, part));
-        found = Math.min(...rates) && rates.reduce((a, b) => a + b) / rates.length;
-      }
-      if (!found) return 0;
-      sum += found;
-    }
-    return sum;
-  };
-  const base = body.dataset.search.replace(/search\.js$/, '');
-  const look = () => {
-    const words = plain(input.value).split(/\s+/).filter(Boolean)
-      .map((whole) => ({ whole, parts: segment(whole) }));
-    results.hidden = !words.length || !index;
-    if (results.hidden) return;
-    const found = index
-      .map((entry) => ({ entry, score: score(entry, words) }))
-      .filter((hit) => hit.score)
-      .sort((a, b) => b.score - a.score)
-      .slice(0, 12);
-    results.replaceChildren(...found.map(({ entry }) => {
-      const link = document.createElement('a');
-      link.href = base + entry.url;
-      const title = document.createElement('b');
-      title.textContent = entry.heading || entry.name;
-      const where = document.createElement('small');
-      where.textContent = [entry.title, entry.name].filter((t) => t && t !== title.textContent).join(' · ');
-      link.append(title, where);
-      return link;
-    }));
-    if (!found.length) {
-      const none = document.createElement('p');
-      none.textContent = say.nothing;
-      results.append(none);
-    }
-  };
   input.disabled = false;
-  input.addEventListener('focus', load);
-  input.addEventListener('input', look);
-  const walk = (event) => {
-    const options = $$('a', results);
-    const at = options.indexOf(document.activeElement);
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step || results.hidden) return;
-    event.preventDefault();
-    (options[at + step] ?? input).focus();
-  };
-  $('.search').addEventListener('keydown', walk);
-  input.addEventListener('keydown', (event) => {
-    // The Enter that ends a composition chooses characters, and not a result
-    if (event.key === 'Enter' && !event.isComposing) $('a', results)?.click();
-  });
-  const shut = () => { results.hidden = true; };
-  document.addEventListener('click', (event) => { if (!event.target.closest('.search')) shut(); });
+  for (const near of ['focus', 'pointerenter', 'input']) input.addEventListener(near, search);
 
   // Keys, which a reader can switch off
   const rows = $$('.row');
@@ -315,7 +235,6 @@
     if (event.key === 'Escape') {
       if (pinned) pin(pinned);
       light(null);
-      shut();
       return;
     }
     const typing = event.target.closest?.('input, textarea, select, dialog');
