@@ -35,7 +35,10 @@ const write = (node) => {
 const shorten = (node) => {
   for (const kid of node.kids) if (!text(kid)) shorten(kid);
   if (node.tag !== 'span' || OUTSIDE.some((name) => is(node, name))) return;
-  node.tag = 'b';
+  // A reference to another equation is a link, whose address the page knows
+  const ref = get(node, 'data-ref');
+  node.tag = ref ? 'a' : 'b';
+  if (ref) node.text = ` data-ref="${ref}"`;
   const names = classes(node).map((name) => SHORT[name] ?? name);
   if (names.length) node.text = node.text.replace(/ class="[^"]*"/, ` class="${names.join(' ')}"`);
   node.text = node.text.replace(/( (?:class|style)=)"([^"'`=<>\s]+)"/g, '$1$2');
