@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ import pytest
 from labml_nn.pylit import formulas, serve
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
-from labml_nn.pylit.prose import understand
+from labml_nn.pylit.prose import for_katex, understand
 from labml_nn.pylit.site import Request
 from tests.kit.sites import ROOT, project, split
 
@@ -365,7 +366,7 @@ GLYPHS = """(rules) => [...document.querySelectorAll('.it')].map((f) => {
 
 def test_lighter_formulas_look_the_same(folder: Path, browser: Any, tmp_path: Path) -> None:
     pages = (ROOT / 'labml_nn' / 'diffusion').rglob('*.py')
-    ours = {f.tex for path in pages for f in formulas_of(path.read_text('utf-8'))}
+    ours = {for_katex(f.tex) for path in pages for f in formulas_of(path.read_text('utf-8'))}
     texs = [*ZOO.read_text('utf-8').splitlines(), *sorted(ours)]
     assert len(texs) > 200
     home = formulas.katex()
@@ -404,6 +405,51 @@ def _drawn(browser: Any, folder: Path, sheets: list[Path], shown: Sequence[str])
 
 def formulas_of(source: str) -> list[Any]:
     return [f for section in split(source).sections for f in understand(section.prose).formulas]
+
+
+# ## Long formulas
+WIDE = r"""# Wide
+
+$$f(x) = a + \Big(\frac{bbbbbbbbbbbb}{c} - \frac{dddddddddddd}{e} \Big) = g \label{eq:f}$$
+
+A sentence with $f(x) = aaaaaaaaaaaaaaaaaa + \Big(bbbbbbbbbbbbbbbbbbbb + cccccccccccccccccc\Big)$.
+"""
+# The tops of the lines that a formula is broken into, and whether anything sticks out of its place
+BROKEN = """() => {
+  const formula = document.querySelector('.display');
+  const ends = [...formula.querySelectorAll('.E')].map((e) => e.getBoundingClientRect());
+  const number = formula.querySelector('.number').getBoundingClientRect();
+  const note = document.querySelector('.note').getBoundingClientRect();
+  const boxes = [...document.querySelectorAll('.note .E')].map((e) => e.getBoundingClientRect());
+  return {
+    lines: ends.map((box) => [Math.round(box.left), Math.round((box.top + box.bottom) / 2)]),
+    scrolls: formula.scrollWidth > formula.clientWidth + 1,
+    beside: ends.every((box) => box.right < number.left + 1) && number.right < note.right + 1,
+    out: boxes.filter((box) => box.right > note.right + 1).length,
+  };
+}"""
+
+
+@pytest.mark.parametrize('width', WIDTHS)
+def test_a_long_formula_is_broken_outside_of_brackets_first(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    project(tmp_path, {'page.md': WIDE})
+    assert main(['build', str(tmp_path / 'page.md'), '-o', str(tmp_path / 'out')]) == 0
+    size = {'width': width, 'height': 900}
+    with visit(browser, (tmp_path / 'out' / 'page.html').as_uri(), viewport=size) as page:
+        page.evaluate('document.fonts.ready')
+        seen = page.evaluate(BROKEN)
+    assert not seen['scrolls']
+    assert seen['beside'], 'the number stands at the right of all lines'
+    assert seen['out'] == 0
+    # f(x) = | a + | (b − | d) = | g: five boxes, and lines that begin further left than they end
+    rows = [b[0] > a[0] for a, b in itertools.pairwise(seen['lines'])]
+    if width >= 1024:
+        assert all(rows), 'one line'
+    else:
+        assert not rows[0] or not rows[1], 'broken between the sides, or before the bracket'
+        assert rows[2] or width < 390, 'the bracket is whole while a line can hold it'
 
 
 # ## Symbols

@@ -107,14 +107,17 @@ This is Bayes' rule for Gaussians
 
 We want to *sample*, so nobody tells us $x_0$. For small $\beta_t$ the true reverse step
 $q(x_{t-1}|x_t)$ is close to a Gaussian too, whatever the data: over so short a way only the
-slope of $\log q(x_t)$ matters. So the model is a chain of Gaussians with learned means (eq. 1)
+slope of $\log q(x_t)$ matters. So the model is a chain of Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
-p(x_T) = \mathcal N(\mathbf 0, \mathbf I), \qquad
-p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
+p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
 
-with a fixed $\sigma_t^2$. Two choices bracket the right one: $\sigma_t^2 = \beta_t$ is optimal
-for data of unit variance, $\sigma_t^2 = \tilde\beta_t$ for data that is a single point
+with learned means and a fixed $\sigma_t^2$:
+
+$$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
+
+Two choices bracket the right variance: $\sigma_t^2 = \beta_t$ is optimal for data of unit
+variance, $\sigma_t^2 = \tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_posterior.py::test_optimal_variance_at_both_extremes).
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$

@@ -166,6 +166,44 @@ const lighten = (node, above) => {
   if (get(node, 'class') === 'mspace' && space >= 0) node.text = ` class="sp${space + 3}"`;
 };
 
+// ## Where a long formula breaks
+//
+// KaTeX ends a box behind every relation and binary operator that stands outside of braces. A
+// reader would rather break between the sides of an equation than inside of one, and inside of
+// brackets last. So what belongs together becomes one box, which is broken only if it is wider
+// than a line.
+const names = (node, found = []) => {
+  if (text(node)) return found;
+  found.push(...classes(node).filter((name) => ['mopen', 'mclose', 'mrel', 'mbin'].includes(name)));
+  for (const kid of node.kids) if (is(node, 'katex-base') || is(node, 'enclosing')) names(kid, found);
+  return found;
+};
+
+const boxed = (parts) => parts.length < 2 ? parts
+  : [{ tag: 'span', text: ' class="together"', kids: parts }];
+
+const breaks = (node) => {
+  for (const kid of node.kids) if (!text(kid)) breaks(kid);
+  if (!is(node, 'katex-html') || node.kids.length < 3 || !node.kids.every((kid) => is(kid, 'katex-base'))) return;
+  let depth = 0;
+  let [side, inside] = [[], []];
+  const sides = [];
+  for (const base of node.kids) {
+    const found = names(base);
+    inside.push(base);
+    for (const name of found) depth += { mopen: 1, mclose: -1 }[name] ?? 0;
+    if (depth > 0) continue;
+    side.push(...boxed(inside));
+    inside = [];
+    if (found.at(-1) === 'mrel') {
+      sides.push(...boxed(side));
+      side = [];
+    }
+  }
+  const left = [...side, ...boxed(inside)];
+  node.kids = [...sides, ...(sides.length ? boxed(left) : left)];
+};
+
 // ## MathML
 //
 // A row of one is that one, and `<math>` is a row itself.
@@ -183,4 +221,4 @@ const through = (...walks) => (html) => {
   return write(tree);
 };
 
-module.exports = { html: through(lighten, shorten), mathml: through(rows) };
+module.exports = { html: through(breaks, lighten, shorten), mathml: through(rows) };
