@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import highlight, markup, prose
+from . import highlight, markup, prose, references
 from .claims import Claim, Coverage
 from .formulas import Formula, Result
 from .links import Target
@@ -116,7 +116,7 @@ class PageContext:
             return markup.mistake(source, f'LaTeX: {result.error}')
         shown = result.html
         if 'color:' in shown:
-            shown = re.sub(r'(?<=[" ;])color:(\w+)', _colour, shown)
+            shown = re.sub(r'(?<=[" ;=])color:(\w+)', _colour, shown)
             shown = re.sub(r' mathcolor="[^"]*"', '', shown)
         if not self.links:
             # In the table of contents a screen reader hears the TeX instead of a second tree
@@ -125,9 +125,51 @@ class PageContext:
                 f'<span class="unseen">{html.escape(formula.tex)}</span>'.replace('\\', r'\\'),
                 shown,
             )
-        if formula.display:
+        if not formula.display:
+            return shown
+        return self._numbered(formula, self._referred(formula, shown))
+
+    def _numbered(self, formula: prose.Formula, shown: str) -> str:
+        """An equation, with its number at the right if it has a label."""
+        anchors = [references.anchor_of(label) for label, _ in references.labels(formula.tex)]
+        anchors = [a for a in anchors if a in self.page.numbered] if self.links else []
+        if not anchors:
             return f'<span class="display">{shown}</span>'
+        first, *others = map(html.escape, anchors)
+        if references.is_one(formula.tex):
+            said = html.escape(self.page.numbered[anchors[0]].number)
+            number = f'<a class="number" href="#{first}">({said})</a>'
+            return f'<span class="display numbered" id="{first}">{shown}{number}</span>'
+        # KaTeX has set the numbers of rows
+        places = ''.join(f'<span id="{other}"></span>' for other in others)
+        return f'<span class="display rows" id="{first}">{places}{shown}</span>'
+
+    def _referred(self, formula: prose.Formula, shown: str) -> str:
+        r"""The numbers that an equation refers to, where KaTeX has left room for them."""
+        for i, (label, offset) in enumerate(references.referred(formula.tex)):
+            target = self.material.links[Link(f'eqref:{label}')]
+            if target.wrong:
+                where, excerpt = self.page.spot(*formula.at(offset))
+                self.material.problems.error(where, target.wrong, excerpt)
+            number = f'({html.escape(target.number or "?")})'
+            # First for ears, then for eyes
+            shown = shown.replace(
+                f'<mtext>{references.UNKNOWN}</mtext>', f'<mtext>{number}</mtext>', 1
+            )
+            if place := re.search(rf'<a data-ref="{i}"([^>]*)>(.*?)</a>', shown):
+                inner = place[2].replace(references.UNKNOWN, number)
+                link = self._reference(target, place[1], inner)
+                shown = shown[: place.start()] + link + shown[place.end() :]
         return shown
+
+    def _reference(self, target: Target, more: str, shown: str) -> str:
+        """A link to an equation from inside of another."""
+        if target.wrong or not self.links:
+            return f'<b{more}>{shown}</b>'
+        title = f' title="{html.escape(self.say(target.title))}"' if target.title else ''
+        return (
+            f'<a href="{html.escape(self._address(target))}"{title}{more} tabindex="-1">{shown}</a>'
+        )
 
     def code(self, text: str, language: str) -> str:
         if language:
@@ -154,6 +196,8 @@ class PageContext:
             return self._claim(href, note, block)
         if kind == 'colab':
             return self._colab(href, note, block)
+        if kind == 'eqref':
+            return self._equation(href, note, block)
         if kind in ('http', 'https') or href.startswith('//'):
             return f'<a href="{html.escape(href)}" rel="noopener noreferrer">', '</a>'
         if kind == 'mailto':
@@ -174,12 +218,25 @@ class PageContext:
         target = self.material.links[Link(href)]
         if not target.url:
             return self._wrong(note, block, href, target.wrong, href)
-        anchor = f'#{target.anchor}' if target.anchor else ''
         if target.wrong:
+            anchor = f'#{target.anchor}' if target.anchor else ''
             return self._wrong(note, block, href, target.wrong, self._to(target) + anchor)
-        here = target.url == self.page.source.url
-        address = ('' if here else self._to(target)) + anchor
-        return f'<a href="{html.escape(address)}">', '</a>'
+        return f'<a href="{html.escape(self._address(target))}">', '</a>'
+
+    def _equation(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        target = self.material.links[Link(href)]
+        if target.wrong:
+            label = href.removeprefix('eqref:')
+            opening, closing = self._wrong(note, block, f'{{{label}}}', target.wrong)
+            return f'{opening}({html.escape(label)})', closing
+        title = f'{html.escape(self.say(target.title))} ' if target.title else ''
+        address = html.escape(self._address(target))
+        return f'<a href="{address}">{title}({html.escape(target.number)})', '</a>'
+
+    def _address(self, target: Target) -> str:
+        """Where a target is, seen from here."""
+        anchor = f'#{target.anchor}' if target.anchor else ''
+        return ('' if target.url == self.page.source.url else self._to(target)) + anchor
 
     def _wrong(
         self, note: Note, block: Token | None, href: str, message: str, address: str = ''

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from . import claims, figures, markup, project
+from . import claims, figures, markup, project, references
 from .claims import Claim, Report
 from .config import Config
 from .origin import Origin
@@ -45,6 +45,9 @@ class Target:
     verdict: str = ''
     # Of a figure: the picture for the night
     dark: str = ''
+    # Of what has a number: the number, and the title of its page if that is another one
+    number: str = ''
+    title: str = ''
 
 
 @dataclass
@@ -79,6 +82,8 @@ class Directory:
         kind = markup.scheme(link.href)
         if kind == 'test':
             return self._test(source, link.href)
+        if kind == 'eqref':
+            return self._equation(source, link.href.removeprefix('eqref:'))
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
         if link.picture:
@@ -152,6 +157,22 @@ class Directory:
                 Target(shown[0], dark=shown[-1]) if shown else Target(wrong=drawn.error)
             )
         return self.drawn[name]
+
+    # ### Equations
+    def _equation(self, source: Source, label: str) -> Target:
+        """An equation of the same page; or of the only other page that has this label."""
+        anchor = references.anchor_of(label)
+        found = [o for o in self.pages.values() if anchor in o.numbered]
+        own = [o for o in found if o.source.url == source.url]
+        if not found:
+            return Target(wrong=f'there is no equation with the label {label!r}')
+        if len(own or found) > 1:
+            where = ' and '.join(o.source.shown for o in found)
+            return Target(wrong=f'the label {label!r} stands in {where}')
+        (page,) = own or found
+        title = '' if own else page.heading or page.title
+        number = page.numbered[anchor].number
+        return Target(page.source.url, anchor, page.source.kind, number=number, title=title)
 
     # ### Tests
     def find(self, claim: Claim) -> Target | None:

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
-from . import claims, markup, names, prose, translate
+from . import claims, markup, names, prose, references, translate
 from .claims import Claim
 from .names import Place
 from .page import Page, anchor_of, is_line
 from .problems import Problem, Problems
 from .project import Source
 from .prose import Note
+from .references import Numbered
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Outline:
     tested: int
     claims: tuple[Claim, ...]
     links: tuple[Link, ...]
+    # What has a number, by its anchor
+    numbered: dict[str, Numbered]
     problems: Problems
 
     def place(self, name: str) -> str:
@@ -84,6 +87,7 @@ def of(page: Page, problems: Problems) -> Outline:
         len(covered),
         tuple(named),
         tuple(dict.fromkeys(links(page))),
+        page.numbered,
         problems,
     )
 
@@ -96,8 +100,11 @@ def links(page: Page) -> Iterator[Link]:
             for link in _links(note, token):
                 kind = markup.scheme(link.href)
                 inside = not kind and link.href[:2] != '//' and urlsplit(link.href).path
-                if inside or kind in ('test', 'figure', 'colab'):
+                if inside or kind in ('test', 'figure', 'colab', 'eqref'):
                     yield link
+        for formula in note.formulas:
+            for label, _ in references.referred(formula.tex):
+                yield Link(f'eqref:{label}')
 
 
 def _links(note: Note, token: Token) -> list[Link]:
@@ -146,6 +153,7 @@ def dump(outline: Outline) -> dict[str, Any]:
         'exports': exports and {k: [p.module, p.name] for k, p in exports.items()},
         'claims': [[c.path, c.name] for c in outline.claims],
         'links': [[link.href, link.picture] for link in outline.links],
+        'numbered': {anchor: list(vars(n).values()) for anchor, n in outline.numbered.items()},
         'problems': [list(vars(p).values()) for p in outline.problems],
     }
 
@@ -159,6 +167,7 @@ def load(source: Source, kept: dict[str, Any]) -> Outline:
         'exports': exports if exports is None else {k: Place(*p) for k, p in exports.items()},
         'claims': tuple(Claim(*c) for c in kept['claims']),
         'links': tuple(Link(*link) for link in kept['links']),
+        'numbered': {anchor: Numbered(*n) for anchor, n in kept['numbered'].items()},
         'problems': Problems(Problem(*p) for p in kept['problems']),
     }
     return Outline(source, **said)

@@ -27,12 +27,13 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import fields, markup, prose
+from . import fields, markup, prose, references
 from .formulas import Formula, Result
 from .parse import Docstring, Line, Module, Section, parse, read
 from .problems import Problems
 from .project import Source, readable
 from .prose import Note
+from .references import Numbered
 from .symbols import Glossary, Symbol
 
 
@@ -77,6 +78,8 @@ class Page:
     places: dict[str, str] = field(default_factory=dict)
     # Anchors that an author wrote as HTML
     written: set[str] = field(default_factory=set)
+    # Equations with a number, by their anchors
+    numbered: dict[str, Numbered] = field(default_factory=dict)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -111,8 +114,13 @@ class Page:
 
     def request(self, formula: prose.Formula) -> Formula:
         """What the typesetter is asked."""
-        tex = prose.for_katex(formula.tex)
+        tex = prose.for_katex(formula.tex, self.numbers(formula))
         return Formula(tex, formula.display, self.glossary.mark(tex))
+
+    def numbers(self, formula: prose.Formula) -> list[str]:
+        """The numbers of an equation, one for each of its labels."""
+        anchors = [references.anchor_of(label) for label, _ in references.labels(formula.tex)]
+        return [self.numbered[a].number for a in anchors if a in self.numbered]
 
 
 # ## Understanding a file
@@ -136,6 +144,7 @@ def understand(
     page.rows = _rows(page)
     page.headings = _headings(page, problems)
     _anchor(page, problems)
+    _equations(page, problems)
     page.title = front.get('title') or _title(page)
     _mistakes(page, problems)
     return page
@@ -302,6 +311,27 @@ def _written_anchors(page: Page, note: Note, token: Token, block: Token) -> None
             page.written.add(anchor)
 
 
+def _equations(page: Page, problems: Problems) -> None:
+    """Number what carries a label, in reading order."""
+    count = 0
+    for _, formula in page.formulas():
+        given = references.tags(formula.tex)
+        for i, (label, offset) in enumerate(references.labels(formula.tex)):
+            where, excerpt = page.spot(*formula.at(offset))
+            anchor = references.anchor_of(label)
+            if not references.NAME.fullmatch(label):
+                problems.error(where, f'the label {label!r} is no name', excerpt)
+            elif not formula.display:
+                problems.error(where, 'only an equation on its own line has a number', excerpt)
+            elif anchor in page.anchors:
+                message = f'the label {label!r} is taken on this page'
+                problems.error(where, message, excerpt)
+            else:
+                number = given[min(i, len(given) - 1)] if given else str(count := count + 1)
+                page.anchors[anchor] = where[1]
+                page.numbered[anchor] = Numbered('equation', number, where[1])
+
+
 # ## Mistakes that need no other file
 def _mistakes(page: Page, problems: Problems) -> None:
     for note in page.notes:
@@ -337,6 +367,6 @@ def formula_mistakes(page: Page, results: dict[Formula, Result], problems: Probl
         if result and result.error:
             position = result.position
             # A star that we added shifts what follows
-            position -= position > 0 and request.tex != formula.tex
+            position -= position > 0 and len(request.tex) > len(formula.tex)
             where, excerpt = page.spot(*formula.at(position))
             problems.error(where, f'LaTeX: {result.error}', excerpt)

@@ -37,6 +37,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
+from . import references
 from .markup import Answers, Markup, is_html, sanitise
 from .parse import Line
 from .readable import readable
@@ -255,8 +256,9 @@ def _is_bare(token: Token) -> bool:
     return token.type == 'code_block' or (token.type == 'fence' and token.markup == PROMPT)
 
 
-def for_katex(tex: str) -> str:
-    r"""`align` without its number, unless the author numbered something with `\tag`."""
+def for_katex(tex: str, numbers: Sequence[str] = ()) -> str:
+    r"""`align` without its number, unless rows are numbered by `\tag` or by their labels."""
+    tex = references.for_katex(tex, numbers)
     return tex if r'\tag' in tex else NUMBERED.sub(r'\\\1{\2*}', tex)
 
 
@@ -288,6 +290,7 @@ def _markdown() -> MarkdownIt:
     md.block.ruler.before(
         'code', 'session', _session, {'alt': ['paragraph', 'reference', 'blockquote', 'list']}
     )
+    references.install(md)
     # Everything is an address here, because a refused one is silently shown as text otherwise
     md.validateLink = lambda url: True  # type: ignore[method-assign]
     return md

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import pytest
 from labml_nn.pylit import formulas, serve
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
-from labml_nn.pylit.prose import understand
+from labml_nn.pylit.prose import for_katex, understand
 from labml_nn.pylit.site import Request
 from tests.kit.sites import ROOT, project, split
 
@@ -344,7 +346,7 @@ process.stdout.write(JSON.stringify(texs.map((tex) => {
 """
 # Every visible letter and rule: what it is and where it stands in its formula
 RULES = 'svg, .frac-line, .overline-line, .underline-line, .katex-hline, .fbox'
-GLYPHS = """(rules) => ['.old', '.new'].map((s) => [...document.querySelectorAll(s)].map((f) => {
+GLYPHS = """(rules) => [...document.querySelectorAll('.it')].map((f) => {
   const home = f.getBoundingClientRect();
   const out = [[home.width, home.height]];
   const place = (what, r) =>
@@ -357,14 +359,14 @@ GLYPHS = """(rules) => ['.old', '.new'].map((s) => [...document.querySelectorAll
     const char = walk.currentNode.data[i];
     if (char !== '\u200b') place(char, range.getBoundingClientRect());
   }
-  for (const e of f.querySelectorAll(rules)) place(e.tagName, e.getBoundingClientRect());
+  for (const e of f.querySelectorAll(rules)) place('rule', e.getBoundingClientRect());
   return out;
-}))"""
+})"""
 
 
 def test_lighter_formulas_look_the_same(folder: Path, browser: Any, tmp_path: Path) -> None:
     pages = (ROOT / 'labml_nn' / 'diffusion').rglob('*.py')
-    ours = {f.tex for path in pages for f in formulas_of(path.read_text('utf-8'))}
+    ours = {for_katex(f.tex) for path in pages for f in formulas_of(path.read_text('utf-8'))}
     texs = [*ZOO.read_text('utf-8').splitlines(), *sorted(ours)]
     assert len(texs) > 200
     home = formulas.katex()
@@ -372,19 +374,12 @@ def test_lighter_formulas_look_the_same(folder: Path, browser: Any, tmp_path: Pa
     said = json.dumps(texs)
     done = subprocess.run(command, input=said, capture_output=True, text=True, check=True)
     pairs = json.loads(done.stdout)
-    assets = (folder / 'out' / 'assets').as_uri()
-    sheets = ''.join(
-        f'<link rel="stylesheet" href="{assets}/{s}.css">' for s in ('katex/katex', 'pylit')
+    assets = folder / 'out' / 'assets'
+    sheets = [home / 'dist' / 'katex.min.css', assets / 'katex' / 'katex.css']
+    old, new = (
+        _drawn(browser, tmp_path, [sheet, assets / 'pylit.css'], shown)
+        for sheet, shown in zip(sheets, zip(*pairs, strict=True), strict=True)
     )
-    rows = ''.join(
-        f'<p><span class="{side}">{html}</span></p>'
-        for pair in pairs for side, html in zip(('old', 'new'), pair, strict=True)
-    )  # fmt: skip
-    page_ = tmp_path / 'both.html'
-    page_.write_text(f'<!doctype html><meta charset="utf-8">{sheets}{rows}', encoding='utf-8')
-    with visit(browser, page_.as_uri()) as page:
-        page.evaluate('document.fonts.ready')
-        old, new = page.evaluate(GLYPHS, RULES)
     count = [0, 0]
     for tex, pair, was, now in zip(texs, pairs, old, new, strict=True):
         assert len(was) == len(now) > 1, tex
@@ -392,12 +387,69 @@ def test_lighter_formulas_look_the_same(folder: Path, browser: Any, tmp_path: Pa
             assert one[0] == other[0] or not isinstance(one[0], str)
             numbers = [(a, b) for a, b in zip(one, other, strict=True) if not isinstance(a, str)]
             assert all(abs(a - b) < 0.05 for a, b in numbers), (tex, one, other)
-        count = [n + html.count('<span') for n, html in zip(count, pair, strict=True)]
+        count = [n + len(re.findall(r'<(?:span|b)\b', h)) for n, h in zip(count, pair, strict=True)]
     assert count[1] < 0.75 * count[0], count
+
+
+def _drawn(browser: Any, folder: Path, sheets: list[Path], shown: Sequence[str]) -> list[Any]:
+    """What `GLYPHS` sees of each formula, under these style sheets."""
+    links = ''.join(f'<link rel="stylesheet" href="{sheet.as_uri()}">' for sheet in sheets)
+    rows = ''.join(f'<p><span class="it">{html}</span></p>' for html in shown)
+    page_ = folder / 'formulas.html'
+    page_.write_text(f'<!doctype html><meta charset="utf-8">{links}{rows}', encoding='utf-8')
+    with visit(browser, page_.as_uri()) as page:
+        page.evaluate('document.fonts.ready')
+        found: list[Any] = page.evaluate(GLYPHS, RULES)
+        return found
 
 
 def formulas_of(source: str) -> list[Any]:
     return [f for section in split(source).sections for f in understand(section.prose).formulas]
+
+
+# ## Long formulas
+WIDE = r"""# Wide
+
+$$f(x) = a + \Big(\frac{bbbbbbbbbbbb}{c} - \frac{dddddddddddd}{e} \Big) = g \label{eq:f}$$
+
+A sentence with $f(x) = aaaaaaaaaaaaaaaaaa + \Big(bbbbbbbbbbbbbbbbbbbb + cccccccccccccccccc\Big)$.
+"""
+# The tops of the lines that a formula is broken into, and whether anything sticks out of its place
+BROKEN = """() => {
+  const formula = document.querySelector('.display');
+  const ends = [...formula.querySelectorAll('.E')].map((e) => e.getBoundingClientRect());
+  const number = formula.querySelector('.number').getBoundingClientRect();
+  const note = document.querySelector('.note').getBoundingClientRect();
+  const boxes = [...document.querySelectorAll('.note .E')].map((e) => e.getBoundingClientRect());
+  return {
+    lines: ends.map((box) => [Math.round(box.left), Math.round((box.top + box.bottom) / 2)]),
+    scrolls: formula.scrollWidth > formula.clientWidth + 1,
+    beside: ends.every((box) => box.right < number.left + 1) && number.right < note.right + 1,
+    out: boxes.filter((box) => box.right > note.right + 1).length,
+  };
+}"""
+
+
+@pytest.mark.parametrize('width', WIDTHS)
+def test_a_long_formula_is_broken_outside_of_brackets_first(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    project(tmp_path, {'page.md': WIDE})
+    assert main(['build', str(tmp_path / 'page.md'), '-o', str(tmp_path / 'out')]) == 0
+    size = {'width': width, 'height': 900}
+    with visit(browser, (tmp_path / 'out' / 'page.html').as_uri(), viewport=size) as page:
+        page.evaluate('document.fonts.ready')
+        seen = page.evaluate(BROKEN)
+    assert not seen['scrolls']
+    assert seen['beside'], 'the number stands at the right of all lines'
+    assert seen['out'] == 0
+    # f(x) = | a + | (b − | d) = | g: five boxes, and lines that begin further left than they end
+    rows = [b[0] > a[0] for a, b in itertools.pairwise(seen['lines'])]
+    if width >= 1024:
+        assert all(rows), 'one line'
+    else:
+        assert not rows[0] or not rows[1], 'broken between the sides, or before the bracket'
+        assert rows[2] or width < 390, 'the bracket is whole while a line can hold it'
 
 
 # ## Symbols

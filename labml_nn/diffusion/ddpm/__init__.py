@@ -59,7 +59,8 @@ The two noise terms are Gaussian and independent, so their sum is Gaussian and t
 add: $\alpha_2(1-\alpha_1) + (1-\alpha_2) = 1 - \alpha_1\alpha_2$. Two steps are one step with
 $\alpha_1\alpha_2$ in the place of $\alpha$, and by induction (eq. 4)
 
-$$q(x_t|x_0) = \mathcal N\big(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t)\mathbf I\big)$$
+$$q(x_t|x_0) = \mathcal N\big(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t)\mathbf I\big)
+\tag{4} \label{eq:closed-form}$$
 
 [tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training
 needs $x_t$ at one random $t$ per image; this makes it one line instead of a loop.
@@ -96,7 +97,8 @@ $$\tilde\mu_t(x_t, x_0)
 = \tilde\beta_t\Big(\frac{\sqrt{\alpha_t}}{\beta_t}x_t
                     + \frac{\sqrt{\bar\alpha_{t-1}}}{1-\bar\alpha_{t-1}}x_0\Big)
 = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,x_0
-+ \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t$$
++ \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t
+\tag{7} \label{eq:posterior}$$
 
 This is Bayes' rule for Gaussians
 [tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule).
@@ -105,14 +107,17 @@ This is Bayes' rule for Gaussians
 
 We want to *sample*, so nobody tells us $x_0$. For small $\beta_t$ the true reverse step
 $q(x_{t-1}|x_t)$ is close to a Gaussian too, whatever the data: over so short a way only the
-slope of $\log q(x_t)$ matters. So the model is a chain of Gaussians with learned means (eq. 1)
+slope of $\log q(x_t)$ matters. So the model is a chain of Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
-p(x_T) = \mathcal N(\mathbf 0, \mathbf I), \qquad
-p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
+p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
 
-with a fixed $\sigma_t^2$. Two choices bracket the right one: $\sigma_t^2 = \beta_t$ is optimal
-for data of unit variance, $\sigma_t^2 = \tilde\beta_t$ for data that is a single point
+with learned means and a fixed $\sigma_t^2$:
+
+$$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
+
+Two choices bracket the right variance: $\sigma_t^2 = \beta_t$ is optimal for data of unit
+variance, $\sigma_t^2 = \tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_posterior.py::test_optimal_variance_at_both_extremes).
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
@@ -158,15 +163,15 @@ $$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}
 -\log\frac{\tilde\beta_t}{\sigma_t^2}\Big)}_{\text{no } \theta}$$
 
 So $\mu_\theta$ has to predict $\tilde\mu_t$, which it cannot know, as it depends on $x_0$.
-But $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ ties $x_0$ to the noise
-that is in $x_t$:
+But by \eqref{eq:closed-form} $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
+ties $x_0$ to the noise that is in $x_t$:
 
 $$x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
 \qquad\Rightarrow\qquad
 \tilde\mu_t = \frac1{\sqrt{\alpha_t}}
 \Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\Big)$$
 
-The second follows by putting the first into $\tilde\mu_t$ and collecting $x_t$, whose coefficient
+The second follows by putting the first into \eqref{eq:posterior} and collecting $x_t$, whose coefficient
 becomes $\frac{\beta_t + \alpha_t(1-\bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} =
 \frac1{\sqrt{\alpha_t}}$. Now $x_t$ is given, and the only unknown is $\epsilon$. Let the network
 predict it (eq. 11),
@@ -177,7 +182,8 @@ $$\mu_\theta(x_t, t) = \frac1{\sqrt{\alpha_t}}
 and the means' difference is the noises' difference times a constant (eq. 12):
 
 $$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-\bar\alpha_t)}
-\big\|\epsilon-\epsilon_\theta(x_t,t)\big\|^2\Big] + \text{const}$$
+\big\|\epsilon-\epsilon_\theta(x_t,t)\big\|^2\Big] + \text{const}
+\tag{12} \label{eq:weighted}$$
 
 [tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error) for both choices of
 $\sigma_t^2$.
@@ -189,7 +195,7 @@ $\sigma_t^2$.
 
 ## 6. The simple loss
 
-Drop the weight (eq. 14), and take the mean over pixels:
+Drop the weight of \eqref{eq:weighted}, and take the mean over pixels (eq. 14):
 
 $$L_\text{simple} = \mathbb E_{t, x_0, \epsilon}\Big[\big\|\epsilon -
 \epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,\ t)\big\|^2\Big],

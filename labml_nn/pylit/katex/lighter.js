@@ -2,7 +2,10 @@
 // of a page of mathematics are boxes without a look of their own: struts, and wrappers that only
 // name what they hold. A strut can be drawn by the style sheet (`::before`, its measures in
 // variables), a wrapper without rules can go. Whatever is not understood here stays as it is.
+// What is left is named shortly: the names of `short.json` hold for KaTeX's style sheet too.
 'use strict';
+
+const SHORT = require('./short.json');
 
 const TOKEN = /<(\/?)([\w:]+)([^>]*?)(\/?)>|[^<]+/g;
 
@@ -28,11 +31,26 @@ const write = (node) => {
   return node.tag ? `<${node.tag}${node.text}>${inner}</${node.tag}>` : inner;
 };
 
+// The boxes inside of a formula. `<b>` has no look of its own here; a value needs no quotes
+const shorten = (node) => {
+  for (const kid of node.kids) if (!text(kid)) shorten(kid);
+  if (node.tag !== 'span' || OUTSIDE.some((name) => is(node, name))) return;
+  // A reference to another equation is a link, whose address the page knows
+  const ref = get(node, 'data-ref');
+  node.tag = ref ? 'a' : 'b';
+  if (ref) node.text = ` data-ref="${ref}"`;
+  const names = classes(node).map((name) => SHORT[name] ?? name);
+  if (names.length) node.text = node.text.replace(/ class="[^"]*"/, ` class="${names.join(' ')}"`);
+  node.text = node.text.replace(/( (?:class|style)=)"([^"'`=<>\s]+)"/g, '$1$2');
+};
+
 // ## What an element says of itself
 const get = (node, name) => new RegExp(` ${name}="([^"]*)"`).exec(node.text)?.[1] ?? '';
 const classes = (node) => get(node, 'class').split(' ').filter(Boolean);
 const is = (node, name) => node.tag === 'span' && classes(node).includes(name);
 const text = (node) => typeof node === 'string';
+// Known to the pages by these names
+const OUTSIDE = ['katex', 'katex-display', 'katex-html', 'katex-error'];
 
 const put = (node, name, value) => {
   const rest = node.text.replace(new RegExp(` ${name}="[^"]*"`), '');
@@ -127,7 +145,9 @@ const tidy = (node) => {
 const shorter = (style, above) => {
   const script = above && is(above, 'vlist') && style.startsWith('--p');
   const said = style.split(';').filter((one) => one && !(script && one === 'margin-left:0em'));
-  return said.join(';').replace(/(?<=[:-])0\.(?=\d)/g, '.');
+  // Nearly every box of a pile hangs from a strut of one of two heights
+  const hung = said.join(';').replace(/^--p:3em;top:/, '--t:').replace(/^--p:2.7em;top:/, '--u:');
+  return hung.replace(/(?<=[:-])0\.(?=\d)/g, '.');
 };
 
 const lighten = (node, above) => {
@@ -146,6 +166,44 @@ const lighten = (node, above) => {
   if (get(node, 'class') === 'mspace' && space >= 0) node.text = ` class="sp${space + 3}"`;
 };
 
+// ## Where a long formula breaks
+//
+// KaTeX ends a box behind every relation and binary operator that stands outside of braces. A
+// reader would rather break between the sides of an equation than inside of one, and inside of
+// brackets last. So what belongs together becomes one box, which is broken only if it is wider
+// than a line.
+const names = (node, found = []) => {
+  if (text(node)) return found;
+  found.push(...classes(node).filter((name) => ['mopen', 'mclose', 'mrel', 'mbin'].includes(name)));
+  for (const kid of node.kids) if (is(node, 'katex-base') || is(node, 'enclosing')) names(kid, found);
+  return found;
+};
+
+const boxed = (parts) => parts.length < 2 ? parts
+  : [{ tag: 'span', text: ' class="together"', kids: parts }];
+
+const breaks = (node) => {
+  for (const kid of node.kids) if (!text(kid)) breaks(kid);
+  if (!is(node, 'katex-html') || node.kids.length < 3 || !node.kids.every((kid) => is(kid, 'katex-base'))) return;
+  let depth = 0;
+  let [side, inside] = [[], []];
+  const sides = [];
+  for (const base of node.kids) {
+    const found = names(base);
+    inside.push(base);
+    for (const name of found) depth += { mopen: 1, mclose: -1 }[name] ?? 0;
+    if (depth > 0) continue;
+    side.push(...boxed(inside));
+    inside = [];
+    if (found.at(-1) === 'mrel') {
+      sides.push(...boxed(side));
+      side = [];
+    }
+  }
+  const left = [...side, ...boxed(inside)];
+  node.kids = [...sides, ...(sides.length ? boxed(left) : left)];
+};
+
 // ## MathML
 //
 // A row of one is that one, and `<math>` is a row itself.
@@ -157,10 +215,10 @@ const rows = (node) => {
   });
 };
 
-const through = (walk) => (html) => {
+const through = (...walks) => (html) => {
   const tree = parse(html);
-  walk(tree);
+  for (const walk of walks) walk(tree);
   return write(tree);
 };
 
-module.exports = { html: through(lighten), mathml: through(rows) };
+module.exports = { html: through(breaks, lighten, shorten), mathml: through(rows) };

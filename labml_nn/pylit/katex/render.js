@@ -5,12 +5,13 @@ const katex = require(process.argv[2]);
 const lighter = require('./lighter.js');
 const { macros } = JSON.parse(process.argv[3]);
 
-// `\htmlData` is how a symbol learns its name in code. Nothing else may write attributes or
+// `\htmlData` is how a symbol learns its name in code, and a reference which one it is. Nothing else may write attributes or
 // addresses, and its value can only be one of ours.
-const trust = (context) =>
-  context.command === '\\htmlData' &&
-  Object.keys(context.attributes).join() === 'data-sym' &&
-  /^[A-Za-z_]\w*$/.test(context.attributes['data-sym']);
+const trust = (context) => {
+  const [[name, value] = [], ...more] = Object.entries(context.attributes ?? {});
+  const known = { 'data-sym': /^[A-Za-z_]\w*$/, 'data-ref': /^\d+$/ };
+  return context.command === '\\htmlData' && !more.length && Boolean(known[name]?.test(value));
+};
 
 const strict = (code) => (code === 'htmlExtension' ? 'ignore' : 'error');
 
