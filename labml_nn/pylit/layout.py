@@ -224,18 +224,20 @@ class PageContext:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        return self._picture(target.url, alt)
+        return self._picture(target, target.url, alt)
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        day = self._picture(target.url, alt, ' class="by-day"')
-        return day + self._picture(target.dark, alt, ' class="by-night"')
+        day = self._picture(target, target.url, alt, ' class="by-day"')
+        return day + self._picture(target, target.dark, alt, ' class="by-night"')
 
-    def _picture(self, url: str, alt: str, more: str = '') -> str:
+    def _picture(self, target: Target, url: str, alt: str, more: str = '') -> str:
         address = html.escape(relative(self.url, url))
-        return f'<img{more} src="{address}" alt="{html.escape(alt)}" loading="lazy">'
+        # Its room is kept for a picture that has not arrived: nothing moves when it does
+        size = ' width="{}" height="{}"'.format(*target.size) if target.size else ''
+        return f'<img{more} src="{address}" alt="{html.escape(alt)}"{size} loading="lazy">'
 
     def _no_image(self, note: Note, block: Token | None, src: str, alt: str, message: str) -> str:
         self._error(note, block, src, message)

@@ -37,7 +37,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
-from .markup import Answers, Markup, is_html, sanitise
+from .markup import Answers, Markup, Picture, is_html, sanitise
 from .parse import Line
 
 # The mark that a formula leaves behind, from Unicode's private area
@@ -410,9 +410,7 @@ class _State:
         """The HTML of an author, as far as it is harmless."""
         answers = Answers(
             link=lambda href: _address(self.page.link(href, self.note, self.block)[0], 'href'),
-            picture=lambda src, alt: _address(
-                self.page.image(src, alt, self.note, self.block), 'src'
-            ),
+            picture=lambda src, alt: _picture(self.page.image(src, alt, self.note, self.block)),
             anchor=self.page.anchor,
             text=self.text,
             restore=self.note.restore,
@@ -424,6 +422,11 @@ class _State:
 def _address(shown: str, name: str) -> str:
     found = re.search(rf' {name}="([^"]*)"', shown)
     return html.unescape(found[1]) if found else ''
+
+
+def _picture(shown: str) -> Picture:
+    size = re.search(r' width="(\d+)" height="(\d+)"', shown)
+    return Picture(_address(shown, 'src'), (int(size[1]), int(size[2])) if size else None)
 
 
 class Writer(RendererHTML):
