@@ -353,6 +353,7 @@ TEXTS = {
     'pages': 'All pages',
 }
 SCRIPT_TEXTS = {
+    'copy': 'Copy',
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
     'nothing': 'Nothing found',
@@ -369,7 +370,7 @@ SCRIPT_TEXTS = {
     'close': 'Close',
 }
 OTHER_TEXTS = (
-    'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
+    'Link to this part', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',

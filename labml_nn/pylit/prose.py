@@ -358,6 +358,10 @@ def explicit_id(token: Token) -> str:
 
 
 # ## Tokens to HTML
+# The language of a block that nobody has named
+UNSAID = '?'
+
+
 class Context(Protocol):
     """What the writer asks of the page it writes for."""
 
@@ -442,11 +446,11 @@ class Writer(RendererHTML):
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.aside(state.page.code(state.note.restore(tokens[idx].content), 'text'))
+        return state.aside(state.page.code(state.note.restore(tokens[idx].content), UNSAID))
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        language = (tokens[idx].info.split() or ['text'])[0]
+        language = (tokens[idx].info.split() or [UNSAID])[0]
         return state.aside(state.page.code(state.note.restore(tokens[idx].content), language))
 
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
