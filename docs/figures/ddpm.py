@@ -42,9 +42,11 @@ def embedding(theme: str) -> Figure:
     axes = made.subplots()
     steps = [np.frombuffer(bytes.fromhex(row), np.uint8) for row in DATA['embedding']]
     table = np.stack(steps, axis=1) / 127.5 - 1  # [channel, step]
+    # One pixel for each number: a browser enlarges it as well as matplotlib does
     shown = axes.imshow(
-        table, aspect='auto', cmap='RdBu_r', vmin=-1, vmax=1, extent=(0, 1000, 128, 0)
-    )
+        table, aspect='auto', cmap='RdBu_r', vmin=-1, vmax=1, extent=(0, 1000, 128, 0),
+        interpolation='none',
+    )  # fmt: skip
     dress(axes, theme, xlabel='step t', ylabel='channel', yticks=[0, 32, 64, 96, 128])
     axes.grid(False)
     axes.axhline(64, color='black', linewidth=1)

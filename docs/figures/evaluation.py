@@ -2,7 +2,9 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
 from docs.figures.style import BLUE, GREEN, ORANGE, RED, data_of, dress, figure, ink, legend
 
@@ -31,12 +33,15 @@ def precision_and_recall(theme: str) -> Figure:
     shown = DATA['precision_and_recall']
     data = np.array(shown['data'])
     made = figure(theme, 8.4, 3.3)
+    # Four arcs make as good a circle as the eight of `Circle`, in half of the file
+    disc = Path.arc(0, 360, n=4)
     for axes, name, samples in zip(
         made.subplots(1, 3, sharex=True, sharey=True), ('too narrow', 'right', 'too wide'),
         shown['samples'], strict=True,
     ):  # fmt: skip
         for centre, r in zip(data, shown['radius'], strict=True):
-            axes.add_patch(Circle(tuple(centre), r, color=BLUE, alpha=0.1, linewidth=0))
+            placed = disc.transformed(Affine2D().scale(r).translate(*centre))
+            axes.add_patch(PathPatch(placed, color=BLUE, alpha=0.1, linewidth=0))
         x, is_in = np.array(samples['points']), np.array(samples['inside'])
         axes.plot(*data.T, '.', color=BLUE, markersize=3)
         axes.plot(*x[is_in].T, '.', color=GREEN, markersize=4)

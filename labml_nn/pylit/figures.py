@@ -9,6 +9,8 @@ Building pages never runs anyone's code. `--execute` does, on purpose: it draws 
 sources have changed and keeps them in the folder `drawn` beside the sources, to be committed. A
 build without it uses what is there, and warns about a figure that is older than the code it
 imports, or than its data: `data/schedule.json` is that of `schedule.py`.
+
+A page says how large each of its pictures is, so that nothing moves when they arrive.
 """
 
 from __future__ import annotations
@@ -99,7 +101,9 @@ def _draw(source: Path, function: str, files: dict[str, Path], stamp: str, root:
         drawn[theme] = svg
     for theme, svg in drawn.items():
         files[theme].parent.mkdir(exist_ok=True)
-        files[theme].write_text(f'{svg.rstrip()}\n<!-- drawn from {stamp} -->\n', encoding='utf-8')
+        files[theme].write_text(
+            f'{lighter(svg).rstrip()}\n<!-- drawn from {stamp} -->\n', encoding='utf-8'
+        )
     return ''
 
 
@@ -129,6 +133,104 @@ def runs(path: Path) -> str:
 def _runs(name: str, value: str) -> bool:
     bare = re.sub(r'[\x00-\x20]', '', value).lower()
     return name.lower().startswith('on') or 'javascript:' in bare
+
+
+# ## Lighter pictures
+#
+# Matplotlib writes six digits of every coordinate, and every dot of a cloud with a style of its
+# own. What is rounded here is a hundredth of a point.
+PLACED = re.compile(r'(?<=\s)(?:d|x|y|transform)="[^"]*"')
+FACTOR = re.compile(r'((?:scale|rotate|matrix|skew[XY])\([^)]*\))')
+DIGITS = re.compile(r'-?\d+\.\d{3,}')
+DOTS = re.compile(r'(?:\s*<use [^>]*? style="([^"]*)"/>)(?:\s*<use [^>]*? style="\1"/>)+')
+# Opacity is no style that is handed down: it would fade a cloud as a whole
+OWN = re.compile(r'(?<![-\w])opacity:')
+
+
+def lighter(svg: str) -> str:
+    """The same picture without digits, blanks and repetitions that nobody sees."""
+    svg = DOTS.sub(_cloud, PLACED.sub(_placed, svg))
+    long = dict.fromkeys(re.findall(r' id="([mp][0-9a-f]{10})"', svg))
+    short = {name: f'{name[0]}{i}' for i, name in enumerate(long)}
+    if short:
+        svg = re.sub('|'.join(short), lambda found: short[found[0]], svg)
+    return svg
+
+
+def _placed(found: re.Match[str]) -> str:
+    # A factor is small and stays exact, a place is rounded
+    parts = FACTOR.split(found[0])
+    parts[::2] = [DIGITS.sub(lambda m: f'{float(m[0]):.2f}', part) for part in parts[::2]]
+    return re.sub(r'\s+', ' ', ''.join(parts))
+
+
+def _cloud(found: re.Match[str]) -> str:
+    if OWN.search(found[1]):
+        return found[0]
+    dots = re.sub(r'\s*(<use [^>]*?) style="[^"]*"/>', r'\n\1/>', found[0])
+    return f'\n<g style="{found[1]}">{dots}\n</g>'
+
+
+# ## How large a picture is
+LENGTH = re.compile(r'\s*([\d.]+(?:e[-+]?\d+)?)\s*(px|pt|pc|mm|cm|in|)\s*$', re.I)
+# Pixels of a page, of which there are 96 to an inch
+PIXELS = {'': 1, 'px': 1, 'pt': 4 / 3, 'pc': 16, 'mm': 96 / 25.4, 'cm': 96 / 2.54, 'in': 96}
+
+
+def size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture in pixels of a page, if the file says them."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return _size(path, about.st_mtime_ns, about.st_size)
+
+
+# `serve` makes the pages again and again
+@lru_cache(maxsize=4096)
+def _size(path: Path, changed: int, length: int) -> tuple[int, int] | None:
+    found = _svg_size(path) if path.suffix.lower() == '.svg' else _raster_size(path)
+    if not found or min(found) <= 0:
+        return None
+    return max(round(found[0]), 1), max(round(found[1]), 1)
+
+
+def _raster_size(path: Path) -> tuple[float, float] | None:
+    from PIL import Image  # a site without such pictures does not wait for it
+
+    try:
+        # Only the head of the file is read
+        with Image.open(path) as image:
+            width, height = image.size
+            # A camera that was held upright says so, and browsers turn the picture
+            turned = image.getexif().get(0x0112, 1) >= 5
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return (height, width) if turned else (width, height)
+
+
+def _svg_size(path: Path) -> tuple[float, float] | None:
+    """What a browser takes: width and height; one of them and the shape; or the shape alone."""
+    try:
+        with path.open('rb') as file:
+            _, root = next(ElementTree.iterparse(file, events=['start']))
+    except (ElementTree.ParseError, ValueError, LookupError, OSError, StopIteration):
+        return None
+    width, height = _pixels(root.get('width', '')), _pixels(root.get('height', ''))
+    box = [float(x) for x in re.findall(r'-?[\d.]+(?:e[-+]?\d+)?', root.get('viewBox', ''))]
+    across, down = box[2:] if len(box) == 4 and min(box[2:]) > 0 else (0.0, 0.0)
+    if width and height:
+        return width, height
+    if not across:
+        return None
+    if width or height:
+        return width or height * across / down, height or width * down / across
+    return across, down
+
+
+def _pixels(length: str) -> float:
+    found = LENGTH.match(length)
+    return float(found[1]) * PIXELS[found[2].lower()] if found else 0.0
 
 
 def _stamp_of(path: Path) -> str:

@@ -339,6 +339,7 @@ def _shorten(text: str) -> str:
 #
 # The templates say it by `say('…')`; a test sees to it that all of that is here.
 SCRIPT_TEXTS = {
+    'copy': 'Copy',
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
     'nothing': 'Nothing found',
@@ -358,7 +359,7 @@ SCRIPT_TEXTS = {
 OTHER_TEXTS = (
     'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
     'On this page', 'All pages', 'The reading path', '{n} of {total}',
-    'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
+    'Link to this part', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',

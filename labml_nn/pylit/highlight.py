@@ -4,7 +4,9 @@ r"""
 Python has told [parse](parse.py) what every token is, so a Python file needs no second reading:
 the tokens are there, only their colours are missing. A string over three lines stays one string,
 because a file is coloured as a whole and cut into lines afterwards. Other languages, and pieces of
-Python in a sentence that may not be whole, are read by Pygments.
+Python in a sentence that may not be whole, are read by Pygments. Where nobody has said what it is,
+a command is known by its first word or its options, and Python by Python's own parser
+[tested](test:pylit/test_highlight.py::test_what_code_is).
 
 Most of a page's HTML is code, so most of what could be marked is not: a plain name or a comma
 needs no colour of its own and gets no element.
@@ -12,15 +14,18 @@ needs no colour of its own and gets no element.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import html
 import keyword
+import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 from pygments.lexer import Lexer  # type: ignore[import-untyped]
-from pygments.lexers import PythonLexer, get_lexer_by_name  # type: ignore[import-untyped]
+from pygments.lexers import BashLexer, PythonLexer, get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.token import Token, _TokenType  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
@@ -116,7 +121,9 @@ CLASSES = {
     Token.Literal.String: 's',
     Token.Literal.Number: 'm',
     Token.Comment: 'c',
-    Token.Generic.Prompt: 'p',
+    # A prompt and an answer are not copied
+    Token.Generic.Prompt: 'q',
+    Token.Generic.Output: 'o',
 }
 
 
@@ -128,24 +135,69 @@ def css_class(kind: _TokenType) -> str:
     return CLASSES.get(kind, '')
 
 
+# What commands begin with, behind a prompt and settings for this one command
+COMMAND = re.compile(
+    r"""(?:\$\ )?(?:[A-Z_]+=\S*\ )*(?:
+    accelerate|bash|cat|cd|conda|cp|curl|docker|echo|export|git|jupyter|kill|ls|make|mkdir|mv|mypy|
+    node|npm|npx|nvidia-smi|pipx?3?|pytest|python3?|rm|ruff|sh|sudo|tensorboard|torchrun|uv|wget
+    )(?=\s|$)""",
+    re.VERBOSE,
+)
+# `--name` is hardly ever two minus signs of Python
+OPTION = re.compile(r'(?:^|\s)--[A-Za-z]')
+SHELL = ('bash', 'sh', 'shell', 'zsh', 'console', 'shell-session', 'ps1con', 'doscon')
+
+
+def language_of(text: str) -> str:
+    """What code is if nobody has said it: commands, Python, or only a text."""
+    if text.startswith('$ '):
+        return 'console'
+    whole = text.replace('\\\n', ' ')
+    lines = [line for line in whole.split('\n') if line.strip() and not line.startswith('#')]
+    if lines and all(COMMAND.match(line) for line in lines):
+        return 'bash'
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return 'text'
+    return 'python' if lines else 'text'
+
+
 def block(text: str, language: str) -> str:
     """The HTML of a fenced block, coloured if the language is known."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return html.escape(text, quote=False)
-    return _read(lexer, text)
+    return _read(lexer, text, language in SHELL)
 
 
 def inline(text: str) -> str:
     """Code inside a sentence."""
+    if COMMAND.match(text) or OPTION.search(text):
+        return _read(BASH, text, True)
     return _read(PYTHON, text)
 
 
 PYTHON = PythonLexer(stripnl=False, ensurenl=False)
+BASH = BashLexer(stripnl=False, ensurenl=False)
 
 
-def _read(lexer: Lexer, text: str) -> str:
-    return ''.join(
-        _span(css_class(kind), value) for _, kind, value in lexer.get_tokens_unprocessed(text)
-    )
+def _read(lexer: Lexer, text: str, commands: bool = False) -> str:
+    kinds = ((css_class(kind), value) for _, kind, value in lexer.get_tokens_unprocessed(text))
+    return ''.join(_span(css, value) for css, value in (_commands(kinds) if commands else kinds))
+
+
+def _commands(kinds: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Pygments leaves the words of a command as they are: mark what is run, and its options."""
+    first = True
+    for (css, value), (_, behind) in pairwise([*kinds, ('', '')]):
+        if css or not value.strip():
+            first = css == 'q' or '\n' in value or (first and css != 'b')
+        elif value in ('|', '||', '&', '&&', ';'):
+            first = True
+        elif value.startswith('-'):
+            css = 'a'
+        elif value[0].isalnum() and not behind.startswith('='):
+            css, first = 'f' if first else '', False
+        yield css, value

@@ -173,10 +173,13 @@ class PageContext:
 
     def code(self, text: str, language: str) -> str:
         if language:
-            return f'<pre class="block"><code>{highlight.block(text, language)}</code></pre>\n'
+            if language == prose.UNSAID:
+                language = highlight.language_of(text)
+            shown = highlight.block(text, language)
+            return f'<pre class="block"><code>{shown}</code></pre>\n'
         if text not in self.memo:
             target = self._definition(text) if self.links else ''
-            shown = f'<code>{highlight.inline(text)}</code>'
+            shown = _inline(text)
             self.memo[text] = f'<a href="{target}">{shown}</a>' if target else shown
         return self.memo[text]
 
@@ -289,18 +292,20 @@ class PageContext:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        return self._picture(target.url, alt)
+        return self._picture(target, target.url, alt)
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        day = self._picture(target.url, alt, ' class="by-day"')
-        return day + self._picture(target.dark, alt, ' class="by-night"')
+        day = self._picture(target, target.url, alt, ' class="by-day"')
+        return day + self._picture(target, target.dark, alt, ' class="by-night"')
 
-    def _picture(self, url: str, alt: str, more: str = '') -> str:
+    def _picture(self, target: Target, url: str, alt: str, more: str = '') -> str:
         address = html.escape(relative(self.url, url))
-        return f'<img{more} src="{address}" alt="{html.escape(alt)}" loading="lazy">'
+        # Its room is kept for a picture that has not arrived: nothing moves when it does
+        size = ' width="{}" height="{}"'.format(*target.size) if target.size else ''
+        return f'<img{more} src="{address}" alt="{html.escape(alt)}"{size} loading="lazy">'
 
     def _no_image(self, note: Note, block: Token | None, src: str, alt: str, message: str) -> str:
         self._error(note, block, src, message)
@@ -319,6 +324,19 @@ class PageContext:
     def _error(self, note: Note, block: Token | None, text: str, message: str) -> None:
         where, excerpt = self.page.spot(*note.where(block, text))
         self.material.problems.error(where, message, excerpt)
+
+
+# Where code that is longer than a line of a phone breaks best: in its text, not in a tag
+SEAM = re.compile(r'<[^>]*>|([./])(?=\w)')
+LONG = 24
+
+
+def _inline(text: str) -> str:
+    """Code in a sentence."""
+    shown = highlight.inline(text)
+    if len(text) > LONG:
+        shown = SEAM.sub(lambda found: f'{found[0]}<wbr>' if found[1] else found[0], shown)
+    return f'<code>{shown}</code>'
 
 
 def _colour(match: re.Match[str]) -> str:
@@ -405,10 +423,8 @@ def _code(context: PageContext, sections: list[Section], names: dict[int, str]) 
         f'{_dedent(_expanded(code[x.number - 1]), indent)}</span>\n'
         for i, x in enumerate(lines)
     )
-    copy = html.escape(context.say('Copy'))
     return (
-        f'<div class="code"><div class="stick"><p class="acts">{_origin(context, lines)}'
-        f'<button type="button" class="copy" hidden>{copy}</button></p>'
+        f'<div class="code"><div class="stick">{_origin(context, lines)}'
         f'<pre><code>{shown}</code></pre></div></div>\n'
     )
 
@@ -419,7 +435,8 @@ def _origin(context: PageContext, lines: list[Line]) -> str:
     address = context.material.origin.address(path, lines[0].number, lines[-1].number)
     if not address:
         return ''
-    return f'<a href="{html.escape(address)}">{html.escape(context.say("Source"))}</a>'
+    label = html.escape(context.say('Source'))
+    return f'<p class="acts"><a href="{html.escape(address)}">{label}</a></p>'
 
 
 def _counted(lines: list[Line], i: int) -> str:

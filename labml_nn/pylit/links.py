@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -48,6 +48,8 @@ class Target:
     # Of what has a number: the number, and the title of its page if that is another one
     number: str = ''
     title: str = ''
+    # Of a picture: width and height in pixels
+    size: tuple[int, int] | None = None
 
 
 @dataclass
@@ -144,7 +146,7 @@ class Directory:
 
     def _publish(self, name: str, path: Path) -> Target:
         self.assets[f'assets/{name}'] = path
-        return Target(f'assets/{name}')
+        return Target(f'assets/{name}', size=figures.size(path))
 
     def _figure(self, source: Source, name: str) -> Target:
         if name not in self.drawn:
@@ -152,9 +154,9 @@ class Directory:
             if drawn.stale and not drawn.error:
                 message = f'figure {name} is older than its source: build with --execute'
                 self.problems.warning((source.shown, 1, 1), message)
-            shown = [self._publish(f'figures/{p.name}', p).url for p in drawn.files.values()]
+            shown = [self._publish(f'figures/{p.name}', p) for p in drawn.files.values()]
             self.drawn[name] = (
-                Target(shown[0], dark=shown[-1]) if shown else Target(wrong=drawn.error)
+                replace(shown[0], dark=shown[-1].url) if shown else Target(wrong=drawn.error)
             )
         return self.drawn[name]
 

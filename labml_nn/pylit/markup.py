@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from typing import NamedTuple
 
 import nh3
 
@@ -90,13 +91,20 @@ def _same(value: str) -> str:
     return value
 
 
+class Picture(NamedTuple):
+    """A picture as the page has it: its address, and its width and height if they are known."""
+
+    address: str
+    size: tuple[int, int] | None = None
+
+
 @dataclass
 class Answers:
     """What the tags of an author ask of the page. The defaults are for those who only look."""
 
     # The address of a link or a picture as the page has it, or nothing
     link: Callable[[str], str] = _same
-    picture: Callable[[str, str], str] = lambda src, alt: src
+    picture: Callable[[str, str], Picture] = lambda src, alt: Picture(src)
     # Whether an anchor of an author stands here
     anchor: Callable[[str], bool] = bool
     text: Callable[[str], str] = html.escape
@@ -117,6 +125,8 @@ class Markup(HTMLParser):
         self.anchors: list[str] = []
         # Where tags lead, and whether that is a picture
         self.links: list[tuple[str, bool]] = []
+        # The size of the last picture
+        self.size: tuple[int, int] | None = None
 
     def read(self, text: str) -> str:
         self.feed(text)
@@ -174,9 +184,28 @@ class Markup(HTMLParser):
                 kept.append(f' {answer[0]}="{html.escape(answer[1])}"')
                 if name == 'href' and (scheme(answer[1]) or answer[1].startswith('//')):
                     kept.append(' rel="noopener noreferrer"')
+        if tag == 'img':
+            kept += self._room(said)
         if lost:
             self._leave_out(shown)
         return kept
+
+    def _room(self, said: dict[str, str]) -> list[str]:
+        """What an author has not said of a picture's size, so that its room is kept."""
+        if not self.size or not said.get('src'):
+            return []
+        across, down = self.size
+        width, height = said.get('width', ''), said.get('height', '')
+        if width.isdecimal() and height.isdecimal():
+            return []
+        if width.isdecimal():
+            return [f' height="{max(round(int(width) * down / across), 1)}"']
+        if height.isdecimal():
+            return [f' width="{max(round(int(height) * across / down), 1)}"']
+        if width or height:
+            # Of half a column nobody knows the pixels, but the shape
+            return [f' style="aspect-ratio:{across}/{down}"']
+        return [f' width="{across}"', f' height="{down}"']
 
     def _value(self, tag: str, name: str, value: str, alt: str) -> tuple[str, str] | None:
         if name == 'id' or (tag, name) == ('a', 'name'):
@@ -188,7 +217,7 @@ class Markup(HTMLParser):
             address = self.answers.link(value)
             return (name, address) if address else None
         if name == 'src':
-            address = self.answers.picture(value, alt)
+            address, self.size = self.answers.picture(value, alt)
             return (name, address) if address else None
         return name, value
 
@@ -221,8 +250,14 @@ def sanitise(text: str) -> str:
         text,
         tags=set(HARMLESS),
         clean_content_tags={'script', 'style'},
-        attributes={**ATTRIBUTES, 'a': {'href', 'rel'}, '*': set(ANYWHERE)},
-        filter_style_properties=set(),
+        attributes={
+            **ATTRIBUTES,
+            'a': {'href', 'rel'},
+            'img': {*ATTRIBUTES['img'], 'style'},
+            '*': set(ANYWHERE),
+        },
+        # Ours: the styles of an author are left out before
+        filter_style_properties={'aspect-ratio'},
         allowed_classes={tag: set(names) for tag, names in CLASSES.items()},
         url_schemes={'http', 'https', 'mailto'},
         link_rel=None,

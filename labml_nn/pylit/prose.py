@@ -38,7 +38,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
 from . import references
-from .markup import Answers, Markup, is_html, sanitise
+from .markup import Answers, Markup, Picture, is_html, sanitise
 from .parse import Line
 from .readable import readable
 
@@ -366,6 +366,10 @@ def explicit_id(token: Token) -> str:
 
 
 # ## Tokens to HTML
+# The language of a block that nobody has named
+UNSAID = '?'
+
+
 class Context(Protocol):
     """What the writer asks of the page it writes for."""
 
@@ -418,9 +422,7 @@ class _State:
         """The HTML of an author, as far as it is harmless."""
         answers = Answers(
             link=lambda href: _address(self.page.link(href, self.note, self.block)[0], 'href'),
-            picture=lambda src, alt: _address(
-                self.page.image(src, alt, self.note, self.block), 'src'
-            ),
+            picture=lambda src, alt: _picture(self.page.image(src, alt, self.note, self.block)),
             anchor=self.page.anchor,
             text=self.text,
             restore=self.note.restore,
@@ -432,6 +434,11 @@ class _State:
 def _address(shown: str, name: str) -> str:
     found = re.search(rf' {name}="([^"]*)"', shown)
     return html.unescape(found[1]) if found else ''
+
+
+def _picture(shown: str) -> Picture:
+    size = re.search(r' width="(\d+)" height="(\d+)"', shown)
+    return Picture(_address(shown, 'src'), (int(size[1]), int(size[2])) if size else None)
 
 
 class Writer(RendererHTML):
@@ -447,11 +454,11 @@ class Writer(RendererHTML):
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.aside(state.page.code(state.note.restore(tokens[idx].content), 'text'))
+        return state.aside(state.page.code(state.note.restore(tokens[idx].content), UNSAID))
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        language = (tokens[idx].info.split() or ['text'])[0]
+        language = (tokens[idx].info.split() or [UNSAID])[0]
         return state.aside(state.page.code(state.note.restore(tokens[idx].content), language))
 
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:

@@ -434,6 +434,7 @@ class Site:
         files[search.CODE] = self._search_code
         for url in self.pages:
             files[source_script(url)] = partial(self._source, url)
+        files |= {f'assets/{path.name}': partial(_lean, path) for path in _comfort()}
         files['assets/katex/katex.css'] = _style
         address = self.directory.origin.site
         files[LOST] = partial(self.lost, urlsplit(address).path.rstrip('/') + '/')
@@ -451,8 +452,9 @@ class Site:
     def _pictures(self) -> dict[str, Path]:
         """Files that are taken as they are."""
         fonts = sorted((formulas.katex() / 'dist' / 'fonts').glob('*.woff2'))
+        ours = (path for path in sorted(STATIC.iterdir()) if path not in _comfort())
         return {
-            **{f'assets/{path.name}': path for path in sorted(STATIC.iterdir())},
+            **{f'assets/{path.name}': path for path in ours},
             **{f'assets/katex/fonts/{font.name}': font for font in fonts},
             **dict(sorted(self.directory.assets.items())),
         }
@@ -487,6 +489,21 @@ class Site:
         head = '<?xml version="1.0" encoding="UTF-8"?>\n'
         space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
         return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
+
+
+def _comfort() -> list[Path]:
+    """Our style sheets and scripts."""
+    return [path for path in sorted(STATIC.iterdir()) if path.suffix in ('.css', '.js')]
+
+
+# A remark of a style sheet, or a line of a script that is nothing else; and how far a line is in
+REMARK = {'.css': re.compile(r'/\*.*?\*/', re.S), '.js': re.compile(r'(?m)^\s*//.*$')}
+
+
+def _lean(path: Path) -> bytes:
+    """A style sheet or a script as browsers need it."""
+    text = REMARK[path.suffix].sub('', path.read_text('utf-8'))
+    return re.sub(r'\s*\n\s*', '\n', text).lstrip().encode()
 
 
 def _style() -> bytes:

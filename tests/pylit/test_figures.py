@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from labml_nn.pylit.__main__ import main
+from labml_nn.pylit.figures import lighter, size
 from labml_nn.pylit.problems import Mistakes
-from tests.kit.sites import project, site
+from tests.kit.sites import ROOT, project, site
 
 DRAW = """
 from pkg.lib import colour
@@ -107,3 +110,93 @@ def test_building_never_imports_the_sources(tmp_path: Path) -> None:
     project(tmp_path, {'src/page.py': source, 'src/__init__.py': source})
     assert main(['build', str(tmp_path / 'src'), '-o', str(tmp_path / 'out')]) == 0
     assert not list(tmp_path.rglob('ran'))
+
+
+# ## Their room on the page
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"{}/>'
+SIZES = [
+    (' width="504pt" height="252pt" viewBox="0 0 504 252"', (672, 336)),
+    (' width="40" height="30px"', (40, 30)),
+    (' viewBox="0 0 30 10"', (30, 10)),
+    (' width="60" viewBox="0,0,30,10"', (60, 20)),
+    (' width="100%" height="5cm" viewBox="0 0 30 10"', (567, 189)),
+    ('', None),
+    (' width="100%"', None),
+    (' width="0" height="0"', None),
+]
+
+
+@pytest.mark.parametrize(('said', 'expected'), SIZES)
+def test_the_size_of_an_svg(tmp_path: Path, said: str, expected: tuple[int, int] | None) -> None:
+    path = tmp_path / 'a.svg'
+    path.write_text(SVG.format(said))
+    assert size(path) == expected
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpg', 'gif', 'webp'])
+def test_the_size_of_a_photograph(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f'a.{kind}'
+    Image.new('RGB', (30, 20)).save(path)
+    assert size(path) == (30, 20)
+    # It is seen anew when the file has changed, and a file may be no picture at all
+    path.write_text('nothing')
+    assert size(path) is None
+    assert size(tmp_path / 'none') is None
+
+
+def test_a_photograph_is_turned_as_browsers_turn_it(tmp_path: Path) -> None:
+    about = Image.Exif()
+    about[0x0112] = 6
+    Image.new('RGB', (30, 20)).save(tmp_path / 'a.jpg', exif=about)
+    assert size(tmp_path / 'a.jpg') == (20, 30)
+
+
+PICTURES = [
+    ('![A](a.png)', 'width="30" height="20"'),
+    ('<img src="a.png" alt="A">', 'width="30" height="20"'),
+    ('<img src="a.png" alt="A" width="300">', 'width="300" height="200"'),
+    ('<img src="a.png" alt="A" height="10">', 'height="10" width="15"'),
+    ('<img src="a.png" alt="A" width="5" height="5">', 'width="5" height="5"'),
+    ('<img src="a.png" alt="A" width="50%">', 'width="50%" style="aspect-ratio:30 / 20"'),
+]
+
+
+@pytest.mark.parametrize(('written', 'shown'), PICTURES)
+def test_every_picture_has_its_size(tmp_path: Path, written: str, shown: str) -> None:
+    project(tmp_path, {'pyproject.toml': '[tool.pylit]\n', 'src/page.py': f'# {written}\nx = 1\n'})
+    Image.new('RGB', (30, 20)).save(tmp_path / 'src' / 'a.png')
+    files, problems = render(tmp_path, execute=False)
+    assert shown in files['page.html'].decode()
+    assert problems == []
+
+
+def test_a_figure_has_its_size(tmp_path: Path) -> None:
+    drawn = DRAW.replace('2000/svg"', '2000/svg" width="30" height="20"')
+    project(tmp_path, {**FILES, 'docs/figures/a.py': drawn})
+    page = render(tmp_path, execute=True)[0]['page.html'].decode()
+    assert page.count('width="30" height="20"') == 2
+
+
+# ## Lighter
+def test_what_is_lighter_looks_the_same() -> None:
+    dot = '<use xlink:href="#m02fcc1a7dc" x="1.234567" y="2" style="fill: red"/>'
+    svg = (
+        '<svg><path id="m02fcc1a7dc" d="M 0 -0.6123456 \nL 1 1"/><text>0.123456</text>'
+        f'<g transform="translate(10.123456 2) scale(0.095123 -0.1)"/>\n  {dot}\n  {dot}</svg>'
+    )
+    assert lighter(svg) == (
+        '<svg><path id="m0" d="M 0 -0.61 L 1 1"/><text>0.123456</text>'
+        '<g transform="translate(10.12 2) scale(0.095123 -0.1)"/>\n<g style="fill: red">'
+        + 2 * '\n<use xlink:href="#m0" x="1.23" y="2"/>'
+        + '\n</g></svg>'
+    )
+    # What fades by itself is not faded together with others
+    faded = svg.replace('fill: red', 'opacity: 0.5')
+    assert lighter(faded).count('opacity: 0.5') == 2
+
+
+def test_our_figures_are_light() -> None:
+    drawn = list((ROOT / 'docs' / 'figures' / 'drawn').glob('*.svg'))
+    assert len(drawn) >= 40
+    heavy = [path.name for path in drawn if len(gzip.compress(path.read_bytes())) > 60_000]
+    assert heavy == []

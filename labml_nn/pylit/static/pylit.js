@@ -10,7 +10,6 @@
     get: (key) => { try { return localStorage.getItem(`pylit-${key}`); } catch { return null; } },
     set: (key, value) => { try { localStorage.setItem(`pylit-${key}`, value); } catch { /* closed */ } },
   };
-  root.classList.add('js');
   globalThis.pylit = {};
   for (const id of ['theme', 'help']) $(`#pylit-${id}`).hidden = false;
 
@@ -75,23 +74,26 @@
       cell.setAttribute('aria-label', kind);
     }
   };
+  // Long lines: wrapped on a phone, and scrolled elsewhere, until the reader says otherwise
   const wrapper = $('.wrap');
-  const wrap = (on) => {
-    root.classList.toggle('wrapped', on);
-    wrapper?.setAttribute('aria-pressed', String(on));
+  const phone = matchMedia('(max-width: 640px)');
+  const wrapped = () => (root.dataset.wrap || (phone.matches ? 'on' : 'off')) === 'on';
+  const measure = () => {
+    wrapper?.setAttribute('aria-pressed', String(wrapped()));
     reach();
   };
   const rewrap = () => {
-    wrap(!root.classList.contains('wrapped'));
-    remember.set('wrap', root.classList.contains('wrapped') ? 'on' : 'off');
+    root.dataset.wrap = wrapped() ? 'off' : 'on';
+    remember.set('wrap', root.dataset.wrap);
+    measure();
   };
-  wrap(remember.get('wrap') === 'on');
-  if (wrapper && $('.code')) {
+  measure();
+  if (wrapper && $('main pre')) {
     wrapper.hidden = false;
     wrapper.addEventListener('click', rewrap);
   }
   document.fonts?.ready.then(reach);
-  addEventListener('resize', reach);
+  addEventListener('resize', measure);
 
   // Copy: the lines, without numbers
   const old = (text) => {
@@ -117,9 +119,33 @@
     button.textContent = $('#pylit-status').textContent = done;
     setTimeout(() => { button.textContent = before; $('#pylit-status').textContent = ''; }, 1600);
   };
-  for (const button of $$('.copy')) {
-    button.hidden = false;
-    button.addEventListener('click', () => copy(button, $('code', button.closest('.stick')).textContent));
+  // What one types: without prompts, and without what was answered
+  const typed = (code) => {
+    const asked = $('.q', code);
+    const lines = code.cloneNode(true);
+    for (const part of $$('.q, .o', lines)) part.remove();
+    return asked ? lines.textContent.trimEnd() : code.textContent;
+  };
+  for (const cell of $$('main pre')) {
+    let box = cell.parentElement;
+    if (cell.matches('.block')) {
+      box = document.createElement('div');
+      box.className = 'fenced';
+      cell.replaceWith(box);
+      box.append(cell);
+    }
+    let acts = $('.acts', box);
+    if (!acts) {
+      acts = document.createElement('p');
+      acts.className = 'acts';
+      box.prepend(acts);
+    }
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'copy';
+    button.textContent = say.copy;
+    button.addEventListener('click', () => copy(button, typed($('code', cell))));
+    acts.append(button);
   }
   // The whole file is a script of its own, which is asked for when a reader comes near the button
   const whole = $('.whole');
@@ -147,8 +173,44 @@
 
   // Contents: open where there is room, and following the reader
   const toc = $('#pylit-toc');
+  const side = $('.side');
   const wide = matchMedia('(min-width: 1100px)');
-  const fold = () => { for (const list of $$('.side > details')) list.open = wide.matches; };
+  // Where there is no room beside the page they open over it, from a button that says where one is
+  const at = document.createElement('button');
+  const title = document.createElement('b');
+  const open = (on) => {
+    root.classList.toggle('contents', on);
+    at.setAttribute('aria-expanded', String(on));
+    if (on) ($('a.now', side) || $('a', side))?.focus();
+  };
+  const named = document.title.replace(` · ${$('.home').textContent}`, '');
+  const cut = () => {
+    // At a word; where a language has no spaces, at a character
+    const pen = document.createElement('canvas').getContext('2d');
+    pen.font = getComputedStyle(title).font;
+    const room = at.parentElement.clientWidth - 128;
+    const parts = named.match(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|\s*[^\s\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+/gu) || [];
+    let last = parts.length;
+    const shown = () => parts.slice(0, last).join('') + (last < parts.length ? ' …' : '');
+    while (last > 1 && pen.measureText(shown()).width > room) last -= 1;
+    title.textContent = shown();
+  };
+  if (side) {
+    at.type = 'button';
+    at.className = 'at';
+    at.setAttribute('aria-label', `${$('summary', side).textContent}: ${named}`);
+    at.append(title);
+    at.addEventListener('click', () => open(!root.classList.contains('contents')));
+    side.addEventListener('click', (event) => { if (event.target.closest('a')) open(false); });
+    $('.crumbs').before(at);
+    open(false);
+    cut();
+    addEventListener('resize', cut);
+  }
+  const fold = () => {
+    for (const list of $$('.side > details')) list.open = true;
+    open(false);
+  };
   fold();
   wide.addEventListener('change', fold);
   const links = new Map($$('#pylit-toc a').map((a) => [decodeURIComponent(a.hash.slice(1)), a]));
@@ -160,7 +222,6 @@
     const link = now && links.get(now.id);
     if (link) {
       link.classList.add('now');
-      const side = $('.side');
       const box = link.getBoundingClientRect();
       if (wide.matches && (box.top < 60 || box.bottom > innerHeight)) side.scrollTop += box.top - innerHeight / 2;
     }
@@ -186,12 +247,43 @@
 
   // Keys, which a reader can switch off
   const rows = $$('.row');
-  let row = -1;
+  // Where a link puts a row; and the row that the page is on its way to
+  const line = () => parseFloat(getComputedStyle(root).scrollPaddingTop) || 0;
+  const top = (element) => element.getBoundingClientRect().top;
+  let going = null;
   const go = (step) => {
-    row = Math.min(Math.max(row + step, 0), rows.length - 1);
-    for (const other of rows) other.classList.toggle('now', other === rows[row]);
-    rows[row]?.scrollIntoView({ block: 'start' });
+    const here = line();
+    let next = rows.indexOf(going);
+    if (next < 0) {
+      next = rows.findLastIndex((row) => top(row) < here + 4);
+      // From the middle of a row the way back leads to its own beginning
+      if (step > 0 || Math.abs(top(rows[next] ?? root) - here) < 4) next += step;
+    } else next += step;
+    const row = rows[Math.min(Math.max(next, 0), rows.length - 1)];
+    if (!row) return;
+    for (const other of rows) other.classList.toggle('now', other === row);
+    going = row;
+    row.scrollIntoView({ block: 'start' });
   };
+  // Who moves the page is where it shows; but the last rows of a page cannot come up to the line
+  const ended = () => scrollY + innerHeight > root.scrollHeight - 2;
+  const moved = () => { going = null; };
+  for (const way of ['wheel', 'touchmove']) addEventListener(way, moved, { passive: true });
+  addEventListener('scrollend', () => { if (!ended()) moved(); });
+
+  // Another language, at the same place
+  const place = () => {
+    if (scrollY < 100) return '';
+    const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (named && top(named) >= 0 && top(named) < innerHeight) return location.hash;
+    const row = rows.findLast((one) => one.id && top(one) < line() + 4);
+    return row ? `#${encodeURIComponent(row.id)}` : '';
+  };
+  for (const link of $$('.languages a')) {
+    for (const asked of ['click', 'auxclick', 'contextmenu']) {
+      link.addEventListener(asked, () => { link.hash = place(); });
+    }
+  }
   const page = (rel) => $(`.turn a[rel="${rel}"]`)?.click();
   const dialog = document.createElement('dialog');
   const help = () => {
@@ -235,6 +327,11 @@
     if (event.key === 'Escape') {
       if (pinned) pin(pinned);
       light(null);
+      shut();
+      if (root.classList.contains('contents')) {
+        open(false);
+        at.focus();
+      }
       return;
     }
     const typing = event.target.closest?.('input, textarea, select, dialog');

@@ -1,7 +1,11 @@
-// Before the first paint: the theme that the reader chose, if any, so that nothing flashes.
+// Before the first paint: what the reader chose, if anything, so that nothing flashes or moves.
 (() => {
+  const root = document.documentElement;
+  root.classList.add('js');
   try {
-    const chosen = localStorage.getItem('pylit-theme');
-    if (chosen === 'light' || chosen === 'dark') document.documentElement.dataset.theme = chosen;
+    const theme = localStorage.getItem('pylit-theme');
+    if (theme === 'light' || theme === 'dark') root.dataset.theme = theme;
+    const wrap = localStorage.getItem('pylit-wrap');
+    if (wrap === 'on' || wrap === 'off') root.dataset.wrap = wrap;
   } catch { /* storage may be closed; the system's theme is right then */ }
 })();
