@@ -9,6 +9,7 @@ key is a mistake and not silence: a misspelt `glosary` would cost an author an h
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import importlib
 import re
 from collections.abc import Mapping
@@ -39,8 +40,18 @@ class Config:
     figures: str = 'docs/figures'
     locale: str = 'docs/locale'
     languages: tuple[str, ...] = ()
+    # Pages whose displayed equations all name a test or say why not, as patterns of paths
+    tested_pages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
+
+    def lists(self, file: Path, patterns: tuple[str, ...]) -> bool:
+        """Whether a file of the project is one of those that patterns name."""
+        try:
+            shown = file.resolve().relative_to(self.root).as_posix()
+        except (ValueError, OSError, RuntimeError):
+            return False
+        return any(fnmatch.fnmatch(shown, pattern) for pattern in patterns)
 
 
 def load(start: Path) -> Config:

@@ -190,7 +190,7 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
 
 
 KEYS = ('title', 'nav', 'exclude', 'repository', 'revision', 'site_url', 'tests', 'figures',
-        'locale', 'languages', 'macros', 'glossary')  # fmt: skip
+        'locale', 'languages', 'tested_pages', 'macros', 'glossary')  # fmt: skip
 
 
 @pytest.mark.parametrize('value', ['3', '[3]', '"x"', '{ x = 3 }', 'true', '[]', '1979-05-27'])
