@@ -121,18 +121,16 @@ p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\
 with a fixed $\sigma_t^2$. Of these, $\beta_t$ is the best one for data of unit variance, and
 $\tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_best_variance_at_both_extremes). For
-Gaussian data of any variance up to one, the best lies between the two; for wider data it is a
-little above $\beta_t$, at most $1.005\,\beta_t$ for a standard deviation of 3
+Gaussian data of less than unit variance the best lies between the two; for wider data it is a
+little above $\beta_t$, by half a percent for a standard deviation of 3
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
 
-> **The first steps are no small ones.** $\beta_t / (1-\bar\alpha_t)$ is 1, 0.55, 0.15 and 0.02 at
-> $t = 1, 2, 10, 100$
-> ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)), and
-> more steps do not change that: at the beginning it is about $1/t$ for any $T$. For a pixel with 17
-> levels, $q(x_{t-1}|x_t)$ differs from the Gaussian of its mean and variance by up to 56 % of the
-> probability at $t = 2$, by 2 % at $t = 10$, and by less than 0.1 % from $t = 20$ on
-> ([tested](test:diffusion/ddpm/test_derivation.py::test_a_short_step_back_is_nearly_gaussian)). At
-> $t = 1$ it is discrete, and the bound has [a decoder](likelihood.html) there.
+> **The first steps are not small.** The share of the noise that a step has just added is 1, 0.55
+> and 0.15 in steps 1, 2 and 10, for any number of steps about one over the index
+> ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)). For
+> pixels with 17 levels the step back is discrete at first, up to 56 % of its probability is not
+> where a Gaussian has it in step 2, 2 % in step 10, and less than 0.1 % from step 20 on
+> ([tested](test:diffusion/ddpm/test_derivation.py::test_a_short_step_back_is_nearly_gaussian)).
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)): with a
@@ -209,16 +207,10 @@ $\sigma_t^2$.
 
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$ the three are linear
 > rewrites of one another, so no information is gained or lost. What changes is how much an error
-> counts at each $t$:
->
-> $$\|\epsilon - \hat\epsilon\|^2 = \frac{\bar\alpha_t}{1-\bar\alpha_t}\,\|x_0 - \hat x_0\|^2$$
->
-> The factor is the signal-to-noise ratio, which falls from $10^4$ at $t = 1$ to
-> $4 \cdot 10^{-5}$ at $t = T$: a network that guesses the noise is asked for detail where there is
-> little noise, and for a rough idea of the image where there is much
-> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr).
-> What it guesses is the *total* noise since $x_0$, not the last step's: that is what has to be
-> taken away.
+> counts: that of the noise is that of the image times the signal-to-noise ratio,
+> $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
+> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). And
+> it is the *total* noise since $x_0$, not the last step's: that is what has to be taken away.
 
 ## 6. The simple loss
 
@@ -288,11 +280,9 @@ class DenoiseDiffusion(nn.Module):
 
     > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
     > be centred, and of a size to which one unit of noise is much. With 0..255 the noise would
-    > never cover the image. With $[0, 1]$ there is a quarter of the variance, so every step has a
-    > quarter of the signal-to-noise ratio that the schedule was made for; clipping to $[-1, 1]$
-    > lets through what is darker than black; and pictures shown as $(x+1)/2$ are pale
-    > ([tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1);
-    > the mean at the end is off by 0.003 only).
+    > never cover the image. With $[0, 1]$ there is a quarter of the variance, hence of the signal
+    > at each step [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1); clipping
+    > lets through what is darker than black; and pictures come out pale.
     """
 
     # The constants of all steps, each `[n_steps]`, float32
@@ -502,14 +492,12 @@ class DenoiseDiffusion(nn.Module):
         r"""
         $x_{t-1} = \mu_\theta(x_t, t) + \sigma_t z$, and the $\hat x_0$ it aimed at
 
-        > **Why add noise again?** The step back is a Gaussian, and this samples it. Its mean has
-        > less variance than its samples, step after step. For data of unit variance the mean is
-        > $\sqrt{\alpha_t}\,x_t$, so a chain of means ends with 0.0064 of the spread that it should
-        > have [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses).
-        > Such a chain lands off the noise levels that the network was trained on, and ends
-        > on nearly [the same picture](troubles.html) whatever it started from.
-        > [DDIM](../samplers/ddim.html) adds no noise either, but keeps more of the old one instead,
-        > so that the variance of each $x_t$ is right.
+        > **Why add noise again?** The step back is a Gaussian, and this samples it. Its means vary
+        > less than its samples, step after step: for data of unit variance a chain of means ends
+        > with 0.0064 of the spread
+        > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses), and for
+        > digits on nearly [the same one](troubles.html) each time.
+        > [DDIM](../samplers/ddim.html) adds no noise either, but keeps more of the old.
         """
         with evaluating(self.eps_model):
             mean, var, x0_hat = self.p_mean_var(xt, t, clip_x0=clip_x0)
