@@ -119,7 +119,7 @@ class PageContext:
             return markup.mistake(source, f'LaTeX: {result.error}')
         shown = result.html
         if 'color:' in shown:
-            shown = re.sub(r'(?<=[" ;])color:(\w+)', _colour, shown)
+            shown = re.sub(r'(?<=[" ;=])color:(\w+)', _colour, shown)
             shown = re.sub(r' mathcolor="[^"]*"', '', shown)
         if not self.links:
             # In the table of contents a screen reader hears the TeX instead of a second tree

@@ -467,7 +467,8 @@ class Site:
 def _style() -> bytes:
     css = (formulas.katex() / 'dist' / 'katex.min.css').read_text('utf-8')
     # Every browser that can show the page reads woff2
-    return re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("[a-z]+"\)', '', css).encode()
+    css = re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("[a-z]+"\)', '', css)
+    return formulas.shortened(css + (formulas.HERE / 'lighter.css').read_text('utf-8')).encode()
 
 
 def _leads_away(target: str) -> bool:

@@ -110,10 +110,10 @@ def strip(html: str) -> str:
     """Without the marks, and without elements that say nothing but that they are there."""
     out, open_ = [], []
     for part in re.split(r'(<[^>]*>)', re.sub(r' data-sym="\w+"', '', html)):
-        if part.startswith('<span'):
-            open_.append(part == '<span>')
-        silent = bool(open_) and open_[-1] if part.startswith('<span') else False
-        if part == '</span>':
+        if part.startswith(('<span', '<b')):
+            open_.append(part in ('<span>', '<b>'))
+        silent = bool(open_) and open_[-1] if part.startswith(('<span', '<b')) else False
+        if part in ('</span>', '</b>'):
             silent = open_.pop()
         if not silent:
             out.append(part)

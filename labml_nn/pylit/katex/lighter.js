@@ -2,7 +2,10 @@
 // of a page of mathematics are boxes without a look of their own: struts, and wrappers that only
 // name what they hold. A strut can be drawn by the style sheet (`::before`, its measures in
 // variables), a wrapper without rules can go. Whatever is not understood here stays as it is.
+// What is left is named shortly: the names of `short.json` hold for KaTeX's style sheet too.
 'use strict';
+
+const SHORT = require('./short.json');
 
 const TOKEN = /<(\/?)([\w:]+)([^>]*?)(\/?)>|[^<]+/g;
 
@@ -28,11 +31,23 @@ const write = (node) => {
   return node.tag ? `<${node.tag}${node.text}>${inner}</${node.tag}>` : inner;
 };
 
+// The boxes inside of a formula. `<b>` has no look of its own here; a value needs no quotes
+const shorten = (node) => {
+  for (const kid of node.kids) if (!text(kid)) shorten(kid);
+  if (node.tag !== 'span' || OUTSIDE.some((name) => is(node, name))) return;
+  node.tag = 'b';
+  const names = classes(node).map((name) => SHORT[name] ?? name);
+  if (names.length) node.text = node.text.replace(/ class="[^"]*"/, ` class="${names.join(' ')}"`);
+  node.text = node.text.replace(/( (?:class|style)=)"([^"'`=<>\s]+)"/g, '$1$2');
+};
+
 // ## What an element says of itself
 const get = (node, name) => new RegExp(` ${name}="([^"]*)"`).exec(node.text)?.[1] ?? '';
 const classes = (node) => get(node, 'class').split(' ').filter(Boolean);
 const is = (node, name) => node.tag === 'span' && classes(node).includes(name);
 const text = (node) => typeof node === 'string';
+// Known to the pages by these names
+const OUTSIDE = ['katex', 'katex-display', 'katex-html', 'katex-error'];
 
 const put = (node, name, value) => {
   const rest = node.text.replace(new RegExp(` ${name}="[^"]*"`), '');
@@ -127,7 +142,9 @@ const tidy = (node) => {
 const shorter = (style, above) => {
   const script = above && is(above, 'vlist') && style.startsWith('--p');
   const said = style.split(';').filter((one) => one && !(script && one === 'margin-left:0em'));
-  return said.join(';').replace(/(?<=[:-])0\.(?=\d)/g, '.');
+  // Nearly every box of a pile hangs from a strut of one of two heights
+  const hung = said.join(';').replace(/^--p:3em;top:/, '--t:').replace(/^--p:2.7em;top:/, '--u:');
+  return hung.replace(/(?<=[:-])0\.(?=\d)/g, '.');
 };
 
 const lighten = (node, above) => {
@@ -157,10 +174,10 @@ const rows = (node) => {
   });
 };
 
-const through = (walk) => (html) => {
+const through = (...walks) => (html) => {
   const tree = parse(html);
-  walk(tree);
+  for (const walk of walks) walk(tree);
   return write(tree);
 };
 
-module.exports = { html: through(lighten), mathml: through(rows) };
+module.exports = { html: through(lighten, shorten), mathml: through(rows) };
