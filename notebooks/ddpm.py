@@ -30,8 +30,8 @@ STEPS, COOLDOWN = (900, 400) if PRESET == 'digits' else (None, None)
 # %% [markdown]
 # ## Install
 #
-# The package, and nothing that is there already: the versions of torch and torchvision are held
-# fast, as replacing them costs minutes and often fits the GPU no more.
+# The package, and nothing that is there already. The versions of torch and torchvision are pinned:
+# replacing them is slow and often breaks GPU support.
 
 # %%
 import contextlib

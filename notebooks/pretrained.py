@@ -80,8 +80,8 @@ print(unet)
 # %% [markdown]
 # ## Sample
 #
-# DPM-Solver++ with noise, in 20 steps. `sampler='ddpm'` without `steps` is the paper's own way,
-# with all 1000.
+# DPM-Solver++ in 20 steps, without noise on the way. `sampler='ddpm'` without `steps` is the
+# paper's own way, with all 1000.
 
 # %%
 image_shape = config['image_channels'], config['image_size']

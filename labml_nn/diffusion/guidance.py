@@ -25,6 +25,7 @@ rather have fewer kinds, each beyond doubt: images that a classifier is sure of.
 probability count more than once:
 
 $$\tilde p(x|c) \propto p(x|c)\,p(c|x)^w$$
+<!-- no-test: definition -->
 
 At $w = 0$ nothing is changed; the larger $w$, the more an image must be taken for this class and no
 other. But a classifier of noisy images would have to be trained beside the model. Bayes' rule says
@@ -33,8 +34,9 @@ that the model contains one:
 $$p(c|x) = \frac{p(x|c)\,p(c)}{p(x)} \quad\Rightarrow\quad
 \nabla_x\log p(c|x) = \nabla_x\log p(x|c) - \nabla_x\log p(x)$$
 
-and the guess of the noise *is* such a slope, but for its size and sign: for
-$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ the best guess of the noise is
+([tested](test:diffusion/test_guidance.py::test_the_model_contains_a_classifier)) and the guess of
+the noise *is* such a slope, but for its size and sign: for $x_t = \sqrt{\bar\alpha_t}\,x_0 +
+\sqrt{1-\bar\alpha_t}\,\epsilon$ the best guess of the noise is
 
 $$\mathbb E[\epsilon|x_t] = -\sqrt{1-\bar\alpha_t}\;\nabla_{x_t}\log q(x_t)$$
 

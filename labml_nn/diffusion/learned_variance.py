@@ -23,15 +23,20 @@ or, on the command line,
 
 ## Between the two
 
-The best variance lies between $\tilde\beta_t$ and $\beta_t$, which are close together but for the
-first steps, and both are tiny. A network that had to put out the number itself would have to hit
+For data of at most unit variance, the best variance on average lies
+[between $\tilde\beta_t$ and $\beta_t$](ddpm/index.html), which are close together but for the first
+steps, and both are tiny. A network that had to put out the number itself would have to hit
 $10^{-4}$ to within a few percent. So it puts out where to go between their logarithms (eq. 15):
 
 $$\log\sigma_t^2 = w\log\beta_t + (1-w)\log\tilde\beta_t, \qquad w = \frac{v + 1}2$$
 
-with one $v$ for each pixel, from a second half of the channels. It is not held in $[-1, 1]$: pixels
-may leave the range where that pays. At the first step, $\tilde\beta_1 = 0$ has no logarithm and
-$\tilde\beta_2$ stands in. The new network's head is zero, so it begins in the middle
+([tested](test:diffusion/test_learned_variance.py::test_between_them_it_is_linear_in_the_logarithm_and_may_go_beyond)),
+with one $v$ for each pixel, from a second half of the channels. It is not held in $[-1, 1]$. Above
+$\beta_t$ is right for a pixel that the network guesses badly. Below $\tilde\beta_t$ never is: the
+true variance is $\tilde\beta_t$ and what is not known of $x_0$
+[tested](test:diffusion/test_learned_variance.py::test_below_beta_tilde_never_pays). At the first
+step, $\tilde\beta_1 = 0$ has no logarithm and $\tilde\beta_2$ stands in. The new network's head is
+zero, so it begins in the middle
 [tested](test:diffusion/test_learned_variance.py::test_a_new_network_begins_in_the_middle), and told
 the right $v$ of Gaussian data, the bound loses nothing at all
 [tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form).
@@ -52,6 +57,7 @@ sum of both, the bound with a small weight (eq. 16):
 
 $$L_\text{hybrid} = L_\text{simple} + \lambda L_\text{vlb}, \qquad \lambda = 0.001$$
 
+([tested](test:diffusion/test_learned_variance.py::test_is_the_simple_loss_and_a_thousandth_of_the_bound))
 where $L_\text{vlb} = L_0 + \dots + L_{T-1}$ in bits per dimension, guessed from one random $t$ for
 each image, as $T \cdot L_t$ [tested](test:diffusion/test_learned_variance.py::test_unbiased).
 
@@ -62,8 +68,8 @@ stopped there. In $L_\text{vlb}$ the mean is a constant, and the variance is all
 two share are the layers below the head.
 
 > **The weight is small because $L_\text{vlb}$ is large.** $\lambda$ multiplies the whole sum over
-> steps, not one of its terms: forgetting the factor $T$ makes it a thousand times too small, and
-> nothing fails but the bits.
+> steps, not one of its terms: forgetting the factor $T$ makes it a thousand times too small. No
+> error reveals it; only the bits per dimension suffer.
 
 ## Measured
 
@@ -101,6 +107,12 @@ Before those $\tilde\beta$ is the better one: digits are nearer to a single poin
 unit variance. In the last steps it is the worse, because there the network's own error is as large
 as the noise that is left, and a variance that is too small is punished for it. The network has
 found the same: its $w$ is 0.87 for the median pixel of the first steps, and 0.2 from $t = 100$ on.
+
+At $t$ from 10 to 250 more than a tenth of the pixels lie below $w = 0$, where no variance is right.
+Many pixels at the edge are black in every image; $w = 0$ is the best for them, and the network
+misses it by a tenth of the way. That costs nearly nothing, as the two ends are close there: 0.0001
+bits for such a pixel at $t = 10$, and 0.001 in all from there to $t = 250$
+([tested](test:diffusion/test_learned_variance.py::test_what_a_little_too_little_costs)).
 """
 
 import torch

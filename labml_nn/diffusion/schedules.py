@@ -6,9 +6,10 @@ summary: The linear and the cosine schedule, for any number of steps, and what i
 
 # Noise schedules
 
-How much noise each step adds is a choice, and any choice will do: every $\beta$ in $(0, 1)$, one a
-step, is a schedule that [`DenoiseDiffusion`](ddpm/index.html) takes
-([tested](test:diffusion/test_schedules.py::test_any_betas_are_a_schedule)).
+How much noise each step adds is a choice. Any numbers $\beta$ in $(0, 1)$, one for each step, are a
+valid schedule for [`DenoiseDiffusion`](ddpm/index.html)
+([tested](test:diffusion/test_schedules.py::test_any_betas_are_a_schedule)), but not every schedule
+is a good one.
 
     from labml_nn.diffusion.schedules import cosine
     diffusion = DenoiseDiffusion(model, 4000, beta=cosine(4000))
@@ -19,7 +20,8 @@ when you make your own: how much of the image is left at the end, and where the 
 ## Linear
 
 $\beta_t$ rises in a straight line from $10^{-4}$ to $0.02$ ([Ho et
-al.](https://arxiv.org/abs/2006.11239), section 4, chosen among constant, linear and quadratic).
+al.](https://arxiv.org/abs/2006.11239), section 4; chosen among constant, linear and quadratic ones,
+appendix B).
 These numbers are made for $T = 1000$. $\bar\alpha_T \approx e^{-\sum_t\beta_t}$ depends on their
 sum, so with $T$ steps of the same size the signal $\sqrt{\bar\alpha_T}$ that is left at the end
 depends on $T$. Multiplied by $1000 / T$ the sum stays, and so does the end, as long as no $\beta$
@@ -45,6 +47,8 @@ $$\bar\alpha_t = \frac{f(t)}{f(0)}, \qquad
 f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
 \beta_t = \min\Big(1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}},\ 0.999\Big)$$
 
+[tested](test:diffusion/test_schedules.py::test_cosine_is_equation_17)
+
 * $\bar\alpha_t$ falls almost in a straight line through the middle, and changes little at both
   ends. The linear schedule has destroyed the image long before its end: its last fifth of the steps
   can be left out of a chain with hardly any harm (figure 4 of that paper).
@@ -63,7 +67,8 @@ signal-to-noise ratio alone,
 
 $$\log\text{SNR}(t) = \log\frac{\bar\alpha_t}{1 - \bar\alpha_t}$$
 
-and a schedule is a decision how many steps to spend at which ratio. Of 1000 steps, the linear one
+([tested](test:diffusion/test_schedules.py::test_log_snr_is_the_ratio_and_falls)) and a schedule
+decides how many steps to spend at which ratio. Of 1000 steps, the linear one
 spends 231 below $-6$, where there is 400 times more noise than image; the cosine one 32
 ([tested](test:diffusion/test_schedules.py::test_where_the_steps_are_spent)).
 

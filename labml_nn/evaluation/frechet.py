@@ -11,6 +11,7 @@ set onto the other so that the images travel as little as possible: the mean squ
 the squared 2-Wasserstein distance,
 
 $$d^2 = \min_\gamma\ \mathbb E_{(x, y) \sim \gamma} \|x - y\|^2$$
+<!-- no-test: definition -->
 
 over all pairings $\gamma$ of the two. For two Gaussians it has a closed form. The means have to
 travel whatever the pairing, and what the rest saves is twice the covariance of $x$ and $y$ that can

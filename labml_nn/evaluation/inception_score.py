@@ -21,7 +21,7 @@ beyond doubt and all are equally frequent
 [tested](test:evaluation/test_inception_score.py::test_lies_between_1_and_the_number_of_classes).
 
 > It never looks at the data: one perfect picture of each class scores best, and so would pictures
-> that no person takes for anything. It says something beside a distance that does look. With the
+> that look like nothing to a human. It says something beside a distance that does look. With the
 > classes of ImageNet, which the network of that name knows, it says little about faces.
 
 The set is cut into ten parts, and what is reported is the mean of the ten scores and their standard

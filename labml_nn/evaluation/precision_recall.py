@@ -18,10 +18,13 @@ $$f(\phi, \Phi) = \begin{cases} 1 & \text{if }
 \|\phi - \phi'\| \le \|\phi' - \text{NN}_k(\phi', \Phi)\| \text{ for any } \phi' \in \Phi \\
 0 & \text{otherwise} \end{cases}$$
 
-and with the features $\Phi_r$ of the data and $\Phi_g$ of the samples (eq. 2)
+([tested](test:evaluation/test_precision_recall.py::test_is_the_definition)) and with the features
+$\Phi_r$ of the data and $\Phi_g$ of the samples (eq. 2)
 
 $$\text{precision} = \frac1{|\Phi_g|}\sum_{\phi \in \Phi_g} f(\phi, \Phi_r), \qquad
 \text{recall} = \frac1{|\Phi_r|}\sum_{\phi \in \Phi_r} f(\phi, \Phi_g)$$
+
+[tested](test:evaluation/test_precision_recall.py::test_is_the_definition)
 
 ![Two hundred points with their balls, and three sets of samples. Too narrow: all in the balls, and
 less than half of the points reached. Right: both high. Too wide: half of the samples lie outside,

@@ -5,6 +5,10 @@ r"""
 a reader something false is an error: a dead link, a formula that cannot be set, a test that does
 not exist. What may be intended is a warning.
 
+Where a project asks for it (`tested_pages` in `[tool.pylit]`), every displayed equation names
+[a test](claims.py), or says why not
+[tested](test:pylit/test_check.py::test_every_equation_has_a_test_or_a_reason).
+
 Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
 
 A translation that has lost a formula, a link or an image is an error at any time. One that is
@@ -19,7 +23,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import layout, quantities, symbols, translate
+from . import layout, outline, quantities, symbols, translate
 from .frame import texts
 from .page import Page
 from .problems import Mistakes, Problems, Refusal
@@ -40,6 +44,8 @@ def run(request: Request) -> Problems:
     pages = [site.full(found) for found in site.shown()]
     for page in pages:
         look(page, problems)
+        if request.config.lists(page.source.path, request.config.tested_pages):
+            _untested(page, problems)
     quantities.check(pages, problems)
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
@@ -73,6 +79,18 @@ def _brackets(page: Page, problems: Problems) -> None:
         if bracket:
             where, excerpt = page.spot(*formula.at(0))
             problems.warning(where, f'{bracket} without its partner in a formula', excerpt)
+
+
+# ## Equations without a test
+def _untested(page: Page, problems: Problems) -> None:
+    _, covered, _ = outline.equations(page)
+    for number, formula in enumerate(outline.displayed(page)):
+        where, excerpt = page.spot(*formula.at(0))
+        if formula.no_test == '':
+            problems.error(where, 'no-test without a reason: say why, as `definition`', excerpt)
+        elif formula.no_test is None and number not in covered:
+            message = 'an equation without a test: name one, or write `<!-- no-test: why -->` below'
+            problems.error(where, message, excerpt)
 
 
 # ## Code that was commented out

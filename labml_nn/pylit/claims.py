@@ -10,6 +10,9 @@ This is Bayes' rule [tested](test:diffusion/ddpm/test_posterior.py::test_is_baye
 The page turns the link into a mark that leads to the source of the test. After a run of the tests
 (`--junit report.xml`) the mark says *passed*, *failed* or *not run*.
 
+A displayed equation that only introduces a name has nothing to be tested. The line below it says
+so, `<!-- no-test: definition -->`, which no page shows; such an equation is not counted.
+
 > **A tick is earned, never assumed.** Without a report nothing has passed. A test with several
 > cases passes if every case ran and passed. A report that is older than the test or than the
 > sentence says nothing about either

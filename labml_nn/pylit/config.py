@@ -9,6 +9,7 @@ key is a mistake and not silence: a misspelt `glosary` would cost an author an h
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import importlib
 import re
 from collections.abc import Mapping
@@ -51,6 +52,8 @@ class Config:
     figures: str = 'docs/figures'
     locale: str = 'docs/locale'
     languages: tuple[str, ...] = ()
+    # Pages whose displayed equations all name a test or say why not, as patterns of paths
+    tested_pages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
     # Groups of words that readers of the search may use for the same thing, in any language
@@ -60,6 +63,14 @@ class Config:
     def named(self) -> list[str]:
         """The sources that have a place of their own, in reading order."""
         return [name for part in (*self.nav, *self.appendix) for name in part.pages]
+
+    def lists(self, file: Path, patterns: tuple[str, ...]) -> bool:
+        """Whether a file of the project is one of those that patterns name."""
+        try:
+            shown = file.resolve().relative_to(self.root).as_posix()
+        except (ValueError, OSError, RuntimeError):
+            return False
+        return any(fnmatch.fnmatch(shown, pattern) for pattern in patterns)
 
 
 def load(start: Path) -> Config:

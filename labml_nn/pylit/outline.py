@@ -83,7 +83,7 @@ def of(page: Page, problems: Problems) -> Outline:
         bool(page.rows),
         tuple((d.name, d.kind, d.line) for d in module.definitions) if module else (),
         names.exports(module, source.module, source.package) if module else None,
-        count,
+        count - sum(f.no_test is not None for f in displayed(page)),
         len(covered),
         tuple(named),
         tuple(dict.fromkeys(links(page))),
@@ -119,6 +119,21 @@ def _links(note: Note, token: Token) -> list[Link]:
 
 
 # ## Counting what is tested
+#
+# An equation of which the author says why it has no test, a definition, is not counted.
+def displayed(page: Page) -> list[prose.Formula]:
+    """The display formulas of the notes, in the order in which `equations` numbers them."""
+    return [
+        note.formulas[int(mark[1])]
+        for note in page.notes
+        for token in note.tokens
+        if token.type == 'inline'
+        for child in token.children or ()
+        for mark in prose.MARK.finditer(child.content)
+        if note.formulas[int(mark[1])].display
+    ]
+
+
 def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
     """How many display formulas, which of them carry a test, and the tests they carry."""
     blocks: list[tuple[str, int]] = []
@@ -132,8 +147,10 @@ def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
             marks = []
             for child in token.children or ():
                 for mark in prose.MARK.finditer(child.content):
-                    if note.formulas[int(mark[1])].display:
-                        blocks.append(('equation', count))
+                    formula = note.formulas[int(mark[1])]
+                    if formula.display:
+                        # What needs no test takes no mark from one that does
+                        blocks += [('equation', count)] * (formula.no_test is None)
                         count += 1
                 claim = Claim.of(str(child.attrs.get('href', ''))) if child.attrs else None
                 if claim and str(child.attrs['href']).startswith('test:'):

@@ -8,7 +8,6 @@ mistake, whichever came first.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,11 +82,7 @@ def _is_ours(folder: Path, out: Path | None) -> bool:
 def _excluded(file: Path, config: Config) -> bool:
     if file.name in ('setup.py', 'conftest.py'):
         return True
-    try:
-        shown = file.resolve().relative_to(config.root).as_posix()
-    except (ValueError, OSError, RuntimeError):
-        return False
-    return any(fnmatch.fnmatch(shown, pattern) for pattern in config.exclude)
+    return config.lists(file, config.exclude)
 
 
 def make(file: Path, base: Path, prefix: str = '', kind: str = 'page') -> Source:

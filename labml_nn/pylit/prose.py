@@ -58,6 +58,8 @@ class Formula:
     display: bool
     source: str
     places: list[tuple[int, int]]
+    # Why no test is named for it, if the author says so; `None` if not
+    no_test: str | None = None
 
     def at(self, offset: int) -> tuple[int, int]:
         """Line and column, from 1, of a character of the TeX."""
@@ -108,6 +110,8 @@ EVENT = re.compile(r'[`$\\]|(?<=\n)')
 QUOTED = re.compile(r'(?:\s|[-*+]\s|\d+[.)]\s)*>')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # KaTeX numbers these, and on a phone the number prints over the formula
+# Behind a display formula: why no test is named for it
+NO_TEST = re.compile(r'\s*<!--\s*no-test:[ ]*([^<>]*?)\s*-->')
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
 
 
@@ -203,8 +207,11 @@ class _Extractor:
 
     def _formula(self, i: int, end: int, inner: tuple[int, int], display: bool) -> int:
         tex, places = self._unquoted(*inner)
+        reason = NO_TEST.match(self.text, end) if display else None
         self.out.append(f'{OPEN}{len(self.formulas)}{CLOSE}')
-        self.formulas.append(Formula(tex, display, self.text[i:end], places))
+        why = reason[1] if reason else None
+        self.formulas.append(Formula(tex, display, self.text[i:end], places, why))
+        end = reason.end() if reason else end
         self.row += self.text.count('\n', i, end)
         return end
 

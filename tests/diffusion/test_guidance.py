@@ -38,6 +38,15 @@ def test_the_best_guess_is_the_slope():
     torch.testing.assert_close(exact(xt, t, label), slope(of_class, xt, t))
 
 
+def test_the_model_contains_a_classifier():
+    """The slope of log q(c|x_t) is the difference of the two guesses."""
+    xt, t, label = points()
+    _, log_q = by_class(xt, t)
+    of_class = (log_q + PRIOR.log()).log_softmax(dim=1)[torch.arange(len(xt)), label]
+    apart = exact(xt, t, label) - exact(xt, t, torch.full_like(label, NO_LABEL))
+    torch.testing.assert_close(apart, slope(of_class, xt, t))
+
+
 @pytest.mark.parametrize('w', [-1.0, 0.0, 0.5, 2.0, 7.5])
 def test_guided_score_of_gaussian_classes(w):
     """The slope of log q(x_t|c) + w log q(c|x_t), both from the densities."""

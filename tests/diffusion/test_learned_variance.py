@@ -185,6 +185,32 @@ def test_the_bound_finds_the_best_variance():
     assert float(found.mean()) == pytest.approx(best, rel=0.01)
 
 
+def test_below_beta_tilde_never_pays():
+    """What a variance costs when the mean is off by some square, at every step: least above."""
+    d = DenoiseDiffusion(None, 1000)
+    low, high = d.log_beta_tilde.double()[1:], d.beta.double().log()[1:]
+    for off in (0.0, 0.3, 3.0):
+        costs = []
+        for w in (-0.3, -0.1, 0.0, 0.1):
+            log_var = low + w * (high - low)
+            ratio = (low - log_var).exp() * (1 + off)  # beta_tilde and the square, over sigma2
+            costs.append((ratio - 1 - ratio.log()) / 2)
+        assert bool((costs[0] > costs[1]).all())
+        assert bool((costs[1] > costs[2]).all())
+
+
+def test_what_a_little_too_little_costs():
+    """A pixel whose best w is 0, told -0.1: bits at t = 10, and in all to t = 250."""
+    d = DenoiseDiffusion(None, 1000)
+    low, high = d.log_beta_tilde.double(), d.beta.double().log()
+    var = d.p_variance(torch.arange(1000), 1, torch.full((1000,), 2 * -0.1 - 1)).double()
+    delta = low - var.log()
+    bits = (torch.expm1(delta) - delta) / (2 * math.log(2))
+    assert round(float(bits[9]), 4) == 0.0001
+    assert round(float(bits[9:250].sum()), 3) == 0.001
+    torch.testing.assert_close(delta, 0.1 * (high - low), rtol=1e-2, atol=1e-6)
+
+
 # ## Samplers
 
 

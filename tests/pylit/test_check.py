@@ -270,3 +270,44 @@ def test_a_mistake_is_told_once_however_it_comes() -> None:
     problems.extend([problem])
     problems.error(('page.py', 1, 1), 'dead link')
     assert problems == [problem]
+
+
+# ## Equations without a test
+UNTESTED = '[tool.pylit]\ntested_pages = ["page.py"]\n'
+TEST = 'def test_x():\n    pass\n'
+
+
+@pytest.mark.parametrize(
+    ('source', 'expected'),
+    [
+        ('# $$x = 1$$\n', ['1:5: error: an equation without a test']),
+        ('# $$x = 1$$\n#\n# [tested](test:test_a.py::test_x)\n', []),
+        ('# $$x = 1$$\n# <!-- no-test: definition -->\n', []),
+        ('# $$x = 1$$ <!-- no-test: definition --> and $y$ too\n', []),
+        ('# > $$x = 1$$\n# <!-- no-test: a definition -->\n', []),
+        ('# $$x = 1$$\n# <!-- no-test: -->\n', ['1:5: error: no-test without a reason']),
+        ('# $$x = 1$$\n#\n# $$y = 1$$\n# <!-- no-test: name -->\n', ['1:5: error: an equation wi']),
+        # It leaves the mark below to the equation above
+        (
+            '# $$x = 1$$\n#\n# $$y = 1$$\n# <!-- no-test: name -->\n#\n'
+            '# [tested](test:test_a.py::test_x)\n',
+            [],
+        ),
+        # An equation in the line claims as little as a word
+        ('# $x = 1$\n', []),
+    ],
+)
+def test_every_equation_has_a_test_or_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, expected: list[str]
+) -> None:
+    """Only where the project says so; and nothing of the reason is shown."""
+    files = {'page.py': f'{source}x = 1\n', 'tests/test_a.py': TEST}
+    for config in (UNTESTED, ''):
+        project(tmp_path, {'pyproject.toml': config, **files})
+        status = main(['check', str(tmp_path / 'page.py')])
+        said = re.findall(r'page\.py:(\d+:\d+: error: .*)', capsys.readouterr().err)
+        found = expected if config else []
+        assert status == bool(found), said
+        assert [s[: len(e)] for s, e in zip(said, found, strict=True)] == found
+    assert main(['build', str(tmp_path / 'page.py'), '-o', str(tmp_path / 'site')]) == 0
+    assert 'no-test' not in (tmp_path / 'site' / 'page.html').read_text(encoding='utf-8')

@@ -23,10 +23,14 @@ $\bar\alpha_t\lambda_k + 1 - \bar\alpha_t$, and what is left of $\epsilon$ is
 $$\mathbb E\,|\epsilon_k - \hat\epsilon_k|^2 =
 \frac{\bar\alpha_t\,\lambda_k}{\bar\alpha_t\,\lambda_k + 1 - \bar\alpha_t}$$
 
-Its mean over the frequencies is the loss of the best filter, Wiener's. For Gaussian data that look
-the same everywhere no network can do better
+Its mean over the frequencies is the loss of the best filter, Wiener's. For Gaussian data of one
+channel that look the same everywhere no network can do better
 [tested](test:diffusion/ddpm/test_check.py::test_the_best_filter_is_the_optimum_for_gaussian_data);
-for pictures it does, by what they have beyond their power spectrum. A network whose loss is more
+for pictures it does, by what they have beyond their power spectrum. In colour there is one filter
+for each channel, which does not use what the channels have in common: with three that are
+correlated at 0.95, its loss is up to 1.95 times the optimum
+[tested](test:diffusion/ddpm/test_check.py::test_channels_have_more_in_common_than_the_filter_knows).
+So the bound below is a mild one for colour. A network whose loss is more
 than twice the filter's has not learned that quarter of the steps.
 
 > **At large $t$ the two are close** and both tiny: there is hardly an image in $x_t$, and the noise

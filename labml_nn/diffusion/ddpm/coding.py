@@ -56,7 +56,7 @@ last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 
 > **Digits pay in other places than photographs.** Their levels are an eighth apart and the noise of
 > the first step is 0.01, so $x_0$ can be read off $x_1$ and $L_0$ costs nothing; for CIFAR-10 it is
-> 1.97 bits. But nobody has told the network that there are levels. Its $\hat x_0$ stays 0.06 levels
+> 1.97 bits. But the network does not know that pixels have levels. Its $\hat x_0$ stays 0.06 levels
 > off, about as much as $\sigma$, and most of $x_9 \dots x_1$ is the price of not rounding.
 
 ## Progressive generation (figure 6)

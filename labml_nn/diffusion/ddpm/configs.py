@@ -72,7 +72,7 @@ class Configs(forerunner.Notebook):
     ] = 'refuse'
     image_size: Annotated[Size, 'side of the images, in pixels'] = 8
     image_channels: Annotated[Size, '1 for grey, 3 for colour'] = 1
-    flip: Annotated[bool, 'mirror half of the images (no digits: a mirrored 3 is none)'] = False
+    flip: Annotated[bool, 'mirror half of the images (a mirrored 3 is not a digit)'] = False
     #
     n_channels: Annotated[Size, "width of the U-Net's first level"] = 32
     ch_mults: Annotated[

@@ -7,14 +7,15 @@ summary: The exponential moving average that one samples from, with the warm-up 
 # Averaged weights
 
 The loss of a diffusion model is noisy: every batch draws other images, other steps and other
-noise, so the weights never settle, they wander about a good place. The average over the
-last stretch of the way is closer to that place than any single point of it:
+noise, so the weights never settle: they wander about a good place. The average over the
+last part of the way is closer to that place than any single point of it:
 
 $$\theta' \leftarrow d\,\theta' + (1-d)\,\theta$$
 
 With $d = 0.9999$ it looks back over about 10,000 steps. One **samples** from $\theta'$; one goes
 on **training** $\theta$. The average never feeds back: training with or without it gives the same
-$\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back).
+$\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back), and the average is the
+one that is written here [tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion).
 
 ![Eight digits from the same noise after 300 and after 1,000 steps, from the raw weights and from
 the averaged ones. They are the same digits; those of the raw weights have grey specks in the ground
@@ -28,12 +29,16 @@ of the first hours would be noise. So the window grows with the run:
 
 $$d_n = \min\Big(d,\ \frac{1+n}{10+n}\Big)$$
 
-after which the initial weights are forgotten within a hundred steps
-[tested](test:diffusion/ddpm/test_ema.py::test_warm_up_forgets_the_start).
+([tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion)). The initial weights are then
+forgotten within a hundred steps
+[tested](test:diffusion/ddpm/test_ema.py::test_warm_up_forgets_the_start). By the formula, $d_0 =
+0.1$ would leave them a tenth after the first update. The code has nothing to average at that time
+and copies $\theta$, so that nothing is left of them, and begins the formula at $n = 1$ with $d_1 =
+\frac2{11}$ [tested](test:diffusion/ddpm/test_ema.py::test_the_first_update_copies).
 
 ![The share of the initial weights against the training step, on a logarithmic axis. Without warm-up
-it is 0.9 after 1,000 steps, 0.37 after 10,000 and near zero only after 50,000; with warm-up it
-begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten)
+it is 0.9 after 1,000 steps, 0.37 after 10,000 and near zero only after 50,000; with warm-up, by the
+formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten)
 
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
 > resuming needs the raw ones, as the optimizer's state belongs to them.
@@ -67,7 +72,8 @@ class EMA(AveragedModel):
 
     def decay_at(self, n: int) -> float:
         r"""
-        $d_n = \min\big(d, \frac{1+n}{10+n}\big)$, with $n$ the number of updates before
+        $d_n = \min\big(d, \frac{1+n}{10+n}\big)$, with $n$ the number of updates before; the first
+        one, $n = 0$, does not ask, and copies
         """
         return min(self.decay, (1 + n) / (10 + n)) if self.warmup else self.decay
 

@@ -278,14 +278,17 @@ class Sampler(forerunner.Calls):
         $$\bar x_t = (1-\lambda)\,x_t + \lambda\,x'_t, \qquad x_t \sim q(x_t|x_0),\
         x'_t \sim q(x_t|x'_0)$$
 
+        [tested](test:diffusion/ddpm/test_evaluate.py::test_no_steps_are_the_plain_mix)
+
         * `x1`, `x2` images, `[channels, height, width]` in $[-1, 1]$
         * `lambda_` one or several $\lambda$ in $[0, 1]$: 0 is `x1`, 1 is `x2`
         * `t_` how many steps, `0 .. n_steps`. With few, the mix of the pixels shows through; with
           many, the images in between are new ones, and the ends no longer `x1` and `x2`
 
-        > **One noise for both.** With $\epsilon$ drawn twice, the mix halfway has noise of variance
-        > $\frac14 + \frac14$, half of what the network expects at this step, and the result is
-        > grey. With the same $\epsilon$ the variance is right for every $\lambda$
+        > **Departure: one noise for both.** In section 4.4 of the paper each image has its own.
+        > With $\epsilon$ drawn twice, the mix halfway has noise of variance $\frac14 + \frac14$,
+        > half of what the network expects at this step, and the result is grey. With the same
+        > $\epsilon$ the variance is right for every $\lambda$
         > [tested](test:diffusion/ddpm/test_evaluate.py::test_interpolation_keeps_the_noise_level).
         > And with the same $z$s on the way back for every $\lambda$, nothing but $\lambda$ changes
         > along a row.

@@ -176,6 +176,8 @@ class AttentionBlock(nn.Module):
 
     $$\operatorname{softmax}\Big(\frac{QK^\top}{\sqrt d}\Big)V$$
 
+    [tested](test:diffusion/ddpm/test_unet.py::test_attention_is_the_formula)
+
     One head as wide as the feature map, and a residual connection around it.
 
     > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image; attention can, at a

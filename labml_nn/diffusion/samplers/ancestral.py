@@ -24,14 +24,22 @@ they are long, they are not: 10 evenly spaced steps have
 $$\frac{\tilde\beta'_i}{\beta'_i} = 0.30,\ 0.56,\ 0.75,\ 0.87 \qquad\text{at } i = 2, 3, 4, 5$$
 
 ([tested](test:diffusion/samplers/test_ancestral.py::test_ratio_of_the_two_variances)). Pictures lie
-near a surface of few dimensions, so they are closer to the single point: $\beta'$ leaves noise
-behind that no later step has the time to take away.
+near a surface of few dimensions, so they are closer to the single point, and $\beta'$ is too much:
+it leaves noise that the steps after it have to remove, and few steps cannot.
 
 > **How much?** The [DDIM paper](https://arxiv.org/abs/2010.02502) (table 1) has for CIFAR-10, with
 > 10, 20, 50, 100 and 1000 steps, FID 367, 133, 33, 10 and 3.2 with $\sigma^2 = \beta'$, and 41, 18,
-> 8.0, 5.8 and 4.7 with $\tilde\beta'$. The larger one wins only if all steps are taken. So here
-> $\tilde\beta$ is the default for fewer steps, whatever variance the whole chain has. (On digits of
-> 8 × 8 pixels the two [differ little](index.html).)
+> 8.0, 5.8 and 4.7 with $\tilde\beta'$. The larger one wins only if all steps are taken.
+
+> **Which is the default?** $\tilde\beta$ for fewer steps than all, whatever variance the whole
+> chain has. Our own measurement does not speak for it: on digits of 8 × 8 pixels $\beta$ is the
+> better one with `trailing` and `quadratic` steps, and [the distances](index.html) with
+> $\tilde\beta$ are larger by a sixth to a half. Only where a long step adds its noise just before
+> the image, with `leading` and `linspace`, is $\tilde\beta$ ahead there too
+> ([tested](test:diffusion/samplers/test_ancestral.py::test_which_variance_the_tables_speak_for)).
+> But the costs of the wrong choice differ: on digits $\tilde\beta$ costs at most half as much
+> again; on the photographs of CIFAR-10, with 10 steps, $\beta$ costs nine times as much. A default
+> has to serve both. `--variance beta` takes the other one.
 """
 
 from collections.abc import Iterator

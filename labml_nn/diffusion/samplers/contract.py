@@ -254,5 +254,7 @@ class ReverseSampler(ABC):
         $$\phi = \sqrt{\bar\alpha_s}\,
         \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
         + \sqrt{1-\bar\alpha_s}\,\epsilon$$
+
+        [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11)
         """
         return self.signal[s] * self.predict_x0(xt, eps, t) + self.noise[s] * eps

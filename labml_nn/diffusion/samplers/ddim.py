@@ -13,14 +13,15 @@ Ermon, 2021).
 
 ## The loss knows marginals only
 
-$L_\text{simple}$ draws $x_t$ from $q(x_t|x_0)$, one $t$ at a time. How $x_t$ and $x_{t-1}$ hang
-together never enters. Any joint distribution with these marginals is trained by the same loss, and
-we may look for one whose way back is better. Ask for a Gaussian step from $\tau_i = t$ to
+$L_\text{simple}$ draws $x_t$ from $q(x_t|x_0)$, one $t$ at a time. The joint distribution of $x_t$
+and $x_{t-1}$ never enters. Any joint distribution with these marginals is trained by the same loss,
+and we may look for one whose way back is better. Ask for a Gaussian step from $\tau_i = t$ to
 $\tau_{i-1} = s$ that is told $x_0$, with a variance $\sigma^2$ that we choose:
 
 $$q_\sigma(x_s|x_t, x_0) = \mathcal N\big(\sqrt{\bar\alpha_s}\,x_0 + c\,\epsilon,\
 \sigma^2\mathbf I\big), \qquad
 \epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1-\bar\alpha_t}}$$
+<!-- no-test: definition -->
 
 It carries $x_0$ over at its new size, and some of the noise that was there. If
 $x_t \sim q(x_t|x_0)$ then $\epsilon$ is unit noise, so $x_s$ has mean $\sqrt{\bar\alpha_s}\,x_0$,
@@ -36,6 +37,8 @@ $\epsilon$ (eq. 12):
 $$x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\,\epsilon_\theta(x_t, t)
 + \sigma z$$
 
+[tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_equation_12)
+
 ## How much noise
 
 One number $\eta$ scales it, with the variance of DDPM's posterior as the unit (eq. 16):
@@ -43,6 +46,8 @@ One number $\eta$ scales it, with the variance of DDPM's posterior as the unit (
 $$\sigma^2 = \eta^2\,\tilde\beta', \qquad
 \tilde\beta' =
 \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big)$$
+
+[tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_equation_12)
 
 * $\eta = 1$ is [ancestral sampling](ancestral.html) with $\tilde\beta$: the two formulas for the
   mean are rewrites of each other, $c = \sqrt{\bar\alpha_t/\bar\alpha_s}\,(1-\bar\alpha_s) /
@@ -59,7 +64,11 @@ $\bar x = x/\sqrt{\bar\alpha}$ and $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha
 $$\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_\theta(x_t, t)
 \qquad\text{is a step along}\qquad \frac{d\bar x}{d\bar\sigma} = \epsilon_\theta(x_t, t)$$
 
-(eq. 14), a differential equation from $\bar\sigma_T = 157$ down to 0. Euler's method has order one:
+(eq. 14), a differential equation from $\bar\sigma_T = 157$ down to 0. The step is this step
+[tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_a_step_of_euler), and on Gaussian
+data the exact solution satisfies the equation
+[tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_ddim_has_this_solution).
+Euler's method has order one:
 twice the steps, half the error. On Gaussian data, whose $\epsilon$ is known exactly, the equation
 has a closed solution, $x_t$ keeping its distance from the mean in units of the standard deviation
 of step $t$; halving the step size divides the distance from it by two
@@ -70,11 +79,12 @@ slope −1, DPM-Solver++ and PNDM that of slope −2; all the way to the first s
 less steeply](figure:samplers.py::orders)
 
 > The left half measures the way down to one eighth of $T$, the right half all of it. Near $t = 0$
-> the noise $\bar\sigma$ grows like $\sqrt t$, which no polynomial in $t$ follows: there the methods
-> of higher order lose some of it.
+> the noise $\bar\sigma$ grows like $\sqrt t$. No polynomial in $t$ follows that, which costs PNDM
+> some of its order; and steps of equal length in $t$ become longer and longer in $\lambda$, which
+> costs DPM-Solver++ some of its own.
 
 > **The last step.** $\bar\alpha_s = 1$ leaves nothing of $\epsilon_\theta$ and $\sigma$: the chain
-> ends on $\hat x_0$. Code that takes $\bar\alpha$ of index 0 there stops at 1 % of noise, for ever.
+> ends on $\hat x_0$. Code that takes $\bar\alpha$ of index 0 there leaves 1 % noise in every image.
 """
 
 from collections.abc import Iterator
@@ -93,8 +103,11 @@ class DDIM(ReverseSampler):
     r"""
     ## DDIM sampler
 
-    Raises `ValueError` for an $\eta$ outside $[0, 1]$: more noise than $\tilde\beta'$ would leave
-    $1 - \bar\alpha_s - \sigma^2$ negative somewhere.
+    Raises `ValueError` for an $\eta$ outside $[0, 1]$. A little more noise than $\tilde\beta'$
+    would still leave $1 - \bar\alpha_s - \sigma^2$ positive, up to an $\eta$ of 1.08, 1.16 and 1.35
+    with 10, 20 and 1000 `trailing` steps
+    ([tested](test:diffusion/samplers/test_formulas.py::test_how_much_noise_there_could_be)), but
+    the paper's scale ends with 1, which is ancestral sampling.
     """
 
     eta: Annotated[float, 'how much noise, 0 to 1'] = 0.0  # 1 is as much as ancestral sampling
@@ -152,6 +165,7 @@ class DDIM(ReverseSampler):
         \Big(\sqrt{1-\bar\alpha_t} - \frac{\sqrt{\bar\alpha_t}}{\sqrt{\bar\alpha_s}}
         \sqrt{1-\bar\alpha_s}\Big)\,\epsilon_\theta(x_t, t)$$
 
+        [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11).
         $x_t$ is on both sides. Putting $x_s$ for it on the right is one more Euler step, wrong by
         as much as Euler steps are; putting the result in again comes closer, and at the fixed
         point the step down gives $x_s$ back exactly.

@@ -15,9 +15,12 @@ Write $a_t = \sqrt{\bar\alpha_t}$ and $\sigma_t = \sqrt{1-\bar\alpha_t}$ for the
 noise, and
 
 $$\lambda_t = \log\frac{a_t}{\sigma_t}$$
+<!-- no-test: definition -->
 
 for half the logarithm of the signal-to-noise ratio: it rises from $-5.1$ at $t = T$ to $4.6$ at
-$t = 1$, while the image appears.
+$t = 1$
+([tested](test:diffusion/samplers/test_dpm_solver.py::test_log_signal_to_noise_at_both_ends)) while
+the image appears.
 
 ## Half of the equation can be solved
 
@@ -29,12 +32,14 @@ $\frac{x}{\sigma} = \bar x\,e^{\lambda}$ and $d\bar\sigma = -e^{-\lambda}d\lambd
 $$\frac{d}{d\lambda}\frac{x}{\sigma} = \bar x\,e^\lambda - \epsilon_\theta
 = \frac{x - \sigma\,\epsilon_\theta}{\sigma} = e^{\lambda}\,\hat x_0$$
 
-The right side does not contain $x$ but through $\hat x_0$. Integrate from $t$ to $s$ (eq. 8):
+[tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_dpm_solver_has_this_solution).
+On the right side, $x$ enters only through $\hat x_0$. Integrate from $t$ to $s$ (eq. 8):
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t +
 \sigma_s\int_{\lambda_t}^{\lambda_s} e^\lambda\,\hat x_0(\lambda)\,d\lambda$$
 
-Nothing is approximated yet. $\hat x_0$ changes slowly along the chain, at the end hardly at all,
+[tested](test:diffusion/samplers/test_formulas.py::test_equation_8_is_its_integral). Nothing is
+approximated yet. $\hat x_0$ changes slowly along the chain, at the end hardly at all,
 and the exponential in front of it is integrated exactly, however long the step.
 
 **First order.** Let $\hat x_0$ be constant. With $h = \lambda_s - \lambda_t$ the integral is
@@ -48,11 +53,13 @@ $h_{-1}$ ago, and take its value in the middle of the step, $\frac h2$ ahead:
 $$D = \hat x_0 + \frac{1}{2r}\big(\hat x_0 - \hat x_0^{\,\text{before}}\big), \qquad
 r = \frac{h_{-1}}{h}$$
 
-That costs nothing, as the value before was computed then. So (Algorithm 2 of the paper, 2M)
+[tested](test:diffusion/samplers/test_formulas.py::test_the_line_is_exact_for_lines). That costs
+nothing, as the value before was computed then. So (Algorithm 2 of the paper, 2M)
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t + a_s\big(1 - e^{-h}\big)\,D$$
 
-Halving the step size divides the error by four
+[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula). Halving the step size
+divides the error by four
 [tested](test:diffusion/samplers/test_orders.py::test_second_order_solvers_have_order_two).
 
 > **Why $\hat x_0$ and not $\epsilon_\theta$?** The same idea with $\epsilon_\theta$ constant,
@@ -61,18 +68,19 @@ Halving the step size divides the error by four
 > extrapolated; $\epsilon_\theta$ has to be right to one part in 157 at the start of the chain.
 
 > **The last step** goes to $\lambda = \infty$: $h = \infty$, $e^{-h} = 0$, $r = 0$, and the line
-> would be extrapolated for ever. It is taken with $D = \hat x_0$, and lands there.
+> would be extrapolated without end. It is taken with $D = \hat x_0$, and lands there.
 
 ## With noise
 
-Noise that is added and taken away again on the way forgives errors of the steps before. The
+Noise that is added and taken away again on the way repairs errors of the steps before. The
 equation with noise that has the same marginals takes away twice as fast (the integral gets
 $e^{2\lambda}$), and puts in what is then missing:
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-h}\,x_t + a_s\big(1 - e^{-2h}\big)\,D +
 \sigma_s\sqrt{1 - e^{-2h}}\;z$$
 
-The variance of the noise adds up: $\sigma_s^2e^{-2h} + \sigma_s^2(1 - e^{-2h}) = \sigma_s^2$. At
+[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula). The variance of the
+noise adds up: $\sigma_s^2e^{-2h} + \sigma_s^2(1 - e^{-2h}) = \sigma_s^2$. At
 first order this is ancestral sampling with $\tilde\beta$
 [tested](test:diffusion/samplers/test_dpm_solver.py::test_first_order_with_noise_is_ancestral).
 
@@ -80,6 +88,8 @@ Both lines are one: with $g = 1$ for the equation without noise and $g = 2$ for 
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-(g-1)h}\,x_t + a_s\big(1 - e^{-gh}\big)\,D +
 [g = 2]\ \sigma_s\sqrt{1-e^{-2h}}\;z$$
+
+[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula)
 """
 
 import math

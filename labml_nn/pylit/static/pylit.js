@@ -327,7 +327,6 @@
     if (event.key === 'Escape') {
       if (pinned) pin(pinned);
       light(null);
-      shut();
       if (root.classList.contains('contents')) {
         open(false);
         at.focus();

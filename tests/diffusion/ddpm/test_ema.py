@@ -93,3 +93,17 @@ def test_the_average_is_in_evaluation_mode_and_wants_no_gradient():
 def test_a_decay_outside_its_range_is_refused(decay):
     with pytest.raises(ValueError, match=r'must lie in \[0, 1\)'):
         EMA(torch.nn.Linear(1, 1), decay)
+
+
+def test_the_first_update_copies():
+    """Where the formula would keep a tenth; the second goes by it, with d = 2/11."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(model.weight, 5.0)
+    ema = EMA(model)
+    assert (ema.decay_at(0), ema.decay_at(1)) == pytest.approx((0.1, 2 / 11))
+    torch.nn.init.constant_(model.weight, 11.0)
+    ema.update_parameters(model)
+    assert float(ema.module.weight) == 11
+    torch.nn.init.constant_(model.weight, 0.0)
+    ema.update_parameters(model)
+    assert float(ema.module.weight) == pytest.approx(2)

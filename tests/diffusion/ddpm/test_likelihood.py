@@ -243,6 +243,17 @@ def test_limits_of_many_steps():
         assert exact == pytest.approx(0, abs=1e-4)
 
 
+def test_limits_of_the_first_ratios():
+    """beta_tilde over beta at the second and third step: 1/2 and 2/3 only with many steps."""
+    for n, expected in ((1000, [0.455, 0.611]), (1_000_000, [0.5, 0.667])):
+        alpha_bar = (1 - linear(n, rescaled=True)).cumprod(0)
+        share = (1 - alpha_bar[:-1]) / (1 - alpha_bar[1:])
+        assert [round(float(r), 3) for r in share[:2]] == expected
+    short = DenoiseDiffusion(uneven_model, 1000)
+    ratio = short.beta_tilde / short.beta
+    assert [round(float(r), 3) for r in ratio[1:3]] == [0.455, 0.611]
+
+
 @pytest.mark.parametrize(('variance', 'lost'), [('beta', 0.123), ('beta_tilde', 0.750)])
 @pytest.mark.long
 def test_eight_bit_data(variance, lost):
