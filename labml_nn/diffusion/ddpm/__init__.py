@@ -112,7 +112,8 @@ With this mean and this variance, the average over $q(x_t|x_0)$ gives $q(x_{t-1}
 
 We want to *sample*, and then $x_0$ is not known. If a step adds little noise to what is there,
 $\beta_t \ll 1-\bar\alpha_t$, the true reverse step $q(x_{t-1}|x_t)$ is close to a Gaussian too:
-over so short a step $\log q(x_{t-1})$ is nearly linear. So the model is a chain of Gaussians (eq. 1)
+over so short a step $\log q(x_{t-1})$ is nearly linear. So the model is a chain of Gaussians
+(eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
 p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
