@@ -41,53 +41,55 @@ After each page you can do what stands beside it.
 
 1. [Denoising diffusion](diffusion/ddpm/index.html): derive the loss from the bound, step by step,
    and say why the network is asked for the noise
-2. [The U-Net](diffusion/ddpm/unet.html): draw the network, count its 35,746,307 parameters, and
+2. [The score](diffusion/ddpm/score.html): say in a second way what the network learns, and what
+   the noise on the way back is for
+3. [The U-Net](diffusion/ddpm/unet.html): draw the network, count its 35,746,307 parameters, and
    say what each block is there for
-3. [Averaged weights](diffusion/ddpm/ema.html): say what one samples from, and why not from the
+4. [Averaged weights](diffusion/ddpm/ema.html): say what one samples from, and why not from the
    weights that were trained
 
 ### Train and sample
 
-4. [Algorithm 1](diffusion/ddpm/train.html): read the training loop aloud, and say what each of its
+5. [Algorithm 1](diffusion/ddpm/train.html): read the training loop aloud, and say what each of its
    lines is for
-5. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
+6. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
    curve whether it works
-6. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
+7. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
 
 ### Sample in fewer steps
 
-7. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
+8. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
    know what that costs
-8. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
-9. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
-10. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part exactly, and only the
+9. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
+10. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
+11. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part exactly, and only the
     rest by steps
 
 ### Say what to draw
 
-11. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+12. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
 
 ### Count the bits
 
-12. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+13. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
     a fixed variance loses
-13. [Of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own model
-14. [Schedules](diffusion/schedules.html): choose where the steps are spent
-15. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+14. [Of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own model
+15. [Schedules](diffusion/schedules.html): choose where the steps are spent
+16. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
 ### Measure
 
-16. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-17. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+17. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+18. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
 
 ### Take it elsewhere
 
-18. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+19. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-19. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+20. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-20. [Trackers](runs/trackers.html): see your runs where you see your others
+21. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

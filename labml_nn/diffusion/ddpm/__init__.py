@@ -18,6 +18,7 @@ picture that nobody has taken.
 What follows is the whole argument, in the order in which the code needs it. A paragraph that
 ends in *tested* names the test that computes both sides of its equation.
 
+* [The score](score.html): what the network learns, and why the chain works
 * [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
 * [Averaged weights](ema.html), which one samples from
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
