@@ -128,24 +128,25 @@ def css_class(kind: _TokenType) -> str:
     return CLASSES.get(kind, '')
 
 
-def block(text: str, language: str) -> str:
+def block(text: str, language: str, symbols: Mapping[str, str]) -> str:
     """The HTML of a fenced block, coloured if the language is known."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return html.escape(text, quote=False)
-    return _read(lexer, text)
+    return _read(lexer, text, symbols if isinstance(lexer, PythonLexer) else {})
 
 
 def inline(text: str) -> str:
     """Code inside a sentence."""
-    return _read(PYTHON, text)
+    return _read(PYTHON, text, {})
 
 
 PYTHON = PythonLexer(stripnl=False, ensurenl=False)
 
 
-def _read(lexer: Lexer, text: str) -> str:
+def _read(lexer: Lexer, text: str, symbols: Mapping[str, str]) -> str:
     return ''.join(
-        _span(css_class(kind), value) for _, kind, value in lexer.get_tokens_unprocessed(text)
+        _span(css_class(kind), value, symbol=symbols.get(value, '') if kind in Token.Name else '')
+        for _, kind, value in lexer.get_tokens_unprocessed(text)
     )

@@ -131,7 +131,9 @@ class PageContext:
 
     def code(self, text: str, language: str) -> str:
         if language:
-            return f'<pre class="block"><code>{highlight.block(text, language)}</code></pre>\n'
+            symbols = self.page.glossary.by_name
+            shown = highlight.block(text, language, symbols)
+            return f'<pre class="block"><code>{shown}</code></pre>\n'
         if text not in self.memo:
             target = self._definition(text) if self.links else ''
             shown = f'<code>{highlight.inline(text)}</code>'
