@@ -13,7 +13,8 @@ by side, and the tests compute both sides of the equations.
 make train
 ```
 
-Three minutes on two CPU cores, with real handwritten digits that need no download.
+In a copy of the repository: three minutes on two CPU cores, with real handwritten digits, without a
+download.
 
 * [Start reading](diffusion/ddpm/index.html)
 * [Notebook](../notebooks/ddpm.ipynb)
@@ -32,6 +33,19 @@ to 2,000 training steps.
 
 </figcaption>
 </figure>
+
+## A formula and its line
+
+Point at a symbol, here or on any page: all that means the same lights up.
+
+$$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$$
+
+```python
+xt = alpha_bar ** 0.5 * x0 + (1 - alpha_bar) ** 0.5 * eps
+```
+
+This is how an image $x_0$ becomes noisy. A network that finds $\epsilon$ in $x_t$ is all that is
+needed to go back, from pure noise to a picture.
 
 ## Read in this order
 

@@ -161,14 +161,15 @@ class Frame:
         title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
-        # The notation stands under the title
+        # The notation stands under the title, the count above the first part
         rows, notation = layout.rows(context), layout.notation(context, keys)
+        rows = rows.replace('</h1>\n', f'</h1>\n{notation}', 1)
+        rows = _before('<h2', self._coverage(), rows)
         place = self.source.source
         return {
             'title': title,
-            'rows': Markup(rows.replace('</h1>\n', f'</h1>\n{notation}', 1)),
+            'rows': Markup(rows),
             'contents': Markup(layout.contents(context)),
-            'coverage': self.material.coverage,
             'crumbs': list(self._crumbs()),
             'turn': list(self._turn()),
             'file': self.material.inside,
@@ -177,6 +178,12 @@ class Frame:
             # The line above the page is as wide as what follows it
             'wide': bool(self.source.headings) and self._begins_with_code(),
         }
+
+    def _coverage(self) -> str:
+        """What the front page counts."""
+        assert self.material
+        template = templates().get_template('coverage.html')
+        return template.render(say=self.say, coverage=self.material.coverage)
 
     def _title(self) -> str:
         assert self.source
@@ -327,6 +334,12 @@ class Frame:
         for step, rel in ((-1, 'prev'), (1, 'next')):
             if 0 <= at + step < len(line):
                 yield self._entry(line[at + step]) | {'rel': rel}
+
+
+def _before(mark: str, text: str, page: str) -> str:
+    """Put a text before the first mark of a page, or at its end."""
+    begin, found, rest = page.partition(mark)
+    return begin + text + found + rest
 
 
 def _shorten(text: str) -> str:

@@ -163,29 +163,36 @@ def language_of(text: str) -> str:
     return 'python' if lines else 'text'
 
 
-def block(text: str, language: str) -> str:
+def block(text: str, language: str, symbols: Mapping[str, str]) -> str:
     """The HTML of a fenced block, coloured if the language is known."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return html.escape(text, quote=False)
-    return _read(lexer, text, language in SHELL)
+    return _read(lexer, text, symbols if isinstance(lexer, PythonLexer) else {}, language in SHELL)
 
 
 def inline(text: str) -> str:
     """Code inside a sentence."""
     if COMMAND.match(text) or OPTION.search(text):
-        return _read(BASH, text, True)
-    return _read(PYTHON, text)
+        return _read(BASH, text, {}, True)
+    return _read(PYTHON, text, {})
 
 
 PYTHON = PythonLexer(stripnl=False, ensurenl=False)
 BASH = BashLexer(stripnl=False, ensurenl=False)
 
 
-def _read(lexer: Lexer, text: str, commands: bool = False) -> str:
-    kinds = ((css_class(kind), value) for _, kind, value in lexer.get_tokens_unprocessed(text))
-    return ''.join(_span(css, value) for css, value in (_commands(kinds) if commands else kinds))
+def _read(lexer: Lexer, text: str, symbols: Mapping[str, str], commands: bool = False) -> str:
+    kinds = (
+        (css_class(kind), value, symbols.get(value, '') if kind in Token.Name else '')
+        for _, kind, value in lexer.get_tokens_unprocessed(text)
+    )
+    if commands:
+        kinds = (
+            (css, value, '') for css, value in _commands((css, value) for css, value, _ in kinds)
+        )
+    return ''.join(_span(css, value, symbol=symbol) for css, value, symbol in kinds)
 
 
 def _commands(kinds: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

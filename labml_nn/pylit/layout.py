@@ -175,7 +175,7 @@ class PageContext:
         if language:
             if language == prose.UNSAID:
                 language = highlight.language_of(text)
-            shown = highlight.block(text, language)
+            shown = highlight.block(text, language, self.page.glossary.by_name)
             return f'<pre class="block"><code>{shown}</code></pre>\n'
         if text not in self.memo:
             target = self._definition(text) if self.links else ''

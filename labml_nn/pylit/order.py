@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .config import Config, Part
-from .project import Source, inside
+from .project import Source, inside, readable
 
 HOME = 'index.html'
 
@@ -96,7 +96,7 @@ def _folders(urls: Sequence[str]) -> list[Branch]:
         for depth in range(1, len(names) + 1):
             name = tuple(names[:depth])
             if name not in folders:
-                folders[name] = Branch(title=names[depth - 1])
+                folders[name] = Branch(title=readable(names[depth - 1]))
                 above.inner.append(folders[name])
             above = folders[name]
         if last == HOME and names:

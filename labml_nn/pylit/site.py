@@ -401,7 +401,11 @@ class Site:
 
     def _search(self, language: str) -> bytes:
         pages = [
-            (layout.encoded(o.source.url), self.title(o, language), self._found(o, language)['text'])
+            (
+                layout.encoded(o.source.url),
+                self.title(o, language),
+                self._found(o, language)['text'],
+            )
             for o in self.shown()
         ]
         return search.text_script(pages, search.synonyms(self.config, self.catalogs.get(language)))
@@ -467,9 +471,11 @@ class Site:
         """A page without a source: the same as long as all that surrounds it is."""
         catalog = self.catalogs.get(language)
         name = fingerprint(self.surroundings, base, catalog.stamp if catalog else '')
-        if self.memory.get(name) is None:
-            self.memory.put(name, Frame(self.book(language), base=base).write())
-        return str(self.memory.get(name)).encode()
+        made = self.memory.get(name)
+        if made is None:
+            made = Frame(self.book(language), base=base).write()
+            self.memory.put(name, made)
+        return str(made).encode()
 
     @cached_property
     def picture(self) -> str:

@@ -137,7 +137,7 @@ trained DDPM makes new images only because it does *not* reach its best. It has 
 store all images, it sees each of them under new noise every time, and what it learns in one place
 it applies in others. With few images and long training this protection ends:
 
-![The distance of samples to the nearest image of the training, over 6,400 steps of training. With
+![The distance of samples to the nearest image of the training, over 3,200 steps of training. With
 all digits it falls to the distance that two real digits have and stays there. With fifty digits it
 falls to a tenth of that](figure:score.py::memory)
 
