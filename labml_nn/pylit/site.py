@@ -392,7 +392,11 @@ class Site:
 
     def _search(self, language: str) -> bytes:
         pages = [
-            (layout.encoded(o.source.url), self.title(o, language), self._found(o, language)['text'])
+            (
+                layout.encoded(o.source.url),
+                self.title(o, language),
+                self._found(o, language)['text'],
+            )
             for o in self.shown()
         ]
         return search.text_script(pages, search.synonyms(self.config, self.catalogs.get(language)))
