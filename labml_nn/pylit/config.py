@@ -80,13 +80,13 @@ def load(start: Path) -> Config:
     for parent in (folder, *folder.parents):
         path = parent / 'pyproject.toml'
         if path.is_file():
-            tools = _table(path, 'tool', _read(path).get('tool', {}))
+            tools = _table(path, 'tool', read_toml(path).get('tool', {}))
             said = _table(path, 'tool.pylit', tools.get('pylit', {}))
             return _config(path, said)
     return Config(folder)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
     try:
         toml = importlib.import_module('tomllib')
     except ImportError:

@@ -49,9 +49,9 @@ SILENT = {r'\!', r'\limits', r'\nolimits', r'\displaystyle', r'\textstyle', r'\s
           r'\left', r'\right', r'\middle', r'\nonumber', r'\notag'} | {
     rf'\{size}{side}' for size in ('big', 'Big', 'bigg', 'Bigg') for side in ('', 'l', 'r', 'm')
 }  # fmt: skip
-# Arguments that are no part of what is said: how many come first
-UNSAID = {r'\begin': 1, r'\end': 1, r'\label': 1, r'\hspace': 1, r'\vspace': 1, r'\color': 1,
-          r'\textcolor': 1, r'\colorbox': 1, r'\htmlData': 1, r'\kern': 1, r'\phantom': 1}  # fmt: skip
+# Their first argument is no part of what is said
+UNSAID = {r'\begin', r'\end', r'\label', r'\hspace', r'\vspace', r'\color', r'\textcolor',
+          r'\colorbox', r'\htmlData', r'\kern', r'\phantom'}  # fmt: skip
 OVER = {r'\frac', r'\dfrac', r'\tfrac', r'\cfrac'}
 WORDS = {r'\text', r'\textrm', r'\textit', r'\textbf', r'\texttt', r'\mbox', r'\operatorname',
          r'\operatorname*', r'\mathrm', r'\tag', r'\tag*'}  # fmt: skip
@@ -65,7 +65,7 @@ DEEPEST = 40
 
 @lru_cache(maxsize=1 << 14)
 def readable(tex: str) -> str:
-    """A formula as a line of Unicode text: `√(1 − ᾱₜ) ε` for `\\sqrt{1-\\bar\\alpha_t}\\,\\epsilon`."""
+    r"""A formula as a line of Unicode text: `√(1 − ᾱₜ) ε` for `\sqrt{1-\bar\alpha_t} \epsilon`."""
     return _Line(TOKEN.findall(tex)).all()
 
 
@@ -110,8 +110,9 @@ class _Line:
             return out + _script(token, self._argument())
         if token in BETWEEN:
             self.i += 1
-            begins = not out or out[-1] in '([{,|‖⟨/ '
-            return f'{out.rstrip()} {BETWEEN[token]} ' if not begins else out + BETWEEN[token]
+            last = out.rstrip()[-1:]
+            begins = not last or last in '([{,|‖⟨/' or last in BETWEEN.values()
+            return out + BETWEEN[token] if begins else f'{out.rstrip()} {BETWEEN[token]} '
         if token in SPACES:
             self.i += 1
             return f'{out} '
@@ -119,15 +120,20 @@ class _Line:
 
     def _atom(self) -> str:
         """What the next token stands for, with its arguments."""
-        token = self.tokens[self.i]
+        self.depth += 1
+        found = self._meant(self.tokens[self.i]) if self.depth < DEEPEST else ''
+        self.i += self.depth >= DEEPEST
+        self.depth -= 1
+        return found
+
+    def _meant(self, token: str) -> str:
+        self.i += 1
         if token == '{':
             return self._group()
-        self.i += 1
         if token.isspace() or token in SILENT:
             return self._nothing(token)
         if token in UNSAID:
-            for _ in range(UNSAID[token]):
-                self._argument(literal=True)
+            self._argument(literal=True)
             return ''
         if token in OVER:
             return f'{_whole(self._argument())}/{_whole(self._argument())}'
@@ -138,7 +144,7 @@ class _Line:
             return unicodedata.normalize('NFC', marked)
         if token in WORDS:
             said = self._argument(literal=True)
-            return f'({said})' if token.startswith(r'\tag') else said
+            return f' ({said})' if token.startswith(r'\tag') else said
         if token in STYLES:
             return self._argument()
         if token in SIGNS:
@@ -152,12 +158,7 @@ class _Line:
         return ''
 
     def _group(self) -> str:
-        self.i += 1
-        if self.depth >= DEEPEST:
-            return ''
-        self.depth += 1
         inside = self._until_brace()
-        self.depth -= 1
         self.i += 1
         return inside.strip()
 

@@ -6,10 +6,11 @@ one for each heading and one for each row below it, because a reader wants to ar
 paragraph and not at the top of a long page. An entry has fields, and it counts where a word stands:
 in a heading, in the name of a definition, among its parameters, in the prose, in the code.
 
-What is written here is text and no index. [The script](static/search.js) makes its index from the
+What is written here is text and no index. The script, `static/search.js`, makes its index from the
 text when a reader touches the box, in less time than a larger file would take to arrive; and it
 needs the text anyway, to show the line in which a word stands. Words become equal there: *Frechet*
-and *Fréchet*, `\bar\alpha`, `alpha_bar` and ᾱ.
+and *Fréchet*, `\bar\alpha`, `alpha_bar` and ᾱ. What people ask, and where they have to be led, is
+a list in three languages [tested](test:pylit/test_search.py::test_questions_find_their_answers).
 
 Each language has a file of its own. The code is the same in all of them and has one for all.
 Both are scripts and not JSON: a page that was opened from a file may not fetch.
@@ -90,15 +91,16 @@ class _Entries:
         for row in self.page.rows:
             yield from self._row(row)
 
-    def _row(self, row: Row) -> Iterator[Entry]:
+    def _row(self, row: Row) -> list[Entry]:
         now = Entry(row.anchor, under=self._under(row))
+        found = [now]
         note = self.page.notes[row.sections[0]]
         for token in note.tokens:
             heading = self.headings.get(id(token))
             if heading:
                 if now.heading or now.prose:
-                    yield now
                     now = Entry(heading.anchor)
+                    found.append(now)
                 elif not row.name:
                     now.anchor = heading.anchor
                 self._head(now, heading)
@@ -108,13 +110,14 @@ class _Entries:
                 now.prose.append(note.restore(token.content).strip())
             elif token.type == 'html_block':
                 now.prose.append(html.unescape(TAG.sub(' ', note.restore(token.content))).strip())
+        # The code stands beside all of the note, and the row has its name
         lines = [line for i in row.sections for line in self.page.sections[i].code]
-        now.code = [line.text.strip() for line in lines if line.text.strip()]
+        found[0].code = [line.text.strip() for line in lines if line.text.strip()]
         for line in lines:
             names, parameters = self.defined.get(line.number, ((), ()))
-            now.names += names
-            now.parameters += parameters
-        yield now
+            found[0].names += names
+            found[0].parameters += parameters
+        return found
 
     def _head(self, entry: Entry, heading: Heading) -> None:
         entry.heading = self._said(heading.note, heading.token)

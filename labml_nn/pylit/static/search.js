@@ -320,7 +320,8 @@
         if (text.field !== HEADING && text.field !== NAMES) continue;
         let lit = 0;
         for (let p = text.first; p < text.first + text.length; p += 1) lit += places.has(p);
-        best = Math.max(best, lit / text.length * hit.found.length / asked.length);
+        text.words ??= (text.text.match(WORD) || []).filter((raw) => !PARTICLE.test(raw.toLowerCase())).length || 1;
+        best = Math.max(best, Math.min(lit / text.words, 1) * hit.found.length / asked.length);
       }
       return best;
     };
