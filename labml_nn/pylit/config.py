@@ -38,6 +38,8 @@ class Config:
     tests: str = 'tests'
     figures: str = 'docs/figures'
     locale: str = 'docs/locale'
+    # A file of BibTeX that pages cite from
+    bibliography: str = ''
     languages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
