@@ -9,7 +9,7 @@ summary: >
 # Classifier-free guidance
 
 This page derives and implements
-[Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598) (Ho and Salimans, 2022).
+[Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598) [@ho2022].
 
 ## Telling the model the class
 

@@ -10,8 +10,8 @@ summary: >
 
 DDPM fixes the variance of each step back, to $\beta_t$ or $\tilde\beta_t$.
 [What that costs](ddpm/likelihood.html) is known exactly on Gaussian data: up to 0.8 bits per
-dimension, most of it in the first steps. [Nichol and Dhariwal](https://arxiv.org/abs/2102.09672)
-(section 3.1) let the network say it, pixel by pixel:
+dimension, most of it in the first steps. @nichol2021 (section 3.1) let the
+network say it, pixel by pixel:
 
     diffusion = DenoiseDiffusion(UNet(out_channels=6), 4000, beta=cosine(4000), variance='learned')
     loss = hybrid_loss(diffusion, x0, n_levels=256)

@@ -19,9 +19,8 @@ when you make your own: how much of the image is left at the end, and where the 
 
 ## Linear
 
-$\beta_t$ rises in a straight line from $10^{-4}$ to $0.02$ ([Ho et
-al.](https://arxiv.org/abs/2006.11239), section 4; chosen among constant, linear and quadratic ones,
-appendix B).
+$\beta_t$ rises in a straight line from $10^{-4}$ to $0.02$ [@ho2020, section 4; chosen among constant,
+linear and quadratic ones, appendix B].
 These numbers are made for $T = 1000$. $\bar\alpha_T \approx e^{-\sum_t\beta_t}$ depends on their
 sum, so with $T$ steps of the same size the signal $\sqrt{\bar\alpha_T}$ that is left at the end
 depends on $T$. Multiplied by $1000 / T$ the sum stays, and so does the end, as long as no $\beta$
@@ -40,7 +39,7 @@ too much to start from pure noise: the class warns, and training refuses.
 
 ## Cosine
 
-[Nichol and Dhariwal](https://arxiv.org/abs/2102.09672) (section 3.2) choose what is left, and let
+@nichol2021 (section 3.2) choose what is left, and let
 the betas follow (eq. 17):
 
 $$\bar\alpha_t = \frac{f(t)}{f(0)}, \qquad

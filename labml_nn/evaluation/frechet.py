@@ -19,13 +19,13 @@ be had at most:
 
 $$d^2 = \|m_1-m_2\|^2 + \operatorname{tr}\big(C_1 + C_2 - 2\,(C_1C_2)^{1/2}\big)$$
 
-([Dowson and Landau, 1982](https://doi.org/10.1016/0047-259X(82)90077-X)). The best pairing of
+[@dowson1982]. The best pairing of
 Gaussians is a linear map: the one that carries the first covariance to the second without turning
 anything costs just this, and any other more
 [tested](test:evaluation/test_frechet.py::test_is_the_cost_of_the_best_linear_map).
 
 So describe each set by its mean and its covariance, and compare these. On the features of an
-Inception network this is FID ([Heusel et al., 2017](https://arxiv.org/abs/1706.08500)). On 8 × 8
+Inception network this is FID [@heusel2017]. On 8 × 8
 digits the pixels themselves do.
 
 ## The number depends on the number of samples

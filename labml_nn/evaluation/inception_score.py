@@ -6,8 +6,7 @@ summary: How sure a classifier is of each sample, and how evenly the samples spr
 
 # Inception score
 
-Show the samples to a classifier
-([Salimans et al., 2016](https://arxiv.org/abs/1606.03498)). Of a good set it will be sure what each
+Show the samples to a classifier [@salimans2016]. Of a good set it will be sure what each
 one is, so $p(y|x)$ is concentrated; and it will see all classes, so their mean
 $p(y) = \mathbb E_x\,p(y|x)$ is spread. Both show in one divergence:
 

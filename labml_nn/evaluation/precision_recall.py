@@ -7,7 +7,7 @@ summary: How many samples lie among the data, and how much of the data lies amon
 # Improved precision and recall
 
 A single distance does not tell whether samples are bad or merely alike. Two numbers do
-([Kynkäänniemi et al., 2019](https://arxiv.org/abs/1904.06991)): **precision**, the share of the
+[@kynkaanniemi2019]: **precision**, the share of the
 samples that lie where data is, and **recall**, the share of the data that lies where samples are.
 
 Where is "where data is"? Around each point, up to its $k$-th nearest neighbour: large balls where

@@ -20,7 +20,7 @@ A source passes through four rooms:
 1. [parse](parse.py): source → sections. Where does a note end, and which code is it about?
 2. [prose](prose.py): Markdown → tokens. The mathematics is taken out first, and set by
    [KaTeX](formulas.py). The [fields](fields.py) of docstrings become lists, and what has a
-   number is [referred to](references.py) by it.
+   number is [referred to](references.py) by it. What is [cited](bibliography.py) is listed.
 3. [page](page.py): sections → HTML. Code is coloured by [Pygments](highlight.py), its names
    [lead to their definitions](names.py), its [symbols](symbols.py) know the formulas they
    come from, and [claims](claims.py) know their tests.

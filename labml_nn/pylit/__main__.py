@@ -165,7 +165,7 @@ def _build(request: Request, options: argparse.Namespace) -> int:
         gc.enable()
         site.close()
     _say(site.problems, 'text')
-    if options.strict and site.problems:
+    if options.strict and site.problems.serious:
         return 1
     swap.write(files, options.out)
     wrong = len(site.problems.errors)
@@ -175,7 +175,7 @@ def _build(request: Request, options: argparse.Namespace) -> int:
 
 
 def _status(problems: Problems, strict: bool) -> int:
-    return 1 if problems.errors or (strict and problems) else 0
+    return 1 if problems.errors or (strict and problems.serious) else 0
 
 
 if __name__ == '__main__':

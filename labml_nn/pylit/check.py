@@ -47,6 +47,7 @@ def run(request: Request) -> Problems:
         if request.config.lists(page.source.path, request.config.tested_pages):
             _untested(page, problems)
     quantities.check(pages, problems)
+    _uncited(site, problems)
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
         checked = translate.Checked(catalog, problems, shown, missing=bool(request.languages))
@@ -61,6 +62,15 @@ def look(page: Page, problems: Problems) -> None:
     _commented_code(page, problems)
     if not page.rows:
         problems.warning((page.source.shown, 1, 1), 'an empty page')
+
+
+def _uncited(site: Site, problems: Problems) -> None:
+    """What stands in the bibliography for nobody."""
+    cited = {link.href for found in site.shown() for link in found.links}
+    for entry in (site.directory.bibliography or {}).values():
+        if not cited & {f'cite:{entry.key}', f'cite:@{entry.key}'}:
+            where = (site.config.bibliography, entry.line, 1)
+            problems.note(where, f'{entry.key!r} is cited nowhere')
 
 
 # ## Formulas

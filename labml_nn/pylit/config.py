@@ -51,6 +51,8 @@ class Config:
     tests: str = 'tests'
     figures: str = 'docs/figures'
     locale: str = 'docs/locale'
+    # A file of BibTeX that pages cite from
+    bibliography: str = ''
     languages: tuple[str, ...] = ()
     # Pages whose displayed equations all name a test or say why not, as patterns of paths
     tested_pages: tuple[str, ...] = ()

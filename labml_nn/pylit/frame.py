@@ -372,8 +372,8 @@ SCRIPT_TEXTS = {
 OTHER_TEXTS = (
     'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
     'On this page', 'All pages', 'The reading path', '{n} of {total}',
-    'Link to this part', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
-    'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
+    'Link to this part', 'References', 'Notation', 'Contents', 'Language',
+    'Previous', 'Next',     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',
     '{tested} of the {total} equations',

@@ -34,6 +34,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
+# The anchor of the list of what a page cites
+REFERENCES = 'pylit-references'
 UNSET = Result(error='not set')
 # The colours a formula may name. The style sheet gives each one value by day and one by night.
 COLOURS = {
@@ -104,6 +106,8 @@ class PageContext:
     memo: dict[str, str] = field(default_factory=dict)
     # Anchors of an author that stand already
     given: set[str] = field(default_factory=set)
+    # What was cited, by the anchors of the list of references
+    cited: dict[str, Target] = field(default_factory=dict)
 
     @property
     def page(self) -> Page:
@@ -201,6 +205,8 @@ class PageContext:
             return self._colab(href, note, block)
         if kind == 'eqref':
             return self._equation(href, note, block)
+        if kind == 'cite':
+            return self._citation(href, note, block)
         if kind in ('http', 'https') or href.startswith('//'):
             return f'<a href="{html.escape(href)}" rel="noopener noreferrer">', '</a>'
         if kind == 'mailto':
@@ -235,6 +241,21 @@ class PageContext:
         title = f'{html.escape(self.say(target.title))} ' if target.title else ''
         address = html.escape(self._address(target))
         return f'<a href="{address}">{title}({html.escape(target.number)})', '</a>'
+
+    def _citation(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
+        target, key = self.material.links[Link(href)], href.removeprefix('cite:')
+        if target.wrong:
+            shown = f'@{key.removeprefix("@")}'
+            opening, closing = self._wrong(note, block, shown, target.wrong)
+            return f'{opening}{html.escape(shown)}', closing
+        if not target.anchor:
+            # Nobody has said that there is anything to cite from
+            return html.escape(f'@{key.removeprefix("@")}'), ''
+        self.cited[target.anchor] = target
+        year = target.year and (f' ({target.year})' if key[0] == '@' else f', {target.year}')
+        title = html.escape(target.title)
+        opening = f'<a class="cite" href="#{html.escape(target.anchor)}" title="{title}">'
+        return f'{opening}{html.escape(target.number + year)}', '</a>'
 
     def _address(self, target: Target) -> str:
         """Where a target is, seen from here."""
@@ -357,7 +378,23 @@ def rows(context: PageContext) -> str:
         shown = _code(context, sections, others) if row.kind != 'prose' else ''
         out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
         out.append(f'{note}{shown}</section>\n')
-    return ''.join(out)
+    return ''.join(out) + _references(context)
+
+
+def _references(context: PageContext) -> str:
+    """The list of what a page has cited, in the order of the alphabet."""
+    items = []
+    for anchor, target in sorted(context.cited.items(), key=lambda cited: cited[1].title.lower()):
+        link = f' <a href="{html.escape(target.url)}" rel="noopener noreferrer">'
+        link = f'{link}{html.escape(target.dark)}</a>' if target.url else ''
+        items.append(f'<li id="{html.escape(anchor)}">{html.escape(target.title)}{link}</li>\n')
+    if not items:
+        return ''
+    title = html.escape(context.say('References'))
+    return (
+        f'<section class="row prose references"><div class="note"><h2 id="{REFERENCES}">{title}</h2>\n'
+        f'<ul lang="en">\n{"".join(items)}</ul></div></section>\n'
+    )
 
 
 def _other_names(page: Page, row: Row) -> dict[int, str]:
@@ -503,6 +540,10 @@ def contents(context: PageContext) -> str:
             if not short.startswith('_'):
                 level = min(depth, 2) + 1 + name.count('.')
                 entries.append((level, anchor, f'<code>{html.escape(short)}</code>'))
+    if any(
+        link.href.startswith('cite:') and t.anchor for link, t in context.material.links.items()
+    ):
+        entries.append((2, REFERENCES, html.escape(context.say('References'))))
     items = ''.join(
         f'<li class="d{min(level, 4)}"><a href="#{html.escape(anchor)}">{shown}</a></li>\n'
         for level, anchor, shown in entries

@@ -12,19 +12,22 @@ wrong.
 
 from __future__ import annotations
 
+import difflib
 import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from . import claims, figures, markup, project, references
+from . import bibliography, claims, figures, markup, project, references
+from .bibliography import Entry
 from .claims import Claim, Report
 from .config import Config
 from .origin import Origin
 from .outline import Link, Outline
-from .problems import Problems
+from .problems import Problems, Refusal
 from .project import Source, readable
 
 # Links of this scheme lead to where a notebook can be run
@@ -43,10 +46,12 @@ class Target:
     wrong: str = ''
     # Of a test: whether it has passed
     verdict: str = ''
-    # Of a figure: the picture for the night
+    # Of a figure: the picture for the night; of a paper: how its address is called
     dark: str = ''
-    # Of what has a number: the number, and the title of its page if that is another one
+    # Of what has a number: the number, and the title of its page if that is another one.
+    # Of what is cited: authors and year, and the line in the list of references
     number: str = ''
+    year: str = ''
     title: str = ''
     # Of a picture: width and height in pixels
     size: tuple[int, int] | None = None
@@ -86,6 +91,8 @@ class Directory:
             return self._test(source, link.href)
         if kind == 'eqref':
             return self._equation(source, link.href.removeprefix('eqref:'))
+        if kind == 'cite':
+            return self._cited(link.href.removeprefix('cite:').removeprefix('@'))
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
         if link.picture:
@@ -175,6 +182,33 @@ class Directory:
         title = '' if own else page.heading or page.title
         number = page.numbered[anchor].number
         return Target(page.source.url, anchor, page.source.kind, number=number, title=title)
+
+    # ### Papers
+    @cached_property
+    def bibliography(self) -> dict[str, Entry] | None:
+        """What can be cited, if the project has said where that stands."""
+        name = self.config.bibliography
+        if not name:
+            return None
+        path = _file(self.config.root, name)
+        if not path or not self.inside(path):
+            raise Refusal(f'bibliography = {name!r}: there is no such file in the project')
+        return bibliography.parse(path.read_text('utf-8'), name, self.problems)
+
+    def _cited(self, key: str) -> Target:
+        if self.bibliography is None:
+            return Target(kind='paper')
+        entry = self.bibliography.get(key)
+        if not entry:
+            near = difflib.get_close_matches(key, self.bibliography, 1)
+            known = f': did you mean {near[0]!r}?' if near else ''
+            wrong = f'{key!r} is not in {self.config.bibliography}{known}'
+            return Target(kind='paper', wrong=wrong)
+        address, called = entry.link
+        return Target(
+            address, f'ref-{key}', 'paper', dark=called,
+            number=entry.authors, year=entry.year, title=entry.reference,
+        )  # fmt: skip
 
     # ### Tests
     def find(self, claim: Claim) -> Target | None:

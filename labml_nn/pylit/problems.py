@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Severity = Literal['error', 'warning']
+Severity = Literal['error', 'warning', 'note']
 
 
 @dataclass(frozen=True, order=True)
@@ -67,6 +67,10 @@ class Problems(list[Problem]):
     def warning(self, where: tuple[Path | str, int, int], message: str, excerpt: str = '') -> None:
         self.append(Problem(str(where[0]), where[1], where[2], 'warning', message, excerpt))
 
+    def note(self, where: tuple[Path | str, int, int], message: str) -> None:
+        """What may be as it should be, and stands in nobody's way."""
+        self.append(Problem(str(where[0]), where[1], where[2], 'note', message))
+
     def append(self, problem: Problem) -> None:
         if problem not in self.known:
             self.known.add(problem)
@@ -79,6 +83,11 @@ class Problems(list[Problem]):
     @property
     def errors(self) -> list[Problem]:
         return [p for p in self if p.severity == 'error']
+
+    @property
+    def serious(self) -> list[Problem]:
+        """Errors and warnings."""
+        return [p for p in self if p.severity != 'note']
 
     def raise_errors(self) -> None:
         if self.errors:
@@ -99,8 +108,10 @@ def as_json(problems: Iterable[Problem]) -> str:
 
 def as_github(problems: Iterable[Problem]) -> str:
     """For a workflow log: each line becomes a note beside the author's diff."""
+    levels = {'note': 'notice'}
     return '\n'.join(
-        f'::{p.severity} file={p.path},line={p.line},col={p.column}::{_escape(p.message)}'
+        f'::{levels.get(p.severity, p.severity)} '
+        f'file={p.path},line={p.line},col={p.column}::{_escape(p.message)}'
         for p in problems
     )
 

@@ -37,7 +37,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
-from . import references
+from . import bibliography, references
 from .markup import Answers, Markup, Picture, is_html, sanitise
 from .parse import Line
 from .readable import readable
@@ -298,6 +298,7 @@ def _markdown() -> MarkdownIt:
         'code', 'session', _session, {'alt': ['paragraph', 'reference', 'blockquote', 'list']}
     )
     references.install(md)
+    bibliography.install(md)
     # Everything is an address here, because a refused one is silently shown as text otherwise
     md.validateLink = lambda url: True  # type: ignore[method-assign]
     return md

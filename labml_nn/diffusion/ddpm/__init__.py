@@ -9,11 +9,12 @@ summary: >
 # Denoising Diffusion Probabilistic Models
 
 This page derives and implements
-[Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) (Ho, Jain and
-Abbeel, 2020). Add a little Gaussian noise to a picture, a thousand times, and nothing of the
-picture is left. Each of these small steps can be undone, approximately, by a Gaussian whose
-mean a neural network has learned. Start from pure noise, undo a thousand steps, and you have a
-picture that nobody has taken.
+[Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Add a
+little Gaussian noise to a picture, a thousand times, and nothing of the picture is left. Each of
+these small steps can be undone, approximately, by a Gaussian whose mean a neural network has
+learned. Start from pure noise, undo a thousand steps, and you have a picture that nobody has
+taken. The idea is that of @sohldickstein2015; the loss is close to the score matching of
+@song2019.
 
 What follows is the whole argument, in the order in which the code needs it. A paragraph that
 ends in *tested* names the test that computes both sides of its equation.
