@@ -19,7 +19,7 @@ from itertools import pairwise
 from textwrap import shorten
 from typing import Any
 
-from . import layout, prose
+from . import layout, listing, prose
 from .claims import Coverage
 from .layout import Material, PageContext, encoded, relative
 from .project import readable
@@ -57,6 +57,9 @@ class Book:
     languages: Mapping[str, str]
     catalog: Catalog | None = None
     site_url: str = ''
+    # What the author adds: where the style sheets stand, and the logo
+    css: Sequence[str] = ()
+    logo: str = ''
     listed: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
 
     @property
@@ -101,6 +104,8 @@ class Frame:
             'root': html.escape(self.base.rstrip('/') if self.base else relative(self.url, '.')),
             'search': self._to('search.js'),
             'home': self._to('index.html'),
+            'logo': self._logo(),
+            'css': self._css(),
             'site': html.escape(self._site_title()),
             'keys': f' data-strings="{html.escape(json.dumps(self._strings()))}"',
             'crumbs': self._crumbs(),
@@ -147,6 +152,8 @@ class Frame:
     def _site_title(self) -> str:
         if self.book.title:
             return self.say(self.book.title)
+        if len(self.book.titles) == 1:
+            return next(iter(self.book.titles.values()))
         return self.book.titles.get('index.html') or self.say('Contents')
 
     def _strings(self) -> dict[str, str]:
@@ -159,6 +166,17 @@ class Frame:
 
     def _to(self, url: str) -> str:
         return html.escape(self._root(self.folder + url))
+
+    def _logo(self) -> str:
+        # The title stands beside it
+        address = html.escape(self._root(self.book.logo))
+        return f'<img class="logo" src="{address}" alt="">' if self.book.logo else ''
+
+    def _css(self) -> str:
+        return ''.join(
+            f'<link rel="stylesheet" href="{html.escape(self._root(url))}">\n'
+            for url in self.book.css
+        )
 
     # ### For machines that read pages
     def _head(self) -> str:
@@ -382,4 +400,6 @@ OTHER_TEXTS = (
 
 def texts() -> list[str]:
     """Everything that can be translated besides the notes."""
-    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]
+    said = [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]
+    said += [*prose.TEXTS, *listing.TEXTS]
+    return list(dict.fromkeys(said))

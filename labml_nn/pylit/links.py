@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from . import claims, figures, markup, project
+from . import claims, figures, markup, notebook, project
 from .claims import Claim, Report
 from .config import Config
 from .origin import Origin
@@ -77,6 +77,8 @@ class Directory:
         kind = markup.scheme(link.href)
         if kind == 'test':
             return self._test(source, link.href)
+        if kind == 'output':
+            return self._output(source, link.href)
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
         if link.picture:
@@ -123,6 +125,14 @@ class Directory:
     def _publish(self, name: str, path: Path) -> Target:
         self.assets[f'assets/{name}'] = path
         return Target(f'assets/{name}')
+
+    def _output(self, source: Source, name: str) -> Target:
+        """A picture that stands in a notebook."""
+        path = notebook.picture(source.path, name)
+        if path is None:
+            return Target(wrong=f'there is no picture {name} in this notebook')
+        wrong = figures.runs(path)
+        return Target(wrong=wrong) if wrong else self._publish(f'outputs/{path.name}', path)
 
     def _figure(self, source: Source, name: str) -> Target:
         if name not in self.drawn:

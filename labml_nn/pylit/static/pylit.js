@@ -119,7 +119,7 @@
   };
   for (const button of $$('.copy')) {
     button.hidden = false;
-    button.addEventListener('click', () => copy(button, $('code', button.closest('.stick')).textContent));
+    button.addEventListener('click', () => copy(button, $$('.l', button.closest('.stick')).map((line) => `${line.textContent}\n`).join('')));
   }
   // The whole file is a script of its own, which is asked for when a reader comes near the button
   const whole = $('.whole');
