@@ -8,7 +8,8 @@ from setuptools import find_packages, setup
 DOCS = [
     'docstring-parser>=0.16',
     'jinja2>=3.1',
-    'markdown-it-py>=3',
+    'markdown-it-py>=4.1',
+    'mdit-py-plugins>=0.5',
     'nh3>=0.2.17',
     'pygments>=2.17',
     'tomli>=2; python_version < "3.11"',
@@ -43,7 +44,7 @@ setup(
     package_data={
         'labml_nn': ['py.typed'],
         'labml_nn.diffusion.ddpm': ['*.md'],
-        'labml_nn.pylit': ['static/*', 'templates/*', 'katex/*'],
+        'labml_nn.pylit': ['*.md', 'static/*', 'templates/*', 'katex/*'],
     },
     python_requires='>=3.10',
     install_requires=[

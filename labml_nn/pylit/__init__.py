@@ -13,14 +13,16 @@ python -m labml_nn.pylit build my_model.py -o site
 
 No configuration is needed, and nothing is imported or executed: the notes are the comments and
 docstrings that are already there, in Markdown with mathematics. What you are reading is made by
-the code you are reading.
+the code you are reading. [A guide for authors](guide.md) shows everything that can be written.
 
 A source passes through four rooms:
 
 1. [parse](parse.py): source → sections. Where does a note end, and which code is it about?
-2. [prose](prose.py): Markdown → tokens. The mathematics is taken out first, and set by
-   [KaTeX](formulas.py). The [fields](fields.py) of docstrings become lists, and what has a
-   number is [referred to](references.py) by it. What is [cited](bibliography.py) is listed.
+   A [notebook](notebook.py) has its sections already, and [directives](directives.py) fold code.
+2. [prose](prose.py): Markdown, in the [dialect](dialect.py) that authors know → tokens. The
+   mathematics is taken out first, and set by [KaTeX](formulas.py). The [fields](fields.py) and the
+   [reST](rest.py) of docstrings become lists and boxes. What has a number is
+   [referred to](references.py) by it, and what is [cited](bibliography.py) is listed.
 3. [page](page.py): sections → HTML. Code is coloured by [Pygments](highlight.py), its names
    [lead to their definitions](names.py), its [symbols](symbols.py) know the formulas they
    come from, and [claims](claims.py) know their tests.
@@ -36,7 +38,8 @@ with [figures](figures.py). Other pages know a page by its [outline](outline.py)
 what is made from the same data is [remembered](remembered.py). The doors are in the
 [command line](__main__.py).
 
-[Layout](layout.py) sets a row of prose and code, [markup](markup.py) lets no file break its page,
+[Layout](layout.py) sets a row of prose and code with its [listing](listing.py),
+[markup](markup.py) lets no file break its page,
 [swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
 
 Which page is read after which, and where it stands in the list of all of them, is their

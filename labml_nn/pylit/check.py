@@ -114,7 +114,7 @@ DOES = (
 
 
 def _commented_code(page: Page, problems: Problems) -> None:
-    if page.module is None:
+    if page.module is None or page.notebook:
         return
     for section in page.sections:
         lines = [line for line in section.prose if line.number]

@@ -48,6 +48,9 @@ class Config:
     revision: str = ''
     # Where the site will stand, for canonical addresses and the site map
     site_url: str = ''
+    # Style sheets behind ours, and a picture beside the title: files of the project
+    css: tuple[str, ...] = ()
+    logo: str = ''
     tests: str = 'tests'
     figures: str = 'docs/figures'
     locale: str = 'docs/locale'
@@ -214,8 +217,12 @@ def _nearest(name: str, known: Any) -> str:
 
 
 def _refuse(path: Path, key: str, message: str) -> None:
+    raise Mistakes([wrong(path, key, message)])
+
+
+def wrong(path: Path, key: str, message: str) -> Problem:
+    """A mistake in the settings, where a word of it stands for the first time."""
     lines = path.read_text(encoding='utf-8').split('\n')
-    line = next(
-        (n for n, text in enumerate(lines, 1) if re.search(rf'\b{re.escape(key)}\b', text)), 1
-    )
-    raise Mistakes([Problem(str(path), line, 1, 'error', message, lines[line - 1])])
+    word = re.compile(rf'(?<!\w){re.escape(key)}(?!\w)')
+    line = next((n for n, text in enumerate(lines, 1) if word.search(text)), 1)
+    return Problem(str(path), line, 1, 'error', message, lines[line - 1])

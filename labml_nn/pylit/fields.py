@@ -99,9 +99,9 @@ class _Section:
         blank = Line(0, '')
         head = Line(self.head.number, f'**{self.title}**', self.head.column - 2)
         if KINDS[self.title] == 'Examples':
-            body = _set_in(self.body, 4 if _is_python(self.body) else 0)
+            body = set_in(self.body, 4 if _is_python(self.body) else 0)
         else:
-            body = self._list() or _set_in(self.body, 0)
+            body = self._list() or set_in(self.body, 0)
         return [blank, head, blank, *body, blank]
 
     def _list(self) -> list[Line]:
@@ -112,7 +112,7 @@ class _Section:
             if not head and not out:
                 return []
             # A line that goes on without being set in belongs to the field above
-            out += [head[0], *_set_in(head[1], 2)] if head else _set_in(item, 2)
+            out += [head[0], *set_in(head[1], 2)] if head else set_in(item, 2)
         return out
 
     def _items(self) -> list[list[Line]]:
@@ -196,7 +196,7 @@ def _indent(line: Line) -> int:
     return len(line.text) - len(line.text.lstrip())
 
 
-def _set_in(lines: Sequence[Line], indent: int) -> list[Line]:
+def set_in(lines: Sequence[Line], indent: int) -> list[Line]:
     """Lines moved together, so that the first column of the leftmost is there."""
     margin = min((_indent(line) for line in lines if line.text.strip()), default=0)
     return [
@@ -210,7 +210,7 @@ def _set_in(lines: Sequence[Line], indent: int) -> list[Line]:
 def _is_python(lines: Sequence[Line]) -> bool:
     """Whether an example is code, and neither words nor a session."""
     try:
-        body = ast.parse('\n'.join(line.text for line in _set_in(lines, 0))).body
+        body = ast.parse('\n'.join(line.text for line in set_in(lines, 0))).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     # A single name is a word

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from . import layout, prose, search
+from . import layout, listing, prose, search
 from .layout import Material, PageContext, encoded, relative
 from .links import Target
 from .order import HOME, Branch, Order
@@ -88,6 +88,9 @@ class Book:
     site_url: str = ''
     # Stands elsewhere for pages that show no picture themselves
     picture: str = ''
+    # What the author adds: where the style sheets stand, and the logo
+    css: Sequence[str] = ()
+    logo: str = ''
 
     @property
     def language(self) -> str:
@@ -137,6 +140,8 @@ class Frame:
             'strings': json.dumps({key: self.say(text) for key, text in SCRIPT_TEXTS.items()}),
             'lost': bool(self.base),
             'cover': self.url == self.folder + HOME,
+            'logo': self._root(self.book.logo) if self.book.logo else '',
+            'css': [self._root(url) for url in self.book.css],
             'languages': self._languages(),
             'tree': self._tree(),
             'steps': len(self.book.order.steps),
@@ -193,6 +198,8 @@ class Frame:
     def _site_title(self) -> str:
         if self.book.title:
             return self.say(self.book.title)
+        if len(self.book.by_url) == 1:
+            return next(iter(self.book.by_url.values())).title
         home = self.book.by_url.get(HOME)
         return home.title if home else self.say('Contents')
 
@@ -373,7 +380,8 @@ OTHER_TEXTS = (
     'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
     'On this page', 'All pages', 'The reading path', '{n} of {total}',
     'Link to this part', 'References', 'Notation', 'Contents', 'Language',
-    'Previous', 'Next',     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
+    'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
+    'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',
     '{tested} of the {total} equations',
@@ -385,4 +393,5 @@ OTHER_TEXTS = (
 
 def texts() -> list[str]:
     """Everything that can be translated besides the notes."""
-    return [*SCRIPT_TEXTS.values(), *OTHER_TEXTS]
+    said = [*SCRIPT_TEXTS.values(), *OTHER_TEXTS, *prose.TEXTS, *listing.TEXTS]
+    return list(dict.fromkeys(said))

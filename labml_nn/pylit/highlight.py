@@ -20,7 +20,7 @@ import html
 import keyword
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -163,13 +163,34 @@ def language_of(text: str) -> str:
     return 'python' if lines else 'text'
 
 
-def block(text: str, language: str, symbols: Mapping[str, str]) -> str:
-    """The HTML of a fenced block, coloured if the language is known."""
+def block(
+    text: str, language: str, symbols: Mapping[str, str], marked: Collection[int] = ()
+) -> str:
+    """The HTML of a fenced block, coloured if the language is known; some lines stand out."""
+    if marked:
+        lines = block_lines(text, language, symbols)
+        return '\n'.join(
+            f'<span class="hl">{line}</span>' if n in marked else line
+            for n, line in enumerate(lines, 1)
+        )
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return html.escape(text, quote=False)
     return _read(lexer, text, symbols if isinstance(lexer, PythonLexer) else {}, language in SHELL)
+
+
+def block_lines(text: str, language: str, symbols: Mapping[str, str]) -> list[str]:
+    """The HTML of each line: what goes over several lines is coloured in each of them."""
+    shown = block(text, language, symbols)
+    opened = ''
+    out = []
+    for line in shown.split('\n'):
+        tags = re.findall(r'<(/?)span(?: class="(\w+)")?>', opened + line)
+        now = f'<span class="{tags[-1][1]}">' if tags and not tags[-1][0] else ''
+        out.append(f'{opened}{line}{"</span>" if now else ""}')
+        opened = now
+    return out
 
 
 def inline(text: str) -> str:

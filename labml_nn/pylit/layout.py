@@ -11,21 +11,22 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import highlight, markup, prose, references
+from . import highlight, listing, markup, prose, references
 from .claims import Claim, Coverage
+from .directives import Marks
 from .formulas import Formula, Result
 from .links import Target
 from .origin import Origin
 from .outline import Link
 from .page import Heading, Page, Row
-from .parse import Line, Section
+from .parse import Line, Output, Section
 from .problems import Problems
 from .prose import Note
 
@@ -108,6 +109,8 @@ class PageContext:
     given: set[str] = field(default_factory=set)
     # What was cited, by the anchors of the list of references
     cited: dict[str, Target] = field(default_factory=dict)
+    # Of the places that refer to a footnote
+    counted: dict[str, int] = field(default_factory=dict)
 
     @property
     def page(self) -> Page:
@@ -175,11 +178,11 @@ class PageContext:
             f'<a href="{html.escape(self._address(target))}"{title}{more} tabindex="-1">{shown}</a>'
         )
 
-    def code(self, text: str, language: str) -> str:
+    def code(self, text: str, language: str, marked: Collection[int] = ()) -> str:
         if language:
             if language == prose.UNSAID:
                 language = highlight.language_of(text)
-            shown = highlight.block(text, language, self.page.glossary.by_name)
+            shown = highlight.block(text, language, self.page.glossary.by_name, marked)
             return f'<pre class="block"><code>{shown}</code></pre>\n'
         if text not in self.memo:
             target = self._definition(text) if self.links else ''
@@ -336,11 +339,25 @@ class PageContext:
             shown = f'{self.link(src, note, block)[0]}{shown}</a>'
         return markup.mistake(shown, message)
 
+    def output(self, output: Output) -> str:
+        """A picture that a cell of a notebook has drawn."""
+        target = self.material.links[Link(output.picture, picture=True)]
+        alt = output.text or self.say('Output')
+        return markup.mistake(alt, target.wrong) if target.wrong else self._picture(target.url, alt)
+
     def anchor(self, name: str) -> bool:
         """Whether an anchor that an author wrote stands here, and only here."""
         first = self.links and name in self.page.written and name not in self.given
         self.given.add(name)
         return first
+
+    def footnote(self, label: str) -> prose.Footnote | None:
+        return self.page.footnotes.get(label)
+
+    def count(self, anchor: str) -> int:
+        """How often this was asked, on this page; never in the table of contents."""
+        self.counted[anchor] = self.counted.get(anchor, 0) + self.links
+        return self.counted[anchor]
 
     def _error(self, note: Note, block: Token | None, text: str, message: str) -> None:
         where, excerpt = self.page.spot(*note.where(block, text))
@@ -392,7 +409,8 @@ def _references(context: PageContext) -> str:
         return ''
     title = html.escape(context.say('References'))
     return (
-        f'<section class="row prose references"><div class="note"><h2 id="{REFERENCES}">{title}</h2>\n'
+        f'<section class="row prose references"><div class="note">'
+        f'<h2 id="{REFERENCES}">{title}</h2>\n'
         f'<ul lang="en">\n{"".join(items)}</ul></div></section>\n'
     )
 
@@ -420,10 +438,14 @@ def _note(context: PageContext, note: Note, row: Row) -> str:
     label = html.escape(context.say('Link to this part'))
     link = f'<a class="here" href="#{html.escape(row.anchor)}" aria-label="{label}"></a>'
     shown = _blocks(context, note) + ''.join(
-        f'<p>{markup.mistake("", f"{line}:{column}: {message}")}</p>\n'
-        for line, column, message in note.mistakes
+        f'<p>{markup.mistake("", _told(context.page, *mistake))}</p>\n' for mistake in note.mistakes
     )
     return f'<div class="note"><div class="stick">{link}\n{shown}</div></div>\n'
+
+
+def _told(page: Page, line: int, column: int, message: str) -> str:
+    (_, line, column), _ = page.spot(line, column)
+    return f'{line}:{column}: {message}'
 
 
 def _blocks(context: PageContext, note: Note) -> str:
@@ -454,35 +476,30 @@ def _code(context: PageContext, sections: list[Section], names: dict[int, str]) 
     code = context.material.code
     lines = [line for section in sections for line in section.code]
     indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
-    shown = ''.join(
-        (f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else '')
-        + f'<span class="l" id="L{x.number}"{_counted(lines, i)}>'
-        f'{_dedent(_expanded(code[x.number - 1]), indent)}</span>\n'
-        for i, x in enumerate(lines)
-    )
-    return (
-        f'<div class="code"><div class="stick">{_origin(context, lines)}'
-        f'<pre><code>{shown}</code></pre></div></div>\n'
-    )
+    shown = {
+        x.number: (
+            f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else ''
+        )
+        + f'\0{_dedent(_expanded(code[x.number - 1]), indent)}'
+        for x in lines
+    }
+    module = context.page.module
+    marks = module.marks if module else Marks()
+    body = listing.write(sections, shown, marks, context.output, context.say)
+    return f'<div class="code"><div class="stick">{_origin(context, lines)}{body}</div></div>\n'
 
 
 def _origin(context: PageContext, lines: list[Line]) -> str:
     """The way to these very lines in the project's repository, if it has one."""
     path = context.page.source.path
+    if context.page.notebook:
+        # A host shows a notebook by its cells
+        return ''
     address = context.material.origin.address(path, lines[0].number, lines[-1].number)
     if not address:
         return ''
     label = html.escape(context.say('Source'))
     return f'<p class="acts"><a href="{html.escape(address)}">{label}</a></p>'
-
-
-def _counted(lines: list[Line], i: int) -> str:
-    # The numbers are counted by the style sheet, so that they are not copied with the code;
-    # where a docstring was taken out, the count jumps
-    number = lines[i].number
-    if i and lines[i - 1].number == number - 1:
-        return ''
-    return f' style="counter-reset:n {number - 1}"'
 
 
 # A tag, which has no width; a character that has to be escaped; or any other

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from . import bibliography, claims, figures, markup, project, references
+from . import bibliography, claims, figures, markup, notebook, project, references
 from .bibliography import Entry
 from .claims import Claim, Report
 from .config import Config
@@ -93,6 +93,8 @@ class Directory:
             return self._equation(source, link.href.removeprefix('eqref:'))
         if kind == 'cite':
             return self._cited(link.href.removeprefix('cite:').removeprefix('@'))
+        if kind == 'output':
+            return self._output(source, link.href)
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
         if link.picture:
@@ -154,6 +156,14 @@ class Directory:
     def _publish(self, name: str, path: Path) -> Target:
         self.assets[f'assets/{name}'] = path
         return Target(f'assets/{name}', size=figures.size(path))
+
+    def _output(self, source: Source, name: str) -> Target:
+        """A picture that stands in a notebook."""
+        path = notebook.picture(source.path, name)
+        if path is None:
+            return Target(wrong=f'there is no picture {name} in this notebook')
+        wrong = figures.runs(path)
+        return Target(wrong=wrong) if wrong else self._publish(f'outputs/{path.name}', path)
 
     def _figure(self, source: Source, name: str) -> Target:
         if name not in self.drawn:

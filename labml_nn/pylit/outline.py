@@ -95,6 +95,8 @@ def of(page: Page, problems: Problems) -> Outline:
 # ## What a page leads to
 def links(page: Page) -> Iterator[Link]:
     """The links of a page that have to be looked up, in reading order."""
+    for section in page.sections:
+        yield from (Link(o.picture, True) for o in section.outputs if o.picture)
     for note in page.notes:
         for token, _ in prose.walk(note.tokens):
             for link in _links(note, token):

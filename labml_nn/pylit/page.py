@@ -19,16 +19,18 @@ into the page survives the next paragraph that is written above it.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import fields, markup, prose, references
+from . import dialect, fields, markup, notebook, prose, references, rest
 from .formulas import Formula, Result
+from .notebook import Notebook
 from .parse import Docstring, Line, Module, Section, parse, read
 from .problems import Problems
 from .project import Source, readable
@@ -80,6 +82,9 @@ class Page:
     written: set[str] = field(default_factory=set)
     # Equations with a number, by their anchors
     numbered: dict[str, Numbered] = field(default_factory=dict)
+    # By their labels, in the order of the text
+    footnotes: dict[str, prose.Footnote] = field(default_factory=dict)
+    notebook: Notebook | None = None
 
     @cached_property
     def lines(self) -> list[str]:
@@ -105,7 +110,15 @@ class Page:
 
     def spot(self, line: int, column: int) -> tuple[tuple[str, int, int], str]:
         """How `Problems` wants to be told where something is: position and excerpt."""
-        return (self.source.shown, line, column), self.excerpt(line)
+        excerpt = self.excerpt(line)
+        if self.notebook:
+            where = (self.source.shown, *self.notebook.place(line, column))
+            return where, self.notebook.excerpt(line)
+        return (self.source.shown, line, column), excerpt
+
+    def line(self, line: int) -> int:
+        """Where an editor finds a line of the text."""
+        return self.spot(line, 1)[0][1]
 
     def formulas(self) -> Iterator[tuple[Note, prose.Formula]]:
         for note in self.notes:
@@ -129,25 +142,35 @@ def understand(
 ) -> Page:
     """Read a file and everything on it that can be known without looking at other files."""
     text = text or read(source.path, source.shown)
-    if source.path.suffix == '.md':
-        module = None
+    module: Module | None = None
+    read_as = None
+    if source.path.suffix == notebook.SUFFIX:
+        read_as = notebook.parse(text, source.path, source.shown)
+        text, module, sections = read_as.text, read_as.module, read_as.sections
+    elif source.path.suffix == '.md':
         sections = [Section(prose=[Line(n, t) for n, t in enumerate(text.split('\n'), 1)])]
     else:
         module = parse(text, source.path, source.shown)
         sections = module.sections
     front = _front_matter(sections)
     documented = module.documented if module else frozenset()
-    notes = [prose.understand(fields.listed(s.prose, documented)) for s in sections]
+    notes = [prose.understand(_as_markdown(s.prose, documented)) for s in sections]
     page = Page(
-        source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown)
-    )
+        source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown),
+        notebook=read_as,
+    )  # fmt: skip
     page.rows = _rows(page)
     page.headings = _headings(page, problems)
     _anchor(page, problems)
     _equations(page, problems)
+    _footnotes(page, problems)
     page.title = front.get('title') or _title(page)
     _mistakes(page, problems)
     return page
+
+
+def _as_markdown(lines: Sequence[Line], documented: Collection[int]) -> list[Line]:
+    return fields.listed(rest.plain(lines, documented), documented)
 
 
 def _front_matter(sections: list[Section]) -> dict[str, str]:
@@ -332,6 +355,53 @@ def _equations(page: Page, problems: Problems) -> None:
                 page.numbered[anchor] = Numbered('equation', number, where[1])
 
 
+# ## Footnotes
+#
+# Numbers go through the page. An anchor is made of the label, so that a link to it survives the
+# next footnote above.
+def _footnotes(page: Page, problems: Problems) -> None:
+    places: dict[str, tuple[Note, Token]] = {}
+    for note, token, _ in _tokens(page):
+        if token.type == 'footnote_open':
+            label = str(token.meta['label'])
+            if label in places:
+                where, excerpt = page.spot(*note.where(token))
+                problems.error(where, f'the footnote [^{label}] is there already', excerpt)
+            places.setdefault(label, (note, token))
+    for note, token, block in _tokens(page):
+        if token.type == 'footnote_ref':
+            label = str(token.meta['label'])
+            if label in places:
+                _footnote(page, label, places[label]).uses += 1
+            else:
+                said = f'[^{note.restore(label)}]'
+                where, excerpt = page.spot(*note.where(block, said))
+                problems.warning(where, f'the footnote {said} is not defined on this page', excerpt)
+    for label, (note, token) in places.items():
+        if label not in page.footnotes:
+            _footnote(page, label, (note, token))
+            where, excerpt = page.spot(*note.where(token))
+            problems.warning(where, f'nothing refers to the footnote [^{label}]', excerpt)
+    for found in list(page.footnotes.values()):
+        for n in range(1, found.uses + 1):
+            page.anchors[found.reference(n)] = page.anchors[found.anchor]
+
+
+def _footnote(page: Page, label: str, place: tuple[Note, Token]) -> prose.Footnote:
+    if label not in page.footnotes:
+        anchor = _unique(page, f'fn-{prose.slug(label)}')
+        page.anchors[anchor] = place[0].where(place[1])[0]
+        page.footnotes[label] = prose.Footnote(len(page.footnotes) + 1, anchor)
+    return page.footnotes[label]
+
+
+def _tokens(page: Page) -> Iterator[tuple[Note, Token, Token]]:
+    """Every token of a page with its note and the block that it stands in."""
+    for note in page.notes:
+        for token, block in prose.walk(note.tokens):
+            yield note, token, block
+
+
 # ## Mistakes that need no other file
 def _mistakes(page: Page, problems: Problems) -> None:
     for note in page.notes:
@@ -344,14 +414,46 @@ def _mistakes(page: Page, problems: Problems) -> None:
                     first = note.restore(tag).strip().split('\n')[0]
                     where, excerpt = page.spot(*note.where(block, first))
                     problems.error(where, f'{markup.LEFT_OUT}: {first[:60]}', excerpt)
+            for text, message in _unknown(token):
+                where, excerpt = page.spot(*note.where(block, text))
+                problems.warning(where, message, excerpt)
+    for line, column, message in page.notebook.warnings if page.notebook else ():
+        where, excerpt = page.spot(line, column)
+        problems.warning(where, message, excerpt)
+    for line, column, message in page.module.marks.mistakes if page.module else ():
+        where, excerpt = page.spot(line, column)
+        problems.error(where, message, excerpt)
     for doc in page.module.docstrings if page.module else ():
         _check_raw(page, doc, problems)
+
+
+ALERT = re.compile(r'\[!([A-Za-z]+)\]\s*(?=\n|$)')
+
+
+def _unknown(token: Token) -> Iterator[tuple[str, str]]:
+    """What a token says that we do not know: where it says so, and the message."""
+    if token.type == 'admonition_open' and token.meta['kind'] not in dialect.TITLES:
+        kind = token.meta['kind']
+        near = difflib.get_close_matches(kind, list(dialect.TITLES), 1)
+        meant = f'did you mean {near[0]!r}?' if near else f'there are {", ".join(dialect.TITLES)}'
+        yield kind, f'unknown kind of admonition {kind!r}: {meant}'
+    elif token.type == 'inline' and (alert := ALERT.match(token.content)):
+        known = ', '.join(dialect.ALERTS)
+        yield alert[0].strip(), f'unknown kind of alert [!{alert[1]}]: there are {known}'
+    elif token.type == 'fence':
+        fence = prose.Fence.of(token.info)
+        length = token.content.rstrip('\n').count('\n') + 1
+        if fence.wrong:
+            yield fence.wrong, f'{fence.wrong!r} is no line: write hl_lines="2 4-6"'
+        elif fence.marked and max(fence.marked) > length:
+            last = max(fence.marked)
+            yield str(last), f'hl_lines asks for line {last}, and the code has {length}'
 
 
 def _check_raw(page: Page, doc: Docstring, problems: Problems) -> None:
     r"""In `\bar` without `r` Python sees a backspace, and `help()` rings the bell for `\alpha`."""
     for line in doc.lines if not doc.raw else ():
-        found = re.search(r'\\+[a-zA-Z]+', line.text)
+        found = re.search(r'\\+(?:[a-zA-Z]+|[(\[])', line.text)
         if found:
             where, excerpt = page.spot(line.number, line.column + found.start() + 1)
             message = f'{found[0]} in a docstring that is not raw: write r""" … """'

@@ -21,6 +21,7 @@ The rules, in the order a reader meets them:
 5. A string right after an assignment in a class or module documents the assignment.
 6. Comments for tools (`# type:`, `# noqa`, …), trailing comments and `## …` stay in the code.
 7. A bare `#` ends the note above without starting another.
+8. [Directives](directives.py), as `# pylit: fold`, are followed and not shown.
 
 > Whatever the rules decide, they may not lose anything. Every line that is not blank lands in
 > exactly one place, in order, on any source that Python accepts
@@ -42,6 +43,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from . import directives
 from .problems import Mistakes, Problem
 
 Body = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -57,6 +59,14 @@ class Line:
     column: int = 0
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a cell of a notebook has given: text, or the address of a picture."""
+
+    text: str
+    picture: str = ''
+
+
 @dataclass
 class Section:
     """A note and its code. `name` is the first thing defined here, `scope` what surrounds it."""
@@ -67,6 +77,7 @@ class Section:
     scope: str = ''
     # The body right after a docstring: the page may show it as one row with its `def`
     continues: bool = False
+    outputs: list[Output] = field(default_factory=list)
 
     @property
     def start(self) -> int:
@@ -146,6 +157,11 @@ class Module:
         return found
 
     @cached_property
+    def marks(self) -> directives.Marks:
+        """What the author has folded, and what stands out."""
+        return directives.read(self.tokens)
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split('\n')
 
@@ -197,26 +213,29 @@ def _encoding(data: bytes) -> str:
 def parse(text: str, path: Path, shown: str = '') -> Module:
     """Split one source text. `ast` goes first, because its messages say more."""
     name = shown or str(path)
-    tree, tokens = _understand(text, name)
+    tree, tokens, definitions = understood(text, name)
     lines = text.split('\n')
     docstrings = list(_docstrings(tree, tokens, lines))
-    definitions = list(_definitions(tree))
     kinds = _classify(lines, tokens)
     for doc in docstrings:
         kinds[doc.start - 1 : doc.end] = ['doc'] * (doc.end - doc.start + 1)
     splitter = _Splitter(lines, kinds, docstrings, _starters(tree, definitions, docstrings, lines))
     sections = splitter.run()
-    _name(sections, definitions)
+    named(sections, definitions)
     return Module(path, text, tree, tokens, sections, definitions, docstrings)
 
 
-def _understand(text: str, name: str) -> tuple[ast.Module, list[tokenize.TokenInfo]]:
+def understood(
+    text: str, name: str
+) -> tuple[ast.Module, list[tokenize.TokenInfo], list[Definition]]:
+    """What Python says of a source: its tree, its tokens, and what it defines. Or `Mistakes`."""
     try:
         with warnings.catch_warnings():
             # `'\d'` in someone's source is a remark of the compiler, and not for our reader
             warnings.simplefilter('ignore')
             tree = ast.parse(text)
-        return tree, list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        return tree, tokens, list(_definitions(tree))
     except SyntaxError as error:
         line, column = error.lineno or 1, max(error.offset or 1, 1)
         raise Mistakes(
@@ -273,7 +292,9 @@ def _classify(lines: list[str], tokens: list[tokenize.TokenInfo]) -> list[str]:
             kinds[first - 1 : last] = ['code'] * (last - first + 1)
         elif token.type == tokenize.COMMENT and not inside:
             alone = not lines[first - 1][: token.start[1]].strip()
-            if alone and not is_for_tools(token.string, first):
+            if alone and directives.is_region(token.string):
+                kinds[first - 1] = 'directive'
+            elif alone and not is_for_tools(token.string, first):
                 kinds[first - 1] = 'comment'
     return kinds
 
@@ -423,7 +444,9 @@ class _Splitter:
     def run(self) -> list[Section]:
         for number, (text, kind) in enumerate(zip(self.lines, self.kinds, strict=True), start=1):
             getattr(self, f'_{kind}')(number, text)
-            self.previous = kind
+            # What stands between a heading and its chapter is not seen by the reader either
+            if kind != 'directive' or self.previous == 'comment':
+                self.previous = kind
         for section in self.sections:
             while section.code and not section.code[-1].text.strip():
                 section.code.pop()
@@ -467,12 +490,16 @@ class _Splitter:
             self.now.continues = False
         self.now.code.append(Line(number, text))
 
+    def _directive(self, number: int, text: str) -> None:
+        """For the page, and not on it."""
+
     def _is_chapter(self) -> bool:
         # A heading with air below it stands above all that follows, not above one function
         return any(re.match(r'#{1,6} ', line.text) for line in self.now.prose)
 
 
-def _name(sections: list[Section], definitions: list[Definition]) -> None:
+def named(sections: list[Section], definitions: list[Definition]) -> None:
+    """Name each section after what it defines, and after what surrounds it."""
     starts = [s.start for s in sections]
     for definition in definitions:
         section = sections[bisect_right(starts, definition.line) - 1]

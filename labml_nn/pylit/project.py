@@ -1,9 +1,9 @@
 r"""
 # Project: which files become which pages
 
-`__init__.py` is the index of its folder, `x.py` becomes `x.html`, and `x.md` is a page too;
-`readme.md` is the index where there is no `__init__.py`. Two sources that want the same page are a
-mistake, whichever came first.
+`__init__.py` is the index of its folder, `x.py` becomes `x.html`, and `x.md` is a page too, as is
+the notebook `x.ipynb`; `readme.md` is the index where there is no `__init__.py`. Two sources that
+want the same page are a mistake, whichever came first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from .config import Config
 from .problems import Mistakes, Problem, Refusal
 
+SUFFIXES = ('.py', '.md', '.ipynb')
 # Never pages, unless they are named on the command line
 SKIPPED = {'__pycache__', 'node_modules', 'build', 'dist', 'site', 'tests', 'test', 'venv', 'env'}
 
@@ -42,21 +43,21 @@ def collect(paths: Sequence[Path], config: Config, out: Path | None = None) -> l
             source = make(file, base)
             _claim(found, source)
     if not found:
-        raise Refusal(f'{" ".join(map(str, paths))}: no Python or Markdown file here')
+        raise Refusal(f'{" ".join(map(str, paths))}: no Python, Markdown or notebook file here')
     return sorted(found.values(), key=lambda s: _order(s, config))
 
 
 def _claim(found: dict[str, Source], source: Source) -> None:
     other = found.setdefault(source.url, source)
     if other.path != source.path:
-        message = f'this and {other.shown} both become {source.url}: rename one'
+        message = f'this and {other.shown} both become {source.url}: rename one, or `exclude` it'
         raise Mistakes([Problem(source.shown, 1, 1, 'error', message)])
 
 
 def _files(path: Path, config: Config, out: Path | None) -> Iterator[tuple[Path, Path]]:
     if not path.is_dir():
-        if path.suffix not in ('.py', '.md'):
-            raise Refusal(f'{path}: not a Python or Markdown file')
+        if path.suffix not in SUFFIXES:
+            raise Refusal(f'{path}: not a Python, Markdown or notebook file')
         yield path, path.parent
         return
 
@@ -69,7 +70,7 @@ def _files(path: Path, config: Config, out: Path | None) -> Iterator[tuple[Path,
         folders[:] = sorted(f for f in folders if _is_ours(here / f, out))
         for name in sorted(files):
             file = here / name
-            if file.suffix in ('.py', '.md') and not _excluded(file, config):
+            if file.suffix in SUFFIXES and not _excluded(file, config):
                 yield file, path
 
 
@@ -90,7 +91,7 @@ def make(file: Path, base: Path, prefix: str = '', kind: str = 'page') -> Source
     stem = relative.with_suffix('')
     package = relative.name == '__init__.py'
     is_index = package or (
-        relative.name.lower() in ('index.md', 'readme.md')
+        relative.name.lower() in ('index.md', 'readme.md', 'index.ipynb')
         and not file.with_name('__init__.py').exists()
     )
     url = (stem.parent / 'index.html' if is_index else stem.with_suffix('.html')).as_posix()
@@ -114,6 +115,9 @@ def readable(name: str) -> str:
 
 def _module(file: Path) -> str:
     folder = file.absolute().parent
+    if file.suffix == '.ipynb':
+        # Nothing that could be imported
+        return file.name
     parts = [] if file.name == '__init__.py' else [file.stem]
     while (folder / '__init__.py').exists():
         parts.insert(0, folder.name)

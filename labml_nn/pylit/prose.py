@@ -10,6 +10,7 @@ first**, and each formula leaves a mark behind that Markdown has no opinion abou
 | `$x_t$` | in the line |
 | `$$x_t$$` | a line of its own, also in the middle of a sentence |
 | `\begin{align} … \end{align}` | the same, without dollars |
+| `\(x_t\)`, `\[x_t\]` | the same as one dollar, as two |
 | `\$` | a dollar |
 
 A price is not a formula: `$` opens only before something, closes only after something, and a
@@ -27,17 +28,16 @@ import hashlib
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
-from . import bibliography, references
+from . import dialect, references
+from .dialect import MARKDOWN, PROMPT
 from .markup import Answers, Markup, Picture, is_html, sanitise
 from .parse import Line
 from .readable import readable
@@ -103,6 +103,12 @@ class Note:
 # ## Taking the mathematics out
 INLINE = re.compile(r'\$(?![\s$])((?:\\.|(?!\n\s*\n)[^\\$])*?)(?<!\s)\$(?!\d)', re.S)
 DISPLAY = re.compile(r'\$\$(.+?)\$\$', re.S)
+# Up to the next bracket of the kind, so that a text full of them is read once
+_TEX = r'((?:\\[^()\[\]]|[^\\\n]|\n(?![ \t]*(?:\n|$)))+?)'
+BRACKETS = re.compile(rf'\\\({_TEX}\\\)|\\\[{_TEX}\\\]')
+WORDS = re.compile(r"(?=[^\\]*[^\W\d_]{3})[\w\s,.;:!?'’-]*|\s*")
+# A link whose text has brackets of its own
+OPENS = tuple('([')
 BEGIN = re.compile(r'\\begin\{([A-Za-z]+\*?)\}')
 EDGE = re.compile(r'\\(begin|end)\{([A-Za-z]+\*?)\}')
 EVENT = re.compile(r'[`$\\]|(?<=\n)')
@@ -158,6 +164,8 @@ class _Extractor:
         if char == '\\':
             if begin := BEGIN.match(text, i):
                 return self._environment(i, begin)
+            if brackets := BRACKETS.match(text, i):
+                return self._brackets(i, brackets)
             return self._keep(i, i + 2)
         if char == '$':
             return self._dollar(i)
@@ -197,6 +205,14 @@ class _Extractor:
         if found := INLINE.match(self.text, i):
             return self._formula(i, found.end(), found.span(1), False)
         return self._keep(i, i + 1)
+
+    def _brackets(self, i: int, found: re.Match[str]) -> int:
+        display = found[2] is not None
+        inner = found.span(2 if display else 1)
+        # To Markdown these are brackets that stand for themselves: words in them are no formula
+        if WORDS.fullmatch(self.text, *inner) or self.text[found.end() : found.end() + 1] in OPENS:
+            return self._keep(i, i + 2)
+        return self._formula(i, found.end(), inner, display)
 
     def _environment(self, i: int, begin: re.Match[str]) -> int:
         end = self.ends.get(i)
@@ -270,43 +286,6 @@ def for_katex(tex: str, numbers: Sequence[str] = ()) -> str:
 
 
 # ## Markdown
-PROMPT = '>>>'
-
-
-def _session(state: StateBlock, first: int, last: int, silent: bool) -> bool:
-    """A block from a prompt to the next blank line: a session, not three quotations."""
-    start = state.bMarks[first] + state.tShift[first]
-    if not re.match(r'>>>(?: |\n|$)', state.src[start : start + 4]):
-        return False
-    if silent:
-        return True
-    end = first + 1
-    while end < last and not state.isEmpty(end) and state.sCount[end] >= state.blkIndent:
-        end += 1
-    token = state.push('fence', 'code', 0)
-    token.info, token.markup, token.map = 'pycon', PROMPT, [first, end]
-    token.content = state.getLines(first, end, state.sCount[first], True)
-    state.line = end
-    return True
-
-
-def _markdown() -> MarkdownIt:
-    # HTML is recognised so that what is harmless in it can be rendered
-    md = MarkdownIt('commonmark', {'html': True, 'typographer': True})
-    md.enable(['table', 'strikethrough', 'smartquotes'])
-    md.block.ruler.before(
-        'code', 'session', _session, {'alt': ['paragraph', 'reference', 'blockquote', 'list']}
-    )
-    references.install(md)
-    bibliography.install(md)
-    # Everything is an address here, because a refused one is silently shown as text otherwise
-    md.validateLink = lambda url: True  # type: ignore[method-assign]
-    return md
-
-
-MARKDOWN = _markdown()
-
-
 def understand(lines: Sequence[Line]) -> Note:
     """Parse one note. Every second section of a page has none."""
     if not any(line.text.strip() for line in lines):
@@ -378,14 +357,30 @@ def explicit_id(token: Token) -> str:
 UNSAID = '?'
 
 
+@dataclass
+class Footnote:
+    """A footnote of a page: its number, its anchor, and how often the text refers to it."""
+
+    number: int
+    anchor: str
+    uses: int = 0
+
+    def reference(self, n: int) -> str:
+        """The anchor of the `n`-th place, from 1, that refers to it."""
+        return f'{self.anchor}-ref' + (f'-{n}' if n > 1 else '')
+
+
 class Context(Protocol):
     """What the writer asks of the page it writes for."""
 
     def formula(self, formula: Formula) -> str: ...
     def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]: ...
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str: ...
-    def code(self, text: str, language: str) -> str: ...
+    def code(self, text: str, language: str, marked: Collection[int] = ()) -> str: ...
     def anchor(self, name: str) -> bool: ...
+    def say(self, text: str) -> str: ...
+    def footnote(self, label: str) -> Footnote | None: ...
+    def count(self, anchor: str) -> int: ...
 
 
 @dataclass
@@ -397,6 +392,9 @@ class _State:
     # Whether authors' tags are here, and HTML of our own has to stand aside from the sanitiser
     marked: bool = False
     own: list[str] = field(default_factory=list)
+    # Of the admonitions around us, which are folded; and the footnotes that are open
+    boxes: list[bool] = field(default_factory=list)
+    footnotes: list[Footnote | None] = field(default_factory=list)
 
     @cached_property
     def key(self) -> str:
@@ -439,6 +437,54 @@ class _State:
         return Markup(answers).read(content)
 
 
+# What the writer says to the reader
+TEXTS = (*dict.fromkeys(dialect.TITLES.values()), 'Footnote', 'Back to the text')
+TASK = '<span class="task" role="img" aria-label="{said}">{sign}</span>'
+
+
+def _title_tags(state: _State, said: str = '') -> tuple[str, str, str]:
+    tag = 'summary' if state.boxes[-1] else 'p'
+    return f'<{tag} class="title">', said, f'</{tag}>\n'
+
+
+# ### What the first line of a fence says
+@dataclass(frozen=True)
+class Fence:
+    """```` ```python hl_lines="2 4-6" title="a.py" ````: a language, and what is to be seen."""
+
+    language: str
+    marked: frozenset[int] = frozenset()
+    title: str = ''
+    # What cannot be understood
+    wrong: str = ''
+
+    @classmethod
+    def of(cls, info: str) -> Fence:
+        language = re.match(r'\s*\{?\s*\.?([^\s{}=]*)(?=[\s{}]|$)', info)
+        said = {name: value for name, _, value in OPTION.findall(info)}
+        lines = said.get('hl_lines', said.get('hl', ''))
+        marked, wrong = line_numbers(lines)
+        name = language[1] if language else ''
+        return cls(name or 'text', marked, said.get('title', ''), wrong)
+
+
+OPTION = re.compile(r'\b(hl_lines|hl|title)=(["\']?)((?:(?<=")[^"]*|(?<=\')[^\']*|[^\s"\'}]*))')
+# Nobody counts further, and a range without an end in sight would fill the memory
+MOST = 10_000
+
+
+def line_numbers(said: str) -> tuple[frozenset[int], str]:
+    """`2 4-6` → lines 2, 4, 5, 6; and what of it is no line."""
+    found: set[int] = set()
+    for part in re.split(r'[\s,]+', said.strip()) if said.strip() else ():
+        ends = re.fullmatch(r'([0-9]{1,6})(?:-([0-9]{1,6}))?', part)
+        first, last = (int(ends[1]), int(ends[2] or ends[1])) if ends else (0, 0)
+        if not 0 < first <= last <= MOST:
+            return frozenset(found), part
+        found.update(range(first, last + 1))
+    return frozenset(found), ''
+
+
 def _address(shown: str, name: str) -> str:
     found = re.search(rf' {name}="([^"]*)"', shown)
     return html.unescape(found[1]) if found else ''
@@ -466,8 +512,11 @@ class Writer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        language = (tokens[idx].info.split() or [UNSAID])[0]
-        return state.aside(state.page.code(state.note.restore(tokens[idx].content), language))
+        fence = Fence.of(state.note.restore(tokens[idx].info))
+        text = state.note.restore(tokens[idx].content)
+        shown = state.page.code(text, fence.language or UNSAID, fence.marked)
+        title = f'<p class="file">{html.escape(fence.title)}</p>\n' if fence.title else ''
+        return state.aside(title + shown)
 
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
@@ -499,6 +548,79 @@ class Writer(RendererHTML):
         inner = next((t.content for t in tokens[idx:] if t.type == 'inline'), '')
         kind = 'departure' if inner.startswith('**Departure.**') else 'aside'
         return f'<blockquote class="{kind}">\n'
+
+    def admonition_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        meta = tokens[idx].meta
+        kind, titled = meta['kind'], tokens[idx + 1].type == 'admonition_title_open'
+        css = ' '.join(filter(None, ('admonition', dialect.colour(kind))))
+        opening = f'<div class="{css}" role="note">\n'
+        if meta['folded']:
+            opened = ' open' if meta['folded'] == 'open' else ''
+            opening = f'<details class="{css}"{opened}>\n'
+        state.boxes.append(bool(meta['folded']))
+        if not titled:
+            said = html.escape(state.page.say(dialect.TITLES.get(kind, kind.title())))
+            opening += ''.join(_title_tags(state, said))
+        return state.aside(opening)
+
+    def admonition_title_open(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
+        return env['state'].aside(_title_tags(env['state'])[0])
+
+    def admonition_title_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
+        return env['state'].aside(_title_tags(env['state'])[2])
+
+    def admonition_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        return state.aside('</details>\n' if state.boxes.pop() else '</div>\n')
+
+    def list_item_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        done = (tokens[idx].meta or {}).get('checked')
+        if done is None:
+            return self.renderToken(tokens, idx, options, env)
+        said = html.escape(state.page.say('Done' if done else 'To do'))
+        return f'<li>{state.aside(TASK.format(said=said, sign="☑" if done else "☐"))} '
+
+    def footnote_ref(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        label = tokens[idx].meta['label']
+        found = state.page.footnote(label)
+        if found is None:
+            return state.text(f'[^{label}]')
+        said = html.escape(f'{state.page.say("Footnote")} {found.number}')
+        n = state.page.count(found.anchor)
+        if not n:
+            return state.aside(f'<sup>{found.number}</sup>')
+        here, there = html.escape(found.reference(n)), html.escape(found.anchor)
+        return state.aside(
+            f'<sup><a id="{here}" href="#{there}" aria-label="{said}">{found.number}</a></sup>'
+        )
+
+    def footnotes_open(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
+        return env['state'].aside('<ol class="footnotes">\n')
+
+    def footnotes_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
+        return env['state'].aside('</ol>\n')
+
+    def footnote_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        found = state.page.footnote(tokens[idx].meta['label'])
+        # The second of a name has nobody who leads here
+        first = found if found and state.page.count(f'{found.anchor}-text') == 1 else None
+        state.footnotes.append(first)
+        place = f' id="{html.escape(first.anchor)}" value="{first.number}"' if first else ''
+        return state.aside(f'<li{place}>')
+
+    def footnote_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
+        state: _State = env['state']
+        found = state.footnotes.pop()
+        back = html.escape(state.page.say('Back to the text'))
+        ways = (found.reference(n) for n in range(1, found.uses + 1)) if found else ()
+        shown = ''.join(
+            f' <a class="back" href="#{html.escape(way)}" aria-label="{back}">↩</a>' for way in ways
+        )
+        return state.aside(f'{shown}</li>\n')
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return '<div class="scroll"><table>\n'

@@ -38,7 +38,10 @@ def fingerprint(*parts: object) -> str:
 def program() -> str:
     """What makes the pages: our own files, Python, and the libraries that write HTML."""
     digest = hashlib.sha256(sys.version.encode())
-    for library in ('markdown-it-py', 'pygments', 'nh3', 'docstring-parser', 'jinja2'):
+    libraries = (
+        'markdown-it-py', 'mdit-py-plugins', 'pygments', 'nh3', 'docstring-parser', 'jinja2',
+    )  # fmt: skip
+    for library in libraries:
         digest.update(importlib.metadata.version(library).encode())
     for path in sorted(HERE.rglob('*')):
         if path.is_file() and path.suffix in ('.py', '.js', '.json', '.html'):

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from . import layout
+from . import layout, project
 from .problems import Mistakes, Refusal, as_text
 from .site import Memo, Request, Site
 
@@ -157,7 +157,7 @@ class Live:
         found: dict[Path, int] = {}
         for path in self.request.paths:
             for file in path.rglob('*') if path.is_dir() else [path]:
-                if file.suffix in ('.py', '.md', '.svg', '.png', '.jpg'):
+                if file.suffix in (*project.SUFFIXES, '.svg', '.png', '.jpg', '.css'):
                     self._see(file, found)
         # A translator saves a catalogue
         for file in (self.request.config.root / self.request.config.locale).glob('*.po'):

@@ -26,13 +26,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import claims, formulas, highlight, layout, names, origin, outline, page, project, search
+from . import (
+    claims,
+    config,
+    figures,
+    formulas,
+    highlight,
+    layout,
+    names,
+    origin,
+    outline,
+    page,
+    project,
+    search,
+)
 from .claims import Claim, Coverage
 from .config import Config
 from .formulas import Formula, Typesetter
 from .frame import LOST, Book, Entry, Frame, picture, source_script
 from .layout import Material, relative
-from .links import Directory, Table, around
+from .links import PICTURES, Directory, Table, around
 from .order import HOME, Order, order
 from .outline import Outline
 from .page import Page
@@ -100,6 +113,8 @@ class Site:
         self.code: dict[str, list[str]] = {}
         self.tables: dict[str, Table] = {}
         self.books: dict[str, Book] = {}
+        # Style sheets and the logo of the author → where they stand in the site
+        self.own: dict[str, str] = {}
         self.rendering = False
         if self.memo.memory is None:
             path = formulas.cache_home() / 'pages-2.sqlite' if request.keep else None
@@ -115,9 +130,27 @@ class Site:
         for written in list(self.pages.values()):
             for claim in written.claims:
                 self._read_test(claim)
+        self._own()
         # Everything that is wrong in one file is told together with what is wrong in the others
         for language in self._languages():
             self.catalogs[language] = Catalog.read(self.config, language)
+
+    def _own(self) -> None:
+        """The style sheets and the logo of the author, as far as they are there."""
+        for name in filter(None, (*self.config.css, self.config.logo)):
+            path = self.config.root / name
+            kinds = PICTURES if name == self.config.logo else ('.css',)
+            wrong = '' if path.is_file() else 'there is no such file'
+            if not self.directory.inside(path):
+                wrong = 'a file outside of the project'
+            elif not wrong and path.suffix.lower() not in kinds:
+                wrong = f'not one of {", ".join(kinds)}'
+            wrong = wrong or figures.runs(path)
+            if wrong:
+                settings = self.config.root / 'pyproject.toml'
+                self.problems.append(config.wrong(settings, name, f'{name}: {wrong}'))
+            else:
+                self.own[name] = f'assets/own/{posixpath.normpath(name)}'
 
     def _languages(self) -> Sequence[str]:
         asked = self.request.languages
@@ -302,7 +335,9 @@ class Site:
 
     def _code(self, source: Page) -> list[str]:
         if source.module is None:
-            return []
+            # The notebooks of other languages are read by Pygments
+            other = source.notebook.language if source.notebook else ''
+            return highlight.block_lines(source.text, other, {}) if other else []
         # The source of a test is where a mark leads, and no chapter to be studied
         studied = source.source.kind == 'page'
         uses = self._uses(source) if studied else {}
@@ -352,6 +387,7 @@ class Site:
             [(code, catalog.name) for code, catalog in self.catalogs.items()],
             (bool(self.request.junit), self.directory.origin.base, self.directory.origin.site),
             self.picture,
+            self.own,
         )
 
     def book(self, language: str) -> Book:
@@ -366,6 +402,8 @@ class Site:
                 self.catalogs.get(language),
                 self.directory.origin.site,
                 self.picture,
+                css=[self.own[name] for name in self.config.css if name in self.own],
+                logo=self.own.get(self.config.logo, ''),
             )
         return self.books[language]
 
@@ -447,7 +485,10 @@ class Site:
         return files
 
     def _contents(self, language: str) -> bytes:
-        """The first page of a project that has none."""
+        """The first page of a project that has none: the only page, or a list of all."""
+        shown = self.shown()
+        if len(shown) == 1:
+            return _redirect(layout.encoded(shown[0].source.url)).encode()
         return self._kept(language)
 
     def _source(self, url: str) -> bytes:
@@ -460,6 +501,7 @@ class Site:
         return {
             **{f'assets/{path.name}': path for path in ours},
             **{f'assets/katex/fonts/{font.name}': font for font in fonts},
+            **{url: self.config.root / name for name, url in self.own.items()},
             **dict(sorted(self.directory.assets.items())),
         }
 

@@ -66,11 +66,11 @@ def messages(page: Page) -> Iterator[tuple[str, int]]:
     """Every title, summary and paragraph of a page that has words in it, and its line."""
     for key in ('title', 'summary'):
         if has_words(page.front.get(key, '')):
-            yield page.front[key], page.front_line(key)
+            yield page.front[key], page.line(page.front_line(key))
     for note in page.notes:
         for token in note.tokens:
             if token.type == 'inline' and has_words(token.content):
-                yield message(note, token), note.where(token)[0]
+                yield message(note, token), page.line(note.where(token)[0])
 
 
 def settings(config: Config) -> Iterator[tuple[str, int, str]]:
@@ -246,6 +246,8 @@ def protected(text: str) -> Counter[str]:
             found[f'`{note.restore(token.content)}`'] += 1
         elif token.type == 'link_open':
             found[f'({token.attrs["href"]})'] += 1
+        elif token.type == 'footnote_ref':
+            found[f'[^{token.meta["label"]}]'] += 1
         elif token.type == 'image':
             found[f'![]({token.attrs["src"]})'] += 1
         elif token.type == 'inline':

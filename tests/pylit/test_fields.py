@@ -141,7 +141,10 @@ def test_numpys_style(tmp_path: Path) -> None:
         ('Args:\n    x: one\n    and on\n', 'one\nand on</li>'),
         ('Args:\n    x (dict[str,\n        int]): one\n', ']</code>): one</li>'),
         ('Returns:\n    The sum: all\n    of it.\n', '<p>The sum: all\nof it.</p>'),
-        ('Returns:\n    https://x.example\n', '<p>https://x.example</p>'),
+        (
+            'Returns:\n    https://x.example\n',
+            '<p><a href="https://x.example" rel="noopener noreferrer">https://x.example</a></p>',
+        ),
         ('Returns\n-------\nAll of it.\n', '<p>All of it.</p>'),
         ('Raises:\n    ValueError: a\n\n    KeyError: b\n', '<p><code><span class="b">KeyError'),
         ('Yields:\n    int: next\n', '</code>: next</li>'),

@@ -190,7 +190,8 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
 
 
 KEYS = ('title', 'nav', 'appendix', 'exclude', 'repository', 'revision', 'site_url', 'tests',
-        'figures', 'locale', 'languages', 'tested_pages', 'synonyms', 'macros', 'glossary')  # fmt: skip
+        'figures', 'locale', 'languages', 'tested_pages', 'bibliography', 'css', 'logo',
+        'synonyms', 'macros', 'glossary')  # fmt: skip
 
 
 @pytest.mark.parametrize('value', ['3', '[3]', '"x"', '{ x = 3 }', 'true', '[]', '1979-05-27'])

@@ -126,14 +126,7 @@
     for (const part of $$('.q, .o', lines)) part.remove();
     return asked ? lines.textContent.trimEnd() : code.textContent;
   };
-  for (const cell of $$('main pre')) {
-    let box = cell.parentElement;
-    if (cell.matches('.block')) {
-      box = document.createElement('div');
-      box.className = 'fenced';
-      cell.replaceWith(box);
-      box.append(cell);
-    }
+  const copied = (box, text) => {
     let acts = $('.acts', box);
     if (!acts) {
       acts = document.createElement('p');
@@ -144,8 +137,18 @@
     button.type = 'button';
     button.className = 'copy';
     button.textContent = say.copy;
-    button.addEventListener('click', () => copy(button, typed($('code', cell))));
+    button.addEventListener('click', () => copy(button, text()));
     acts.append(button);
+  };
+  for (const box of $$('.code .stick')) {
+    if ($('.l', box)) copied(box, () => $$('.l', box).map((line) => `${line.textContent}\n`).join(''));
+  }
+  for (const cell of $$('main pre.block')) {
+    const box = document.createElement('div');
+    box.className = 'fenced';
+    cell.replaceWith(box);
+    box.append(cell);
+    copied(box, () => typed($('code', cell)));
   }
   // The whole file is a script of its own, which is asked for when a reader comes near the button
   const whole = $('.whole');
