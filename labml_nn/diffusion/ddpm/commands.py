@@ -33,6 +33,7 @@ class Command(NamedTuple):
     has_labels: bool = True  # whether one can say of which class the images are
     has_sampler: bool = True  # or which sampler makes them; the others are ancestral
     endings: tuple[str, ...] = ('.png',)  # of the file `--out`
+    is_folder: Callable[[Any], bool] = lambda a: False  # or whether that is a folder
 
 
 def sampler_options(a: Any) -> dict[str, Any]:

@@ -143,7 +143,10 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
 
 
 COMMANDS = {
-    'sample': Command('a grid of samples, as PNG', sample_command, add_sample_options),
+    'sample': Command(
+        'a grid of samples, as PNG',
+        sample_command, add_sample_options, is_folder=lambda a: a.separate,
+    ),
     'animate': Command(
         'what the network aims at along the chain, as GIF or MP4, and as a strip',
         animate_command, add_animate_options, endings=('.gif', '.mp4'),

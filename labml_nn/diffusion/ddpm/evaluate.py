@@ -14,6 +14,7 @@ summary: The command line to what can be had of a run - samples, pictures, likel
     python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate web runs/digits --out demo
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -26,8 +27,9 @@ the [`Sampler`](sampler.html); `--sampler ddpm` takes all steps, as the paper do
 20 steps of a [fast one](../samplers/index.html).
 
 This page is a door: it reads the command line and opens the run. What is behind it has pages of its
-own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html) and
-[`check`](check.html); and what to do if [the samples look wrong](troubles.html).
+own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html),
+[`check`](check.html) and [`web`](web.html), a page that samples in a browser; and what to do if
+[the samples look wrong](troubles.html).
 """
 
 import contextlib
@@ -42,7 +44,7 @@ from labml_nn.cli.options import Parser, kind_name
 from labml_nn.cli.output import command
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
-from labml_nn.diffusion.ddpm import check, coding, draw, metrics
+from labml_nn.diffusion.ddpm import check, coding, draw, metrics, web
 from labml_nn.diffusion.ddpm.commands import Command, sampler_options
 from labml_nn.diffusion.ddpm.sampler import FAST, Sampler
 from labml_nn.diffusion.ddpm.utils import check_seed
@@ -52,7 +54,7 @@ from labml_nn.runs import checkpoint
 __all__ = ['Sampler', 'main']
 
 COMMANDS: dict[str, Command] = {
-    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS
+    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS, **web.COMMANDS
 }  # fmt: skip
 
 # What the counts on the command line are called in Python
@@ -88,7 +90,7 @@ def add_options(p: Any) -> None:
     p.add_argument('--weights', default='ema', help='ema, the averaged ones, or raw (ema)')
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
     p.add_argument('--precision', default='fp32', help='fp32, bf16, fp16 or auto (fp32)')
-    p.add_argument('--out', type=Path, help='where to write (into the folder of the run)')
+    p.add_argument('-o', '--out', type=Path, help='where to write (into the folder of the run)')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
 
 
@@ -188,8 +190,8 @@ def check_out(a: Any) -> None:
     r"""
     A `ValueError` unless `--out` can be written, before the work; its folder is made.
     """
-    is_folder = getattr(a, 'separate', False)
-    endings = COMMANDS[a.command].endings
+    known = COMMANDS[a.command]
+    is_folder, endings = known.is_folder(a), known.endings
     if not is_folder and a.out.suffix.lower() not in endings:
         raise ValueError(f'--out {a.out}: {a.command} is written as {" or ".join(endings)}')
     if not is_folder and a.out.is_dir():
