@@ -6,20 +6,20 @@ checked, and its value where nothing else is said.
 
     batch_size: Annotated[int, 'images a step', AtLeast(1)] = 64
 
-The command line is made from these lines. A file has the same names (`--config run.yaml`), and
-comes before the preset and after the command line.
+The command line is made from [these lines](declared.html). A file has the same names
+(`--config run.yaml`), and comes before the preset and after the command line.
 """
 
 import argparse
-import inspect
 import itertools
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
+from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import nearest, shown
 
 # What YAML reads to base 8 and 60
@@ -27,17 +27,6 @@ ODD_NUMBER = r'[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?)'
 
 
 # ## What a class declares
-def declarations(configs: type) -> dict[str, tuple[Any, ...]]:
-    r"""
-    The names of a class's options, those of its bases first, each with its type and all that is
-    said of it.
-    """
-    annotations: dict[str, Any] = {}
-    for base in reversed(configs.__mro__):
-        annotations.update(inspect.get_annotations(base))
-    return {k: get_args(v) for k, v in annotations.items() if get_origin(v) is Annotated}
-
-
 def option_types(configs: type) -> dict[str, Any]:
     r"""
     The names of a class's options, in order, and their types.
@@ -60,6 +49,21 @@ def option_values(configs: object) -> dict[str, Any]:
     All options of an object as plain values, to be kept in a checkpoint.
     """
     return {name: getattr(configs, name) for name in declarations(type(configs))}
+
+
+# ## How it is written
+@dataclass(frozen=True)
+class Words:
+    r"""
+    Said of an option of several words with blanks between them: `--images 0 1`.
+    """
+
+    number: int | str = '+'
+    commas: bool = False  # whether commas part words too: not where they may be file names
+
+
+# Said of a truth that is told by its name alone: `--separate`
+FLAG = object()
 
 
 # ## What is checked
@@ -129,9 +133,16 @@ def check_options(configs: type, values: Mapping[str, Any]) -> None:
             raise ValueError(nearest(name, list(declared), 'option'))
         kind, *said = declared[name]
         check_value(name, value, kind)
-        for check in filter(callable, said):
-            for item in value if isinstance(value, tuple | list) else [value]:
-                check(name, item)
+        check_said(name, value, said)
+
+
+def check_said(name: str, value: Any, said: Sequence[Any]) -> None:
+    r"""
+    A `ValueError` unless a value passes every check that is said of its option.
+    """
+    for check in filter(callable, said):
+        for item in value if isinstance(value, tuple | list) else [value]:
+            check(name, item)
 
 
 def check_value(name: str, value: Any, kind: Any) -> None:
@@ -304,7 +315,7 @@ class Parser(argparse.ArgumentParser):
 
 class Several(argparse.Action):
     r"""
-    An option that takes several words: with commas, with blanks, or by being given again.
+    An option that takes several words: with blanks, or by being given again.
     """
 
     def __call__(
@@ -314,41 +325,90 @@ class Several(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        before = getattr(namespace, self.dest, ())
-        if before is self.default:  # of a file: what the command line says replaces it
+        before = getattr(namespace, self.dest, None)
+        # The default, also of a file: what the command line says replaces it
+        if before is self.default or before is None or isinstance(self.nargs, int):
             before = ()
         setattr(namespace, self.dest, (*before, *itertools.chain(*values)))
 
 
-def add_options(parser: Parser, configs: type, defaults: Mapping[str, Any]) -> None:
+def add_configs(parser: Parser, configs: type, defaults: Mapping[str, Any]) -> None:
     r"""
-    Let `parser` take every option of `configs`; what is not given stays out of the namespace.
+    Let `parser` take every option of `configs`, from a file too; what is not given stays out of the
+    namespace.
     """
-    meanings = option_meanings(configs)
     words = {'preset', 'out'} & {a.dest for a in parser._actions}
     parser.read_config = lambda path: read_options(path, configs, sorted(words))
     parser.add_argument(
         '--config', type=Path, help='a YAML file with options; those given here come before it'
     )
     group = parser.add_argument_group('options of the run (defaults of the preset digits)')
-    for name, kind in option_types(configs).items():
+    for name, (kind, *said) in declarations(configs).items():
+        add_option(group, name, kind, said, defaults[name], argparse.SUPPRESS)
 
-        def convert(text: str, kind: Any = kind) -> Any:
-            try:
-                return parse_value(text, kind)
-            except ValueError as error:
-                raise argparse.ArgumentTypeError(str(error)) from None
 
-        several: Any = {'action': Several, 'nargs': '+'} if kind == tuple[str, ...] else {}
-        shown = defaults[name]
-        shown = ','.join(map(str, shown)) if isinstance(shown, tuple) else shown
-        group.add_argument(
-            # `--batch-size` is understood as well as `--batch_size`
-            *dict.fromkeys([f'--{name}', f'--{name.replace("_", "-")}']),
-            dest=name,
-            type=convert,
-            default=argparse.SUPPRESS,
-            metavar=kind_name(kind),
-            help=f'{meanings[name]} ({shown})'.replace('%', '%%'),
-            **several,
-        )
+def add_options(parser: Any, options: type) -> None:
+    r"""
+    Let `parser` take every option of `options`; what is not given has its value there.
+    """
+    for name, (kind, *said) in declarations(options).items():
+        default = getattr(options, name)
+        add_option(parser, name, kind, said, default, default)
+
+
+def add_option(
+    parser: Any, name: str, kind: Any, said: Sequence[Any], shown: Any, default: Any
+) -> None:
+    r"""
+    Let `parser` take one option, as it is declared.
+
+    * `said` all that is said of it, its meaning first
+    * `shown` the value that the help tells; none for `None`
+    * `default` the value of who does not give it
+    """
+    # `--batch-size` is understood as well as `--batch_size`
+    names = dict.fromkeys([f'--{name}', f'--{name.replace("_", "-")}'])
+    text = next(words for words in said if isinstance(words, str))
+    more: dict[str, Any] = {'dest': name, 'default': default}
+    if FLAG in said:
+        parser.add_argument(*names, action='store_true', help=escaped(text), **more)
+        return
+    words = next((x for x in said if isinstance(x, Words)), None)
+    item = get_args(kind)[0] if words else kind
+    if words:
+        more |= {'action': Several, 'nargs': words.number}
+
+    def convert(text: str) -> Any:
+        try:
+            if words and not words.commas:
+                return (parse_value(text, item),)
+            return parse_value(text, kind)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    value = '' if shown is None else f' ({plain(shown, " " if words else ",")})'
+    parser.add_argument(
+        *names,
+        type=convert,
+        metavar=kind_name(item if words and not words.commas else kind),
+        help=escaped(f'{text}{value}'),
+        **more,
+    )
+
+
+def plain(value: Any, between: str = ',') -> str:
+    r"""
+    A value as one would type it.
+    """
+    if isinstance(value, tuple):
+        return between.join(map(plain, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'{value:g}' if isinstance(value, float) else str(value)
+
+
+def escaped(text: str) -> str:
+    r"""
+    Words of a help, in which argparse fills in what follows a percent sign.
+    """
+    return text.replace('%', '%%')

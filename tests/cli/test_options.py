@@ -6,12 +6,16 @@ from typing import Annotated
 import pytest
 from labml.configs import BaseConfigs
 
+from labml_nn.cli.declared import declarations
 from labml_nn.cli.options import (
+    FLAG,
     AtLeast,
     AtMost,
     OneOf,
     Parser,
     Passes,
+    Words,
+    add_configs,
     add_options,
     check_options,
     option_meanings,
@@ -166,14 +170,14 @@ class Kinds:
     flip: Annotated[bool, 'whether'] = False
     word: Annotated[str, 'which'] = 'x'
     widths: Annotated[tuple[int, ...], 'of each'] = (1, 2)
-    names: Annotated[tuple[str, ...], 'of all'] = ()
+    names: Annotated[tuple[str, ...], 'of all', Words(commas=True)] = ()
 
 
 def parsed(tmp_path, text, *argv):
     (tmp_path / 'run.yaml').write_text(text)
     p = Parser()
     p.add_argument('--preset', default='digits')
-    add_options(p, Kinds, option_values(Kinds()))
+    add_configs(p, Kinds, option_values(Kinds()))
     return vars(p.parse(['--config', str(tmp_path / 'run.yaml'), *argv]))
 
 
@@ -222,7 +226,53 @@ def test_a_file_that_is_wrong_is_refused(tmp_path, capsys, text, message):
 
 def test_a_file_that_is_not_there_is_named(capsys):
     p = Parser()
-    add_options(p, Kinds, option_values(Kinds()))
+    add_configs(p, Kinds, option_values(Kinds()))
     with pytest.raises(SystemExit):
         p.parse(['--config', 'nowhere.yaml'])
     assert 'nowhere.yaml' in capsys.readouterr().err
+
+
+# ## A command's own options
+class Told:
+    n: Annotated[int, 'how many'] = 16
+    pair: Annotated[tuple[str, ...], 'two', Words(2)] = ('0', '1')
+    t: Annotated[tuple[int, ...] | None, 'steps (all)', Words()] = None
+    no_clip: Annotated[bool, 'free, 100 %', FLAG] = False
+
+
+def told(*argv):
+    p = Parser()
+    p.add_argument('run')
+    add_options(p, Told)
+    return vars(p.parse([*argv]))
+
+
+def test_what_a_command_is_not_told_has_its_value():
+    assert told('r') == dict(run='r', n=16, pair=('0', '1'), t=None, no_clip=False)
+
+
+def test_words_stand_with_blanks_between_them():
+    # Two words and no more, so that the run may follow; a comma belongs to a file's name
+    got = told('--pair', 'a,b.png', '3', 'r', '--t', '1', '1e1', '--no-clip', '--n', '1e3')
+    assert got == dict(run='r', n=1000, pair=('a,b.png', '3'), t=(1, 10), no_clip=True)
+    assert told('r', '--t', '1', '--t', '2')['t'] == (1, 2)
+    assert told('r', '--pair', '1', '2', '--pair', '3', '4')['pair'] == ('3', '4')
+
+
+def test_the_help_tells_what_holds_when_nothing_is_said(capsys):
+    with pytest.raises(SystemExit):
+        told('--help')
+    text = ' '.join(capsys.readouterr().out.split())
+    assert 'how many (16)' in text
+    assert 'two (0 1)' in text
+    assert 'steps (all) ' in text
+    assert 'free, 100 %' in text
+
+
+def test_an_option_may_be_left_out():
+    assert option_types(Told)['t'] == tuple[int, ...]
+    Nested = Annotated[int, 'inner']
+    names = {'T': Annotated[Nested | None, 'outer']}
+    assert declarations(type('X', (), {'__annotations__': names})) == {'T': (int, 'outer', 'inner')}
+    with pytest.raises(TypeError, match='one type'):
+        declarations(type('X', (), {'__annotations__': {'T': Annotated[int | str, 'x']}}))

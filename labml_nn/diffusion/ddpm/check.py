@@ -38,7 +38,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -46,7 +46,14 @@ from torch import Tensor
 from labml_nn.data.datasets import AnySet, Images
 from labml_nn.data.pictures import grid, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.commands import Command, out_of, run_dataset
+from labml_nn.diffusion.ddpm.commands import (
+    Command,
+    DataRoot,
+    SamplerOptions,
+    Samples,
+    out_of,
+    run_dataset,
+)  # fmt: skip
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.metrics import chunks, data_images
 from labml_nn.diffusion.ddpm.sampler import Sampler
@@ -82,12 +89,13 @@ class Finding:
         return f'{self.what:34}{self.samples:9.4f}{self.data:9.4f}  {mark}'
 
 
-def add_check_options(p: Any) -> None:
+class CheckOptions(SamplerOptions):
     r"""
-    What `check` can be told, besides the sampler's options.
+    What `check` can be told.
     """
-    p.add_argument('--n', type=int, default=128, help='how many samples (128)')
-    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+    n: Annotated[Samples, 'how many samples'] = 128
+    data_root: DataRoot = None
 
 
 def check_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -285,5 +293,5 @@ def filter_loss(diffusion: DenoiseDiffusion, power: Tensor, t: Tensor) -> float:
 
 
 COMMANDS = {
-    'check': Command('what samples tell about what may be wrong', check_command, add_check_options)
+    'check': Command('what samples tell about what may be wrong', check_command, CheckOptions)
 }

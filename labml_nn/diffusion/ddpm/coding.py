@@ -82,17 +82,26 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from labml_nn.cli.options import FLAG, Words
 from labml_nn.cli.progress import Tell, told
 from labml_nn.data.datasets import AnySet, load_dataset
 from labml_nn.data.files import written
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.commands import Command, out_of
+from labml_nn.diffusion.ddpm.commands import (
+    ClassOptions,
+    Command,
+    DataRoot,
+    Frames,
+    RunOptions,
+    Samples,
+    out_of,
+)  # fmt: skip
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.likelihood import Bound, bound
 from labml_nn.diffusion.ddpm.sampler import BATCH, Sampler
@@ -104,18 +113,18 @@ BANDS = (1 / 2, 1 / 4, 1 / 10, 1 / 100)
 
 
 # ## Likelihood
-def add_likelihood_options(p: Any) -> None:
+class LikelihoodOptions(RunOptions):
     r"""
     What `likelihood` can be told.
     """
-    p.add_argument('--n', type=int, default=256, help='how many images (256)')
-    p.add_argument('--dataset', help='another data set, such as folder for images held out')
-    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
-    p.add_argument(
-        '--first', default='beta_tilde',
-        help='a fixed variance of the decoder: beta_tilde (of the second step) or beta',
-    )  # fmt: skip
-    p.add_argument('--no-clip', action='store_true', help='let x0_hat leave [-1, 1]')
+
+    n: Annotated[Samples, 'how many images'] = 256
+    dataset: Annotated[str | None, 'another data set, such as folder for images held out'] = None
+    data_root: DataRoot = None
+    first: Annotated[
+        str, 'a fixed variance of the decoder: beta_tilde (of the second step) or beta'
+    ] = 'beta_tilde'
+    no_clip: Annotated[bool, 'let x0_hat leave [-1, 1]', FLAG] = False
 
 
 def likelihood_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -263,23 +272,25 @@ def plot_curve(path: Path, found: Bound, n_levels: int) -> Path:
 
 
 # ## Pictures
-def add_progressive_options(p: Any) -> None:
+class ProgressiveOptions(ClassOptions):
     r"""
     What `progressive` can be told.
     """
-    p.add_argument('--n', type=int, default=8, help='how many images, a row each (8)')
-    p.add_argument('--frames', type=int, default=12, help='how many moments (12)')
+
+    n: Annotated[Samples, 'how many images, a row each'] = 8
+    frames: Annotated[Frames, 'how many moments'] = 12
 
 
-def add_shared_options(p: Any) -> None:
+class SharedOptions(ClassOptions):
     r"""
     What `shared` can be told.
     """
-    p.add_argument('--n', type=int, default=9, help='how many samples of each x_t (9)')
-    p.add_argument(
-        '--t', type=int, nargs='+', metavar='STEP',
-        help='the steps whose x_t is shared, a row each (T, 3T/4, T/2, 3T/8, T/4, T/8)',
-    )  # fmt: skip
+
+    n: Annotated[Samples, 'how many samples of each x_t'] = 9
+    t: Annotated[
+        tuple[int, ...] | None,
+        'the steps whose x_t is shared, a row each (T, 3T/4, T/2, 3T/8, T/4, T/8)', Words(),
+    ] = None  # fmt: skip
 
 
 def progressive_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -304,7 +315,7 @@ def shared_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     """
     T = sampler.n_steps
     shares = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)
-    steps = a.t or sorted({max(1, round(T * share)) for share in shares}, reverse=True)
+    steps = list(a.t or ()) or sorted({max(1, round(T * share)) for share in shares}, reverse=True)
     if a.n < 2 or not all(1 <= t <= T for t in steps):
         raise ValueError(f'--n {a.n} must be at least 2, and --t {steps} within 1 to {T}')
     bar, tell = told(T + sum(steps))
@@ -342,14 +353,14 @@ def one_chain(
 COMMANDS = {
     'likelihood': Command(
         'bits per dimension, and the rate–distortion curve',
-        likelihood_command, add_likelihood_options, has_labels=False, has_sampler=False,
+        likelihood_command, LikelihoodOptions,
     ),
     'progressive': Command(
         'what the network aims at, from the first step to the last (figure 6)',
-        progressive_command, add_progressive_options, has_sampler=False,
+        progressive_command, ProgressiveOptions,
     ),
     'shared': Command(
         'samples that share their x_t, for several t (figure 7)',
-        shared_command, add_shared_options, has_sampler=False,
+        shared_command, SharedOptions,
     ),
 }  # fmt: skip

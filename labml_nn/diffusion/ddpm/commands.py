@@ -11,15 +11,57 @@ is declared on the page that does it, as a `Command`; here is what these pages n
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from labml_nn.cli.options import parse_value
+from labml_nn.cli.options import FLAG, Passes, Words
 from labml_nn.data.datasets import AnySet, load_dataset
 from labml_nn.diffusion import samplers
-from labml_nn.diffusion.ddpm.configs import Configs
-from labml_nn.diffusion.ddpm.sampler import Sampler
+from labml_nn.diffusion.ddpm.configs import Configs, Seed
+from labml_nn.diffusion.ddpm.sampler import FAST, Sampler, check_count
 from labml_nn.runs import checkpoint
+
+# What has a number of samples, or of frames
+Samples = Annotated[int, Passes(partial(check_count, 'n_samples'))]
+Frames = Annotated[int, Passes(partial(check_count, 'n_frames'))]
+DataRoot = Annotated[str | None, 'where the data set is (as in training)']
+
+
+# ## Options
+class RunOptions:
+    r"""
+    What every command can be told.
+    """
+
+    seed: Annotated[Seed, 'of the noise'] = 0
+    weights: Annotated[str, 'ema, the averaged ones, or raw'] = 'ema'
+    device: Annotated[str, 'auto, cpu, cuda, cuda:1 … or mps'] = 'auto'
+    precision: Annotated[str, 'fp32, bf16, fp16 or auto'] = 'fp32'
+    out: Annotated[Path | None, 'where to write (into the folder of the run)'] = None
+    debug: Annotated[bool, 'show where an error came from', FLAG] = False
+
+
+class ClassOptions(RunOptions):
+    r"""
+    What a command can be told whose images are of a class, if the run has classes.
+    """
+
+    label: Annotated[
+        tuple[str, ...] | None,
+        'of a run with classes: one or several in turn, or none (all in turn)', Words(),
+    ] = None  # fmt: skip
+    guidance: Annotated[float | None, 'how far to push towards the class (0)'] = None
+
+
+class SamplerOptions(ClassOptions):
+    r"""
+    What a command can be told that takes any sampler; the others are ancestral. The samplers' own
+    options come with these.
+    """
+
+    sampler: Annotated[str, f'one of {", ".join(samplers.SAMPLERS)}'] = FAST
+    steps: Annotated[int | None, 'calls of the network (ddpm: all, others: 20)'] = None
 
 
 class Command(NamedTuple):
@@ -29,9 +71,7 @@ class Command(NamedTuple):
 
     text: str  # what `--help` says of it
     carry_out: Callable[[Sampler, Any], Iterator[Path]]  # gives the files that it has written
-    add_options: Callable[[Any], None]  # its own options
-    has_labels: bool = True  # whether one can say of which class the images are
-    has_sampler: bool = True  # or which sampler makes them; the others are ancestral
+    options: type[RunOptions]
     endings: tuple[str, ...] = ('.png',)  # of the file `--out`
     is_folder: Callable[[Any], bool] = lambda a: False  # or whether that is a folder
 
@@ -44,14 +84,11 @@ def sampler_options(a: Any) -> dict[str, Any]:
     if getattr(a, 'label', None) is not None:
         asked['label'] = a.label  # the run knows the names
     if getattr(a, 'guidance', None) is not None:
-        asked['guidance'] = parse_value(a.guidance, float)
+        asked['guidance'] = a.guidance
     if not hasattr(a, 'sampler'):  # these commands are ancestral
         return {'sampler': 'ddpm', **asked}
-    own = {
-        name: parse_value(text, option.kind)
-        for name, option in samplers.options().items()
-        if (text := getattr(a, name)) is not None
-    }
+    told = {name: getattr(a, name) for name in samplers.options()}
+    own = {name: value for name, value in told.items() if value is not None}
     return {'sampler': a.sampler, 'steps': a.steps, **own, **asked}
 
 

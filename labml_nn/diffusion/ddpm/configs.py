@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 import torch
 
-from labml_nn.cli.options import AtLeast, AtMost, OneOf, Passes, check_options, declarations
+from labml_nn.cli.declared import declarations
+from labml_nn.cli.options import AtLeast, AtMost, OneOf, Passes, Words, check_options
 from labml_nn.data.datasets import AnySet, check_bad_pictures, check_classes, load_dataset
 from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
@@ -46,7 +47,7 @@ Probability = Annotated[float, check_probability]
 BadPictures = Annotated[str, Passes(check_bad_pictures)]
 Schedule = Annotated[str, OneOf(SCHEDULES, 'schedule')]
 Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
-Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE)]
+Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE), Words(commas=True)]
 
 # Said of what may differ when a run is resumed: how long, how often and where, not what
 FREE = object()

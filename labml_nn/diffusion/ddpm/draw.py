@@ -15,53 +15,67 @@ What the [sampler](sampler.html) draws, as files. Each picture holds how it was 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from labml_nn.cli.options import FLAG, Words
 from labml_nn.cli.progress import told
 from labml_nn.data.datasets import to_unit_range
 from labml_nn.data.decode import decode
 from labml_nn.data.pictures import grid, save_animation, save_png, to_uint8
-from labml_nn.diffusion.ddpm.commands import Command, about, out_of, run_dataset
+from labml_nn.diffusion.ddpm.commands import (
+    ClassOptions,
+    Command,
+    DataRoot,
+    Frames,
+    SamplerOptions,
+    Samples,
+    about,
+    out_of,
+    run_dataset,
+)  # fmt: skip
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.sampler import BATCH, Sampler
 from labml_nn.runs import checkpoint
 
 
-def add_sample_options(p: Any) -> None:
+# ## What the commands can be told
+class SampleOptions(SamplerOptions):
     r"""
     What `sample` can be told.
     """
-    p.add_argument('--n', type=int, default=16, help='how many (16)')
-    p.add_argument('--separate', action='store_true', help='one PNG each, in the folder --out')
+
+    n: Annotated[Samples, 'how many'] = 16
+    separate: Annotated[bool, 'one PNG each, in the folder --out', FLAG] = False
 
 
-def add_animate_options(p: Any) -> None:
+class AnimateOptions(SamplerOptions):
     r"""
     What `animate` can be told.
     """
-    p.add_argument('--n', type=int, default=16, help='how many images side by side (16)')
-    p.add_argument('--frames', type=int, default=60, help='frames of the animation (60)')
+
+    n: Annotated[Samples, 'how many images side by side'] = 16
+    frames: Annotated[Frames, 'frames of the animation'] = 60
 
 
-def add_interpolate_options(p: Any) -> None:
+class InterpolateOptions(ClassOptions):
     r"""
     What `interpolate` can be told.
     """
-    p.add_argument(
-        '--images', nargs=2, default=['0', '1'], metavar='IMAGE',
-        help='two images: numbers in the data set of the run, or files (0 1)',
-    )  # fmt: skip
-    p.add_argument('--n', type=int, default=9, help='images a row, the ends included (9)')
-    p.add_argument(
-        '--t', type=int, nargs='+', metavar='STEPS',
-        help='steps to noise and undo, one row each (T/16 T/8 T/4 T/2)',
-    )  # fmt: skip
-    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+
+    images: Annotated[
+        tuple[str, ...], 'two images: numbers in the data set of the run, or files', Words(2)
+    ] = ('0', '1')
+    n: Annotated[Samples, 'images a row, the ends included'] = 9
+    t: Annotated[
+        tuple[int, ...] | None, 'steps to noise and undo, one row each (T/16 T/8 T/4 T/2)', Words()
+    ] = None
+    data_root: DataRoot = None
 
 
+# ## The commands
 def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     `sample`: a grid, or single pictures at the model's own resolution.
@@ -145,14 +159,14 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
 COMMANDS = {
     'sample': Command(
         'a grid of samples, as PNG',
-        sample_command, add_sample_options, is_folder=lambda a: a.separate,
+        sample_command, SampleOptions, is_folder=lambda a: a.separate,
     ),
     'animate': Command(
         'what the network aims at along the chain, as GIF or MP4, and as a strip',
-        animate_command, add_animate_options, endings=('.gif', '.mp4'),
+        animate_command, AnimateOptions, endings=('.gif', '.mp4'),
     ),
     'interpolate': Command(
         'between two images, at several numbers of steps',
-        interpolate_command, add_interpolate_options, has_sampler=False,
+        interpolate_command, InterpolateOptions,
     ),
 }  # fmt: skip

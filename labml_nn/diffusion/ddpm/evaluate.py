@@ -36,19 +36,21 @@ import contextlib
 import io
 import sys
 import tempfile
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from labml_nn.cli.options import Parser, kind_name
+from labml_nn.cli.declared import declarations
+from labml_nn.cli.options import Parser, add_option, add_options, check_said
 from labml_nn.cli.output import command
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
+from labml_nn.diffusion import samplers
 from labml_nn.diffusion.ddpm import check, coding, draw, metrics, web
-from labml_nn.diffusion.ddpm.commands import Command, sampler_options
-from labml_nn.diffusion.ddpm.sampler import FAST, Sampler
-from labml_nn.diffusion.ddpm.utils import check_seed
-from labml_nn.diffusion.samplers import SAMPLERS, options
+from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
+from labml_nn.diffusion.ddpm.sampler import Sampler
+from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.runs import checkpoint
 
 __all__ = ['Sampler', 'main']
@@ -56,9 +58,6 @@ __all__ = ['Sampler', 'main']
 COMMANDS: dict[str, Command] = {
     **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS, **web.COMMANDS
 }  # fmt: skip
-
-# What the counts on the command line are called in Python
-NUMBERS = {'n': 'samples', 'frames': 'frames'}
 
 
 def parser() -> Parser:
@@ -72,58 +71,22 @@ def parser() -> Parser:
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name, known in COMMANDS.items():
         of_command = commands.add_parser(name, help=known.text, description=known.text)
-        add_options(of_command)
-        if known.has_labels:
-            add_label_options(of_command)
-        if known.has_sampler:
+        of_command.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
+        of_command.add_argument('-o', dest='out', type=Path, help=SUPPRESS)  # short for --out
+        add_options(of_command, known.options)
+        if issubclass(known.options, SamplerOptions):
             add_sampler_options(of_command)
-        known.add_options(of_command)
     return p
-
-
-def add_options(p: Any) -> None:
-    r"""
-    What all commands can be told.
-    """
-    p.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
-    p.add_argument('--seed', type=int, default=0, help='of the noise (0)')
-    p.add_argument('--weights', default='ema', help='ema, the averaged ones, or raw (ema)')
-    p.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1 … or mps (auto)')
-    p.add_argument('--precision', default='fp32', help='fp32, bf16, fp16 or auto (fp32)')
-    p.add_argument('-o', '--out', type=Path, help='where to write (into the folder of the run)')
-    p.add_argument('--debug', action='store_true', help='show where an error came from')
-
-
-def add_label_options(p: Any) -> None:
-    r"""
-    What a run with classes is asked for.
-    """
-    p.add_argument(
-        '--label', nargs='+', metavar='CLASS',
-        help='of a run with classes: one or several in turn, or none (all in turn)',
-    )  # fmt: skip
-    p.add_argument('--guidance', metavar='W', help='how far to push towards the class (0)')
 
 
 def add_sampler_options(p: Any) -> None:
     r"""
-    Which sampler, how many steps, and what the sampler is told.
+    What the samplers can be told; `None` leaves it to the sampler.
     """
-    p.add_argument('--sampler', default=FAST, help=f'one of {", ".join(SAMPLERS)} ({FAST})')
-    p.add_argument('--steps', type=int, help='calls of the network (ddpm: all, others: 20)')
-    for name, option in options().items():
+    for name, option in samplers.options().items():
         whose = '' if len(option.of) == len(SAMPLERS) else f'{", ".join(option.of)}: '
-        default = '' if option.default is None else f' ({plain(option.default)})'
-        p.add_argument(
-            f'--{name}', help=f'{whose}{option.meaning}{default}', metavar=kind_name(option.kind)
-        )
-
-
-def plain(value: Any) -> str:
-    r"""
-    A value as one would type it.
-    """
-    return f'{value:g}' if isinstance(value, float) else str(value).lower()
+        said = [f'{whose}{option.meaning}']
+        add_option(p, name, option.kind, said, option.default, None)
 
 
 @command
@@ -148,7 +111,7 @@ def carry_out(a: Any, world: World) -> int:
     Do what the command line says. Returns the exit status.
     """
     try:
-        check_numbers(a)
+        check_told(a)
         options = sampler_options(a)
         device = world.use(pick_device(a.device, world.local_rank))
         how = {'weights': a.weights, 'precision': a.precision, 'device': device}
@@ -175,15 +138,14 @@ def carry_out(a: Any, world: World) -> int:
     return 0
 
 
-def check_numbers(a: Any) -> None:
+def check_told(a: Any) -> None:
     r"""
-    A `ValueError` unless the numbers that all commands share make sense.
+    A `ValueError` unless what the command was told passes the checks of its options.
     """
-    check_seed(a.seed)
-    for name in ('n', 'frames'):
-        value = getattr(a, name, None)
-        if value is not None and value < 1:
-            raise ValueError(f'n_{NUMBERS[name]}={value}: ask for at least one')
+    for name, (_, *said) in declarations(COMMANDS[a.command].options).items():
+        value = getattr(a, name)
+        if value is not None:
+            check_said(name, value, said)
 
 
 def check_out(a: Any) -> None:

@@ -60,7 +60,7 @@ from labml import monit
 from torch import Tensor
 
 from labml_nn.cli.messages import nearest, shown, wanted
-from labml_nn.cli.options import Parser, add_options, option_types, option_values
+from labml_nn.cli.options import Parser, add_configs, option_types, option_values
 from labml_nn.cli.output import command
 from labml_nn.cli.progress import Progress
 from labml_nn.compute.descent import halves, largest_that_fits
@@ -249,7 +249,7 @@ def parser() -> Parser:
     p.add_argument('--resume', action='store_true', help='go on with the run in that folder')
     p.add_argument('--dry-run', action='store_true', help='say what would be done, write nothing')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
-    add_options(p, Configs, option_values(Configs()))
+    add_configs(p, Configs, option_values(Configs()))
     return p
 
 

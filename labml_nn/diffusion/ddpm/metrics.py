@@ -30,18 +30,26 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from labml_nn.cli.options import plain
 from labml_nn.cli.progress import Progress, clock
 from labml_nn.data.datasets import AnySet, Images, to_unit_range
 from labml_nn.data.files import written
 from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion import samplers
-from labml_nn.diffusion.ddpm.commands import Command, out_of, run_dataset
+from labml_nn.diffusion.ddpm.commands import (
+    Command,
+    DataRoot,
+    SamplerOptions,
+    Samples,
+    out_of,
+    run_dataset,
+)  # fmt: skip
 from labml_nn.diffusion.ddpm.configs import Configs, make_configs
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.evaluation import Floats
@@ -61,17 +69,18 @@ CHUNK = 256
 K, SPLITS = 3, 10
 
 
-def add_metrics_options(p: Any) -> None:
+class MetricsOptions(SamplerOptions):
     r"""
-    What `metrics` can be told, besides the sampler's options.
+    What `metrics` can be told.
     """
-    p.add_argument(
-        '--n', type=int, help=f'how many samples (as many as images, up to {COMPARABLE:,})'
+
+    n: Annotated[Samples | None, f'how many samples (as many as images, up to {COMPARABLE:,})'] = (
+        None
     )
-    p.add_argument(
-        '--features', help=f'{", ".join(FEATURES)} (digits for the 8 × 8 digits, else inception)'
-    )
-    p.add_argument('--data_root', default=None, help='where the data set is (as in training)')
+    features: Annotated[
+        str | None, f'{", ".join(FEATURES)} (digits for the 8 × 8 digits, else inception)'
+    ] = None
+    data_root: DataRoot = None
 
 
 def metrics_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -218,7 +227,7 @@ def protocol(
     """
     reverse = sampler.reverse
     given = {name: getattr(a, name, None) for name in samplers.options()}
-    options = ''.join(f', {k}={v}' for k, v in given.items() if v is not None)
+    options = ''.join(f', {k}={plain(v)}' for k, v in given.items() if v is not None)
     split = {'digits': 'all there are', 'folder': 'all in the folder'}.get(
         c.dataset, 'training split'
     )
@@ -266,6 +275,6 @@ def save_json(path: Path, content: dict[str, Any]) -> Path:
 COMMANDS = {
     'metrics': Command(
         'Fréchet distance, inception score, precision and recall',
-        metrics_command, add_metrics_options, endings=('.json',),
+        metrics_command, MetricsOptions, endings=('.json',),
     ),
 }  # fmt: skip

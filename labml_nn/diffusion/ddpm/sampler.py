@@ -192,8 +192,7 @@ class Sampler(forerunner.Calls):
 
         Returns `[n_samples, channels, height, width]` in $[-1, 1]$.
         """
-        if n_samples < 1:
-            raise ValueError(f'n_samples={n_samples}: ask for at least one')
+        check_count('n_samples', n_samples)
         # Under torchrun, this process's share of them; the seeds are those of the whole
         share = self.world.part(n_samples)
         images = [torch.empty(0, *self.image_shape, device=self.device)]
@@ -394,11 +393,18 @@ class SameNoise(SeededNoise):
         return super().__call__((1, *shape[1:]), device).expand(self.n, *shape[1:])
 
 
+def check_count(what: str, n: int) -> None:
+    r"""
+    A `ValueError` unless there is at least one of what was asked for.
+    """
+    if n < 1:
+        raise ValueError(f'{what}={n}: ask for at least one')
+
+
 def frame_steps(n_steps: int, n_frames: int) -> list[int]:
     r"""
     The steps of a chain whose $\hat x_0$ are shown: evenly spaced, falling, the last one being 0.
     """
-    if n_frames < 1:
-        raise ValueError(f'n_frames={n_frames}: ask for at least one')
+    check_count('n_frames', n_frames)
     n_frames = min(n_frames, n_steps)
     return [n_steps - (i + 1) * n_steps // n_frames for i in range(n_frames)]

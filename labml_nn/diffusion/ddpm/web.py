@@ -39,10 +39,9 @@ kernels are in the precision that was asked for:
 | `float32` | 4 | as they are |
 
 Low bytes come first. Of `int8` there is a scale $s_c$ for each output channel $c$: they stand, as
-float32, before the tensor that they belong to. For the digits of `make train`, whose 701,345 weights
-are then 0.94 MB, it moves a pixel by 0.012 of the range from $-1$ to $1$ (root mean square over 256
-pictures of 20 steps, for DPM-Solver++, PNDM and DDIM alike), and the picture that it changes most
-by 0.09.
+float32, before the tensor that they belong to. The 701,345 weights of `make train` have 0.94 MB
+then. Pixels, which go from $-1$ to $1$, move by 0.012 (root mean square over 256 pictures of 20
+steps, for DPM-Solver++, PNDM and DDIM alike); those of the picture that changes most by 0.09.
 """
 
 import base64
@@ -52,16 +51,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from labml_nn.cli.options import option_values
+from labml_nn.cli.options import FLAG, option_values
 from labml_nn.compute.precision import bare
 from labml_nn.data.files import written
-from labml_nn.diffusion.ddpm.commands import Command
+from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
 from labml_nn.diffusion.ddpm.configs import Configs, make_configs
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.unet import UNet
@@ -183,6 +182,15 @@ def n_products(model: UNet, size: int) -> int:
 
 
 # ## The page
+class WebOptions(SamplerOptions):
+    r"""
+    What `web` can be told. Sampler, steps, seed and classes are what the page begins with.
+    """
+
+    one_file: Annotated[bool, 'a single .html, not a folder', FLAG] = False
+    weights_as: Annotated[str, 'how they are kept: int8, float16 or float32'] = 'int8'
+
+
 @dataclass
 class Page:
     r"""
@@ -263,11 +271,25 @@ def page_of(sampler: Sampler, a: Any) -> Page:
         )
     how = {
         'weights': a.weights, 'sampler': a.sampler, 'steps': sampler.reverse.n_steps,
-        'seed': a.seed, 'labels': sampler.labels, 'guidance': guidance,
+        'seed': a.seed, 'options': known_options(a), 'labels': sampler.labels, 'guidance': guidance,
     }  # fmt: skip
     calls = sampler.reverse.n_calls * (2 if guidance else 1)
     seconds = n_products(model, c.image_size) * calls / SPEED
     return Page(script(given, how=how), title(a.run), seconds)
+
+
+def known_options(a: Any) -> dict[str, Any]:
+    r"""
+    What the command line says of the sampler, if the engine knows it, or a `ValueError`.
+    """
+    asked = sampler_options(a)
+    unknown = {'start': 'plms', 'order': 2, 'sde': False}
+    for name, value in unknown.items():
+        if asked.get(name, value) != value:
+            raise ValueError(
+                f'{name}={str(asked[name]).lower()}: the page has {name}={str(value).lower()} alone'
+            )
+    return {name: asked[name] for name in ('spacing', 'eta', 'variance') if name in asked}
 
 
 def title(run: Path) -> str:
@@ -307,19 +329,9 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def add_web_options(p: Any) -> None:
-    r"""
-    What `web` can be told.
-    """
-    p.add_argument('--one_file', action='store_true', help='a single .html, not a folder')
-    p.add_argument(
-        '--weights_as', default='int8', help='how they are kept: int8, float16 or float32 (int8)'
-    )
-
-
 COMMANDS = {
     'web': Command(
         'a page that draws new pictures in any browser',
-        web_command, add_web_options, endings=('.html',), is_folder=lambda a: not a.one_file,
+        web_command, WebOptions, endings=('.html',), is_folder=lambda a: not a.one_file,
     ),
 }  # fmt: skip

@@ -126,8 +126,9 @@ ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier)
 """
 
 from dataclasses import fields
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple
 
+from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import nearest
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers.ancestral import Ancestral
@@ -190,11 +191,10 @@ def options() -> dict[str, Option]:
     """
     found: dict[str, Option] = {}
     for name, sampler in SAMPLERS.items():
-        hints = get_type_hints(sampler, include_extras=True)
+        declared = declarations(sampler)
         for field in fields(sampler):
-            if get_origin(hints[field.name]) is Annotated:
-                kind, meaning = get_args(hints[field.name])
-                kind = next(iter(get_args(kind)), kind)  # `str` of `str | None`
+            if field.name in declared:
+                kind, meaning = declared[field.name]
                 option = Option(kind, meaning, field.default, [])
                 found.setdefault(field.name, option).of.append(name)
     return found

@@ -5,7 +5,8 @@ import math
 import pytest
 from labml.configs import BaseConfigs
 
-from labml_nn.cli.options import declarations, option_meanings, option_types, option_values
+from labml_nn.cli.declared import declarations
+from labml_nn.cli.options import option_meanings, option_types, option_values
 from labml_nn.diffusion.ddpm.configs import FREE, FREE_ON_RESUME, PRESETS, Configs, make_configs
 
 # What no value of a type is

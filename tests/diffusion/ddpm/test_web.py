@@ -278,18 +278,18 @@ def opened(browser, path):
 def test_the_page_draws_what_sample_draws(trained, browser, tmp_path, one_file):
     out = tmp_path / ('demo.html' if one_file else 'demo')
     more = ['--one_file'] if one_file else []
-    how = ['--weights_as', 'float32', '--sampler', 'ddim', '--steps', 5, '--seed', 4]
+    how = ['--weights_as', 'float32', '--sampler', 'ddim', '--steps', 5, '--seed', 4, '--eta', 0.5]
     status, said, errors = run('web', trained, '-o', out, *how, *more)
     assert status == 0, errors
     page = opened(browser, out if one_file else out / 'index.html')
     want = to_uint8(
-        Sampler.from_run(trained, device='cpu', sampler='ddim', steps=5).sample(8, seed=4)
+        Sampler.from_run(trained, device='cpu', sampler='ddim', steps=5, eta=0.5).sample(8, seed=4)
     )
     for i in (0, 7):
         off = np.abs(pixels(page, i) - want[i].flatten().numpy()[None].astype(int))
         assert off.max() <= 2
     command = page.locator('.command code').text_content()
-    assert command.endswith(f'sample {trained} --n 8 --seed 4 --sampler ddim --steps 5')
+    assert command.endswith(f'sample {trained} --n 8 --seed 4 --sampler ddim --steps 5 --eta 0.5')
     page.close()
 
 
@@ -317,6 +317,7 @@ def test_what_a_page_may_not_be(trained, conditional, tmp_path, monkeypatch):
         (['--weights_as', 'int4'], "weights_as='int4' is not known: use int8, float16, float32"),
         (['--one_file', '--out', tmp_path / 'x.png'], 'web is written as .html'),
         (['--label', 3], 'trained without labels'),
+        (['--order', 1], 'order=1: the page has order=2 alone'),
     ):
         status, _, errors = run('web', trained, '--out', tmp_path / 'x', *options)
         assert status == 2

@@ -153,6 +153,8 @@
     const steps = number(say('Steps'), { min: 1, max: T, value: how.steps }, again);
     const seed = number(say('Seed'), { min: 0, max: 2 ** 53 - 1, value: how.seed }, again);
     const told = classes(host, packed, again);
+    // What the sampler was told when the page was made holds for that sampler
+    const own = () => sampler.get() === how.sampler ? how.options : {};
     const fresh = button(say('New noise'), () => {
       seed.set(Math.floor(Math.random() * 1e6));
       again();
@@ -190,7 +192,7 @@
       const stride = Math.ceil(total * numbers / KEPT);
       let k = 0;
       const walk = ddpm.SAMPLERS[sampler.get()](
-        { beta, model, variance: config.variance }, x, noise, { steps: total });
+        { beta, model, variance: config.variance }, x, noise, { steps: total, ...own() });
       await ddpm.run(walk, (/** @type {DDPM.Step} */ step) => {
         k += 1;
         if (k % stride === 0 || k === total) chain.push({ k, x: step.x });
@@ -205,7 +207,8 @@
       const about = { n, steps: steps.get(), seed: seed.get(), sampler: sampler.get() };
       command.textContent = told.command(
         `python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${n} `
-        + `--seed ${about.seed} --sampler ${about.sampler} --steps ${about.steps}`,
+        + `--seed ${about.seed} --sampler ${about.sampler} --steps ${about.steps}`
+        + Object.entries(own()).map(([name, value]) => ` --${name} ${value}`).join(''),
       ) + (how.weights === 'ema' ? '' : ` --weights ${how.weights}`);
       const began = performance.now();
       place.input.disabled = true;

@@ -10,7 +10,7 @@ declare namespace DDPM {
     tensors: [string, number[]][]; data: string;
     how: {
       weights: string; sampler: string; steps: number; seed: number;
-      labels: number[] | null; guidance: number;
+      labels: number[] | null; guidance: number; options: Record<string, string | number>;
     };
   }
   type Rest<T> = Generator<null, T, any>;
