@@ -43,7 +43,7 @@ setup(
     include_package_data=True,
     package_data={
         'labml_nn': ['py.typed'],
-        'labml_nn.diffusion.ddpm': ['*.md'],
+        'labml_nn.diffusion.ddpm': ['*.md', 'engine/*'],
         'labml_nn.pylit': ['*.md', 'static/*', 'templates/*', 'katex/*'],
     },
     python_requires='>=3.10',

@@ -21,9 +21,9 @@ when you make your own: how much of the image is left at the end, and where the 
 
 $\beta_t$ rises in a straight line from $10^{-4}$ to $0.02$ [@ho2020, section 4]. It was chosen
 among constant, linear and quadratic ones (appendix B). These numbers are made for $T = 1000$.
-$\bar\alpha_T \approx e^{-\sum_t\beta_t}$ depends on their sum, so with $T$ steps of the same size the signal $\sqrt{\bar\alpha_T}$ that is left at the end
-depends on $T$. Multiplied by $1000 / T$ the sum stays, and so does the end, as long as no $\beta$
-comes near 1:
+$\bar\alpha_T \approx e^{-\sum_t\beta_t}$ depends on their sum, so with $T$ steps of the same size
+the signal $\sqrt{\bar\alpha_T}$ that is left at the end depends on $T$. Multiplied by $1000 / T$
+the sum stays, and so does the end, as long as no $\beta$ comes near 1:
 
 | $T$ | linear, as printed | linear, times $1000/T$ | cosine |
 |---|---|---|---|

@@ -24,24 +24,13 @@ from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.prose import for_katex, understand
 from labml_nn.pylit.site import Request
+from tests.kit.browser import REQUIRED, chromium, needed
 from tests.kit.sites import ROOT, project, split
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
-REQUIRED = os.environ.get('CI') == 'true'
-FLAGS = [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-    '--disable-background-networking', '--disable-component-update',
-]  # fmt: skip
 WIDTHS = (1440, 1024, 390, 320)
 THEMES = ('light', 'dark')
 PAGES = ('index.html', 'page.html', 'second.html', 'pylit/index.html', 'pylit/parse.html')
-
-
-def needed(what: str) -> None:
-    if REQUIRED:
-        pytest.fail(f'{what} is missing, and the tests of the pages are required here')
-    pytest.skip(f'{what} is missing')
 
 
 # ## A site with everything on it
@@ -140,16 +129,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        needed('chromium')
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        needed('playwright')
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 class Visit:

@@ -73,6 +73,7 @@ class Command(NamedTuple):
     carry_out: Callable[[Sampler, Any], Iterator[Path]]  # gives the files that it has written
     options: type[RunOptions]
     endings: tuple[str, ...] = ('.png',)  # of the file `--out`
+    is_folder: Callable[[Any], bool] = lambda a: False  # or whether that is a folder
 
 
 def sampler_options(a: Any) -> dict[str, Any]:

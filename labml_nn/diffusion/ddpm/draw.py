@@ -157,7 +157,10 @@ def pair(sampler: Sampler, a: Any) -> list[Tensor]:
 
 
 COMMANDS = {
-    'sample': Command('a grid of samples, as PNG', sample_command, SampleOptions),
+    'sample': Command(
+        'a grid of samples, as PNG',
+        sample_command, SampleOptions, is_folder=lambda a: a.separate,
+    ),
     'animate': Command(
         'what the network aims at along the chain, as GIF or MP4, and as a strip',
         animate_command, AnimateOptions, endings=('.gif', '.mp4'),

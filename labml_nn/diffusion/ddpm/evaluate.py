@@ -14,6 +14,7 @@ summary: The command line to what can be had of a run - samples, pictures, likel
     python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate web runs/digits --out demo
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -26,14 +27,16 @@ the [`Sampler`](sampler.html); `--sampler ddpm` takes all steps, as the paper do
 20 steps of a [fast one](../samplers/index.html).
 
 This page is a door: it reads the command line and opens the run. What is behind it has pages of its
-own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html) and
-[`check`](check.html); and what to do if [the samples look wrong](troubles.html).
+own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html),
+[`check`](check.html) and [`web`](web.html), a page that samples in a browser; and what to do if
+[the samples look wrong](troubles.html).
 """
 
 import contextlib
 import io
 import sys
 import tempfile
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +47,7 @@ from labml_nn.cli.output import command
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
 from labml_nn.diffusion import samplers
-from labml_nn.diffusion.ddpm import check, coding, draw, metrics
+from labml_nn.diffusion.ddpm import check, coding, draw, metrics, web
 from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.samplers import SAMPLERS
@@ -53,7 +56,7 @@ from labml_nn.runs import checkpoint
 __all__ = ['Sampler', 'main']
 
 COMMANDS: dict[str, Command] = {
-    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS
+    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS, **web.COMMANDS
 }  # fmt: skip
 
 
@@ -69,6 +72,7 @@ def parser() -> Parser:
     for name, known in COMMANDS.items():
         of_command = commands.add_parser(name, help=known.text, description=known.text)
         of_command.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
+        of_command.add_argument('-o', dest='out', type=Path, help=SUPPRESS)  # short for --out
         add_options(of_command, known.options)
         if issubclass(known.options, SamplerOptions):
             add_sampler_options(of_command)
@@ -148,8 +152,8 @@ def check_out(a: Any) -> None:
     r"""
     A `ValueError` unless `--out` can be written, before the work; its folder is made.
     """
-    is_folder = getattr(a, 'separate', False)
-    endings = COMMANDS[a.command].endings
+    known = COMMANDS[a.command]
+    is_folder, endings = known.is_folder(a), known.endings
     if not is_folder and a.out.suffix.lower() not in endings:
         raise ValueError(f'--out {a.out}: {a.command} is written as {" or ".join(endings)}')
     if not is_folder and a.out.is_dir():
