@@ -1,7 +1,7 @@
 # What those need who look after all this. `make help-all` lists it; the variables are in Makefile.
 
 .PHONY: pages docs-check translations translations-check notebooks notebooks-check figures bench bench-docs \
-	quality quality-classes bits faults sizes newest lock audit dist
+	quality quality-classes bits faults mutants sizes newest lock audit dist
 
 docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, alt texts
 	@$(RUN) -m labml_nn.pylit setup
@@ -54,6 +54,9 @@ bits: $(READY)  ## what a learned variance saves on the digits (12 minutes on 2 
 
 faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (13 minutes)
 	$(RUN) -m tests.faults $(ARGS)
+
+mutants: $(READY)  ## break the mathematics in every way listed, and see each test notice (ARGS=--quick: one a test)
+	OMP_NUM_THREADS=1 $(RUN) -m tests.mutants $(ARGS)
 
 sizes: $(READY)  ## the lines of each page and its longest function
 	$(RUN) tests/sizes.py

@@ -1,0 +1,241 @@
+"""The command: each mutant in a copy of the project, its tests there, and what they said.
+
+torch is imported once. Each worker has a copy of its own, and forks a process for each mutant, in
+which the package is imported anew. Nothing is written outside the copies but the report.
+"""
+
+import argparse
+import ast
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from tests.mutants import Mutant, table
+
+ROOT = Path(__file__).parents[2]
+REPORT = 'report-mutants.json'
+# What tests look at, besides the package and themselves
+COPIED = ('labml_nn', 'tests', 'docs', 'pyproject.toml', 'setup.py', 'README.md')
+# Of a folder of tests these are what takes room and is not needed
+LEFT_OUT = shutil.ignore_patterns('__pycache__', 'node_modules', 'site', '*.png', '*.gif')
+# A test that takes longer than this hangs
+MOST_SECONDS = 600
+KILLED, SURVIVED, BROKEN = 'killed', 'survived', 'broken'
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one test said of one mutant; of none, the test as it is."""
+
+    mutant: Mutant | None
+    test: str
+    verdict: str
+    seconds: float
+    text: str = ''
+
+
+def mistakes(mutants: Iterable[Mutant], root: Path = ROOT) -> list[str]:
+    """What is wrong with the table itself: texts that are not there once, tests that are none."""
+    found = []
+    for m in mutants:
+        path = root / m.file
+        text = path.read_text(encoding='utf-8') if path.is_file() else ''
+        times = text.count(m.old)
+        if times != 1:
+            found.append(f'{m.file}: {times} times, not once: {m.old!r}')
+        elif m.new == m.old or (path.suffix == '.py' and not _parses(text.replace(m.old, m.new))):
+            found.append(f'{m.file}: no other program with {m.new!r}')
+        for test in m.tests:
+            file, _, name = test.partition('::')
+            source = root / 'tests' / file
+            if not source.is_file() or f'def {name}(' not in source.read_text(encoding='utf-8'):
+                found.append(f'there is no test {test}')
+    return found
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def chosen(mutants: list[Mutant], quick: bool, wanted: list[str]) -> list[tuple[Mutant, str]]:
+    """Pairs of mutant and test; for the quick part the first pair of each test."""
+    pairs = [(m, test) for m in mutants for test in m.tests]
+    pairs = [(m, t) for m, t in pairs if all(w in f'{t} {m.file}' for w in wanted)]
+    return list({test: (m, test) for m, test in reversed(pairs)}.values())[::-1] if quick else pairs
+
+
+# ## One worker
+class Worker:
+    """A copy of the project in which one mutant at a time takes the place of the original."""
+
+    def __init__(self, root: Path, folder: Path):
+        self.root = Path(tempfile.mkdtemp(dir=folder))
+        for name in COPIED:
+            source = root / name
+            if source.is_dir():
+                shutil.copytree(source, self.root / name, ignore=LEFT_OUT)
+            elif source.exists():
+                shutil.copy(source, self.root / name)
+
+    def __call__(self, pair: tuple[Mutant | None, str]) -> Found:
+        mutant, test = pair
+        began = time.monotonic()
+        if mutant is None:
+            code, text = self._run(test)
+        else:
+            path = self.root / mutant.file
+            original = path.read_text(encoding='utf-8')
+            path.write_text(original.replace(mutant.old, mutant.new), encoding='utf-8')
+            try:
+                code, text = self._run(test)
+            finally:
+                path.write_text(original, encoding='utf-8')
+        # Of pytest: 0 all passed, 1 some failed; others mean that nothing was tested
+        verdict = {0: SURVIVED, 1: KILLED}.get(code, BROKEN)
+        return Found(mutant, test, verdict, time.monotonic() - began, text)
+
+    def _run(self, test: str) -> tuple[int, str]:
+        out = self.root / 'out.txt'
+        child = os.fork()
+        if child == 0:
+            code = 70
+            with contextlib.suppress(BaseException):
+                code = self._test(test, out)
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return code, out.read_text(encoding='utf-8') if out.exists() else ''
+
+    def _test(self, test: str, out: Path) -> int:
+        signal.alarm(MOST_SECONDS)
+        os.chdir(self.root)
+        # The package and the tests are those of the copy; torch stays
+        for name in [n for n in sys.modules if n.split('.')[0] in ('labml_nn', 'tests')]:
+            del sys.modules[name]
+        sys.path[:] = [str(self.root), *(p for p in sys.path if Path(p or '.').resolve() != ROOT)]
+        os.environ['PYTHONPATH'] = str(self.root)
+        import pytest
+
+        options = ['-q', '-x', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-W', 'ignore', '-m', '']
+        with (
+            out.open('w', encoding='utf-8') as file,
+            contextlib.redirect_stdout(file),
+            contextlib.redirect_stderr(file),
+        ):
+            return int(pytest.main([*options, f'tests/{test}']))
+
+
+_worker: Worker
+
+
+def _begin(root: Path, folder: Path) -> None:
+    global _worker
+    sys.dont_write_bytecode = True  # a mutant of the same length would be taken for its original
+    tempfile.tempdir = str(folder)
+    os.environ['TMPDIR'] = str(folder)
+    _worker = Worker(root, folder)
+
+
+def _work(pair: tuple[Mutant | None, str]) -> Found:
+    return _worker(pair)
+
+
+def preload() -> None:
+    """What is slow to import, and is no part of the project."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        import hypothesis
+        import numpy
+        import pytest
+        import torch
+
+        torch.set_num_threads(1)
+    assert all((hypothesis, numpy, pytest))
+
+
+def judge(
+    pairs: list[tuple[Mutant | None, str]],
+    jobs: int,
+    tell: Callable[[Found], None] = lambda found: None,
+    root: Path = ROOT,
+) -> list[Found]:
+    """What each test says of its mutant, in no order; `tell` hears of each as it comes."""
+    preload()
+    with tempfile.TemporaryDirectory(prefix='labml_nn_mutants_') as folder:
+        begin = (root, Path(folder))
+        found = []
+        with get_context('fork').Pool(jobs, _begin, begin) as pool:
+            for one in pool.imap_unordered(_work, pairs):
+                tell(one)
+                found.append(one)
+            pool.close()
+            pool.join()
+    return found
+
+
+# ## What is said
+def counts(found: Iterable[Found]) -> dict[str, dict[str, int]]:
+    """For each test that a page names: how many broken versions it was shown, and has noticed."""
+    report: dict[str, dict[str, int]] = {}
+    for one in found:
+        if one.mutant is not None:
+            row = report.setdefault(one.test, {'killed': 0, 'of': 0})
+            row['of'] += 1
+            row['killed'] += one.verdict == KILLED
+    return dict(sorted(report.items()))
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog='python -m tests.mutants', description=table.__doc__)
+    p.add_argument('wanted', nargs='*', help='only those with all of these in test or file')
+    p.add_argument('--quick', action='store_true', help='one mutant for each test')
+    p.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='processes')
+    p.add_argument('--verbose', action='store_true', help='what the tests have printed')
+    return p
+
+
+def main(arguments: list[str]) -> int:
+    a = parser().parse_args(arguments)
+    mutants = table()
+    wrong = mistakes(mutants)
+    if wrong:
+        print(*wrong, sep='\n', file=sys.stderr)
+        return 1
+    pairs = chosen(mutants, a.quick, a.wanted)
+    # Unbroken, every test has to pass: one that fails anyway would notice everything
+    tests = list(dict.fromkeys(test for _, test in pairs))
+    began = time.monotonic()
+    bad = []
+
+    def tell(one: Found) -> None:
+        if one.verdict != (SURVIVED if one.mutant is None else KILLED):
+            bad.append(one)
+            what = f'{one.mutant.file}: {one.mutant.old!r} -> {one.mutant.new!r}' if (
+                one.mutant) else 'fails on the original'  # fmt: skip
+            print(f'{one.verdict}: {one.test}\n    {what}', flush=True)
+            if a.verbose or one.verdict == BROKEN:
+                print(one.text[-3000:])
+
+    found = judge([*((None, test) for test in tests), *pairs], a.jobs, tell)
+    report = counts(found)
+    killed, of = (sum(row[key] for row in report.values()) for key in ('killed', 'of'))
+    for test, row in report.items():
+        print(f'{row["killed"]:3} of {row["of"]:3}  {test}')
+    print(f'{killed} of {of} noticed, {len(tests)} tests, {time.monotonic() - began:.0f} s')
+    if not a.wanted and not a.quick:
+        text = json.dumps(report, indent=1) + '\n'
+        (ROOT / REPORT).write_text(text, encoding='utf-8')
+    return 1 if bad else 0

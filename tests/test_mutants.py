@@ -1,0 +1,117 @@
+"""The table of broken versions is whole and up to date; the command that runs them is honest."""
+
+import json
+import re
+
+import pytest
+
+from tests.kit.sites import ROOT
+from tests.mutants import Mutant, run, table
+
+# Whose linked tests are shown broken versions: the pages of the mathematics
+PAGES = [
+    'diffusion/ddpm/__init__.py', 'diffusion/ddpm/ema.py', 'diffusion/ddpm/likelihood.py',
+    'diffusion/ddpm/check.py', 'diffusion/ddpm/sampler.py', 'diffusion/ddpm/unet.py',
+    'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/guidance.py',
+    'diffusion/samplers/*.py', 'evaluation/*.py',
+]  # fmt: skip
+# Not of a formula: that no step waits, on a device that has no numbers
+NO_FORMULA = {'diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device'}
+
+
+def linked():
+    """The tests that these pages name, and where."""
+    for pattern in PAGES:
+        for page in sorted((ROOT / 'labml_nn').glob(pattern)):
+            for test in re.findall(r'\]\(test:([^)]*)\)', page.read_text(encoding='utf-8')):
+                yield page.relative_to(ROOT).as_posix(), test
+
+
+def test_every_text_occurs_once_and_every_test_exists():
+    assert run.mistakes(table()) == []
+
+
+def test_every_linked_test_of_the_mathematics_has_a_mutant():
+    have = {test for mutant in table() for test in mutant.tests}
+    without = [(page, test) for page, test in linked() if test not in have | NO_FORMULA]
+    assert without == []
+
+
+# ## The command
+PROJECT = {
+    'labml_nn/__init__.py': '',
+    'labml_nn/page.py': 'def twice(x):\n    return 2 * x\n',
+    'tests/__init__.py': '',
+    'tests/test_page.py': (
+        'from labml_nn.page import twice\n\n\n'
+        'def test_twice():\n    assert twice(3) == 6\n\n\n'
+        'def test_of_zero():\n    assert twice(0) == 0\n'
+    ),
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    for name, text in PROJECT.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def mutant(old, new, *tests):
+    return Mutant('labml_nn/page.py', old, new, tuple(f'test_page.py::{name}' for name in tests))
+
+
+def test_a_mutant_is_killed_or_survives(project):
+    broken = mutant('2 * x', '3 * x', 'test_twice', 'test_of_zero')
+    crashes = mutant('def twice', 'def thrice', 'test_twice')
+    pairs = run.chosen([broken, crashes], quick=False, wanted=[])
+    assert len(pairs) == 3
+    found = run.judge([(None, 'test_page.py::test_twice'), *pairs], 1, root=project)
+    assert [one.verdict for one in found] == [run.SURVIVED, run.KILLED, run.SURVIVED, run.BROKEN]
+    assert run.counts(found) == {
+        'test_page.py::test_of_zero': {'killed': 0, 'of': 1},
+        'test_page.py::test_twice': {'killed': 1, 'of': 2},
+    }
+    # In copies only
+    assert (project / 'labml_nn/page.py').read_text() == PROJECT['labml_nn/page.py']
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'test', 'message'),
+    [
+        ('3 * x', 'x', 'test_twice', "0 times, not once: '3 \\* x'"),
+        ('x', 'y', 'test_twice', "2 times, not once: 'x'"),
+        ('2 * x', '2 *', 'test_twice', 'no other program'),
+        ('2 * x', '2 * x', 'test_twice', 'no other program'),
+        ('2 * x', '3 * x', 'test_thrice', 'there is no test test_page.py::test_thrice'),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(project, old, new, test, message):
+    (said,) = run.mistakes([mutant(old, new, test)], project)
+    assert re.search(message, said)
+
+
+def test_the_command_fails_on_a_survivor_and_writes_what_it_found(project, monkeypatch, capsys):
+    monkeypatch.setattr(run, 'ROOT', project)
+    monkeypatch.setattr(run.judge, '__defaults__', (lambda found: None, project))
+    monkeypatch.setattr(run.mistakes, '__defaults__', (project,))
+    good, bad = (mutant('2 * x', '3 * x', name) for name in ('test_twice', 'test_of_zero'))
+    report = project / run.REPORT
+    for mutants, status in (([good], 0), ([good, bad], 1)):
+        monkeypatch.setattr(run, 'table', lambda mutants=mutants: mutants)
+        assert run.main(['--jobs', '1']) == status
+        said = json.loads(report.read_text())
+        assert said['test_page.py::test_twice'] == {'killed': 1, 'of': 1}
+    assert said['test_page.py::test_of_zero'] == {'killed': 0, 'of': 1}
+    assert 'survived: test_page.py::test_of_zero' in capsys.readouterr().out
+    monkeypatch.setattr(run, 'table', lambda: [mutant('4 * x', 'x', 'test_twice')])
+    assert run.main([]) == 1
+
+
+def test_the_quick_part_has_one_of_each_test():
+    pairs = run.chosen(table(), quick=True, wanted=[])
+    tests = [test for _, test in pairs]
+    assert len(set(tests)) == len(tests)
+    assert set(tests) == {test for m in table() for test in m.tests}
