@@ -343,7 +343,9 @@ class PageContext:
         """A picture that a cell of a notebook has drawn."""
         target = self.material.links[Link(output.picture, picture=True)]
         alt = output.text or self.say('Output')
-        return markup.mistake(alt, target.wrong) if target.wrong else self._picture(target.url, alt)
+        if target.wrong:
+            return markup.mistake(alt, target.wrong)
+        return self._picture(target, target.url, alt)
 
     def anchor(self, name: str) -> bool:
         """Whether an anchor that an author wrote stands here, and only here."""
