@@ -7,7 +7,7 @@ summary: Denoising diffusion in literate PyTorch, where every claim is executed.
 # The annotated DDPM
 
 Denoising diffusion in PyTorch, from the first equation to pictures. Mathematics and code stand side
-by side, and the tests compute both sides of the equations.
+by side, and tests compute both sides of the equations.
 
 ```sh
 make train
@@ -18,7 +18,7 @@ download.
 
 * [Start reading](diffusion/ddpm/index.html)
 * [Notebook](../notebooks/ddpm.ipynb)
-* [Open in Colab](colab:../notebooks/ddpm.ipynb)
+* [Colab](colab:../notebooks/ddpm.ipynb)
 * [Paper](https://arxiv.org/abs/2006.11239)
 
 <figure>
