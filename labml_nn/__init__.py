@@ -7,7 +7,7 @@ summary: Denoising diffusion in literate PyTorch, where every claim is executed.
 # The annotated DDPM
 
 Denoising diffusion in PyTorch, from the first equation to pictures. Mathematics and code stand side
-by side, and the tests compute both sides of the equations.
+by side, and tests compute both sides of the equations.
 
 ```sh
 make train
@@ -18,7 +18,7 @@ download.
 
 * [Start reading](diffusion/ddpm/index.html)
 * [Notebook](../notebooks/ddpm.ipynb)
-* [Open in Colab](colab:../notebooks/ddpm.ipynb)
+* [Colab](colab:../notebooks/ddpm.ipynb)
 * [Paper](https://arxiv.org/abs/2006.11239)
 
 <figure>
@@ -41,11 +41,13 @@ Point at a symbol, here or on any page: all that means the same lights up.
 $$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$$
 
 ```python
-xt = alpha_bar ** 0.5 * x0 + (1 - alpha_bar) ** 0.5 * eps
+xt = (alpha_bar ** 0.5 * x0
+      + (1 - alpha_bar) ** 0.5 * eps)
 ```
 
-This is how an image $x_0$ becomes noisy. A network that finds $\epsilon$ in $x_t$ is all that is
-needed to go back, from pure noise to a picture.
+This is how an image $x_0$ becomes noisy, in one step instead of $t$
+[tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). A network that
+finds $\epsilon$ in $x_t$ is all that is needed to go back, from pure noise to a picture.
 
 ## Read in this order
 

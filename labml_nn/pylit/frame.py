@@ -132,7 +132,7 @@ class Frame:
         values: dict[str, Any] = {
             'say': self.say,
             'lang': self.language or 'en',
-            'policy': layout.POLICY,
+            'policy': Markup(layout.POLICY),
             'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
             'search': self._to(search.TEXT),
             'home': self._to(HOME),
@@ -241,7 +241,7 @@ class Frame:
 
     def _open_graph(self, address: str, about: str) -> dict[str, str]:
         return {
-            'type': 'article' if self.source else 'website',
+            'type': 'website' if self.url == self.folder + HOME else 'article',
             'title': self._title() if self.source else self._site_title(),
             'description': about,
             'url': address,

@@ -241,6 +241,25 @@ def test_our_own_pages(real: Path, browser: Any, name: str) -> None:
             assert page.evaluate(VIOLATIONS) == [], width
 
 
+# What a newcomer has to see without scrolling: what it is, what to type, the ways in, a picture
+FIRST = ('h1', 'h1 + p', 'pre', 'h1 ~ ul:first-of-type')
+FIRST_SCREENS = {(1440, 900): (*FIRST, 'figure', '.coverage'), (820, 1180): (*FIRST, 'figure'),
+                 (390, 844): FIRST}  # fmt: skip
+
+
+@pytest.mark.parametrize('size', FIRST_SCREENS)
+@pytest.mark.long
+def test_the_first_screen_says_it_all(real: Path, browser: Any, size: tuple[int, int]) -> None:
+    width, height = size
+    viewport = {'width': width, 'height': height}
+    with visit(browser, (real / 'index.html').as_uri(), viewport=viewport) as page:
+        page.evaluate('document.fonts.ready')
+        for name in FIRST_SCREENS[size]:
+            box = page.locator(f'main {name}').first.bounding_box()
+            assert box, name
+            assert box['y'] + box['height'] <= height, name
+
+
 # Formulas are drawn for eyes alone, and hidden from screen readers; axe passes over them anyway
 BOXES = """() => {
   const drawn = [...document.querySelectorAll('.katex-html')];
