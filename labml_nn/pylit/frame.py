@@ -355,8 +355,6 @@ TEXTS = {
 SCRIPT_TEXTS = {
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
-    'nothing': 'Nothing found',
-    'found': '{n} results',
     'code': 'Code',
     'formula': 'Formula',
     'table': 'Table',
@@ -383,4 +381,4 @@ OTHER_TEXTS = (
 
 def texts() -> list[str]:
     """Everything that can be translated besides the notes."""
-    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]
+    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *search.TEXTS.values(), *OTHER_TEXTS]

@@ -423,7 +423,6 @@
 
   // ## The box
   const $ = (selector) => document.querySelector(selector);
-  const say = JSON.parse(document.body.dataset.strings);
   const address = document.body.dataset.search;
   const base = address.replace(/search\.js$/, '');
   const input = $('#pylit-search');
@@ -437,7 +436,7 @@
   const set = (element, values) => { for (const [name, value] of Object.entries(values)) element.setAttribute(name, value); };
   set(input, { role: 'combobox', 'aria-autocomplete': 'list', 'aria-haspopup': 'listbox', 'aria-controls': list.id, 'aria-expanded': 'false' });
 
-  let engine = null;
+  let engine = null, say = {};
   let active = -1;
   const lit = (into, said) => {
     for (const [text, is] of said) into.append(is ? create('mark', text) : text);
@@ -485,7 +484,8 @@
   };
   const up = document.documentElement.lang === 'en' ? '' : '../';
   Object.assign(globalThis.pylit, {
-    index: (pages, groups) => {
+    index: (pages, groups, texts) => {
+      say = texts;
       engine = make(pages, groups, document.documentElement.lang);
       look();
       bring(`${base}${up}search-code.js`);
