@@ -35,7 +35,8 @@ authors keep a page open with [serve](serve.py), ask what is wrong with [check](
 [quantities](quantities.py) of its note), translate with [translate](translate.py) and draw
 with [figures](figures.py). Other pages know a page by its [outline](outline.py), and where
 [links](links.py) lead is looked up before a page is written, so that it is made from data alone:
-what is made from the same data is [remembered](remembered.py). The doors are in the
+what is made from the same data is [remembered](remembered.py). What readers [search](search.py)
+and what stands in titles has its formulas in one [readable](readable.py) line. The doors are in the
 [command line](__main__.py).
 
 [Layout](layout.py) sets a row of prose and code with its [listing](listing.py),

@@ -362,8 +362,6 @@ SCRIPT_TEXTS = {
     'copy': 'Copy',
     'copied': 'Copied',
     'uncopied': 'Could not be copied',
-    'nothing': 'Nothing found',
-    'found': '{n} results',
     'code': 'Code',
     'formula': 'Formula',
     'table': 'Table',
@@ -393,5 +391,6 @@ OTHER_TEXTS = (
 
 def texts() -> list[str]:
     """Everything that can be translated besides the notes."""
-    said = [*SCRIPT_TEXTS.values(), *OTHER_TEXTS, *prose.TEXTS, *listing.TEXTS]
+    said = [*SCRIPT_TEXTS.values(), *search.TEXTS.values(), *OTHER_TEXTS]
+    said += [*prose.TEXTS, *listing.TEXTS]
     return list(dict.fromkeys(said))

@@ -36,6 +36,8 @@ from .translate import Catalog
 
 # Beside each other in the folder of a language, and in the folder of the site
 TEXT, CODE = 'search.js', 'search-code.js'
+# What the box says; no page is longer for it
+TEXTS = {'nothing': 'Nothing found', 'found': '{n} results'}
 TAG = re.compile(r'<[^>]*>')
 
 
@@ -189,9 +191,12 @@ def synonyms(config: Config, catalog: Catalog | None = None) -> list[list[list[s
 
 
 # ## The two scripts
-def text_script(pages: Iterable[Sequence[object]], groups: Sequence[object]) -> bytes:
+def text_script(
+    pages: Iterable[Sequence[object]], groups: Sequence[object], catalog: Catalog | None = None
+) -> bytes:
     """`pages` are address, title and the fields of all entries."""
-    return f'pylit.index({_json([*pages])},{_json(groups)})\n'.encode()
+    texts = {key: catalog.say(text) if catalog else text for key, text in TEXTS.items()}
+    return f'pylit.index({_json([*pages])},{_json(groups)},{_json(texts)})\n'.encode()
 
 
 def code_script(pages: Iterable[Sequence[str]]) -> bytes:

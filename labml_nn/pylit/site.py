@@ -446,7 +446,8 @@ class Site:
             )
             for o in self.shown()
         ]
-        return search.text_script(pages, search.synonyms(self.config, self.catalogs.get(language)))
+        catalog = self.catalogs.get(language)
+        return search.text_script(pages, search.synonyms(self.config, catalog), catalog)
 
     def _search_code(self) -> bytes:
         return search.code_script(self._found(o, '')['code'] for o in self.shown())

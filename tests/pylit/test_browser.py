@@ -697,6 +697,82 @@ def test_search_from_a_file(folder: Path, browser: Any) -> None:
         assert page.locator('#pylit-results').is_hidden()
 
 
+def test_the_search_comes_when_it_is_touched(folder: Path, browser: Any) -> None:
+    """No page is slower for it: neither its script nor its texts are asked for before."""
+    with visit(browser, address(folder)) as page:
+        asked: list[str] = []
+        page.on('request', lambda request: asked.append(request.url.rpartition('/')[2]))
+        page.reload()
+        page.wait_for_load_state()
+        assert 'pylit.js' in asked
+        assert not [name for name in asked if 'search' in name]
+        page.locator('#pylit-search').focus()
+        page.wait_for_function('!!pylit.search')
+        page.locator('#pylit-search').fill('mean')
+        page.locator('#pylit-found a').first.wait_for()
+        wanted = ['search-code.js', 'search.js', 'search.js']
+        for _ in range(100):
+            if sorted(name for name in asked if 'search' in name) == wanted:
+                break
+            page.wait_for_timeout(50)
+        assert sorted(name for name in asked if 'search' in name) == wanted
+
+
+def test_the_box_is_a_combobox(folder: Path, browser: Any) -> None:
+    """What the keys do is what a screen reader is told: the pattern of the ARIA guide."""
+    with visit(browser, address(folder), bypass_csp=True) as page:
+        box, options = page.locator('#pylit-search'), page.get_by_role('option')
+        box.fill('alpha_bar')
+        options.first.wait_for()
+        assert box.get_attribute('role') == 'combobox'
+        assert box.get_attribute('aria-expanded') == 'true'
+        assert box.get_attribute('aria-controls') == page.get_by_role('listbox').get_attribute('id')
+        assert box.get_attribute('aria-activedescendant') is None
+        # All code too, before anything is counted
+        page.wait_for_function("document.querySelectorAll('#pylit-found > a').length > 3")
+        many = options.count()
+        for key, chosen in (('ArrowDown', 0), ('ArrowDown', 1), ('ArrowUp', 0), ('ArrowUp', None)):
+            page.keyboard.press(key)
+            wanted = None if chosen is None else options.nth(chosen).get_attribute('id')
+            assert box.get_attribute('aria-activedescendant') == wanted
+            selected = [o.get_attribute('aria-selected') for o in options.all()]
+            assert [i for i, s in enumerate(selected) if s == 'true'] == (
+                [] if chosen is None else [chosen]
+            )
+        page.keyboard.press('ArrowUp')
+        assert box.get_attribute('aria-activedescendant') == options.nth(many - 1).get_attribute(
+            'id'
+        )
+        assert re.fullmatch(r'\d+ results', page.locator('#pylit-status').inner_text())
+        assert page.locator('#pylit-found mark').first.inner_text().startswith('ᾱ')
+        if AXE.exists():
+            page.evaluate(AXE.read_text())
+            assert page.evaluate(VIOLATIONS) == []
+        page.keyboard.press('Escape')
+        assert box.get_attribute('aria-expanded') == 'false'
+        assert box.get_attribute('aria-activedescendant') is None
+        assert box.input_value() == 'alpha_bar'
+        # The arrow opens it again, and a place on the same page closes it
+        page.keyboard.press('ArrowDown')
+        assert page.locator('#pylit-results').is_visible()
+        page.keyboard.press('Enter')
+        assert page.locator('#pylit-results').is_hidden()
+        assert '#' in page.url
+
+
+def test_results_fit_where_they_are_shown(folder: Path, browser: Any) -> None:
+    for width in (1440, 390, 320):
+        size = {'width': width, 'height': 800}
+        with visit(browser, address(folder), viewport=size) as page:
+            page.locator('#pylit-search').fill('undocumented_long_name def self')
+            page.locator('#pylit-found a').first.wait_for()
+            assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+            for option in [page.locator('#pylit-results'), *page.locator('#pylit-found a').all()]:
+                box = option.bounding_box()
+                assert box['x'] >= 0
+                assert box['x'] + box['width'] <= width
+
+
 LOOKED = '''"""
 # How it looks
 

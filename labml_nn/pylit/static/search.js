@@ -68,8 +68,8 @@
   // ## The index
   const HEADING = 0, NAMES = 1, PARAMETERS = 2, ENGLISH = 3, PROSE = 4, CODE = 5, ABOVE = 6;
   // How much it counts where a word stands, and how much the length of that text does
-  const WEIGHT = [9, 7, 3, 6, 1.5, 0.5, 0.7];
-  const LENGTH = [0.6, 0.6, 0.3, 0.6, 0.5, 0.6, 0.3];
+  const WEIGHT = [8, 6, 4, 6, 4, 1.5, 1];
+  const LENGTH = [0.6, 0.6, 0.3, 0.6, 0.4, 0.6, 0.3];
   // And in which form: a whole word comes before a part of one
   const FORMS = { exact: 1, stem: 0.9, synonym: 0.75, part: 0.6, prefix: 0.5, pieces: 0.35, typo: 0.5, inside: 0.2 };
 
@@ -247,13 +247,15 @@
         for (const place of places) {
           const { entry, field, length } = texts[owners[place]];
           const average = sums[field] / counts[field];
-          const counted = WEIGHT[field] / (1 - LENGTH[field] + LENGTH[field] * length / average);
-          const had = found.get(entry);
-          if (had) { had.count += counted; had.places.push(place); }
-          else found.set(entry, { count: counted, places: [place] });
+          const counted = 1 / (1 - LENGTH[field] + LENGTH[field] * length / average);
+          let had = found.get(entry);
+          if (!had) found.set(entry, had = { counts: WEIGHT.map(() => 0), places: [] });
+          had.counts[field] += counted;
+          had.places.push(place);
         }
-        for (const [entry, { count, places: here }] of found) {
-          const score = FORMS[name] * count / (2 + count);
+        for (const [entry, { counts: times, places: here }] of found) {
+          // The more often the better, and less each time: no prose outweighs a heading
+          const score = FORMS[name] * times.reduce((sum, n, field) => sum + WEIGHT[field] * n / (n + 1), 0);
           const had = rated.get(entry);
           if (!had) rated.set(entry, { score, places: here });
           else { had.score = Math.max(had.score, score); had.places = had.places.concat(here); }
@@ -403,6 +405,9 @@
       if (text.field === CODE || from < block) from = block;
       if (text.field === CODE) to = (text.text.indexOf('\n', end) + 1 || text.text.length + 1) - 1;
       if (from > block && !dense) from = text.text.indexOf(' ', from) + 1 || from;
+      const within = (i) => /\w\w/.test(text.text.slice(i - 1, i + 1));
+      while (dense && from > block && within(from)) from -= 1;
+      while (dense && to < text.text.length && within(to)) to += 1;
       from = Math.min(from, begin);
       if (to < text.text.length && text.field !== CODE && !dense) to = Math.max(text.text.lastIndexOf(' ', to), end);
       to = Math.min(to, text.text.length);
@@ -418,7 +423,6 @@
 
   // ## The box
   const $ = (selector) => document.querySelector(selector);
-  const say = JSON.parse(document.body.dataset.strings);
   const address = document.body.dataset.search;
   const base = address.replace(/search\.js$/, '');
   const input = $('#pylit-search');
@@ -432,7 +436,7 @@
   const set = (element, values) => { for (const [name, value] of Object.entries(values)) element.setAttribute(name, value); };
   set(input, { role: 'combobox', 'aria-autocomplete': 'list', 'aria-haspopup': 'listbox', 'aria-controls': list.id, 'aria-expanded': 'false' });
 
-  let engine = null;
+  let engine = null, say = {};
   let active = -1;
   const lit = (into, said) => {
     for (const [text, is] of said) into.append(is ? create('mark', text) : text);
@@ -480,7 +484,8 @@
   };
   const up = document.documentElement.lang === 'en' ? '' : '../';
   Object.assign(globalThis.pylit, {
-    index: (pages, groups) => {
+    index: (pages, groups, texts) => {
+      say = texts;
       engine = make(pages, groups, document.documentElement.lang);
       look();
       bring(`${base}${up}search-code.js`);
@@ -505,6 +510,9 @@
       (list.children[active] || list.children[0])?.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, ctrlKey, metaKey, shiftKey }));
     } else if (event.key === 'Tab') {
       show(false);
+    } else if (event.key === 'Escape' && !results.hidden) {
+      // The first closes the list, and the next empties the box, as browsers do
+      event.preventDefault();
     }
   });
   document.addEventListener('keydown', (event) => { if (event.key === 'Escape') show(false); });
