@@ -135,12 +135,14 @@ def test_another_language_is_at_the_same_place(real: Path, browser: Any) -> None
         page.locator('.languages a').nth(1).click()
         page.wait_for_url('**/zh/diffusion/ddpm/index.html')
         page.go_back()
-        page.locator('[id="DenoiseDiffusion.loss"]').evaluate('(e) => e.scrollIntoView()')
+        page.locator('[id="DenoiseDiffusion.q_sample"]').evaluate('(e) => e.scrollIntoView()')
         page.evaluate('scrollBy(0, 30)')
-        page.locator('.languages a').nth(1).click()
+        # With the mouse: the tool would first scroll to the link, which is in view
+        box = page.locator('.languages a').nth(1).bounding_box()
+        page.mouse.click(box['x'] + 5, box['y'] + 5)
         page.wait_for_url('**/zh/**#*')
-        assert page.url.endswith('#DenoiseDiffusion.loss')
-        in_place(page, 'DenoiseDiffusion.loss')
+        assert page.url.endswith('#DenoiseDiffusion.q_sample')
+        in_place(page, 'DenoiseDiffusion.q_sample')
 
 
 def test_keys_walk_from_where_one_is(small: Path, browser: Any) -> None:
