@@ -64,11 +64,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '```\nprint("Python")\n```\n\n'
         f'{parts}'
     )
-    code = f'r"""\n{page}"""\n'
+    code = f'r"""\n{page}"""\n\n\n# {prose[:700]}\n#\n# {prose}y = 1\nz = 2\n'
     for i in range(6):
         body = '    x = x + 1\n' * 30
         code += f'\n\n# {prose[: 200 * i]}\ndef f{i}(x):\n{body}    return x\n'
-    code += f'\n\n# {prose[:700]}\n#\n# {prose}y = 1\nz = 2\n'
     project(folder, {'src/deep/__init__.py': '# # Deep\n', 'src/deep/page_of_words.py': code})
     Image.new('RGB', (600, 500), 'white').save(folder / 'src' / 'deep' / 'a.png')
     assert main(['build', str(folder / 'src'), '-o', str(folder / 'out')]) == 0
@@ -121,8 +120,9 @@ def test_a_line_of_a_cell_that_sticks_is_in_its_place(small: Path, browser: Any)
     # From below, the cell beside a long note hangs at the end of its row
     with visit(browser, small.as_uri(), viewport={'width': 1440, 'height': 500}) as page:
         page.evaluate('scrollTo({ top: 1e6, behavior: "instant" })')
-        lines = page.locator('.row.pair .l')
-        for anchor in (lines.first.get_attribute('id'), lines.last.get_attribute('id')):
+        lines = page.locator('.row.pair').first.locator('.l')
+        assert lines.count() == 2
+        for anchor in (lines.last.get_attribute('id'), lines.first.get_attribute('id')):
             page.evaluate(f'location.hash = "#{anchor}"')
             in_place(page, anchor)
 
