@@ -225,7 +225,7 @@ def _commands(kinds: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         elif value in ('|', '||', '&', '&&', ';'):
             first = True
         elif value.startswith('-'):
-            css = 'a'
+            css, first = 'a', False
         elif value[0].isalnum() and not behind.startswith('='):
             css, first = 'f' if first else '', False
         yield css, value

@@ -55,6 +55,7 @@ def test_a_session_has_prompts_and_answers() -> None:
     ('text', 'css'),
     [
         ('--help', 'a'),
+        ('--sampler ddim', 'a'),
         ('experiment --out RUN', 'fa'),
         ('pip install x', 'f'),
         ('for i in range(n)', 'kkb'),

@@ -2,6 +2,13 @@
 (() => {
   const root = document.documentElement;
   root.classList.add('js');
+  // The letters of formulas, before a line is broken with others in their place
+  const fonts = new URL('katex/fonts/', document.currentScript.src);
+  for (const [family, file, style] of [['Main', 'Main-Regular', 'normal'], ['Math', 'Math-Italic', 'italic']]) {
+    const face = new FontFace(`KaTeX_${family}`, `url("${fonts}KaTeX_${file}.woff2")`, { style });
+    document.fonts.add(face);
+    face.load().catch(() => {});
+  }
   try {
     const theme = localStorage.getItem('pylit-theme');
     if (theme === 'light' || theme === 'dark') root.dataset.theme = theme;

@@ -1,0 +1,390 @@
+"""Links land where they should, nothing moves, and nothing is cut without a hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from labml_nn.pylit.__main__ import main
+from tests.kit.sites import project
+from tests.pylit.test_browser import browser, real, visit  # noqa: F401
+
+# ruff: noqa: F811
+WALKED = (
+    'diffusion/ddpm/index.html',
+    'diffusion/ddpm/unet.html',
+    'diffusion/ddpm/experiment.html',
+)
+# How far from its place an element is: from where a link puts it, or as near to that as the ends
+# of the page allow
+AWAY = """(e) => {
+  const root = document.documentElement;
+  const line = parseFloat(getComputedStyle(root).scrollPaddingTop);
+  const margin = parseFloat(getComputedStyle(e).scrollMarginTop);
+  const away = e.getBoundingClientRect().top - line - margin;
+  const atEnd = scrollY + innerHeight >= root.scrollHeight - 1;
+  return atEnd ? Math.max(-away, 0) : scrollY < 1 ? Math.max(away, 0) : Math.abs(away);
+}"""
+WALK = f"""async () => {{
+  const missed = [];
+  const all = [...document.querySelectorAll('main [id]:not(#pylit-status)')];
+  for (const e of all) {{
+    location.hash = `#${{e.id}}`;
+    await new Promise(requestAnimationFrame);
+    const away = ({AWAY})(e);
+    if (!(away <= 8)) missed.push([e.id, Math.round(away)]);
+  }}
+  return [all.length, missed];
+}}"""
+# Wait until the page stands still
+STILL = """async () => {
+  await document.fonts.ready;
+  for (let last = -1, same = 0; same < 12; last = scrollY) {
+    same = last === scrollY ? same + 1 : 0;
+    await new Promise(requestAnimationFrame);
+  }
+}"""
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site with a long word in each place that could be cut, and with large pictures."""
+    folder = tmp_path_factory.mktemp('small')
+    picture = '![A picture](a.png)\n\n'
+    prose = 'Words that fill a line of this page and go on to the next one. ' * 12 + '\n\n'
+    parts = ''.join(f'## Part {i}\n\n{prose}{picture}' for i in range(8))
+    page = (
+        '# A title of some length that no telephone shows as a whole\n\n'
+        'Run `python -m x --option-one` or `--help`.\n\n'
+        '```console\n$ pip install x\nCollecting x\n$ python -m x --option\n```\n\n'
+        '    python -m x --option \\\n        --another\n\n'
+        '```\nprint("Python")\n```\n\n'
+        f'{parts}'
+    )
+    code = f'r"""\n{page}"""\n\n\n# {prose[:700]}\n#\n# {prose}y = 1\nz = 2\n'
+    for i in range(6):
+        body = '    x = x + 1\n' * 30
+        code += f'\n\n# {prose[: 200 * i]}\ndef f{i}(x):\n{body}    return x\n'
+    project(folder, {'src/deep/__init__.py': '# # Deep\n', 'src/deep/page_of_words.py': code})
+    Image.new('RGB', (600, 500), 'white').save(folder / 'src' / 'deep' / 'a.png')
+    assert main(['build', str(folder / 'src'), '-o', str(folder / 'out')]) == 0
+    return folder / 'out' / 'deep' / 'page_of_words.html'
+
+
+# ## Links
+@pytest.mark.parametrize('width', [320, 820, 1024, 1440])
+@pytest.mark.parametrize('name', WALKED)
+@pytest.mark.long
+def test_every_anchor_is_in_its_place(real: Path, browser: Any, name: str, width: int) -> None:
+    size = {'width': width, 'height': 900}
+    url = (real / name).as_uri()
+    with visit(browser, url, viewport=size, reduced_motion='reduce') as page:
+        count, missed = page.evaluate(WALK)
+        assert count > 150
+        assert missed == []
+
+
+def in_place(page: Any, anchor: str) -> None:
+    page.evaluate(STILL)
+    element = page.locator(f'[id="{anchor}"]')
+    assert element.evaluate(AWAY) <= 8, anchor
+
+
+@pytest.mark.parametrize('width', [390, 1440])
+def test_links_land_with_cold_pictures(small: Path, browser: Any, width: int) -> None:
+    size = {'width': width, 'height': 800}
+    with visit(browser, f'{small.as_uri()}#part-6', viewport=size) as page:
+        in_place(page, 'part-6')
+        page.reload()
+        in_place(page, 'part-6')
+    with visit(browser, small.as_uri(), viewport=size) as page:
+        if width < 1100:
+            page.locator('.at').click()
+        page.locator('#pylit-toc a[href="#part-7"]').click()
+        in_place(page, 'part-7')
+        where = page.evaluate('scrollY')
+        page.evaluate('location.hash = "#part-2"')
+        in_place(page, 'part-2')
+        page.go_back()
+        page.evaluate(STILL)
+        assert abs(page.evaluate('scrollY') - where) <= 8
+        page.reload()
+        page.evaluate(STILL)
+        assert abs(page.evaluate('scrollY') - where) <= 8
+
+
+def test_a_line_of_a_cell_that_sticks_is_in_its_place(small: Path, browser: Any) -> None:
+    # From below, the cell beside a long note hangs at the end of its row
+    with visit(browser, small.as_uri(), viewport={'width': 1440, 'height': 500}) as page:
+        page.evaluate('scrollTo({ top: 1e6, behavior: "instant" })')
+        lines = page.locator('.row.pair').first.locator('.l')
+        assert lines.count() == 2
+        for anchor in (lines.last.get_attribute('id'), lines.first.get_attribute('id')):
+            page.evaluate(f'location.hash = "#{anchor}"')
+            in_place(page, anchor)
+
+
+@pytest.mark.long
+def test_another_language_is_at_the_same_place(real: Path, browser: Any) -> None:
+    size = {'width': 1440, 'height': 900}
+    url = (real / WALKED[0]).as_uri()
+    with visit(browser, url, viewport=size, reduced_motion='reduce') as page:
+        page.locator('.languages a').nth(1).click()
+        page.wait_for_url('**/zh/diffusion/ddpm/index.html')
+        page.go_back()
+        page.locator('[id="DenoiseDiffusion.q_sample"]').evaluate('(e) => e.scrollIntoView()')
+        page.evaluate('scrollBy(0, 30)')
+        # With the mouse: the tool would first scroll to the link, which is in view
+        box = page.locator('.languages a').nth(1).bounding_box()
+        page.mouse.click(box['x'] + 5, box['y'] + 5)
+        page.wait_for_url('**/zh/**#*')
+        assert page.url.endswith('#DenoiseDiffusion.q_sample')
+        in_place(page, 'DenoiseDiffusion.q_sample')
+
+
+def test_keys_walk_from_where_one_is(small: Path, browser: Any) -> None:
+    now = '() => document.querySelector(".row.now").id'
+    with visit(browser, small.as_uri(), viewport={'width': 1440, 'height': 500}) as page:
+        rows = page.evaluate('[...document.querySelectorAll(".row")].map((e) => e.id)')
+        assert len(rows) > 6
+        page.keyboard.press('j')
+        page.keyboard.press('j')
+        assert page.evaluate(now) == rows[1]
+        page.evaluate(STILL)
+        page.locator(f'[id="{rows[4]}"]').evaluate('(e) => e.scrollIntoView()')
+        page.evaluate(STILL)
+        page.keyboard.press('j')
+        assert page.evaluate(now) == rows[5]
+        page.evaluate(STILL)
+        page.keyboard.press('k')
+        assert page.evaluate(now) == rows[4]
+        page.evaluate(STILL)
+        # From the middle of a row the way back leads to its beginning
+        page.mouse.wheel(0, 60)
+        page.evaluate(STILL)
+        page.keyboard.press('k')
+        assert page.evaluate(now) == rows[4]
+        # And at the end of the page each row has its turn
+        for _ in range(len(rows)):
+            page.keyboard.press('j')
+            page.evaluate(STILL)
+        assert page.evaluate(now) == rows[-1]
+
+
+# ## Nothing moves
+WATCH = """
+  window.moved = 0;
+  new PerformanceObserver((list) => {
+    for (const e of list.getEntries()) if (!e.hadRecentInput) window.moved += e.value;
+  }).observe({ type: 'layout-shift', buffered: true });
+"""
+THROUGH = """async () => {
+  await document.fonts.ready;
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 700) {
+    scrollTo({ top: y, behavior: 'instant' });
+    await new Promise(requestAnimationFrame);
+  }
+  await new Promise((done) => setTimeout(done, 50));
+  return window.moved;
+}"""
+
+
+@pytest.mark.parametrize('width', [390, 1440])
+@pytest.mark.long
+def test_no_page_of_ours_moves(real: Path, browser: Any, width: int) -> None:
+    """Every page, read from its beginning to its end."""
+    pages = [p for p in real.rglob('*.html') if 'tests' not in p.relative_to(real).parts]
+    assert len(pages) > 80
+    context = browser.new_context(viewport={'width': width, 'height': 900})
+    context.add_init_script(WATCH)
+    moved = {}
+    for path in pages:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        moved[path.relative_to(real).as_posix()] = page.evaluate(THROUGH)
+        page.close()
+    context.close()
+    assert {name: much for name, much in moved.items() if much > 0.02} == {}
+
+
+@pytest.mark.parametrize('width', [390, 1440])
+def test_pictures_that_arrive_late_move_nothing(small: Path, browser: Any, width: int) -> None:
+    context = browser.new_context(viewport={'width': width, 'height': 900})
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    page.goto(small.as_uri())
+    assert page.evaluate(THROUGH) <= 0.02
+    context.close()
+
+
+# ## Symbols
+HIT = """() => [...document.querySelectorAll('main [data-sym]')].filter((e) => {
+  e.scrollIntoView({ block: 'center', behavior: 'instant' });
+  const box = e.getBoundingClientRect();
+  const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  return hit?.closest('[data-sym]')?.dataset.sym !== e.dataset.sym;
+}).map((e) => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize('name', [WALKED[0], 'diffusion/samplers/ddim.html'])
+@pytest.mark.long
+def test_every_symbol_is_alive(real: Path, browser: Any, name: str) -> None:
+    size = {'width': 1920, 'height': 900}
+    with visit(browser, (real / name).as_uri(), viewport=size) as page:
+        assert page.locator('main .sqrt [data-sym]').count() > 10
+        assert page.evaluate(HIT) == []
+
+
+# ## Nothing is cut without a hint
+CUT = """() => [...document.querySelectorAll('main pre, .display, .scroll')]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .filter((e) => !getComputedStyle(e).backgroundAttachment.includes('local'))
+  .map((e) => e.outerHTML.slice(0, 80))"""
+SCROLLED = """() => [...document.querySelectorAll('main pre')]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1).length"""
+EDGES = """() => [...document.querySelectorAll('main > h1, .row > .note, .row.code > .code')]
+  .map((e) => Math.round(e.getBoundingClientRect().left))"""
+
+
+@pytest.mark.parametrize('name', WALKED)
+@pytest.mark.long
+def test_what_is_cut_has_a_hint(real: Path, browser: Any, name: str) -> None:
+    with visit(browser, (real / name).as_uri()) as page:
+        for width in (320, 390, 600, 820, 1024, 1440, 1920):
+            page.set_viewport_size({'width': width, 'height': 900})
+            page.evaluate(
+                'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))'
+            )
+            assert page.evaluate(CUT) == [], width
+            if width >= 1024:
+                assert len(set(page.evaluate(EDGES))) == 1, 'one left edge'
+            if width <= 390:
+                assert page.evaluate(SCROLLED) == 0, 'on a phone code is wrapped'
+
+
+def test_the_hint_is_seen_on_the_side_where_there_is_more(
+    small: Path, browser: Any, tmp_path: Path
+) -> None:
+    with visit(browser, small.as_uri(), viewport={'width': 1440, 'height': 900}) as page:
+        cell = page.locator('pre.block').first
+        cell.evaluate('(e) => { e.firstChild.textContent = " ".repeat(400) + "."; }')
+        page.evaluate('dispatchEvent(new Event("resize"))')
+
+        def sides() -> list[int]:
+            cell.screenshot(path=tmp_path / 'cell.png')
+            image = Image.open(tmp_path / 'cell.png').convert('L')
+            middle, low = image.getpixel((image.width // 2, 12)), []
+            for x in (2, image.width - 3):
+                low.append(middle - image.getpixel((x, 12)))
+            return [int(side > 15) for side in low]
+
+        assert sides() == [0, 1]
+        cell.evaluate('(e) => { e.scrollLeft = 200; }')
+        assert sides() == [1, 1]
+        cell.evaluate('(e) => { e.scrollLeft = 1e6; }')
+        assert sides() == [1, 0]
+
+
+# ## A phone
+CRUMBS = """() => {
+  const nav = document.querySelector('.crumbs').getBoundingClientRect();
+  return [...document.querySelectorAll('.crumbs > *')].map((e) => e.getBoundingClientRect())
+    .filter((box) => box.bottom > nav.top + 4 && box.top < nav.bottom - 4 && box.width)
+    .map((box) => box.right <= nav.right + 1);
+}"""
+
+
+@pytest.mark.parametrize('width', [320, 390, 640, 700, 820, 1024])
+def test_the_bar_says_where_one_is(small: Path, browser: Any, width: int) -> None:
+    size = {'width': width, 'height': 800}
+    with visit(browser, small.as_uri(), viewport=size, has_touch=True) as page:
+        page.evaluate('scrollTo({ top: 2000, behavior: "instant" })')
+        whole = page.locator('h1').text_content().strip()
+        if width <= 640:
+            shown = page.locator('.at b').text_content()
+            start = shown.removesuffix(' …')
+            assert len(start) >= 10
+            assert whole == shown or whole.startswith(f'{start} '), shown
+            # It fits: no browser has to cut it once more
+            fits = page.locator('.at b').evaluate('(e) => e.scrollWidth <= e.clientWidth')
+            assert fits
+        else:
+            crumbs = page.evaluate(CRUMBS)
+            assert crumbs
+            assert all(crumbs)
+        # A search that can be typed into
+        page.locator('#pylit-search').tap()
+        box = page.locator('#pylit-search').bounding_box()
+        assert box['width'] > 0.9 * width
+        assert 0 <= box['y'] < 60
+        page.keyboard.type('telephone')
+        page.locator('#pylit-results a').first.wait_for()
+        results = page.locator('#pylit-results').bounding_box()
+        assert results['x'] >= 0
+        assert results['x'] + results['width'] <= width
+        page.keyboard.press('Escape')
+        page.locator('main').tap(position={'x': 5, 'y': 300})
+        # And the contents from anywhere
+        assert page.locator('.side').is_hidden()
+        page.locator('.at').tap()
+        assert page.locator('.at').get_attribute('aria-expanded') == 'true'
+        page.locator('#pylit-toc a[href="#part-1"]').tap()
+        assert page.locator('.side').is_hidden()
+        in_place(page, 'part-1')
+        page.locator('.at').tap()
+        page.keyboard.press('Escape')
+        assert page.locator('.side').is_hidden()
+        assert page.evaluate('document.activeElement.className') == 'at'
+
+
+# ## Commands
+def test_commands_are_copied_as_one_types_them(small: Path, browser: Any) -> None:
+    permissions = ['clipboard-read', 'clipboard-write']
+    with visit(browser, small.as_uri(), permissions=permissions) as page:
+        copied = []
+        for block in page.locator('.fenced').all()[:3]:
+            block.hover()
+            block.locator('.copy').click()
+            copied.append(page.evaluate('navigator.clipboard.readText()'))
+        assert copied == [
+            'pip install x\npython -m x --option',
+            'python -m x --option \\\n    --another\n',
+            'print("Python")\n',
+        ]
+        assert page.locator('.fenced .a').count() == 5
+        assert page.locator('.fenced .b').count() == 1
+
+
+def test_options_do_not_break(small: Path, browser: Any) -> None:
+    with visit(browser, small.as_uri(), viewport={'width': 1440, 'height': 900}) as page:
+        for width in range(60, 260, 9):
+            page.locator('.row .note').first.evaluate(f'(e) => e.style.width = "{width}px"')
+            for option in page.locator('p code .a').all():
+                assert option.evaluate('(e) => e.getClientRects().length') == 1
+
+
+# ## Paper and night
+def test_paper_is_white_whatever_the_theme(small: Path, browser: Any) -> None:
+    colours = """() => ['body', 'main p', '.c, .k', 'footer'].map((s) => document.querySelector(s))
+      .map((e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor])"""
+    with visit(browser, small.as_uri(), color_scheme='light') as page:
+        page.emulate_media(media='print')
+        day = page.evaluate(colours)
+        for theme in ('light', 'dark'):
+            page.emulate_media(media='print', color_scheme=theme)
+            page.evaluate('document.documentElement.dataset.theme = "dark"')
+            assert page.evaluate(colours) == day
+        assert day[0] == ['rgb(0, 0, 0)', 'rgb(255, 255, 255)']
+        for hidden in ('.bar', '.side', '.fenced .copy', '.origin button'):
+            assert page.locator(hidden).first.is_hidden(), hidden
+
+
+def test_a_picture_for_white_paper_lies_on_a_card_by_night(small: Path, browser: Any) -> None:
+    card = """(e) => [getComputedStyle(e).backgroundColor, getComputedStyle(e).paddingLeft]"""
+    for theme, wanted in (('light', 'rgba(0, 0, 0, 0)'), ('dark', 'rgb(255, 255, 255)')):
+        with visit(browser, small.as_uri(), color_scheme=theme) as page:
+            colour, _ = page.locator('main img').first.evaluate(card)
+            assert colour == wanted
