@@ -131,9 +131,7 @@ class Frame:
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
         body = layout.rows(context) + self._coverage(self.material.coverage)
-        # The notation stands under the title
-        notation = layout.notation(context, keys)
-        body = self._origin() + body.replace('</h1>\n', f'</h1>\n{notation}', 1)
+        body = self._origin() + layout.with_notation(body, layout.notation(context, keys))
         return {
             'title': html.escape(title),
             'body': body,

@@ -251,8 +251,8 @@ class PageContext:
             return html.escape(f'@{key.removeprefix("@")}'), ''
         self.cited[target.anchor] = target
         year = target.year and (f' ({target.year})' if key[0] == '@' else f', {target.year}')
-        title = html.escape(target.title)
-        opening = f'<a class="cite" href="#{html.escape(target.anchor)}" title="{title}">'
+        # Those who point at it are told what stands in the list, which is on the page already
+        opening = f'<a class="cite" href="#{html.escape(target.anchor)}">'
         return f'{opening}{html.escape(target.number + year)}', '</a>'
 
     def _address(self, target: Target) -> str:
@@ -366,7 +366,8 @@ def _references(context: PageContext) -> str:
         return ''
     title = html.escape(context.say('References'))
     return (
-        f'<section class="row prose references"><div class="note"><h2 id="{REFERENCES}">{title}</h2>\n'
+        '<section class="row prose references"><div class="note">'
+        f'<h2 id="{REFERENCES}">{title}</h2>\n'
         f'<ul lang="en">\n{"".join(items)}</ul></div></section>\n'
     )
 
@@ -549,6 +550,15 @@ def notation(context: PageContext, code_keys: set[str]) -> str:
     return (
         f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
     )
+
+
+def with_notation(body: str, shown: str) -> str:
+    """The body of a page with its notation where the mathematics begins, or under the title."""
+    title = body.index('</h1>\n') + len('</h1>\n')
+    first = body.find('class="display')
+    begins = max(body.rfind(tag, title, first) for tag in ('<section', '<h2', '<h3'))
+    at = begins if first >= 0 <= begins else title
+    return body[:at] + shown + body[at:]
 
 
 def fill(values: Mapping[str, str]) -> str:
