@@ -367,8 +367,9 @@ SCRIPT_TEXTS = {
     'close': 'Close',
 }
 OTHER_TEXTS = (
-    'Link to this part', 'Copy', 'References', 'Notation', 'Contents', 'Language', 'Previous',
-    'Next', 'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
+    'Link to this part', 'Copy', 'References', 'Figure', 'Notation', 'Contents', 'Language',
+    'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
+    'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',
     '{tested} of the {total} equations',

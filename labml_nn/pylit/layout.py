@@ -323,6 +323,22 @@ class PageContext:
             shown = f'{self.link(src, note, block)[0]}{shown}</a>'
         return markup.mistake(shown, message)
 
+    def figure(self, number: str) -> str:
+        """How a figure is called in front of its caption."""
+        return f'<b>{html.escape(self.say("Figure"))} {number}.</b>'
+
+    def called(self, href: str) -> str:
+        """What a link without words is called, if it leads to something with a number."""
+        if markup.scheme(href):
+            return ''
+        parts = urlsplit(href)
+        anchor = unquote(parts.fragment)
+        own = self.page.numbered.get(anchor)
+        number = self.material.links[Link(href)].number if parts.path else own.number if own else ''
+        if anchor.startswith('eq:'):
+            return f'({html.escape(number)})' if number else ''
+        return f'{html.escape(self.say("Figure"))} {number}' if number else ''
+
     def anchor(self, name: str) -> bool:
         """Whether an anchor that an author wrote stands here, and only here."""
         first = self.links and name in self.page.written and name not in self.given

@@ -145,6 +145,7 @@ def understand(
     page.headings = _headings(page, problems)
     _anchor(page, problems)
     _equations(page, problems)
+    _figures(page, problems)
     page.title = front.get('title') or _title(page)
     _mistakes(page, problems)
     return page
@@ -330,6 +331,25 @@ def _equations(page: Page, problems: Problems) -> None:
                 number = given[min(i, len(given) - 1)] if given else str(count := count + 1)
                 page.anchors[anchor] = where[1]
                 page.numbered[anchor] = Numbered('equation', number, where[1])
+
+
+def _figures(page: Page, problems: Problems) -> None:
+    """Number the pictures that have a caption, in reading order."""
+    count = 0
+    for note in page.notes:
+        for opening, inside in pairwise(note.tokens):
+            if 'figure' not in inside.meta:
+                continue
+            count += 1
+            anchor = inside.meta['figure'] or f'fig:{count}'
+            where, excerpt = page.spot(*note.where(inside))
+            if anchor in page.anchors:
+                problems.error(where, f'the id {anchor!r} is taken on this page', excerpt)
+                continue
+            opening.attrSet('id', anchor)
+            inside.meta['number'] = str(count)
+            page.anchors[anchor] = where[1]
+            page.numbered[anchor] = Numbered('figure', str(count), where[1])
 
 
 # ## Mistakes that need no other file
