@@ -166,9 +166,8 @@ class Frame:
         title = self._title()
         if self._site_title() not in title:
             title = f'{title} · {self._site_title()}'
-        # The notation stands under the title, the count above the first part
-        rows, notation = layout.rows(context), layout.notation(context, keys)
-        rows = rows.replace('</h1>\n', f'</h1>\n{notation}', 1)
+        # The notation stands where the mathematics begins, the count above the first part
+        rows = layout.with_notation(layout.rows(context), layout.notation(context, keys))
         rows = _before('<h2', self._coverage(), rows)
         place = self.source.source
         return {
@@ -377,8 +376,8 @@ SCRIPT_TEXTS = {
 OTHER_TEXTS = (
     'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
     'On this page', 'All pages', 'The reading path', '{n} of {total}',
-    'Link to this part', 'References', 'Notation', 'Contents', 'Language',
-    'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
+    'Link to this part', 'References', 'Figure', 'Notation', 'Contents',
+    'Language',     'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
     'Wrap long lines',
     'There is no such page',
     'These are the pages of this site:', 'passed', 'failed', 'not run',

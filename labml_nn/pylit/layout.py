@@ -256,8 +256,8 @@ class PageContext:
             return html.escape(f'@{key.removeprefix("@")}'), ''
         self.cited[target.anchor] = target
         year = target.year and (f' ({target.year})' if key[0] == '@' else f', {target.year}')
-        title = html.escape(target.title)
-        opening = f'<a class="cite" href="#{html.escape(target.anchor)}" title="{title}">'
+        # Those who point at it are told what stands in the list, which is on the page already
+        opening = f'<a class="cite" href="#{html.escape(target.anchor)}">'
         return f'{opening}{html.escape(target.number + year)}', '</a>'
 
     def _address(self, target: Target) -> str:
@@ -347,6 +347,22 @@ class PageContext:
             return markup.mistake(alt, target.wrong)
         return self._picture(target, target.url, alt)
 
+    def figure(self, number: str) -> str:
+        """How a figure is called in front of its caption."""
+        return f'<b>{html.escape(self.say("Figure"))} {number}.</b>'
+
+    def called(self, href: str) -> str:
+        """What a link without words is called, if it leads to something with a number."""
+        if markup.scheme(href):
+            return ''
+        parts = urlsplit(href)
+        anchor = unquote(parts.fragment)
+        own = self.page.numbered.get(anchor)
+        number = self.material.links[Link(href)].number if parts.path else own.number if own else ''
+        if anchor.startswith('eq:'):
+            return f'({html.escape(number)})' if number else ''
+        return f'{html.escape(self.say("Figure"))} {number}' if number else ''
+
     def anchor(self, name: str) -> bool:
         """Whether an anchor that an author wrote stands here, and only here."""
         first = self.links and name in self.page.written and name not in self.given
@@ -411,7 +427,7 @@ def _references(context: PageContext) -> str:
         return ''
     title = html.escape(context.say('References'))
     return (
-        f'<section class="row prose references"><div class="note">'
+        '<section class="row prose references"><div class="note">'
         f'<h2 id="{REFERENCES}">{title}</h2>\n'
         f'<ul lang="en">\n{"".join(items)}</ul></div></section>\n'
     )
@@ -593,3 +609,12 @@ def notation(context: PageContext, code_keys: set[str]) -> str:
     return (
         f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
     )
+
+
+def with_notation(body: str, shown: str) -> str:
+    """The body of a page with its notation where the mathematics begins, or under the title."""
+    title = body.index('</h1>\n') + len('</h1>\n')
+    first = body.find('class="display')
+    begins = max(body.rfind(tag, title, first) for tag in ('<section', '<h2', '<h3'))
+    at = begins if first >= 0 <= begins else title
+    return body[:at] + shown + body[at:]

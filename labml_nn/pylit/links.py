@@ -113,7 +113,8 @@ class Directory:
             return found if found.url else Target(wrong=wrong)
         dead = anchor and not page.has(anchor)
         wrong = f'dead link: {page.source.shown} has no #{anchor}' if dead else ''
-        return Target(page.source.url, anchor, page.source.kind, wrong)
+        number = page.numbered[anchor].number if anchor in page.numbered else ''
+        return Target(page.source.url, anchor, page.source.kind, wrong, number=number)
 
     def _page(self, source: Source, target: str) -> Outline | None:
         beside = source.path.parent / target

@@ -164,6 +164,7 @@ def understand(
     _anchor(page, problems)
     _equations(page, problems)
     _footnotes(page, problems)
+    _figures(page, problems)
     page.title = front.get('title') or _title(page)
     _mistakes(page, problems)
     return page
@@ -400,6 +401,25 @@ def _tokens(page: Page) -> Iterator[tuple[Note, Token, Token]]:
     for note in page.notes:
         for token, block in prose.walk(note.tokens):
             yield note, token, block
+
+
+def _figures(page: Page, problems: Problems) -> None:
+    """Number the pictures that have a caption, in reading order."""
+    count = 0
+    for note in page.notes:
+        for opening, inside in pairwise(note.tokens):
+            if 'figure' not in inside.meta:
+                continue
+            count += 1
+            anchor = inside.meta['figure'] or f'fig:{count}'
+            where, excerpt = page.spot(*note.where(inside))
+            if anchor in page.anchors:
+                problems.error(where, f'the id {anchor!r} is taken on this page', excerpt)
+                continue
+            opening.attrSet('id', anchor)
+            inside.meta['number'] = str(count)
+            page.anchors[anchor] = where[1]
+            page.numbered[anchor] = Numbered('figure', str(count), where[1])
 
 
 # ## Mistakes that need no other file

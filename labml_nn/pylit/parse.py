@@ -22,6 +22,8 @@ The rules, in the order a reader meets them:
 6. Comments for tools (`# type:`, `# noqa`, …), trailing comments and `## …` stay in the code.
 7. A bare `#` ends the note above without starting another.
 8. [Directives](directives.py), as `# pylit: fold`, are followed and not shown.
+9. A raw string that stands by itself in a module is a note by itself, for a chapter that
+   is longer than one likes to write in comments.
 
 > Whatever the rules decide, they may not lose anything. Every line that is not blank lands in
 > exactly one place, in order, on any source that Python accepts
@@ -318,7 +320,10 @@ def _docstrings(
         before = lines[token.start[0] - 1][: token.start[1]]
         after = lines[token.end[0] - 1][token.end[1] :].strip()
         if not before.strip() and (not after or is_for_tools(after)):
-            yield _docstring(token, of)
+            found = _docstring(token, of)
+            # Other strings may be code that somebody wanted out of the way
+            if of != 'chapter' or found.raw:
+                yield found
 
 
 def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
@@ -329,8 +334,12 @@ def _documenting(tree: ast.Module) -> list[tuple[ast.stmt, str]]:
             found.append((node.body[0], of))
         if isinstance(node, (ast.Module, ast.ClassDef)):
             for above, below in pairwise(node.body):
-                if isinstance(above, (ast.Assign, ast.AnnAssign)) and _is_string(below):
+                if not _is_string(below):
+                    continue
+                if isinstance(above, (ast.Assign, ast.AnnAssign)):
                     found.append((below, 'attribute'))
+                elif isinstance(node, ast.Module):
+                    found.append((below, 'chapter'))
     return sorted(found, key=lambda f: f[0].lineno)
 
 
@@ -474,7 +483,7 @@ class _Splitter:
         doc = self.docstrings.get(number)
         if doc is None:
             return  # further lines of a docstring that was taken whole
-        if doc.of == 'module' and self.now.code:
+        if doc.of in ('module', 'chapter') and self.now.code:
             self._new()
         if self.now.prose:
             self.now.prose.append(Line(0, ''))

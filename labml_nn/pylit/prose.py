@@ -29,7 +29,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -381,6 +381,8 @@ class Context(Protocol):
     def say(self, text: str) -> str: ...
     def footnote(self, label: str) -> Footnote | None: ...
     def count(self, anchor: str) -> int: ...
+    def figure(self, number: str) -> str: ...
+    def called(self, href: str) -> str: ...
 
 
 @dataclass
@@ -531,6 +533,9 @@ class Writer(RendererHTML):
         state: _State = env['state']
         opening, closing = state.page.link(str(tokens[idx].attrs['href']), state.note, state.block)
         state.closing.append(closing)
+        if tokens[idx + 1].type == 'link_close':
+            # Without words it is called by the number of what it leads to
+            opening += state.page.called(str(tokens[idx].attrs['href']))
         return state.aside(opening)
 
     def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -628,12 +633,28 @@ class Writer(RendererHTML):
     def table_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return '</table></div>\n'
 
+    def _figure(self, token: Token, options: Any, env: Any) -> str:
+        """A picture, and below it its number and its title."""
+        state: _State = env['state']
+        picture = (token.children or [])[0]
+        shown = self.renderInline([picture], options, env)
+        # The formulas of a caption were taken out with those of the note
+        note = replace(state.note, formulas=list(state.note.formulas))
+        title = note.restore(str(picture.attrs.get('title', '')))
+        caption = Token('inline', '', 0, children=inline(note, title))
+        label = state.page.figure(token.meta['number'])
+        words = state.aside(f'{label} {write_inline(note, caption, state.page)}')
+        return f'{shown}<figcaption>{words}</figcaption>'
+
     def render(self, tokens: Sequence[Token], options: Any, env: Any) -> str:
         out = []
         for i, token in enumerate(tokens):
             if token.type == 'inline':
                 env['state'].block = token
-                out.append(self.renderInline(token.children or [], options, env))
+                if 'number' in token.meta:
+                    out.append(self._figure(token, options, env))
+                else:
+                    out.append(self.renderInline(token.children or [], options, env))
             elif token.type in self.rules:
                 out.append(self.rules[token.type](tokens, i, options, env))
             else:

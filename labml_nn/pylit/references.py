@@ -15,6 +15,13 @@ A label belongs to its page. One of another page is found if no more than one pa
 then called with the title of that page
 [tested](test:pylit/test_references.py::test_an_equation_of_another_page_is_called_with_its_title).
 An author's own `\tag` is the number of its equation.
+
+A picture that stands by itself and has a title is a figure: the title is its caption, what is in
+the square brackets is read aloud. `[](#fig:loss)` leads there, and is called by its number:
+
+```markdown
+![The loss against the step, falling](loss.png "What is left to learn"){#fig:loss}
+```
 """
 
 from __future__ import annotations
@@ -25,6 +32,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 
 LABEL = re.compile(r'\\label\s*\{([^{}]*)\}')
@@ -92,6 +100,24 @@ def for_katex(tex: str, numbers: Sequence[str] = ()) -> str:
     return REFERENCE.sub(lambda _: rf'\htmlData{{ref={next(places)}}}{{\text{{{UNKNOWN}}}}}', tex)
 
 
+# ## Figures
+ID = re.compile(r'\s*\{#([A-Za-z][\w:.-]*)\}\s*')
+
+
+def _figures(state: StateCore) -> None:
+    """Mark the paragraphs that are nothing but a picture with a title."""
+    for opening, inside, closing in zip(
+        state.tokens, state.tokens[1:], state.tokens[2:], strict=False
+    ):
+        picture, *more = (inside.children or [None]) if inside.type == 'inline' else [None]
+        if opening.type != 'paragraph_open' or opening.hidden or picture is None:
+            continue
+        name = ID.fullmatch(more[0].content) if len(more) == 1 else None
+        if picture.type == 'image' and picture.attrs.get('title') and (name or not more):
+            opening.tag = closing.tag = 'figure'
+            inside.meta['figure'] = name[1] if name else ''
+
+
 # ## In prose
 def _equation(state: StateInline, silent: bool) -> bool:
     found = REFERENCE.match(state.src, state.pos)
@@ -108,3 +134,4 @@ def _equation(state: StateInline, silent: bool) -> bool:
 def install(md: MarkdownIt) -> None:
     """Teach a parser of notes what a reference is."""
     md.inline.ruler.before('escape', 'equation', _equation)
+    md.core.ruler.after('inline', 'figures', _figures)

@@ -111,7 +111,7 @@ def test_a_citation_leads_to_the_list_and_the_list_to_the_paper(tmp_path: Path) 
     title = (
         'Ho, J., Jain, A., Abbeel, P. (2020). Denoising Diffusion Probabilistic Models. NeurIPS.'
     )
-    assert f'<a class="cite" href="#ref-ho2020" title="{title}">Ho et al., 2020</a>' in shown
+    assert '<a class="cite" href="#ref-ho2020">Ho et al., 2020</a>' in shown
     items = re.findall(r'<li id="(ref-\w+)">(.*?)</li>', shown)
     assert [anchor for anchor, _ in items] == ['ref-ho2020', 'ref-kyn2019']
     link = (

@@ -452,6 +452,22 @@ def test_a_long_formula_is_broken_outside_of_brackets_first(
         assert rows[2] or width < 390, 'the bracket is whole while a line can hold it'
 
 
+# ## Papers
+def test_a_citation_says_what_is_cited(browser: Any, tmp_path: Path) -> None:
+    entry = '@misc{ho2020, author = {Ho, Jonathan}, title = {A title}, year = 2020}'
+    config = '[tool.pylit]\nbibliography = "x.bib"\n'
+    project(
+        tmp_path, {'page.md': '# Page\n\nSee [@ho2020].', 'x.bib': entry, 'pyproject.toml': config}
+    )
+    assert main(['build', str(tmp_path / 'page.md'), '-o', str(tmp_path / 'out')]) == 0
+    url = (tmp_path / 'out' / 'page.html').as_uri()
+    with visit(browser, url) as page:
+        assert page.locator('.cite').get_attribute('title') == 'Ho, J. (2020). A title.'
+    with visit(browser, url, java_script_enabled=False) as page:
+        page.locator('.cite').click()
+        assert page.url.endswith('#ref-ho2020')
+
+
 # ## Symbols
 def lit(page: Any, where: str) -> int:
     return int(page.locator(f'{where} [data-sym="alpha_bar"].lit').count())

@@ -131,3 +131,49 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
 def test_a_mistake_behind_a_label_is_found_in_its_place(tmp_path: Path) -> None:
     found = problems(tmp_path, bad='r"""\n# Page\n\n$$a \\label{eq:a} + \\wrong$$\n"""\n')
     assert [f[1:3] for f in found] == [(4, 20)], found
+
+
+PICTURES = """# Page
+
+![What one sees](a.png "A caption with $x_t$"){#fig:one}
+
+![No title](a.png)
+
+A sentence with ![another](a.png "title") in it.
+
+![What one hears](a.png "The second")
+
+As in [](#fig:one), [](#fig:2) and [](other.md#fig:there).
+"""
+THERE = '# Other\n\n![Seen](a.png "There"){#fig:there}\n\n![Seen](a.png "Twice"){#fig:there}\n'
+
+
+def figures(folder: Path, other: str) -> str:
+    files = {'page.md': PICTURES, 'other.md': other, 'a.png': 'not looked into'}
+    made = site(project(folder, files))
+    shown = made.render()['page.html'].decode()
+    made.close()
+    return shown
+
+
+def test_a_picture_with_a_title_is_a_figure(tmp_path: Path) -> None:
+    shown = figures(tmp_path, THERE.rpartition('\n\n')[0])
+    found = re.findall(r'<figure id="([^"]*)"><img [^>]*alt="([^"]*)"[^>]*><figcaption>', shown)
+    assert found == [('fig:one', 'What one sees'), ('fig:2', 'What one hears')]
+    assert '<b>Figure 1.</b> A caption with <span class="katex">' in shown
+    assert '<b>Figure 2.</b> The second</figcaption></figure>' in shown
+    assert shown.count('<img') == 4
+
+
+def test_figures_are_called_by_their_numbers(tmp_path: Path) -> None:
+    shown = figures(tmp_path, THERE.rpartition('\n\n')[0])
+    assert (
+        'As in <a href="#fig:one">Figure 1</a>, <a href="#fig:2">Figure 2</a> '
+        'and <a href="other.html#fig:there">Figure 1</a>.'
+    ) in shown
+
+
+def test_the_name_of_a_figure_is_taken_once(tmp_path: Path) -> None:
+    folder = project(tmp_path, {'other.md': THERE, 'a.png': ''})
+    found = run(Request([folder], load(folder)))
+    assert [(p.line, p.message) for p in found] == [(5, "the id 'fig:there' is taken on this page")]

@@ -16,32 +16,85 @@ learned. Start from pure noise, undo a thousand steps, and you have a picture th
 taken. The idea is that of @sohldickstein2015; the loss is close to the score matching of
 @song2019.
 
-What follows is the whole argument, in the order in which the code needs it. A paragraph that
-ends in *tested* names the test that computes both sides of its equation.
-
 * [The score](score.html): what the network learns, and why the chain works
 * [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
 * [Averaged weights](ema.html), which one samples from
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
 * [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
+"""
 
-## Names
+from collections.abc import Callable, Iterator
 
-| paper | here | elsewhere | what it is |
-|---|---|---|---|
-| $t = 1 \dots T$ | `t = 0 .. n_steps-1` | `timestep` | **index `t` is the paper's step $t+1$** |
-| $\beta_t$ | `beta[t]` | `betas` | variance of the noise that step $t$ adds |
-| $\alpha_t = 1 - \beta_t$ | `alpha[t]` | `alphas` | share of the variance that step $t$ keeps |
-| $\bar\alpha_t = \prod_{s \le t} \alpha_s$ | `alpha_bar[t]` | `alphas_cumprod` | share left |
-| $\tilde\beta_t$ | `beta_tilde[t]` | `posterior_variance` | variance of a step back, $x_0$ known |
-| $\sigma_t^2$ | `sigma2[t]` | `variance` | variance of a step back, $x_0$ not known |
-| $\epsilon$ | `eps`, `noise` | `noise` | the *total* unit noise in $x_t$ |
-| $\epsilon_\theta(x_t, t)$ | `eps_model(xt, t)` | `model` | the network's guess of it |
-| $\hat x_0$ | `x0_hat` | `pred_original_sample` | the image that this guess implies |
+import torch
+from torch import Tensor, nn
 
-The $\alpha$s and $\bar\alpha$s are shares of *variance*: what multiplies an image is their
-square root. $\bar\alpha_0 = 1$, before the first step, is the whole image.
+from labml_nn.diffusion.ddpm.utils import (
+    SeededNoise,
+    both_forms,
+    device_of,
+    evaluating,
+    gather,
+    in_range,
+    same_shape,
+    squared_error,
+)
+
+__all__ = ['DenoiseDiffusion', 'EpsModel', 'at_a_glance', 'gather']
+
+
+def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor:
+    r"""
+    ## The whole of it, at a glance
+
+    Training and sampling in twenty lines. The pictures `x0` are points in the plane here,
+    `[batch, 2]`, and three layers are all of the network. What it returns are new points from
+    where `x0` is dense
+    [tested](test:diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies).
+    Every line comes back below, with the reason for it.
+    """
+    # Each step adds noise of variance $\beta_t$; after $t$ steps $\bar\alpha_t$ is left
+    beta = torch.linspace(1e-4, 0.2, n_steps)
+    alpha_bar = (1 - beta).cumprod(0)
+    # The network $\epsilon_\theta(x_t, t)$ is told the point and the step, and guesses the noise
+    hidden = nn.Sequential(nn.Linear(64, 64), nn.SiLU())
+    eps_theta = nn.Sequential(nn.Linear(3, 64), nn.SiLU(), hidden, nn.Linear(64, 2))
+    adam = torch.optim.Adam(eps_theta.parameters(), lr=1e-2)
+    # **Training** (Algorithm 1). Noise each point up to a random step, guess the noise, and go
+    # down the gradient of the squared error
+    for _ in range(n_updates):
+        t = torch.randint(n_steps, (len(x0), 1))
+        eps = torch.randn_like(x0)
+        xt = alpha_bar[t] ** 0.5 * x0 + (1 - alpha_bar[t]) ** 0.5 * eps
+        error = eps - eps_theta(torch.cat([xt, t / n_steps], 1))
+        loss = error.square().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    # **Sampling** (Algorithm 2). Begin with nothing but noise. In each step take away the share of
+    # the guess that this step had added, and add a little fresh noise $z$, but for the last
+    x = torch.randn_like(x0)
+    for i in reversed(range(n_steps)):
+        t = torch.full((len(x), 1), i)
+        with torch.no_grad():
+            eps = eps_theta(torch.cat([x, t / n_steps], 1))
+        mean = x - beta[i] / (1 - alpha_bar[i]) ** 0.5 * eps
+        z = torch.randn_like(x) * (i > 0)
+        x = mean / (1 - beta[i]) ** 0.5 + beta[i] ** 0.5 * z
+    return x
+
+
+r"""
+What follows is the whole argument, in the order in which the code needs it. A paragraph that
+ends in *tested* names the test that computes both sides of its equation.
+
+## Notation
+
+**The index `t` is the paper's step $t+1$**, and `eps` is the *total* unit noise in $x_t$. The
+$\alpha$s and $\bar\alpha$s are shares of *variance*: what multiplies an image is their
+square root. $\bar\alpha_0 = 1$, before the first step, is the whole image. Elsewhere
+$\bar\alpha$ is called `alphas_cumprod`, $\tilde\beta$ `posterior_variance`, and $\hat x_0$
+`pred_original_sample`.
 
 ## 1. The forward process: noise in small steps
 
@@ -258,23 +311,6 @@ noise at these moments: noise, then grey blurs of the right shape, then digits w
 then clear ones](figure:ddpm.py::training)
 """
 
-from collections.abc import Callable, Iterator
-
-import torch
-from torch import Tensor, nn
-
-from labml_nn.diffusion.ddpm.utils import (
-    SeededNoise,
-    both_forms,
-    device_of,
-    evaluating,
-    gather,
-    in_range,
-    same_shape,
-    squared_error,
-)
-
-__all__ = ['DenoiseDiffusion', 'EpsModel', 'gather']
 
 # Anything that guesses the noise from `(xt, t)`: a network, a closed form, a network wrapped in
 # guidance. To be trained with labels it takes them as a third argument

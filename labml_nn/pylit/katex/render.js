@@ -33,10 +33,10 @@ const unmark = (html) => {
   });
 };
 
-// A formula is mostly heights. What is rounded away here is less than a tenth of a pixel.
+// A formula is mostly heights. What is rounded away here is less than a fifth of a pixel.
 const shorter = (html) =>
-  html.replace(/(style="[^"]*?);"/g, '$1"').replace(/-?\d+\.\d{3,}em/g, (length) =>
-    `${Number(Number.parseFloat(length).toFixed(2))}em`);
+  html.replace(/(style="[^"]*?);"/g, '$1"').replace(/-?\d+\.\d{2,}em/g, (length) =>
+    `${Number((Math.round(Number.parseFloat(length) * 50) / 50).toFixed(2))}em`);
 
 // MathML is for ears here: how far a bracket stretches is not heard, nor is a thin space.
 const UNHEARD = new RegExp('<annotation[^]*?</annotation>|</?semantics>|<mspace[^>]*></mspace>' +

@@ -60,6 +60,9 @@
     });
   }
 
+  // Papers: point at a citation, and see what is cited
+  for (const cite of $$('.cite')) cite.title = document.getElementById(cite.hash.slice(1)).textContent;
+
   // Cells that scroll must be reachable by keyboard, and only those
   const reach = () => {
     for (const cell of $$('pre, .display, .scroll')) {
