@@ -316,6 +316,8 @@ def test_nothing_but_the_directives_is_taken_from_the_code() -> None:
 def test_a_directive_does_not_part_a_note_from_its_code() -> None:
     source = '# A note.\n# pylit: fold\n@d\ndef f():\n    pass\n# pylit: end\n\n# Next\nx = 1\n'
     assert [note for note, _ in shape(source)] == ['A note.', 'Next']
+    chapter = '# ## A chapter\n\n# pylit: fold\ndef f():\n    pass\n# pylit: end\n'
+    assert [note for note, _ in shape(chapter)] == ['## A chapter', '']
 
 
 @pytest.mark.parametrize(
@@ -399,11 +401,11 @@ def test_docstrings_for_sphinx(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_a_docstring_for_sphinx_is_found_where_it_is(tmp_path: Path) -> None:
-    source = SPHINX.replace('which goes on', 'with [no](where.md)').replace(
-        'and $x_t$', '[a](b.md)'
-    )
+    source = SPHINX.replace('which goes on', 'with [no](where.md)')
+    source = source.replace('and $x_t$', '[a](b.md)').replace(':math:`k`', '[k](k.md)')
     said = told(tmp_path, {'page.py': source})
     assert 'page.py:6:12: error: dead link: there is no b.md' in said
+    assert 'page.py:25:34: error: dead link: there is no k.md' in said
     assert 'page.py:23:19: error: dead link: there is no where.md' in said
 
 

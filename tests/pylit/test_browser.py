@@ -30,7 +30,10 @@ from tests.kit.sites import ROOT, project, split
 AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
 WIDTHS = (1440, 1024, 390, 320)
 THEMES = ('light', 'dark')
-PAGES = ('index.html', 'page.html', 'second.html', 'pylit/index.html', 'pylit/parse.html')
+PAGES = (
+    'index.html', 'page.html', 'second.html', 'pylit/index.html', 'pylit/parse.html',
+    'pylit/guide.html', 'folded.html', 'cells.html',
+)  # fmt: skip
 
 
 # ## A site with everything on it
@@ -99,8 +102,50 @@ repository = "https://example.org/x"
 alpha_bar = { tex = '\bar\alpha', meaning = "what is left" }
 alpha = { tex = '\alpha' }
 """
+FOLDED = """# # Folded code
+#
+# A note [^1].
+#
+# [^1]: And $x$ a footnote. [second](second.py)
+# pylit: fold
+def f(x):
+    y = 'a string that is longer than the cell is wide, so that it has to be scrolled to be read'
+    # Inside
+    z = 1  # pylit: hl
+
+    return y, z
+# pylit: end
+
+a = f(1)
+b = f(2)
+# pylit: fold
+c = f(3)
+d = f(4)
+# pylit: end
+"""
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><circle r="90"/></svg>'
+CELLS = [
+    {
+        'cell_type': 'markdown',
+        'metadata': {},
+        'source': '# Cells\n\n- [ ] a task\n\n> [!TIP]\n> $x$',
+    },
+    {
+        'cell_type': 'code',
+        'metadata': {},
+        'source': 'import os\nos.listdir()  # a comment',
+        'outputs': [
+            {'output_type': 'stream', 'text': f'{"a long line of output " * 12}\n'},
+            {'output_type': 'stream', 'text': 'x\n' * 40},
+            {'output_type': 'display_data', 'data': {'image/svg+xml': PICTURE}},
+        ],
+    },
+    {'cell_type': 'code', 'metadata': {'tags': ['hide-input']}, 'source': 'x = 1\ny = 2'},
+]
 FILES = {
     'pyproject.toml': CONFIG,
+    'src/folded.py': FOLDED,
+    'src/cells.ipynb': json.dumps({'cells': CELLS, 'metadata': {}, 'nbformat': 4}),
     'src/__init__.py': '"""\n# Home\n\nRead [the page](page.py#Noise.mean).\n"""\n',
     'src/page.py': PAGE,
     'src/second.py': '"""# Second page"""\n\n# Picks one\ndef gather(consts, t):\n    return consts[t]\n',  # noqa: E501
@@ -114,7 +159,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('site')
     project(folder, FILES)
     # The renderer's own pages are on it too: the longest prose and the longest code we have
-    for source in (ROOT / 'labml_nn' / 'pylit').glob('*.py'):
+    ours = (ROOT / 'labml_nn' / 'pylit').glob('*.*')
+    for source in (path for path in ours if path.suffix in ('.py', '.md')):
         target = folder / 'src' / 'pylit' / source.name
         target.parent.mkdir(exist_ok=True)
         target.write_text(source.read_text())
@@ -1026,6 +1072,39 @@ def test_the_html_is_html(folder: Path) -> None:
         assert text.count('<math') >= text.count('class="katex-html"') - text.count(
             'class="unseen"'
         )
+
+
+# ## Folded code
+@pytest.mark.parametrize('script', [True, False], ids=['', 'without-javascript'])
+def test_a_link_to_a_folded_line_opens_it(folder: Path, browser: Any, script: bool) -> None:
+    line = FOLDED.split('\n').index('    return y, z') + 1
+    where = address(folder, 'folded.html')
+    seen = f'document.getElementById("L{line}").checkVisibility()'
+    with visit(browser, where, java_script_enabled=script) as page:
+        summary = page.locator('.fold', has=page.locator(f'#L{line}')).locator('summary')
+        for shown in (True, False):
+            assert page.evaluate(seen) is not shown
+            summary.click()
+            assert page.evaluate(seen) is shown
+    with visit(browser, f'{where}#L{line}', java_script_enabled=script) as page:
+        assert page.evaluate(seen)
+        assert page.locator('.fold').last.get_attribute('open') is None
+
+
+def test_folded_code_is_copied_and_printed(folder: Path, browser: Any) -> None:
+    permissions = ['clipboard-read', 'clipboard-write']
+    with visit(browser, address(folder, 'folded.html'), permissions=permissions) as page:
+        # The last row has two folds and a line between them
+        cell = page.locator('.code', has=page.locator('.fold')).last
+        cell.hover()
+        cell.locator('.copy').click()
+        copied = page.evaluate('navigator.clipboard.readText()')
+        assert [line for line in copied.split('\n') if line][-4:] == [
+            'a = f(1)', 'b = f(2)', 'c = f(3)', 'd = f(4)',
+        ]  # fmt: skip
+        page.emulate_media(media='print')
+        line = page.locator('pre .l', has_text='d = f(4)')
+        assert line.evaluate('(e) => e.checkVisibility()')
 
 
 # ## Serving

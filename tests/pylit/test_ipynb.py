@@ -229,6 +229,12 @@ def test_a_mistake_is_told_with_the_line_of_the_file(tmp_path: Path) -> None:
     assert 'LaTeX: ' in said[1]
 
 
+def test_the_second_of_two_lines_alike_is_found_too(tmp_path: Path) -> None:
+    text = written(words('[a](no.md)'), code('a = 1'), words('[a](no.md)'))
+    wanted = [n for n, line in enumerate(text.split('\n'), 1) if 'no.md' in line]
+    assert [int(line.split(':')[1]) for line in told(tmp_path, text)] == wanted
+
+
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
