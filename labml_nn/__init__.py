@@ -13,6 +13,9 @@ in *tested* names the test that computes both sides of its equation.
 ![Eight digits from the same noise, at six moments of a training run: first grey blurs, then
 recognisable digits](../docs/images/digits.png)
 
+![Eight handwritten digits that the model of this site drew from noise, 8 × 8 pixels
+each](live:digits)
+
 Read in this order. After each page you can:
 
 1. [Denoising diffusion](diffusion/ddpm/index.html): derive the loss from the bound, step by step,

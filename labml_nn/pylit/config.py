@@ -37,6 +37,7 @@ class Config:
     site_url: str = ''
     tests: str = 'tests'
     figures: str = 'docs/figures'
+    live: str = 'docs/live'
     locale: str = 'docs/locale'
     languages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)

@@ -367,6 +367,8 @@ SCRIPT_TEXTS = {
     'key_w': 'wrap long lines',
     'key_e': 'let go of a symbol, close',
     'close': 'Close',
+    'live': 'Try it',
+    'unlive': 'This figure could not be started; the picture stands for it.',
 }
 OTHER_TEXTS = (
     'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',

@@ -217,7 +217,7 @@ class PageContext:
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         if not alt:
             self._error(note, block, src, 'an image without a description: ![what it shows](…)')
-        if markup.scheme(src) == 'figure':
+        if markup.scheme(src) in ('figure', 'live'):
             return self._figure(src, alt, note, block)
         if markup.scheme(src) or src.startswith('//'):
             return self._no_image(note, block, src, alt, 'an image must be a file of the project')
@@ -230,8 +230,19 @@ class PageContext:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        day = self._picture(target.url, alt, ' class="by-day"')
-        return day + self._picture(target.dark, alt, ' class="by-night"')
+        if target.dark == target.url:
+            shown = self._picture(target.url, alt)
+        else:
+            day = self._picture(target.url, alt, ' class="by-day"')
+            shown = day + self._picture(target.dark, alt, ' class="by-night"')
+        return self._living(target, shown) if target.script else shown
+
+    def _living(self, target: Target, shown: str) -> str:
+        """A picture with a script beside it, which is asked for when a reader touches it."""
+        script = html.escape(relative(self.url, target.script))
+        style = html.escape(relative(self.url, target.style)) if target.style else ''
+        more = f' data-style="{style}"' if style else ''
+        return f'<span class="live" data-live="{script}"{more}>{shown}</span>'
 
     def _picture(self, url: str, alt: str, more: str = '') -> str:
         address = html.escape(relative(self.url, url))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from . import claims, figures, markup, project
+from . import claims, figures, live, markup, project
 from .claims import Claim, Report
 from .config import Config
 from .origin import Origin
@@ -43,6 +43,9 @@ class Target:
     verdict: str = ''
     # Of a figure: the picture for the night
     dark: str = ''
+    # Of a living one: its script, and its style sheet if it has one
+    script: str = ''
+    style: str = ''
 
 
 @dataclass
@@ -62,6 +65,8 @@ class Directory:
     # The files that pages show
     assets: dict[str, Path] = field(default_factory=dict)
     drawn: dict[str, Target] = field(default_factory=dict)
+    # The living figures that pages show, by name
+    living: dict[str, live.Living] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tests = self.config.root / self.config.tests
@@ -79,6 +84,8 @@ class Directory:
             return self._test(source, link.href)
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
+        if kind == 'live':
+            return self._live(link.href.removeprefix('live:'))
         if link.picture:
             path = unquote(link.href, errors='surrogateescape')
             found = self._file(source, path)
@@ -135,6 +142,18 @@ class Directory:
                 Target(shown[0], dark=shown[-1]) if shown else Target(wrong=drawn.error)
             )
         return self.drawn[name]
+
+    def _live(self, name: str) -> Target:
+        found = self.living.get(name) or live.find(self.config, name)
+        if found.error:
+            return Target(wrong=found.error)
+        self.living[name] = found
+        light, dark, *_ = [
+            self._publish(f'live/{path.name}', path).url
+            for path in (found.light, found.dark, *found.later)
+        ]
+        style = f'assets/live/{name}.css' if found.style() else ''
+        return Target(light, dark=dark, script=f'assets/live/{name}.js', style=style)
 
     # ### Tests
     def find(self, claim: Claim) -> Target | None:

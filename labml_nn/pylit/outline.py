@@ -99,7 +99,7 @@ def links(page: Page) -> Iterator[Link]:
             for link in _links(note, token):
                 kind = markup.scheme(link.href)
                 inside = not kind and link.href[:2] != '//' and urlsplit(link.href).path
-                if inside or kind in ('test', 'figure'):
+                if inside or kind in ('test', 'figure', 'live'):
                     yield link
 
 
