@@ -31,9 +31,9 @@ authors keep a page open with [serve](serve.py), ask what is wrong with [check](
 (which answers in [problems](problems.py), and knows whether code has the
 [quantities](quantities.py) of its note), translate with [translate](translate.py) and draw
 with [figures](figures.py), some of them [living](live.py). Other pages know a page by its
-[outline](outline.py), and where [links](links.py) lead is looked up before a page is written, so that it is made from data alone:
-what is made from the same data is [remembered](remembered.py). The doors are in the
-[command line](__main__.py).
+[outline](outline.py), and where [links](links.py) lead is looked up before a page is written, so
+that it is made from data alone: what is made from the same data is [remembered](remembered.py). The
+doors are in the [command line](__main__.py).
 
 [Layout](layout.py) sets a row of prose and code, [markup](markup.py) lets no file break its page,
 [swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
