@@ -1,5 +1,7 @@
 """The living figures of the site, in a browser, beside the code that they are about."""
 
+import subprocess
+
 import pytest
 import torch
 
@@ -7,10 +9,11 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
-from tests.kit.browser import chromium
+from tests.kit.browser import chromium, needed
 from tests.kit.sites import ROOT
 
 SPREAD = 0.12  # of each place of the data in the plane
+TSC = ROOT / 'tests/pylit/node_modules/typescript/bin/tsc'
 
 
 @pytest.fixture(scope='module')
@@ -67,3 +70,11 @@ def test_the_picture_of_the_plane_is_what_the_figure_begins_with(plane):
     )
     for ending in ('svg', 'dark.svg'):
         assert drawn in (ROOT / f'docs/live/plane.{ending}').read_text(encoding='utf-8')
+
+
+def test_the_types_of_the_scripts():
+    if not TSC.exists():
+        needed('typescript (run `npm ci` in tests/pylit)')
+    command = ['node', TSC, '-p', ROOT / 'docs' / 'live']
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -367,13 +367,12 @@ SCRIPT_TEXTS = {
     'key_w': 'wrap long lines',
     'key_e': 'let go of a symbol, close',
     'close': 'Close',
-    'live': 'Try it',
-    'unlive': 'This figure could not be started; the picture stands for it.',
 }
 OTHER_TEXTS = (
     'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
     'There is no such page',
+    *layout.LIVING,
     'These are the pages of this site:', 'passed', 'failed', 'not run',
     '{tested} of the {total} equations',
     '{how_many} on these pages carry a test; the mark leads to its source.',

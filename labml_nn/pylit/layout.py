@@ -52,6 +52,10 @@ COLOURS = {
 }
 
 
+# What stands under a living figure, and what when it fails
+LIVING = ('Try it', 'This figure could not be started; the picture stands for it.')
+
+
 @dataclass
 class Material:
     """A page and what else it is made from: data, and nothing that would have to be asked."""
@@ -242,7 +246,11 @@ class PageContext:
         script = html.escape(relative(self.url, target.script))
         style = html.escape(relative(self.url, target.style)) if target.style else ''
         more = f' data-style="{style}"' if style else ''
-        return f'<span class="live" data-live="{script}"{more}>{shown}</span>'
+        start, wrong = (html.escape(self.say(text)) for text in LIVING)
+        return (
+            f'<span class="live" data-live="{script}"{more} data-start="{start}" '
+            f'data-wrong="{wrong}">{shown}</span>'
+        )
 
     def _picture(self, url: str, alt: str, more: str = '') -> str:
         address = html.escape(relative(self.url, url))

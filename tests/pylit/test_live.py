@@ -48,7 +48,8 @@ def test_a_figure_is_a_picture_with_a_script_beside_it(tmp_path: Path) -> None:
     files = rendered(tmp_path)
     shown = files['page.html'].decode()
     assert '<span class="live" data-live="assets/live/waves.js"' in shown
-    assert 'data-style="assets/live/waves.css"><img src="assets/live/waves.svg"' in shown
+    assert 'data-style="assets/live/waves.css"' in shown
+    assert '"><img src="assets/live/waves.svg"' in shown
     assert 'alt="Two waves"' in shown
     assert files['assets/live/waves.js'].decode() == FILES['lib/plot.js'] + WAVES
     assert files['assets/live/waves.css'].decode() == FILES['lib/plot.css']

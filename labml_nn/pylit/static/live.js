@@ -17,7 +17,7 @@
   const words = document.documentElement.lang === 'en' ? Promise.resolve()
     : script(body.dataset.search.replace(/search\.js$/, 'live.js')).catch(() => {});
 
-  pylit.live = async (place, start, wrong) => {
+  pylit.live = async (place, start) => {
     const { live, style } = place.dataset;
     const name = live.replace(/^.*\/|\.js$/g, '');
     const root = document.createElement('div');
@@ -26,7 +26,7 @@
       console.warn(error);
       root.remove();
       place.hidden = false;
-      start.replaceWith(Object.assign(document.createElement('span'), { className: 'mistake', textContent: wrong }));
+      start.replaceWith(Object.assign(document.createElement('span'), { className: 'mistake', textContent: place.dataset.wrong }));
     };
     try {
       if (style) {

@@ -141,7 +141,7 @@
     const start = document.createElement('button');
     start.type = 'button';
     start.className = 'start';
-    start.textContent = say.live;
+    start.textContent = place.dataset.start;
     place.append(start);
     place.addEventListener('click', () => {
       if (start.disabled) return;
@@ -153,7 +153,7 @@
         script.onerror = fail;
         document.head.append(script);
       });
-      globalThis.pylit.living.then(() => globalThis.pylit.live(place, start, say.unlive), () => { start.disabled = false; });
+      globalThis.pylit.living.then(() => globalThis.pylit.live(place, start), () => { start.disabled = false; });
     });
   }
   // A click on a number is a link to the line
