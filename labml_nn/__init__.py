@@ -23,13 +23,12 @@ download.
 
 <figure>
 
-![Eight digits from the same noise, at six moments of a training run: first grey blurs, then
-recognisable digits](../docs/images/digits.png)
+![Eight handwritten digits that the model of this site drew from noise, 8 × 8 pixels
+each](live:digits)
 
 <figcaption>
 
-What `make train` draws on the way: the same eight pieces of noise, denoised by the network after 62
-to 2,000 training steps.
+Drawn by the model that `make train` makes. It is small enough to run in this page.
 
 </figcaption>
 </figure>

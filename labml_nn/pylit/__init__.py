@@ -29,15 +29,15 @@ A source passes through four rooms:
 4. [site](site.py): pages → a folder. Each gets a [frame](frame.py) with navigation, and links to
    where [its source is kept](origin.py); the folder is swapped in whole or not at all.
 
-Around the house: what is read is decided by [config](config.py) and [project](project.py);
-authors keep a page open with [serve](serve.py), ask what is wrong with [check](check.py)
-(which answers in [problems](problems.py), and knows whether code has the
-[quantities](quantities.py) of its note), translate with [translate](translate.py) and draw
-with [figures](figures.py). Other pages know a page by its [outline](outline.py), and where
-[links](links.py) lead is looked up before a page is written, so that it is made from data alone:
-what is made from the same data is [remembered](remembered.py). What readers [search](search.py)
-and what stands in titles has its formulas in one [readable](readable.py) line. The doors are in the
-[command line](__main__.py).
+Around the house: what is read is decided by [config](config.py) and [project](project.py); authors
+keep a page open with [serve](serve.py), ask what is wrong with [check](check.py) (which answers in
+[problems](problems.py), and knows whether code has the [quantities](quantities.py) of its note),
+translate with [translate](translate.py) and draw with [figures](figures.py), some of them
+[living](live.py). Other pages know a page by its [outline](outline.py), and where [links](links.py)
+lead is looked up before a page is written, so that it is made from data alone: what is made from
+the same data is [remembered](remembered.py). What readers [search](search.py) and what stands in
+titles has its formulas in one [readable](readable.py) line. The doors are in the [command
+line](__main__.py).
 
 [Layout](layout.py) sets a row of prose and code with its [listing](listing.py),
 [markup](markup.py) lets no file break its page,

@@ -23,7 +23,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import layout, outline, quantities, symbols, translate
+from . import layout, live, outline, quantities, symbols, translate
 from .frame import texts
 from .page import Page
 from .problems import Mistakes, Problems, Refusal
@@ -51,7 +51,7 @@ def run(request: Request) -> Problems:
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
         checked = translate.Checked(catalog, problems, shown, missing=bool(request.languages))
-        checked(request.config, pages, texts())
+        checked(request.config, pages, [*texts(), *live.texts(request.config)])
     return problems
 
 
@@ -174,5 +174,5 @@ def gettext(
         config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
     pages = [site.full(found) for found in site.shown()]
     for language in languages:
-        print(translate.update(config, pages, texts(), language))
+        print(translate.update(config, pages, [*texts(), *live.texts(config)], language))
     return 0

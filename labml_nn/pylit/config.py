@@ -53,6 +53,7 @@ class Config:
     logo: str = ''
     tests: str = 'tests'
     figures: str = 'docs/figures'
+    live: str = 'docs/live'
     locale: str = 'docs/locale'
     # A file of BibTeX that pages cite from
     bibliography: str = ''

@@ -380,6 +380,7 @@ OTHER_TEXTS = (
     'Language',     'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
     'Wrap long lines',
     'There is no such page',
+    *layout.LIVING,
     'These are the pages of this site:', 'passed', 'failed', 'not run',
     '{tested} of the {total} equations',
     '{how_many} on these pages carry a test; the mark leads to its source.',

@@ -52,6 +52,10 @@ COLOURS = {
 }
 
 
+# What stands under a living figure, and what when it fails
+LIVING = ('Try it', 'This figure could not be started; the picture stands for it.')
+
+
 @dataclass
 class Material:
     """A page and what else it is made from: data, and nothing that would have to be asked."""
@@ -309,7 +313,7 @@ class PageContext:
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         if not alt:
             self._error(note, block, src, 'an image without a description: ![what it shows](…)')
-        if markup.scheme(src) == 'figure':
+        if markup.scheme(src) in ('figure', 'live'):
             return self._figure(src, alt, note, block)
         if markup.scheme(src) or src.startswith('//'):
             return self._no_image(note, block, src, alt, 'an image must be a file of the project')
@@ -322,8 +326,23 @@ class PageContext:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        day = self._picture(target, target.url, alt, ' class="by-day"')
-        return day + self._picture(target, target.dark, alt, ' class="by-night"')
+        if target.dark == target.url:
+            shown = self._picture(target, target.url, alt)
+        else:
+            day = self._picture(target, target.url, alt, ' class="by-day"')
+            shown = day + self._picture(target, target.dark, alt, ' class="by-night"')
+        return self._living(target, shown) if target.script else shown
+
+    def _living(self, target: Target, shown: str) -> str:
+        """A picture with a script beside it, which is asked for when a reader touches it."""
+        script = html.escape(relative(self.url, target.script))
+        style = html.escape(relative(self.url, target.style)) if target.style else ''
+        more = f' data-style="{style}"' if style else ''
+        start, wrong = (html.escape(self.say(text)) for text in LIVING)
+        return (
+            f'<span class="live" data-live="{script}"{more} data-start="{start}" '
+            f'data-wrong="{wrong}">{shown}</span>'
+        )
 
     def _picture(self, target: Target, url: str, alt: str, more: str = '') -> str:
         address = html.escape(relative(self.url, url))

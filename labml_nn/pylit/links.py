@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from . import bibliography, claims, figures, markup, notebook, project, references
+from . import bibliography, claims, figures, live, markup, notebook, project, references
 from .bibliography import Entry
 from .claims import Claim, Report
 from .config import Config
@@ -55,6 +55,9 @@ class Target:
     title: str = ''
     # Of a picture: width and height in pixels
     size: tuple[int, int] | None = None
+    # Of a living one: its script, and its style sheet if it has one
+    script: str = ''
+    style: str = ''
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Directory:
     # The files that pages show
     assets: dict[str, Path] = field(default_factory=dict)
     drawn: dict[str, Target] = field(default_factory=dict)
+    # The living figures that pages show, by name
+    living: dict[str, live.Living] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tests = self.config.root / self.config.tests
@@ -97,6 +102,8 @@ class Directory:
             return self._output(source, link.href)
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
+        if kind == 'live':
+            return self._live(link.href.removeprefix('live:'))
         if link.picture:
             path = unquote(link.href, errors='surrogateescape')
             found = self._file(source, path)
@@ -220,6 +227,18 @@ class Directory:
             address, f'ref-{key}', 'paper', dark=called,
             number=entry.authors, year=entry.year, title=entry.reference,
         )  # fmt: skip
+
+    def _live(self, name: str) -> Target:
+        found = self.living.get(name) or live.find(self.config, name)
+        if found.error:
+            return Target(wrong=found.error)
+        self.living[name] = found
+        light, dark, *_ = [
+            self._publish(f'live/{path.name}', path).url
+            for path in (found.light, found.dark, *found.later)
+        ]
+        style = f'assets/live/{name}.css' if found.style() else ''
+        return Target(light, dark=dark, script=f'assets/live/{name}.js', style=style)
 
     # ### Tests
     def find(self, claim: Claim) -> Target | None:

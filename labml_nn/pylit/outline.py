@@ -102,7 +102,7 @@ def links(page: Page) -> Iterator[Link]:
             for link in _links(note, token):
                 kind = markup.scheme(link.href)
                 inside = not kind and link.href[:2] != '//' and urlsplit(link.href).path
-                if inside or kind in ('test', 'figure', 'colab', 'eqref', 'cite'):
+                if inside or kind in ('test', 'figure', 'colab', 'eqref', 'cite', 'live'):
                     yield link
         for formula in note.formulas:
             for label, _ in references.referred(formula.tex):

@@ -33,6 +33,7 @@ from . import (
     formulas,
     highlight,
     layout,
+    live,
     names,
     origin,
     outline,
@@ -240,13 +241,13 @@ class Site:
         found = self._addresses().get(name)
         if found:
             return self._made({name: found})[name]
-        make = self._others().get(name)
-        if make:
-            return make()
         if name.startswith('assets/') and name not in self.directory.assets:
             # A picture is known when a page was seen that shows it
             for page_ in self.pages.values():
                 self._links(page_)
+        make = self._others().get(name)
+        if make:
+            return make()
         path = self._pictures().get(name)
         return path.read_bytes() if path else None
 
@@ -474,7 +475,13 @@ class Site:
             if 'index.html' not in self.pages:
                 files[f'{folder}index.html'] = partial(self._contents, language)
             files[folder + search.TEXT] = partial(self._search, language)
+            if language and self.directory.living:
+                files[f'{folder}live.js'] = partial(self._words, language)
         files[search.CODE] = self._search_code
+        for name, living in self.directory.living.items():
+            files[f'assets/live/{name}.js'] = living.code
+            if living.style():
+                files[f'assets/live/{name}.css'] = living.style
         for url in self.pages:
             files[source_script(url)] = partial(self._source, url)
         files |= {f'assets/{path.name}': partial(_lean, path) for path in _comfort()}
@@ -491,6 +498,12 @@ class Site:
         if len(shown) == 1:
             return _redirect(layout.encoded(shown[0].source.url)).encode()
         return self._kept(language)
+
+    def _words(self, language: str) -> bytes:
+        """What living figures say, in one language."""
+        found = {text for living in self.directory.living.values() for text in live.said(living)}
+        said = {text: self.catalogs[language].say(text) for text in sorted(found)}
+        return live.words({text: there for text, there in said.items() if there != text})
 
     def _source(self, url: str) -> bytes:
         return f'pylit.source({json.dumps(self.texts[url], ensure_ascii=False)})\n'.encode()

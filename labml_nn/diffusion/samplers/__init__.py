@@ -29,6 +29,10 @@ or step by step, for animations, progress bars and early stops:
     for t, xt, x0_hat in sampler.chain(xt, noise):
         ...
 
+![The plane with data in four places, and arrows towards them. From one noise at the edge the lines
+of DDIM, PNDM, DPM-Solver++ and ancestral sampling lead to the data in eight steps, along the exact
+way or beside it](live:plane)
+
 ## A subset of the steps is a shorter chain
 
 Choose $n$ of the $T$ steps, $\tau_1 < \dots < \tau_n$. The forward process, looked at only at

@@ -168,6 +168,26 @@
     for (const near of ['pointerenter', 'focus']) whole.addEventListener(near, () => text().catch(() => {}));
     whole.addEventListener('click', () => copy(whole, text()));
   }
+  // Living figures: what runs in them is asked for at the first touch
+  for (const place of $$('[data-live]')) {
+    const start = document.createElement('button');
+    start.type = 'button';
+    start.className = 'start';
+    start.textContent = place.dataset.start;
+    place.append(start);
+    place.addEventListener('click', () => {
+      if (start.disabled) return;
+      start.disabled = true;
+      globalThis.pylit.living ??= new Promise((done, fail) => {
+        const script = document.createElement('script');
+        script.src = `${body.dataset.root}assets/live.js`;
+        script.onload = done;
+        script.onerror = fail;
+        document.head.append(script);
+      });
+      globalThis.pylit.living.then(() => globalThis.pylit.live(place, start), () => { start.disabled = false; });
+    });
+  }
   // A click on a number is a link to the line
   document.addEventListener('click', (event) => {
     const line = event.target;

@@ -33,3 +33,4 @@ declare namespace DDPM {
     => Generator<Step | null, void, any>;
 }
 declare var ddpm: any;
+declare var pylit: any;

@@ -1,0 +1,180 @@
+// @needs ../../labml_nn/diffusion/ddpm/engine/noise.js
+// @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
+// @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
+// @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+//
+// The samplers in the plane, where the noise is known exactly: the data are a mixture of round
+// Gaussians, and so is what noise makes of them.
+(() => {
+  'use strict';
+  const { ddpm } = globalThis;
+
+  const T = 1000, SPREAD = 0.12, MOST = 12;
+  // Of so many starts the mean error is shown, and of the first the paths
+  const STARTS = 64;
+  /** @type {[number, number][]} */
+  const CENTRES = [[-0.9, 0.7], [0.9, 0.8], [0.2, -1], [-0.7, -0.6]];
+  const beta = ddpm.betas.linear(T), bar = ddpm.alphaBar(beta);
+
+  /**
+   * $\epsilon(x_t, t)$ of the mixture, for a row of points: the mean over its parts of
+   * $\sqrt{1-\bar\alpha_t}\,(x_t - \sqrt{\bar\alpha_t}\,\mu_k) / v_t$, each with its share of the
+   * density, where $v_t = \bar\alpha_t s^2 + 1 - \bar\alpha_t$.
+   * @param {[number, number][]} centres @param {ArrayLike<number>} x @param {number} t
+   */
+  const epsOf = (centres, x, t) => {
+    const a = Math.sqrt(bar[t]), n2 = 1 - bar[t], v = bar[t] * SPREAD ** 2 + n2;
+    const out = new Float32Array(x.length);
+    for (let i = 0; i < x.length; i += 2) {
+      const squares = centres.map(([p, q]) => (x[i] - a * p) ** 2 + (x[i + 1] - a * q) ** 2);
+      const least = Math.min(...squares);
+      const shares = squares.map((s) => Math.exp((least - s) / (2 * v)));
+      const sum = shares.reduce((one, other) => one + other, 0);
+      centres.forEach(([p, q], k) => {
+        out[i] += shares[k] / sum * (x[i] - a * p);
+        out[i + 1] += shares[k] / sum * (x[i + 1] - a * q);
+      });
+      out[i] *= Math.sqrt(n2) / v;
+      out[i + 1] *= Math.sqrt(n2) / v;
+    }
+    return out;
+  };
+
+  /**
+   * The path of all starts under one sampler, a list of rows of points.
+   * @param {string} name @param {number} steps @param {number} seed
+   * @param {[number, number][]} centres
+   */
+  const pathOf = async (name, steps, seed, centres) => {
+    const noise = ddpm.seededNoise(seed), x = noise(2 * STARTS);
+    function* model(/** @type {Float32Array} */ xt, /** @type {number} */ t) {
+      yield null;
+      return epsOf(centres, xt, t);
+    }
+    const rows = [x];
+    const walk = ddpm.SAMPLERS[name]({ beta, model, variance: 'beta' }, x, noise, { steps, clip: false });
+    await ddpm.run(walk, (/** @type {DDPM.Step} */ step) => { rows.push(step.x); });
+    return rows;
+  };
+
+  /** @param {Float32Array} x @param {Float32Array} y the mean distance of their points */
+  const apart = (x, y) => {
+    let sum = 0;
+    for (let i = 0; i < x.length; i += 2) sum += Math.hypot(x[i] - y[i], x[i + 1] - y[i + 1]);
+    return sum / (x.length / 2);
+  };
+
+  // ## The drawing: the square from -3 to 3
+  /** @param {string} tag @param {Record<string, string | number>} attributes */
+  const draw = (tag, attributes) => {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    return element;
+  };
+  /** @param {number} v */
+  const at = (v) => (100 * v).toFixed(1);
+
+  const RINGS = [2, 1.5, 1, 0.5];
+  /** @param {[number, number][]} centres @param {number} t */
+  const rings = (centres, t) => centres.flatMap(([p, q]) => RINGS.map((r) => draw('circle', {
+    class: 'ring', cx: at(Math.sqrt(bar[t]) * p), cy: at(-Math.sqrt(bar[t]) * q),
+    r: at(r * Math.sqrt(bar[t] * SPREAD ** 2 + 1 - bar[t])),
+  })));
+
+  /** @param {[number, number][]} centres @param {number} t where a step goes, from a grid */
+  const arrows = (centres, t) => {
+    const parts = [];
+    for (let x = -2.75; x < 3; x += 0.5) {
+      for (let y = -2.75; y < 3; y += 0.5) {
+        const [u, v] = epsOf(centres, [x, y], t).map((e) => -e), size = Math.hypot(u, v);
+        if (size < 1e-6) continue;
+        const long = 0.4 * Math.tanh(size) / size, wide = 0.035 / size;
+        parts.push(`M${at(x - v * wide)} ${at(-(y + u * wide))}L${at(x + u * long)} ${at(-(y + v * long))}`
+          + `L${at(x + v * wide)} ${at(-(y - u * wide))}Z`);
+      }
+    }
+    return draw('path', { class: 'arrows', d: parts.join('') });
+  };
+
+  /** @param {Float32Array[]} rows @param {string} kind */
+  const trace = (rows, kind) => {
+    const points = rows.map((x) => `${at(x[0])},${at(-x[1])}`);
+    const dots = rows.length > 60 ? [] : points.slice(1).map((point) => {
+      const [cx, cy] = point.split(',');
+      return draw('circle', { class: `dot ${kind}`, cx, cy, r: 4 });
+    });
+    return [draw('polyline', { class: `trace ${kind}`, points: points.join(' ') }), ...dots];
+  };
+
+  globalThis.pylit.figures.plane = async (/** @type {DDPM.Host} */ host) => {
+    const { say } = host;
+    const NAMES = [['flow', say('exact flow')], ['ddim', 'DDIM'], ['pndm', 'PNDM'],
+      ['dpm', 'DPM-Solver++ 2M'], ['ddpm', say('ancestral')]];
+    let centres = [...CENTRES], seed = 1;
+    /** @type {Float32Array[] | null} */
+    let flow = null;
+
+    const plot = draw('svg', { viewBox: '-300 -300 600 600', class: 'plot square', role: 'img' });
+    const under = draw('g', {}), over = draw('g', {});
+    plot.append(under, over);
+    const table = ddpm.make('table', {});
+    const again = () => { update().catch(host.failed); };
+    const steps = ddpm.slider(say('Steps'), { min: 1, max: 50, value: 8 }, again);
+    const level = ddpm.slider(say('Noise of the rings and arrows'), { min: 0, max: T - 1, value: 0 },
+      () => background(), (/** @type {number} */ t) => `t = ${t + 1}`);
+    const moved = () => { flow = null; background(); again(); };
+    const add = (/** @type {number} */ x, /** @type {number} */ y) => {
+      if (centres.length < MOST) centres.push([x, y]);
+      moved();
+    };
+    const buttons = [
+      ddpm.button(say('New noise'), () => { seed += 1; flow = null; again(); }),
+      ddpm.button(say('Add a point'), () => add(3 * Math.random() - 1.5, 3 * Math.random() - 1.5)),
+      ddpm.button(say('As at first'), () => { centres = [...CENTRES]; seed = 1; moved(); }),
+    ];
+    plot.addEventListener('click', (event) => {
+      const { clientX, clientY } = /** @type {MouseEvent} */ (event);
+      const box = plot.getBoundingClientRect();
+      add(6 * (clientX - box.left) / box.width - 3, 3 - 6 * (clientY - box.top) / box.height);
+    });
+    host.root.append(
+      ddpm.make('p', {}, ddpm.make('strong', {}, say('How far from the exact way does a sampler end, with so few steps?'))),
+      ddpm.make('div', { className: 'controls' }, steps.element, level.element, ...buttons),
+      ddpm.make('div', { className: 'beside' }, plot, ddpm.make('div', {}, table,
+        ddpm.make('p', {}, say('All begin at the same noise. With 1 step all end near the mean of the data, where no data are. From 20 steps on, the lines of second order end nearer than that of DDIM. The ancestral line goes its own way, by the noise that it adds. Touch the plane to add a point to the data.')))),
+    );
+
+    const background = () => {
+      under.replaceChildren(...rings(centres, level.get()), arrows(centres, level.get()));
+    };
+
+    let asked = 0;
+    const update = async () => {
+      const mine = ++asked;
+      flow ??= await pathOf('dpm', T, seed, centres);
+      const exact = flow[flow.length - 1], n = steps.get();
+      const found = [{ kind: 'flow', name: NAMES[0][1], rows: flow, off: '' }];
+      for (const [kind, name] of NAMES.slice(1)) {
+        const rows = await pathOf(kind, n, seed, centres);
+        const off = kind === 'ddpm' ? '–' : apart(rows[n], exact).toFixed(4);
+        found.push({ kind, name, rows, off });
+      }
+      // Another change has come in between: its answer follows
+      if (mine !== asked) return;
+      over.replaceChildren(...found.flatMap(({ rows, kind }) => trace(rows, kind)));
+      table.replaceChildren(
+        ddpm.make('tr', {}, ddpm.make('th', { scope: 'col' }, say('from one noise')),
+          ddpm.make('th', { scope: 'col' }, say('mean error'))),
+        ...found.map(({ kind, name, off }) => ddpm.make('tr', {},
+          ddpm.make('th', { scope: 'row', className: `key ${kind}` }, name), ddpm.make('td', {}, off))));
+      const told = found.filter(({ off }) => Number(off)).map(({ name, off }) => `${name} ${off}`);
+      const text = ddpm.filled(say('{n} steps, mean error: {errors}'), { n, errors: told.join(', ') });
+      plot.setAttribute('aria-label', text);
+      host.announce(text);
+    };
+    background();
+    await update();
+  };
+
+  Object.assign(ddpm, { plane: { epsOf, pathOf, apart, CENTRES, rings, arrows, trace } });
+})();
