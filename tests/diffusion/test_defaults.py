@@ -41,7 +41,7 @@ TABLE = [
     (samplers.DDIM, 'spacing', 'trailing', 'samplers/__init__', '`trailing`, 20 steps', 'measured'),
     (samplers.DDIM, 'clip_x0', True, 'samplers/contract', 'clip_x0: bool = True', "authors' code"),
     (ddim.DDIM, 'eta', 0.0, 'samplers/ddim', r'eta = 0', 'DDIM'),
-    (ddim.DDIM.invert, 'n_iterations', 1, 'samplers/ddim', "1 is the\n          paper's way", 'DDIM'),
+    (ddim.DDIM.invert, 'n_iterations', 1, 'samplers/ddim', r'1 is the\s+paper', 'DDIM'),
     (dpm_solver.DPMSolver, 'order', 2, 'samplers/dpm_solver', 'second order, 2M', '2M'),
     (dpm_solver.DPMSolver, 'sde', False, 'samplers/__init__', r'DPM-Solver\+\+ without noise',
      'measured'),

@@ -120,7 +120,8 @@ MUTANTS: list[Mutant] = [
          'if True:\n            if self.short',
          f'{W}test_a_learned_variance_is_used_without_dropout'),
         ('with evaluating(self.diffusion.eps_model):\n            return self.diffusion.'
-         'eps_theta(xt, self.all_at', 'if True:\n            return self.diffusion.eps_theta(xt, self.all_at',
+         'eps_theta(xt, self.all_at',
+         'if True:\n            return self.diffusion.eps_theta(xt, self.all_at',
          f'{W}test_a_learned_variance_is_used_without_dropout'),
         ('DEFAULT_STEPS = 20', 'DEFAULT_STEPS = 25', DEFAULTS),
         ('clip_x0: bool = True  #', 'clip_x0: bool = False  #', DEFAULTS),
