@@ -66,10 +66,13 @@ def mutant(old, new, *tests):
 def test_a_mutant_is_killed_or_survives(project):
     broken = mutant('2 * x', '3 * x', 'test_twice', 'test_of_zero')
     crashes = mutant('def twice', 'def thrice', 'test_twice')
-    pairs = run.chosen([broken, crashes], quick=False, wanted=[])
-    assert len(pairs) == 3
-    found = run.judge([(None, 'test_page.py::test_twice'), *pairs], 1, root=project)
-    assert [one.verdict for one in found] == [run.SURVIVED, run.KILLED, run.SURVIVED, run.BROKEN]
+    tasks = run.chosen([broken, crashes], quick=False, wanted=[])
+    assert [len(tests) for _, tests in tasks] == [2, 1]
+    found = run.judge([*run.originals(tasks), *tasks], 1, root=project)
+    assert [(one.mutant, one.verdict) for one in found] == [
+        (None, run.SURVIVED), (None, run.SURVIVED),
+        (broken, run.KILLED), (broken, run.SURVIVED), (crashes, run.BROKEN),
+    ]  # fmt: skip
     assert run.counts(found) == {
         'test_page.py::test_of_zero': {'killed': 0, 'of': 1},
         'test_page.py::test_twice': {'killed': 1, 'of': 2},
@@ -111,7 +114,6 @@ def test_the_command_fails_on_a_survivor_and_writes_what_it_found(project, monke
 
 
 def test_the_quick_part_has_one_of_each_test():
-    pairs = run.chosen(table(), quick=True, wanted=[])
-    tests = [test for _, test in pairs]
+    tests = [test for _, several in run.chosen(table(), True, []) for test in several]
     assert len(set(tests)) == len(tests)
     assert set(tests) == {test for m in table() for test in m.tests}

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from tests.mutants import Mutant, table
 
@@ -40,7 +41,6 @@ class Found:
     mutant: Mutant | None
     test: str
     verdict: str
-    seconds: float
     text: str = ''
 
 
@@ -71,11 +71,30 @@ def _parses(text: str) -> bool:
     return True
 
 
-def chosen(mutants: list[Mutant], quick: bool, wanted: list[str]) -> list[tuple[Mutant, str]]:
-    """Pairs of mutant and test; for the quick part the first pair of each test."""
-    pairs = [(m, test) for m in mutants for test in m.tests]
-    pairs = [(m, t) for m, t in pairs if all(w in f'{t} {m.file}' for w in wanted)]
-    return list({test: (m, test) for m, test in reversed(pairs)}.values())[::-1] if quick else pairs
+# A mutant, or none, and the tests that are run on it
+Task = tuple[Mutant | None, tuple[str, ...]]
+
+
+def chosen(mutants: list[Mutant], quick: bool, wanted: list[str]) -> list[Task]:
+    """Each mutant with its tests; for the quick part each test with the first mutant it has."""
+    found: list[Task] = []
+    had: set[str] = set()
+    for m in mutants:
+        tests = [t for t in m.tests if all(w in f'{t} {m.file}' for w in wanted)]
+        tests = [t for t in tests if not (quick and t in had)]
+        had |= set(tests)
+        if tests:
+            found.append((m, tuple(tests)))
+    return found
+
+
+def originals(tasks: list[Task]) -> list[Task]:
+    """The same tests without a mutant, a file at a time. One that fails notices nothing."""
+    files: dict[str, dict[str, None]] = {}
+    for _, tests in tasks:
+        for test in tests:
+            files.setdefault(test.partition('::')[0], {})[test] = None
+    return [(None, tuple(tests)) for tests in files.values()]
 
 
 # ## One worker
@@ -91,36 +110,35 @@ class Worker:
             elif source.exists():
                 shutil.copy(source, self.root / name)
 
-    def __call__(self, pair: tuple[Mutant | None, str]) -> Found:
-        mutant, test = pair
-        began = time.monotonic()
+    def __call__(self, task: Task) -> list[Found]:
+        mutant, tests = task
         if mutant is None:
-            code, text = self._run(test)
+            said, text = self._run(tests)
         else:
             path = self.root / mutant.file
             original = path.read_text(encoding='utf-8')
             path.write_text(original.replace(mutant.old, mutant.new), encoding='utf-8')
             try:
-                code, text = self._run(test)
+                said, text = self._run(tests)
             finally:
                 path.write_text(original, encoding='utf-8')
-        # Of pytest: 0 all passed, 1 some failed; others mean that nothing was tested
-        verdict = {0: SURVIVED, 1: KILLED}.get(code, BROKEN)
-        return Found(mutant, test, verdict, time.monotonic() - began, text)
+        # Of a test that was not run at all nothing is known
+        verdicts = {'failed': KILLED, 'passed': SURVIVED, 'skipped': SURVIVED}
+        return [Found(mutant, t, verdicts.get(said.get(t, ''), BROKEN), text) for t in tests]
 
-    def _run(self, test: str) -> tuple[int, str]:
-        out = self.root / 'out.txt'
+    def _run(self, tests: tuple[str, ...]) -> tuple[dict[str, str], str]:
+        out, outcomes = self.root / 'out.txt', self.root / 'outcomes.json'
+        outcomes.unlink(missing_ok=True)
         child = os.fork()
         if child == 0:
-            code = 70
             with contextlib.suppress(BaseException):
-                code = self._test(test, out)
-            os._exit(code)
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        return code, out.read_text(encoding='utf-8') if out.exists() else ''
+                outcomes.write_text(json.dumps(self._test(tests, out)), encoding='utf-8')
+            os._exit(0)
+        os.waitpid(child, 0)
+        said = json.loads(outcomes.read_text(encoding='utf-8')) if outcomes.exists() else {}
+        return said, out.read_text(encoding='utf-8') if out.exists() else ''
 
-    def _test(self, test: str, out: Path) -> int:
+    def _test(self, tests: tuple[str, ...], out: Path) -> dict[str, str]:
         signal.alarm(MOST_SECONDS)
         os.chdir(self.root)
         # The package and the tests are those of the copy; torch stays
@@ -128,15 +146,40 @@ class Worker:
             del sys.modules[name]
         sys.path[:] = [str(self.root), *(p for p in sys.path if Path(p or '.').resolve() != ROOT)]
         os.environ['PYTHONPATH'] = str(self.root)
+        os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'
         import pytest
 
-        options = ['-q', '-x', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-W', 'ignore', '-m', '']
+        listener = Listener()
+        options = ['-q', '-p', 'no:cacheprovider', '-W', 'ignore', '-m', '']
         with (
             out.open('w', encoding='utf-8') as file,
             contextlib.redirect_stdout(file),
             contextlib.redirect_stderr(file),
         ):
-            return int(pytest.main([*options, f'tests/{test}']))
+            pytest.main([*options, *(f'tests/{test}' for test in tests)], plugins=[listener])
+        return listener.outcomes
+
+
+class Listener:
+    """A plugin of pytest: what each test says, all its cases together, up to the first failure."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+
+    @staticmethod
+    def name(nodeid: str) -> str:
+        return nodeid.partition('[')[0].removeprefix('tests/')
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        import pytest
+
+        if self.outcomes.get(self.name(item.nodeid)) == 'failed':
+            pytest.skip('another case has failed')
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        name = self.name(report.nodeid)
+        if report.failed or (report.when == 'call' and self.outcomes.get(name) != 'failed'):
+            self.outcomes[name] = report.outcome
 
 
 _worker: Worker
@@ -150,8 +193,8 @@ def _begin(root: Path, folder: Path) -> None:
     _worker = Worker(root, folder)
 
 
-def _work(pair: tuple[Mutant | None, str]) -> Found:
-    return _worker(pair)
+def _work(task: Task) -> list[Found]:
+    return _worker(task)
 
 
 def preload() -> None:
@@ -167,20 +210,21 @@ def preload() -> None:
 
 
 def judge(
-    pairs: list[tuple[Mutant | None, str]],
+    tasks: list[Task],
     jobs: int,
     tell: Callable[[Found], None] = lambda found: None,
     root: Path = ROOT,
 ) -> list[Found]:
-    """What each test says of its mutant, in no order; `tell` hears of each as it comes."""
+    """What each test says of its mutants, in no order; `tell` hears of each as it comes."""
     preload()
     with tempfile.TemporaryDirectory(prefix='labml_nn_mutants_') as folder:
         begin = (root, Path(folder))
-        found = []
+        found: list[Found] = []
         with get_context('fork').Pool(jobs, _begin, begin) as pool:
-            for one in pool.imap_unordered(_work, pairs):
-                tell(one)
-                found.append(one)
+            for several in pool.imap_unordered(_work, tasks):
+                for one in several:
+                    tell(one)
+                found += several
             pool.close()
             pool.join()
     return found
@@ -214,9 +258,7 @@ def main(arguments: list[str]) -> int:
     if wrong:
         print(*wrong, sep='\n', file=sys.stderr)
         return 1
-    pairs = chosen(mutants, a.quick, a.wanted)
-    # Unbroken, every test has to pass: one that fails anyway would notice everything
-    tests = list(dict.fromkeys(test for _, test in pairs))
+    tasks = chosen(mutants, a.quick, a.wanted)
     began = time.monotonic()
     bad = []
 
@@ -229,12 +271,12 @@ def main(arguments: list[str]) -> int:
             if a.verbose or one.verdict == BROKEN:
                 print(one.text[-3000:])
 
-    found = judge([*((None, test) for test in tests), *pairs], a.jobs, tell)
+    found = judge([*originals(tasks), *tasks], a.jobs, tell)
     report = counts(found)
     killed, of = (sum(row[key] for row in report.values()) for key in ('killed', 'of'))
     for test, row in report.items():
         print(f'{row["killed"]:3} of {row["of"]:3}  {test}')
-    print(f'{killed} of {of} noticed, {len(tests)} tests, {time.monotonic() - began:.0f} s')
+    print(f'{killed} of {of} noticed, {len(report)} tests, {time.monotonic() - began:.0f} s')
     if not a.wanted and not a.quick:
         text = json.dumps(report, indent=1) + '\n'
         (ROOT / REPORT).write_text(text, encoding='utf-8')

@@ -52,15 +52,13 @@ def test_composes_with_the_forward_process(diffusion):
     torch.testing.assert_close(var + of_xt**2 * var_t, var_prev, rtol=1e-5, atol=0)
 
 
-def test_optimal_variance_at_both_extremes(diffusion):
-    """The variance of q(x_{t-1}|x_t) is beta for unit-variance data, beta_tilde for a point."""
+def test_optimal_variance_of_unit_data(diffusion):
+    """The variance of q(x_{t-1}|x_t) is beta: the posterior's, and what is not known of x_0."""
     t, ones = torch.arange(1000), torch.ones(1000, 1)
     of_x0, beta_tilde = diffusion.q_posterior(ones, 0 * ones, t)
     # For x_0 ~ N(0, 1): Var(x_0|x_t) = 1 - alpha_bar_t, and it adds to the posterior's variance
     unit = beta_tilde + of_x0**2 * diffusion.one_minus_alpha_bar[:, None]
     torch.testing.assert_close(unit[:, 0], diffusion.beta, rtol=1e-5, atol=0)
-    # For a point: x_0 is known, so nothing adds
-    torch.testing.assert_close(beta_tilde[:, 0], diffusion.beta_tilde)
 
 
 def test_ratio_of_the_two_variances(diffusion):

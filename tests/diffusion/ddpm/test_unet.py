@@ -305,3 +305,12 @@ def test_labels_that_name_no_class_are_refused(n_classes, label, message):
 def test_a_network_of_no_classes_is_refused():
     with pytest.raises(ValueError, match='n_classes=0: give at least one, or None'):
         small(n_classes=0)
+
+
+def test_every_class_has_a_vector():
+    """The first one, 0, too: it is no word for nothing."""
+    model = labelled()
+    x, t = torch.randn(1, 1, 8, 8), torch.tensor([50])
+    images = [model(x, t, torch.tensor([label])) for label in (-1, 0, 1, 2)]
+    for i, one in enumerate(images):
+        assert not any(torch.allclose(one, other, atol=1e-3) for other in images[:i])
