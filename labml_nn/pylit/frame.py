@@ -19,7 +19,7 @@ from itertools import pairwise
 from textwrap import shorten
 from typing import Any
 
-from . import layout, prose
+from . import layout, proofs, prose
 from .claims import Coverage
 from .layout import Material, PageContext, encoded, relative
 from .project import readable
@@ -322,18 +322,32 @@ class Frame:
         """How much of the mathematics is tested, and what the tests have said."""
         if not found or not found.equations:
             return ''
-        how_many = self.say('{tested} of the {total} equations')
-        how_many = how_many.replace('{tested}', str(found.tested))
-        how_many = html.escape(how_many.replace('{total}', str(found.equations)))
-        text = self.say('{how_many} on these pages carry a test; the mark leads to its source.')
-        shown = html.escape(text).replace('{how_many}', f'<strong>{how_many}</strong>')
-        if found.reported:
-            said = 'All {n} tests that are named passed when the pages were made.'
-            if found.passed < found.named:
-                said = '{passed} of the {n} tests that are named passed when the pages were made.'
-            said = self.say(said).replace('{passed}', str(found.passed))
-            shown = f'{shown} {html.escape(said.replace("{n}", str(found.named)))}'
-        return f'<section class="row prose"><p class="coverage">{shown}</p></section>\n'
+        library = 'torch' if 'torch' in found.versions else 'Python'
+        said = {
+            'total': found.equations,
+            'tested': found.tested,
+            'passed': found.passed,
+            'n': found.named,
+            'k': found.named_passed,
+            'day': found.when,
+            'library': f'{library} {found.versions.get(library, "")}'.strip(),
+        }
+        counts = ['{total} displayed equations', '{tested} tested']
+        if found.when:
+            counts.append('{passed} passed')
+        shown = ' · '.join(self._filled(text, said) for text in counts)
+        run = 'No run of the tests with these sources is known; a mark leads to its test.'
+        if found.when:
+            run = (
+                'in the run of {day} with {library}. Of {n} tests that the pages name, {k} passed; '
+                'a mark opens its test.'
+            )
+        shown = f'<p class="coverage"><strong>{shown}</strong> {self._filled(run, said)}</p>'
+        return f'<section class="row prose">{shown}</section>\n'
+
+    def _filled(self, text: str, said: Mapping[str, object]) -> str:
+        found = re.sub(r'\{(\w+)\}', lambda m: str(said.get(m[1], m[0])), self.say(text))
+        return html.escape(found)
 
 
 def _shorten(text: str) -> str:
@@ -371,15 +385,15 @@ SCRIPT_TEXTS = {
 OTHER_TEXTS = (
     'Link to this part', 'Copy', 'Notation', 'Contents', 'Language', 'Previous', 'Next',
     'Pages before and after', 'Source', 'Copy the whole file', 'Wrap long lines',
-    'There is no such page',
-    'These are the pages of this site:', 'passed', 'failed', 'not run',
-    '{tested} of the {total} equations',
-    '{how_many} on these pages carry a test; the mark leads to its source.',
-    'All {n} tests that are named passed when the pages were made.',
-    '{passed} of the {n} tests that are named passed when the pages were made.',
+    'There is no such page', 'Named on', *proofs.TEXTS.values(),
+    'These are the pages of this site:',
+    '{total} displayed equations', '{tested} tested', '{passed} passed',
+    'No run of the tests with these sources is known; a mark leads to its test.',
+    'in the run of {day} with {library}. Of {n} tests that the pages name, {k} passed; '
+    'a mark opens its test.',
 )  # fmt: skip
 
 
 def texts() -> list[str]:
     """Everything that can be translated besides the notes."""
-    return [*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS]
+    return [*dict.fromkeys((*TEXTS.values(), *SCRIPT_TEXTS.values(), *OTHER_TEXTS))]

@@ -134,6 +134,8 @@ def understand(
         source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown)
     )
     page.rows = _rows(page)
+    if source.kind == 'test':
+        _titled(page)
     page.headings = _headings(page, problems)
     _anchor(page, problems)
     page.title = front.get('title') or _title(page)
@@ -163,6 +165,16 @@ def _front_matter(sections: list[Section]) -> dict[str, str]:
         key = key.strip().lower()
         found[key] = value.strip().removeprefix('>').removeprefix('|')
     return {}
+
+
+def _titled(page: Page) -> None:
+    """What a file of tests says first is what it is called, if it is words alone."""
+    tokens = page.notes[page.rows[0].sections[0]].tokens if page.rows else []
+    if len(tokens) > 2 and tokens[0].type == 'paragraph_open':
+        said = tokens[1].content
+        if len(said) < 120 and not prose.MARK.search(said):
+            tokens[0].type, tokens[2].type = 'heading_open', 'heading_close'
+            tokens[0].tag = tokens[2].tag = 'h1'
 
 
 def _title(page: Page) -> str:

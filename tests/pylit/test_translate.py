@@ -204,8 +204,8 @@ def test_tests_stand_once(tmp_path: Path) -> None:
     files = render(tmp_path, 'src')
     assert 'tests/test_a.html' in files
     assert not [url for url in files if url.startswith('zh/tests')]
-    assert 'href="../tests/test_a.html#L1"' in files['zh/page.html']
-    assert 'href="tests/test_a.html#L1"' in files['page.html']
+    assert 'href="../tests/test_a.html#test_a"' in files['zh/page.html']
+    assert 'href="tests/test_a.html#test_a"' in files['page.html']
     # It is not to be had in other languages, and does not promise it
     assert 'hreflang' not in files['tests/test_a.html']
 
