@@ -330,7 +330,7 @@ class Frame:
             'n': found.named,
             'k': found.named_passed,
             'day': found.when,
-            'library': f'{library} {found.versions.get(library, "")}'.strip(),
+            'library': f'{library} {found.versions.get(library, "")}'.partition('+')[0].strip(),
         }
         counts = ['{total} displayed equations', '{tested} tested']
         if found.when:

@@ -175,6 +175,9 @@ def _titled(page: Page) -> None:
         if len(said) < 120 and not prose.MARK.search(said):
             tokens[0].type, tokens[2].type = 'heading_open', 'heading_close'
             tokens[0].tag = tokens[2].tag = 'h1'
+            last = (tokens[1].children or [])[-1]
+            last.content = last.content.removesuffix('.')
+            tokens[1].content = said.removesuffix('.')
 
 
 def _title(page: Page) -> str:

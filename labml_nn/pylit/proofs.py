@@ -36,7 +36,7 @@ TEXTS = {
     'allowed': 'Allowed',
     'values': '{n} values',
     'code': 'The test',
-    'whole': 'With all that is around it',
+    'whole': 'All of this file of tests',
     'close': 'Close',
     'passed': 'passed',
     'failed': 'failed',
@@ -91,8 +91,19 @@ def _title(page: Page, name: str) -> str:
         node = next((n for n in body if getattr(n, 'name', '') == part), None)
     said = ast.get_docstring(node) if isinstance(node, FUNCTIONS) else ''
     first = re.split(r'\n\s*\n|(?<=[.:])\s', said or '')[0]
-    title = ' '.join(first.split()).rstrip('.:')
+    title = INDEX.sub(_index, ' '.join(first.split()).rstrip('.:'))
     return title or name.rpartition('.')[2].removeprefix('test_').replace('_', ' ')
+
+
+# `x_{t-1}` and `x_0`, as one writes them where there is no mathematics
+INDEX = re.compile(r'(?<![\w\\])([A-Za-z])_(?:\{([^{}]+)\}|(\w)(?!\w))')
+LOW = str.maketrans('0123456789+-=()aehijklmnoprstuvx', '₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ')
+
+
+def _index(match: re.Match[str]) -> str:
+    low = match[2] or match[3]
+    known = all(ord(letter) in LOW for letter in low)
+    return match[1] + low.translate(LOW) if known else match[0]
 
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -109,12 +120,14 @@ def _told(said: Mapping[str, Any] | None, report: Report) -> dict[str, Any]:
     if not said or not said['cases']:
         return {'ran': None, 'rows': [], 'facts': [], 'cases': []}
     compared = [one for one in said['recorded'] if 'difference' in one]
-    libraries = [f'{k} {v}' if k != 'platform' else v for k, v in report.versions.items()]
+    versions = dict(report.versions)
+    platform = versions.pop('platform', '')
+    libraries = sorted((f'{k} {v}' for k, v in versions.items()), key=_python_first)
     odd = {k or '[]': v for k, v in said['cases'].items() if v != 'passed'}
     return {
         'ran': {
             'day': report.when[:16].replace('T', ' ') + ' UTC',
-            'versions': ', '.join(sorted(libraries, key=_python_first)),
+            'versions': ', '.join(filter(None, [*libraries, platform])),
             'n': len(said['cases']),
             'seconds': f'{said["seconds"]:.1f}',
         },
