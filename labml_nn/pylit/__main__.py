@@ -190,6 +190,8 @@ def _build(request: Request, options: argparse.Namespace) -> int:
     if options.strict and site.problems:
         return 1
     swap.write(files, options.out)
+    if site.unproved and site.naming:
+        print(f'note: {site.unproved}: no mark says passed; --test runs them', file=sys.stderr)
     wrong = len(site.problems.errors)
     count = f', {wrong} mistake{"s" * (wrong > 1)}: see above' if wrong else ''
     print(f'{len(site.shown())} pages in {os.path.relpath(options.out)}{count}')

@@ -70,7 +70,7 @@ def compared(actual, expected, atol: float, rtol: float) -> dict[str, Any]:
 def _share(apart, allowed):
     """How much of the tolerance was used; of none, nothing or too much."""
     share = apart / allowed.clamp(min=1e-300)
-    share[apart.isnan()] = math.inf
+    share[share.isnan()] = math.inf
     share[apart == 0] = 0
     return share
 
