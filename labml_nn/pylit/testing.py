@@ -100,5 +100,5 @@ def _workers() -> list[str]:
     cores = len(ours(0)) if ours else os.cpu_count() or 1
     if cores < 2 or importlib.util.find_spec('xdist') is None:
         return []
-    # Who has nothing left to do takes from those who have
-    return ['-n', str(cores), '--dist', 'worksteal']
+    # What the tests of one file share is made once
+    return ['-n', str(cores), '--dist', 'loadfile']
