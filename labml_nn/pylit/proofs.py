@@ -161,9 +161,10 @@ def _values(numbers: Any, n: int) -> str:
 
 
 def _allowed(one: Mapping[str, Any]) -> str:
+    """What the difference may be; `{y}` stands for what is expected."""
     absolute, share = one.get('atol', 0), one.get('rtol', 0)
     said = [_short(absolute, 3)] if absolute or not share else []
-    return ' + '.join([*said, *([f'{_short(share, 3)} × |y|'] if share else [])])
+    return ' + '.join([*said, *([f'{_short(share, 3)} × {{y}}'] if share else [])])
 
 
 def _short(x: Any, digits: int) -> str:

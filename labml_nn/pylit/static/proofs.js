@@ -43,7 +43,8 @@
     const list = named('div', 'compared');
     for (const [what, computed, expected, difference, allowed, n] of rows) {
       const facts = document.createElement('dl');
-      const pairs = [['computed', computed], ['expected', expected], ['difference', difference], ['allowed', allowed]];
+      const most = fill(allowed, { y: `|${say.expected.toLowerCase()}|` });
+      const pairs = [['computed', computed], ['expected', expected], ['difference', difference], ['allowed', most]];
       for (const [key, value] of pairs) facts.append(put('div', '', put('dt', say[key]), put('dd', value)));
       const title = put('h3', what);
       if (n > 1) title.append(put('small', fill(say.values, { n: n.toLocaleString(language) })));
