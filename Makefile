@@ -23,9 +23,8 @@ OTHER_TORCH = $(if $(TORCH),-e 's/^torch==.*/torch==$(TORCH)/' -e '/^sympy==/d' 
 ARGS ?=
 OUT ?= runs/digits
 CONDITIONAL ?= runs/digits_conditional
-# Formulas that were set before, and the report of the tests that the marks on the pages go by
+# Formulas that were set before
 export PYLIT_CACHE := $(CURDIR)/.pylit-cache
-JUNIT = $(addprefix --junit ,$(wildcard report.xml report-long.xml))
 # As many test processes as there are cores, each with one thread
 JOBS ?= auto
 
@@ -78,11 +77,11 @@ BROWSER = test -d tests/pylit/node_modules \
 	|| echo 'note: without npm the tests of the rendered pages are skipped'
 test: $(READY)  ## the test suite (10 minutes on 2 cores)
 	@$(BROWSER)
-	$(SUITE) -m 'not long' --junit-xml=report.xml $(ARGS)
+	$(SUITE) -m 'not long' $(ARGS)
 
 test-long: $(READY)  ## its other part: kills, several processes, trackers, notebooks (15 minutes)
 	@$(BROWSER)
-	WHOLE_NOTEBOOKS=true $(SUITE) -m long --junit-xml=report-long.xml $(ARGS)
+	WHOLE_NOTEBOOKS=true $(SUITE) -m long $(ARGS)
 
 SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
 lint: $(READY)  ## ruff, as linter and as formatter; workflows, issue forms and the citation
@@ -102,10 +101,10 @@ format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## the pages, in docs/site (needs Node 18)
+docs: $(READY)  ## the pages, in docs/site, after the tests that they name (needs Node 18)
 	@$(RUN) -m labml_nn.pylit setup
-	$(RUN) -m labml_nn.pylit check labml_nn --strict $(JUNIT)
-	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site $(JUNIT)
+	$(RUN) -m labml_nn.pylit check labml_nn --strict
+	$(RUN) -m labml_nn.pylit build labml_nn -o docs/site --test
 
 docs-serve: $(READY)  ## the pages in a browser, while they are written
 	@$(RUN) -m labml_nn.pylit setup

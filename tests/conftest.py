@@ -10,6 +10,8 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest
 
+from tests.kit import close
+
 
 @pytest.fixture(autouse=True)
 def same_random_numbers():
@@ -17,6 +19,13 @@ def same_random_numbers():
     torch = pytest.importorskip('torch')
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def kept(request):
+    """What a test compares goes to the report of the run."""
+    with close.kept_in(request.node.user_properties):
+        yield
 
 
 # What takes longest goes first: begun last, one of these files keeps one worker busy while the

@@ -25,7 +25,8 @@ A source passes through four rooms:
    [referred to](references.py) by it, and what is [cited](bibliography.py) is listed.
 3. [page](page.py): sections → HTML. Code is coloured by [Pygments](highlight.py), its names
    [lead to their definitions](names.py), its [symbols](symbols.py) know the formulas they
-   come from, and [claims](claims.py) know their tests.
+   come from, and [claims](claims.py) know their tests, which are [run](testing.py) and
+   [recorded](recorder.py), so that a mark opens its [proof](proofs.py).
 4. [site](site.py): pages → a folder. Each gets a [frame](frame.py) with navigation, and links to
    where [its source is kept](origin.py); the folder is swapped in whole or not at all.
 

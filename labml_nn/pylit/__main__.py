@@ -4,7 +4,8 @@ r"""
 ```sh
 python -m labml_nn.pylit build my_model.py -o site
 python -m labml_nn.pylit serve my_package
-python -m labml_nn.pylit check my_package --junit report.xml
+python -m labml_nn.pylit check my_package
+python -m labml_nn.pylit test my_package
 ```
 
 `build` renders what it can: a mistake is marked in its place on the page, printed and counted.
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from labml_nn.cli.output import command
 
-from . import VERSION
+from . import VERSION, claims
 from .problems import FORMATS, Mistakes, Problem, Problems, Refusal
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ EXAMPLES = """examples:
   %(prog)s build my_package -o site         a package; [tool.pylit] of pyproject.toml is optional
   %(prog)s serve my_package --open          write, save, see
   %(prog)s check my_package --format github
+  %(prog)s test my_package                  run the tests that the pages name
+  %(prog)s build my_package -o site --test  the same where it is needed, for marks that are true
   %(prog)s gettext my_package --lang zh     what there is to translate
   %(prog)s serve my_package --lang zh       the translation, while it is written
 """
@@ -56,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser('setup', help='install KaTeX for this user')
     build = commands.add_parser('build', help='write the site')
     build.add_argument('-o', '--out', type=Path, required=True, help='the folder of the site')
+    build.add_argument(
+        '--test', action='store_true', help='first run the tests that the pages name, if need be'
+    )
+    commands.add_parser('test', help='run the tests that the pages name')
     serve = commands.add_parser('serve', help='show the pages while they are written')
     serve.add_argument('--port', type=int, default=0, help='default: any that is free')
     serve.add_argument('--open', action='store_true', help='open a browser')
@@ -64,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
     gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
     gettext.add_argument('--pot', action='store_true', help='write the template messages.pot too')
-    for one in (build, serve, check, gettext):
+    for one in (build, commands.choices['test'], serve, check, gettext):
         _shared(one)
     return main
 
@@ -78,12 +85,10 @@ def _shared(command: argparse.ArgumentParser) -> None:
         help='can be repeated; en alone for none besides English; default: those of [tool.pylit]',
     )
     command.add_argument(
-        '--junit',
+        '--report',
         type=Path,
-        action='append',
-        default=[],
-        metavar='XML',
-        help='report of a run of the tests; can be repeated',
+        metavar='JSON',
+        help=f'of a run of the tests; default: {claims.REPORT} beside pyproject.toml',
     )
     command.add_argument('--execute', action='store_true', help='draw figures that are out of date')
     command.add_argument('--strict', action='store_true', help='warnings are errors')
@@ -132,11 +137,13 @@ def _run(options: argparse.Namespace) -> int:
     request = Request(
         options.paths,
         config,
-        junit=options.junit,
+        report=options.report,
         languages=options.lang,
         execute=options.execute,
         remember=not options.no_cache,
     )
+    if options.command == 'test':
+        return _test(request)
     if options.command == 'serve':
         return serve.run(request, options.port, options.open)
     if options.command == 'gettext':
@@ -148,11 +155,26 @@ def _run(options: argparse.Namespace) -> int:
     return _build(request, options)
 
 
+def _test(request: Request) -> int:
+    from . import testing
+
+    asked = testing.named(request)
+    if not asked:
+        print('the pages name no test')
+        return 0
+    report = testing.run(request, asked)
+    said = [report.verdict(claim) for claim in asked]
+    print(', '.join(f'{said.count(v)} {v}' for v in dict.fromkeys([claims.PASSED, *said])))
+    return 1 if claims.FAILED in said else 0
+
+
 def _build(request: Request, options: argparse.Namespace) -> int:
-    from . import swap
+    from . import swap, testing
     from .site import Site
 
     swap.check(options.out)
+    if options.test:
+        testing.ensure(request)
     request.out = options.out
     request.keep = not options.no_cache
     request.lenient = not options.strict
@@ -168,6 +190,8 @@ def _build(request: Request, options: argparse.Namespace) -> int:
     if options.strict and site.problems.serious:
         return 1
     swap.write(files, options.out)
+    if site.unproved and site.naming:
+        print(f'note: {site.unproved}: no mark says passed; --test runs them', file=sys.stderr)
     wrong = len(site.problems.errors)
     count = f', {wrong} mistake{"s" * (wrong > 1)}: see above' if wrong else ''
     print(f'{len(site.shown())} pages in {os.path.relpath(options.out)}{count}')

@@ -7,29 +7,37 @@ A paragraph names its test with a link of the scheme `test:`, the path below the
 This is Bayes' rule [tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule).
 ```
 
-The page turns the link into a mark that leads to the source of the test. After a run of the tests
-(`--junit report.xml`) the mark says *passed*, *failed* or *not run*.
+The page turns the link into a mark. It leads to the source of the test, and says whether the test
+*passed*, *failed* or was *not run*. `build --test` [runs the tests](testing.py) that the pages
+name, and keeps what they said in a **report**; [proofs](proofs.py) shows it.
 
 A displayed equation that only introduces a name has nothing to be tested. The line below it says
 so, `<!-- no-test: definition -->`, which no page shows; such an equation is not counted.
 
 > **A tick is earned, never assumed.** Without a report nothing has passed. A test with several
-> cases passes if every case ran and passed. A report that is older than the test or than the
-> sentence says nothing about either
-> [tested](test:pylit/test_claims.py::test_a_tick_is_earned).
+> cases passes if every case ran and passed; one that was skipped, or expected to fail, has not
+> passed. A report holds a hash of the sources and the tests that it was made from, and says nothing
+> about any others [tested](test:pylit/test_claims.py::test_a_tick_is_earned).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
 
+from .config import Config
 from .problems import Refusal
 
 PASSED, FAILED, NOT_RUN = 'passed', 'failed', 'not run'
+# In the folder of `pyproject.toml`: what a run of the tests has said, and how many broken versions
+# of the sources each test was seen to catch
+REPORT, MUTANTS = 'report-tests.json', 'report-mutants.json'
+KIND = 'pylit tests 1'
 
 
 @dataclass(frozen=True)
@@ -45,66 +53,145 @@ class Claim:
         ok = path.endswith('.py') and name and not {'..', ''} & set(path.split('/'))
         return cls(path, name.replace('::', '.')) if ok else None
 
+    @property
+    def test(self) -> str:
+        """The name that pytest has for the test, below the folder of the tests."""
+        return f'{self.path}::{self.name.replace(".", "::")}'
 
-@dataclass
+
+# ## What a run has said
+@dataclass(frozen=True)
 class Report:
-    """What a run of the tests has said: the outcomes of every case of every test."""
+    """What a run of the tests has said, of every case of every test."""
 
-    outcomes: dict[str, list[str]] = field(default_factory=dict)
-    written: float = 0.0
+    # By the name of the test: `cases` with their outcomes, `seconds`, and what was `recorded`
+    tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sources: str = ''
+    # What was hashed, below the folder of the project
+    roots: Sequence[str] = ()
+    when: str = ''
+    # Of Python and the libraries, and the platform
+    versions: Mapping[str, str] = field(default_factory=dict)
 
-    def verdict(self, claim: Claim, newest: float) -> str:
-        """`newest` is when the test or the page that names it was last changed."""
-        dotted = claim.path.removesuffix('.py').replace('/', '.')
-        wanted = f'{dotted}.{claim.name}'
-        # A report says `tests.…` or not, depending on where the run was started
-        found = [
-            outcome
-            for name, outcomes in self.outcomes.items()
-            if name == wanted or name.endswith(f'.{wanted}')
-            for outcome in outcomes
-        ]
-        if not found or newest > self.written:
-            return NOT_RUN
-        if FAILED in found:
+    def verdict(self, claim: Claim) -> str:
+        outcomes = set(self.tests[claim.test]['cases'].values()) if claim.test in self.tests else ()
+        if FAILED in outcomes:
             return FAILED
-        return NOT_RUN if NOT_RUN in found else PASSED
-
-
-def read_reports(paths: Iterable[Path]) -> Report:
-    """Several reports as one; what was changed after the first of them counts as not run."""
-    reports = [read_report(path) for path in paths]
-    whole = Report(written=min((report.written for report in reports), default=0.0))
-    for report in reports:
-        for name, outcomes in report.outcomes.items():
-            whole.outcomes.setdefault(name, []).extend(outcomes)
-    return whole
+        return PASSED if outcomes == {PASSED} else NOT_RUN
 
 
 def read_report(path: Path) -> Report:
-    """Read the JUnit XML that `pytest --junit-xml` writes."""
+    """A report as `write_report` has written it. Anything else is refused."""
     try:
-        text = path.read_text(encoding='utf-8')
-        if '<!DOCTYPE' in text or '<!ENTITY' in text:
-            raise Refusal(f'{path}: not a test report: it defines entities')
-        root = ElementTree.fromstring(text)
+        said = json.loads(path.read_text(encoding='utf-8'))
+        if said['kind'] != KIND:
+            raise Refusal(f'{path}: a report of another kind: {str(said["kind"])[:40]!r}')
+        report = Report(**{k: v for k, v in said.items() if k != 'kind'})
+        for test in report.tests.values():
+            if not all(isinstance(x, str) for x in test['cases'].values()):
+                raise TypeError
+            for one in test['recorded']:
+                dict(one)['what']
+        if not all(isinstance(x, str) for x in (report.sources, report.when, *report.roots)):
+            raise TypeError
+        dict(report.versions)
     except OSError as error:
         raise Refusal(f'{path}: {error.strerror}') from None
-    except (ElementTree.ParseError, UnicodeDecodeError) as error:
-        raise Refusal(f'{path}: not a test report: {error}') from None
-    report = Report(written=path.stat().st_mtime)
-    for case in root.iter('testcase'):
-        name = re.sub(r'\[.*', '', case.get('name', ''), flags=re.S)
-        full = f'{case.get("classname", "")}.{name}'
-        report.outcomes.setdefault(full, []).append(_outcome(case))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Refusal(f'{path}: not a report of `pylit test`') from None
     return report
 
 
-def _outcome(case: ElementTree.Element) -> str:
-    kinds = {child.tag for child in case}
-    if kinds & {'failure', 'error'}:
-        return FAILED
-    return NOT_RUN if 'skipped' in kinds else PASSED
+def write_report(report: Report, path: Path) -> None:
+    """In one step: there is never half a report."""
+    text = json.dumps({'kind': KIND, **vars(report)}, indent=1, sort_keys=True)
+    part = path.with_name(f'{path.name}.{os.getpid()}')
+    part.write_text(f'{text}\n', encoding='utf-8')
+    part.replace(path)
+
+
+def believed(config: Config, paths: Sequence[Path], path: Path | None = None) -> tuple[Report, str]:
+    """The report of exactly these sources; or an empty one, and why."""
+    path = path or config.root / REPORT
+    if not path.is_file():
+        return Report(), 'the tests that the pages name have not been run'
+    try:
+        report = read_report(path)
+    except Refusal as refusal:
+        return Report(), str(refusal)
+    wanted = {*roots(config, paths)}
+    inside = all(any(_below(one, root) for root in report.roots) for one in wanted)
+    if not inside or sources(config, report.roots) != report.sources:
+        return Report(), f'{path.name} is of other sources or tests'
+    return report, ''
+
+
+def killed(config: Config) -> dict[str, tuple[int, int]]:
+    """How many broken versions of the sources each test has caught, and of how many."""
+    try:
+        said = json.loads((config.root / MUTANTS).read_text(encoding='utf-8'))
+        return {str(test): (int(n['killed']), int(n['of'])) for test, n in said.items()}
+    except OSError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Refusal(f'{MUTANTS}: not {{test: {{killed, of}}}} for each test') from None
+
+
+# ## Of which sources
+#
+# Everything that a test may depend on: the files of the pages, what lies beside them as text, and
+# all that is in the folder of the tests. What is hidden, or made from the rest, is left out.
+TEXT = frozenset({
+    '.py', '.pyi', '.md', '.toml', '.cfg', '.ini', '.json', '.yaml', '.yml', '.js', '.mjs', '.css',
+    '.html', '.txt', '.po',
+})  # fmt: skip
+SETTINGS = ('conftest.py', 'pyproject.toml', 'pytest.ini', 'setup.cfg', 'tox.ini')
+MARKS = ('pyvenv.cfg', '.pylit-manifest.json')
+MADE = frozenset({'__pycache__', 'node_modules', 'build', 'dist', 'site', 'venv', 'env'})
+
+
+def roots(config: Config, paths: Iterable[Path]) -> list[str]:
+    """Where the sources of these pages lie, and the tests: from the folder of the project."""
+    found = {_called(config.root.resolve(), path.resolve()) for path in paths}
+    return sorted(found | {config.tests})
+
+
+def sources(config: Config, below: Iterable[str]) -> str:
+    """A hash of what the files are called and what is in them."""
+    digest = hashlib.sha256()
+    for name in sorted({name for one in below for name in _files(config, one)}):
+        digest.update(f'{name}\0'.encode('utf-8', 'surrogateescape'))
+        digest.update(hashlib.sha256((config.root / name).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _files(config: Config, below: str) -> Iterator[str]:
+    root, start = config.root, config.root / below
+    yield from (name for name in SETTINGS if (root / name).is_file())
+    if start.is_file():
+        # A file by itself may import those beside it
+        yield from (_called(root, path) for path in {start, *start.parent.glob('*.py')})
+    for folder, folders, files in os.walk(start):
+        folders[:] = [f for f in folders if f[0] != '.' and f not in MADE and not _made(folder, f)]
+        for file in files:
+            suffix = os.path.splitext(file)[1]
+            told = suffix in TEXT or (below == config.tests and suffix != '.pyc')
+            told = told and file[0] != '.' and file not in (REPORT, MUTANTS)
+            if told and os.path.isfile(os.path.join(folder, file)):
+                yield _called(root, Path(folder, file))
+
+
+def _called(root: Path, path: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _made(folder: str, name: str) -> bool:
+    """An environment, or a site of ours."""
+    return any(os.path.exists(os.path.join(folder, name, mark)) for mark in MARKS)
+
+
+def _below(one: str, root: str) -> bool:
+    return root == '.' or one == root or one.startswith(f'{root}/')
 
 
 def is_test(name: str, kind: str) -> bool:
@@ -115,33 +202,37 @@ def is_test(name: str, kind: str) -> bool:
 # ## How much of the mathematics is tested
 @dataclass(frozen=True)
 class Coverage:
-    """Equations on all pages, those that carry a test; the tests that are named, and passed."""
+    """Displayed equations of all pages, how many of them carry a test, and what came of it."""
 
     equations: int
     tested: int
-    named: int
+    # Equations whose tests have all passed
     passed: int
-    # Whether there is a report of the tests at all
-    reported: bool = False
+    # Tests that the pages name, and those of them that have passed
+    named: int
+    named_passed: int
+    # The day of the run, and with which version of what; nothing if there is no report of it
+    when: str = ''
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 # A mark vouches for one equation: the display formula in its own paragraph, else the last one
 # above it since the heading, else the next one below. So a page cannot call ten equations tested
 # by naming one test.
-def covered(blocks: Iterable[tuple[str, int]]) -> set[int]:
-    """From (kind, number) of headings, equations and marks in reading order to equations."""
-    found: set[int] = set()
-    last, waiting = -1, False
+def covered(blocks: Iterable[tuple[str, int]]) -> dict[int, list[int]]:
+    """From (kind, number) of headings, equations and marks in reading order: which equation has
+    which marks."""
+    found: dict[int, list[int]] = {}
+    last, waiting = -1, list[int]()
     for kind, number in blocks:
         if kind == 'heading':
-            last, waiting = -1, False
+            last, waiting = -1, []
         elif kind == 'equation':
             last = number
             if waiting:
-                found.add(number)
-                waiting = False
+                found[number], waiting = waiting, []
         elif last >= 0:
-            found.add(last)
+            found.setdefault(last, []).append(number)
         else:
-            waiting = True
+            waiting.append(number)
     return found

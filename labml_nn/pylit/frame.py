@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from . import layout, listing, prose, search
+from . import layout, listing, proofs, prose, search
 from .layout import Material, PageContext, encoded, relative
 from .links import Target
 from .order import HOME, Branch, Order
@@ -184,10 +184,36 @@ class Frame:
         }
 
     def _coverage(self) -> str:
-        """What the front page counts."""
+        """What the front page counts: the mathematics, how much is tested, what the tests said."""
         assert self.material
+        found = self.material.coverage
+        if not found or not found.equations:
+            return ''
+        library = 'torch' if 'torch' in found.versions else 'Python'
+        said = {
+            'total': found.equations,
+            'tested': found.tested,
+            'passed': found.passed,
+            'n': found.named,
+            'k': found.named_passed,
+            'day': found.when,
+            'library': f'{library} {found.versions.get(library, "")}'.partition('+')[0].strip(),
+        }
+        counts = ['{total} displayed equations', '{tested} tested']
+        if found.when:
+            counts.append('{passed} passed')
+        run = 'No run of the tests with these sources is known; a mark leads to its test.'
+        if found.when:
+            run = (
+                'in the run of {day} with {library}. Of {n} tests that the pages name, {k} passed; '
+                'a mark opens its test.'
+            )
         template = templates().get_template('coverage.html')
-        return template.render(say=self.say, coverage=self.material.coverage)
+        shown = ' · '.join(self._filled(text, said) for text in counts)
+        return template.render(counts=shown, run=self._filled(run, said))
+
+    def _filled(self, text: str, said: Mapping[str, object]) -> str:
+        return re.sub(r'\{(\w+)\}', lambda m: str(said.get(m[1], m[0])), self.say(text))
 
     def _title(self) -> str:
         assert self.source
@@ -377,15 +403,16 @@ OTHER_TEXTS = (
     'Skip to the text', 'Where this page stands', 'Search', 'Light or dark', 'Keys',
     'On this page', 'All pages', 'The reading path', '{n} of {total}',
     'Link to this part', 'References', 'Figure', 'Notation', 'Contents',
-    'Language',     'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
+    'Language', 'Previous', 'Next', 'Pages before and after', 'Source', 'Copy the whole file',
     'Wrap long lines',
     'There is no such page',
     *layout.LIVING,
-    'These are the pages of this site:', 'passed', 'failed', 'not run',
-    '{tested} of the {total} equations',
-    '{how_many} on these pages carry a test; the mark leads to its source.',
-    'All {n} tests that are named passed when the pages were made.',
-    '{passed} of the {n} tests that are named passed when the pages were made.',
+    'Named on', *proofs.TEXTS.values(),
+    'These are the pages of this site:',
+    '{total} displayed equations', '{tested} tested', '{passed} passed',
+    'No run of the tests with these sources is known; a mark leads to its test.',
+    'in the run of {day} with {library}. Of {n} tests that the pages name, {k} passed; '
+    'a mark opens its test.',
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
@@ -71,6 +71,8 @@ class Material:
     problems: Problems = field(default_factory=Problems)
     # What the front page counts
     coverage: Coverage | None = None
+    # Of the source of tests: titles, addresses and anchors of the pages that name them
+    named: Sequence[tuple[str, str, str]] = ()
 
 
 def relative(source: str, target: str) -> str:
@@ -293,10 +295,9 @@ class PageContext:
         if not claim or target.wrong:
             return self._wrong(note, block, href, target.wrong)
         where = f'{self._to(target)}#{target.anchor}'
-        title = f'{claim.path}::{claim.name.replace(".", "::")}'
         kind = target.verdict.replace(' ', '-')
         return (
-            f'<a class="claim {kind}" href="{html.escape(where)}" title="{html.escape(title)}">',
+            f'<a class="claim {kind}" href="{html.escape(where)}">',
             f'<span class="state">{html.escape(self.say(target.verdict))}</span></a>',
         )
 
@@ -432,7 +433,13 @@ def rows(context: PageContext) -> str:
         shown = _code(context, sections, others) if row.kind != 'prose' else ''
         out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
         out.append(f'{note}{shown}</section>\n')
-    return ''.join(out) + _references(context)
+    # Under the title, wherever that stands
+    body = ''.join(out).replace('</h1>\n', f'</h1>\n{_named(context)}', 1)
+    body += _references(context)
+    if 'class="claim ' in body:
+        script = relative(context.url, 'assets/proofs.js')
+        body += f'<script defer src="{script}"></script>\n'
+    return body
 
 
 def _references(context: PageContext) -> str:
@@ -450,6 +457,17 @@ def _references(context: PageContext) -> str:
         f'<h2 id="{REFERENCES}">{title}</h2>\n'
         f'<ul lang="en">\n{"".join(items)}</ul></div></section>\n'
     )
+
+
+def _named(context: PageContext) -> str:
+    """The way back from the source of a test to the pages that name it."""
+    links = ', '.join(
+        f'<a href="{html.escape(relative(context.url, url))}#{html.escape(anchor)}">'
+        f'{html.escape(title)}</a>'
+        for title, url, anchor in context.material.named
+    )
+    label = html.escape(context.say('Named on'))
+    return f'<p class="named">{label} {links}</p>\n' if links else ''
 
 
 def _other_names(page: Page, row: Row) -> dict[int, str]:

@@ -93,7 +93,7 @@ class Directory:
         """Look up one link of a page, or one picture."""
         kind = markup.scheme(link.href)
         if kind == 'test':
-            return self._test(source, link.href)
+            return self._test(link.href)
         if kind == 'eqref':
             return self._equation(source, link.href.removeprefix('eqref:'))
         if kind == 'cite':
@@ -244,21 +244,17 @@ class Directory:
     def find(self, claim: Claim) -> Target | None:
         """Where the test of a claim stands."""
         found = self.by_path.get((self.tests / claim.path).resolve())
-        for defined, kind, line in found.definitions if found else ():
+        for defined, kind, _ in found.definitions if found else ():
             if found and defined == claim.name and claims.is_test(defined, kind):
-                return Target(found.source.url, f'L{line}', found.source.kind)
+                return Target(found.source.url, found.place(defined), found.source.kind)
         return None
 
-    def verdict(self, source: Source, claim: Claim) -> str:
-        newest = max(p.stat().st_mtime for p in (self.tests / claim.path, source.path))
-        return self.report.verdict(claim, newest)
-
-    def _test(self, source: Source, href: str) -> Target:
+    def _test(self, href: str) -> Target:
         claim = Claim.of(href)
         found = self.find(claim) if claim else None
         if not claim or not found:
             return Target(wrong=f'there is no test {href.removeprefix("test:")}')
-        return Target(found.url, found.anchor, found.kind, verdict=self.verdict(source, claim))
+        return Target(found.url, found.anchor, found.kind, verdict=self.report.verdict(claim))
 
 
 class Table(dict[Link, Target]):

@@ -51,9 +51,12 @@ class Outline:
     # Name, kind and line of what is defined here; and what it makes visible to others
     definitions: tuple[tuple[str, str, int], ...]
     exports: dict[str, Place] | None
+    # How many displayed equations there are, and of each that is tested which claims vouch for it
     equations: int
-    tested: int
+    tested: tuple[tuple[int, ...], ...]
+    # The tests that are named, in reading order, and the anchor of the row that names each
     claims: tuple[Claim, ...]
+    claimed: tuple[str, ...]
     links: tuple[Link, ...]
     # What has a number, by its anchor
     numbered: dict[str, Numbered]
@@ -84,8 +87,9 @@ def of(page: Page, problems: Problems) -> Outline:
         tuple((d.name, d.kind, d.line) for d in module.definitions) if module else (),
         names.exports(module, source.module, source.package) if module else None,
         count - sum(f.no_test is not None for f in displayed(page)),
-        len(covered),
-        tuple(named),
+        tuple(map(tuple, covered.values())),
+        tuple(claim for claim, _ in named),
+        tuple(anchor for _, anchor in named),
         tuple(dict.fromkeys(links(page))),
         page.numbered,
         problems,
@@ -136,11 +140,11 @@ def displayed(page: Page) -> list[prose.Formula]:
     ]
 
 
-def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
-    """How many display formulas, which of them carry a test, and the tests they carry."""
+def equations(page: Page) -> tuple[int, dict[int, list[int]], list[tuple[Claim, str]]]:
+    """How many display formulas; which tests each of them carries; the tests, and their rows."""
     blocks: list[tuple[str, int]] = []
-    count, named = 0, []
-    for note in page.notes:
+    count, named = 0, list[tuple[Claim, str]]()
+    for row, note in ((row, page.notes[i]) for row in page.rows for i in row.sections):
         for token in note.tokens:
             if token.type == 'heading_open':
                 blocks.append(('heading', 0))
@@ -156,8 +160,8 @@ def equations(page: Page) -> tuple[int, set[int], list[Claim]]:
                         count += 1
                 claim = Claim.of(str(child.attrs.get('href', ''))) if child.attrs else None
                 if claim and str(child.attrs['href']).startswith('test:'):
-                    named.append(claim)
-                    marks.append(('mark', 0))
+                    marks.append(('mark', len(named)))
+                    named.append((claim, row.anchor))
             # A mark in a paragraph speaks of the equation in it, on whichever side it stands
             blocks += marks
     return count, claims.covered(blocks), named
@@ -184,7 +188,9 @@ def load(source: Source, kept: dict[str, Any]) -> Outline:
         'anchors': frozenset(kept['anchors']),
         'definitions': tuple((str(n), str(k), int(line)) for n, k, line in kept['definitions']),
         'exports': exports if exports is None else {k: Place(*p) for k, p in exports.items()},
+        'tested': tuple(map(tuple, kept['tested'])),
         'claims': tuple(Claim(*c) for c in kept['claims']),
+        'claimed': tuple(kept['claimed']),
         'links': tuple(Link(*link) for link in kept['links']),
         'numbered': {anchor: Numbered(*n) for anchor, n in kept['numbered'].items()},
         'problems': Problems(Problem(*p) for p in kept['problems']),

@@ -160,6 +160,8 @@ def understand(
         notebook=read_as,
     )  # fmt: skip
     page.rows = _rows(page)
+    if source.kind == 'test':
+        _titled(page)
     page.headings = _headings(page, problems)
     _anchor(page, problems)
     _equations(page, problems)
@@ -196,6 +198,19 @@ def _front_matter(sections: list[Section]) -> dict[str, str]:
         key = key.strip().lower()
         found[key] = value.strip().removeprefix('>').removeprefix('|')
     return {}
+
+
+def _titled(page: Page) -> None:
+    """What a file of tests says first is what it is called, if it is words alone."""
+    tokens = page.notes[page.rows[0].sections[0]].tokens if page.rows else []
+    if len(tokens) > 2 and tokens[0].type == 'paragraph_open':
+        said = tokens[1].content
+        if len(said) < 120 and not prose.MARK.search(said):
+            tokens[0].type, tokens[2].type = 'heading_open', 'heading_close'
+            tokens[0].tag = tokens[2].tag = 'h1'
+            last = (tokens[1].children or [])[-1]
+            last.content = last.content.removesuffix('.')
+            tokens[1].content = said.removesuffix('.')
 
 
 def _title(page: Page) -> str:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from . import layout, project
+from . import claims, layout, project
 from .problems import Mistakes, Refusal, as_text
 from .site import Memo, Request, Site
 
@@ -159,6 +159,7 @@ class Live:
             for file in path.rglob('*') if path.is_dir() else [path]:
                 if file.suffix in (*project.SUFFIXES, '.svg', '.png', '.jpg', '.css'):
                     self._see(file, found)
+        self._see(self.request.report or self.request.config.root / claims.REPORT, found)
         # A translator saves a catalogue
         for file in (self.request.config.root / self.request.config.locale).glob('*.po'):
             self._see(file, found)

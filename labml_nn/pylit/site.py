@@ -39,6 +39,7 @@ from . import (
     outline,
     page,
     project,
+    proofs,
     search,
 )
 from .claims import Claim, Coverage
@@ -76,7 +77,8 @@ class Request:
     paths: Sequence[Path]
     config: Config
     out: Path | None = None
-    junit: Sequence[Path] = ()
+    # A run of the tests; by default the one in the folder of the project
+    report: Path | None = None
     languages: Sequence[str] | None = None
     execute: bool = False
     # Formulas are always remembered; pages only by who writes them
@@ -95,11 +97,12 @@ class Site:
         self.memo = memo or Memo()
         self.problems = Problems()
         self.base = around(request.paths[0])
+        self.report, self.unproved = claims.believed(self.config, request.paths, request.report)
         self.directory = Directory(
             self.config,
             self.base,
             request.paths,
-            claims.read_reports(request.junit),
+            self.report,
             origin.find(self.config),
             self.problems,
             request.execute,
@@ -311,6 +314,7 @@ class Site:
             self.inside(source.source.path),
             problems,
             self.coverage if source.source.url == 'index.html' else None,
+            self.naming.get(source.source.url, ()),
         )
         return Frame(self.book(language), material).write()
 
@@ -371,9 +375,12 @@ class Site:
         counted = self.coverage if source.url == 'index.html' else None
         links = [[*vars(k).values(), *vars(t).values()] for k, t in self._links(found).items()]
         own = (self.inside(source.path), self.directory.origin.address(source.path, 1))
+        named = self.naming.get(source.url, ())
         said = catalog.stamp if catalog else ''
         text = self.texts[source.url]
-        return fingerprint(self.surroundings, source, text, language, said, counted, links, own)
+        return fingerprint(
+            self.surroundings, source, text, language, said, counted, links, own, named
+        )
 
     @cached_property
     def surroundings(self) -> str:
@@ -386,7 +393,7 @@ class Site:
             {name: sorted(e.items()) for name, e in self.index.exports.items()},
             [(name, o.source.url, o.places) for name, o in self.by_module.items()],
             [(code, catalog.name) for code, catalog in self.catalogs.items()],
-            (bool(self.request.junit), self.directory.origin.base, self.directory.origin.site),
+            (self.directory.origin.base, self.directory.origin.site),
             self.picture,
             self.own,
         )
@@ -416,16 +423,31 @@ class Site:
     @cached_property
     def coverage(self) -> Coverage:
         """The count on the front page."""
-        shown = self.shown()
-        named = {
-            claim: self.directory.verdict(o.source, claim)
-            for o in shown
-            for claim in o.claims
-            if self.directory.find(claim)
-        }
-        passed = sum(verdict == claims.PASSED for verdict in named.values())
-        equations, tested = sum(o.equations for o in shown), sum(o.tested for o in shown)
-        return Coverage(equations, tested, len(named), passed, bool(self.request.junit))
+        shown, report = self.shown(), self.report
+        named = {claim for o in shown for claim in o.claims if self.directory.find(claim)}
+        passed = {claim for claim in named if report.verdict(claim) == claims.PASSED}
+        equations = [{o.claims[i] for i in which} for o in shown for which in o.tested]
+        return Coverage(
+            sum(o.equations for o in shown),
+            len(equations),
+            sum(which <= passed for which in equations),
+            len(named),
+            len(passed),
+            report.when[:10],
+            report.versions,
+        )
+
+    @cached_property
+    def naming(self) -> dict[str, list[tuple[str, str, str]]]:
+        """Which pages name the tests of a file, and where each does so first."""
+        found: dict[str, dict[str, tuple[str, str, str]]] = {}
+        for o in self.shown():
+            for claim, anchor in zip(o.claims, o.claimed, strict=True):
+                test = self.directory.find(claim)
+                if test:
+                    first = (self.title(o), o.source.url, anchor)
+                    found.setdefault(test.url, {}).setdefault(o.source.url, first)
+        return {url: list(pages.values()) for url, pages in found.items()}
 
     def shown(self) -> list[Outline]:
         """The pages that a reader is led to: all but the sources of the tests."""
@@ -476,14 +498,18 @@ class Site:
                 files[f'{folder}index.html'] = partial(self._contents, language)
             files[folder + search.TEXT] = partial(self._search, language)
             if language and self.directory.living:
-                files[f'{folder}live.js'] = partial(self._words, language)
+                files[f'{folder}live.js'] = partial(self._live_words, language)
+            if self.naming:
+                files[f'{folder}proofs.js'] = partial(self._proof_words, language)
         files[search.CODE] = self._search_code
         for name, living in self.directory.living.items():
             files[f'assets/live/{name}.js'] = living.code
             if living.style():
                 files[f'assets/live/{name}.css'] = living.style
-        for url in self.pages:
+        for url, found in self.pages.items():
             files[source_script(url)] = partial(self._source, url)
+            if url in self.naming:
+                files[proofs.script_of(url)] = partial(self._proofs, found)
         files |= {f'assets/{path.name}': partial(_lean, path) for path in _comfort()}
         files['assets/katex/katex.css'] = _style
         address = self.directory.origin.site
@@ -499,7 +525,7 @@ class Site:
             return _redirect(layout.encoded(shown[0].source.url)).encode()
         return self._kept(language)
 
-    def _words(self, language: str) -> bytes:
+    def _live_words(self, language: str) -> bytes:
         """What living figures say, in one language."""
         found = {text for living in self.directory.living.values() for text in live.said(living)}
         said = {text: self.catalogs[language].say(text) for text in sorted(found)}
@@ -507,6 +533,23 @@ class Site:
 
     def _source(self, url: str) -> bytes:
         return f'pylit.source({json.dumps(self.texts[url], ensure_ascii=False)})\n'.encode()
+
+    def _proof_words(self, language: str) -> bytes:
+        say = self.catalogs[language].say if language else str
+        return proofs.words({key: say(text) for key, text in proofs.TEXTS.items()})
+
+    def _proofs(self, found: Outline) -> bytes:
+        """What is behind the marks that lead to one file of tests."""
+        source, url = self.full(found), found.source.url
+        if url not in self.code:
+            self.code[url] = self._code(source)
+        named = (claim for o in self.shown() for claim in o.claims)
+        here = [c for c in named if (test := self.directory.find(c)) and test.url == url]
+        return proofs.script(source, self.code[url], here, self.report, self.killed)
+
+    @cached_property
+    def killed(self) -> dict[str, tuple[int, int]]:
+        return claims.killed(self.config)
 
     def _pictures(self) -> dict[str, Path]:
         """Files that are taken as they are."""

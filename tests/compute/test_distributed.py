@@ -20,6 +20,7 @@ from labml_nn.diffusion.ddpm import evaluate
 from labml_nn.diffusion.ddpm.experiment import main
 from labml_nn.runs import checkpoint
 from tests.faults import rows
+from tests.kit.close import agree, record
 from tests.kit.runs import equal
 
 ROOT = Path(__file__).parents[2]
@@ -88,13 +89,13 @@ def test_gradients_are_those_of_one_process_with_the_whole_batch(tmp_path, micro
     whole = torch.load(one / '0')
     parts = [torch.load(two / str(rank)) for rank in (0, 1)]
     for part in parts:
-        torch.testing.assert_close(part['loss'], whole['loss'], rtol=0, atol=1e-6)
+        agree(part['loss'], whole['loss'], atol=1e-6, what='loss')
         for a, b in zip(part['gradients'], whole['gradients'], strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+            agree(a, b, atol=1e-6, what='gradients')
     assert equal(parts[0]['gradients'], parts[1]['gradients'])
     assert max(g.abs().max() for g in whole['gradients']) > 1e-3
     errors = torch.cat([p['errors'] for p in parts])
-    torch.testing.assert_close(errors, whole['errors'], rtol=0, atol=1e-6)
+    agree(errors, whole['errors'], atol=1e-6, what='errors of the images')
 
 
 @pytest.mark.long
@@ -136,6 +137,7 @@ def test_those_who_are_gone_are_not_waited_for():
             first = pool.submit(meeting, store, 0, 3).result(timeout=60)
             assert [o.result(timeout=60) for o in others] == [first, first]
             names.append(first)
+    record('meetings with a name of their own', len(set(names)))
     assert len(set(names)) == 3
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from labml_nn.evaluation.frechet import frechet_distance, moments, symmetric_root
+from tests.kit.close import agree
 
 
 def normal(n, dimension, seed=0):
@@ -52,10 +53,11 @@ def test_is_the_cost_of_the_best_linear_map():
     root = symmetric_root(c1)
     back = np.linalg.inv(root)
     best = back @ symmetric_root(root @ c2 @ root) @ back
-    np.testing.assert_allclose(best @ c1 @ best.T, c2)
+    agree(best @ c1 @ best.T, c2, atol=0, rtol=1e-7, what='covariance that T makes, and C2')
     means = (np.arange(4.0) ** 2).sum()
     ways = (np.eye(4) - best) @ c1 @ (np.eye(4) - best).T
-    assert frechet_distance(x, y) == pytest.approx(means + np.trace(ways))
+    what = 'distance, and the cost of T'
+    agree(frechet_distance(x, y), means + np.trace(ways), atol=0, rtol=1e-6, what=what)
     # Any other map that carries C1 to C2 turns in between
     for seed in range(5):
         turn, _ = np.linalg.qr(normal(4, 4, seed=seed))
@@ -72,8 +74,8 @@ def test_the_bias_falls_as_one_over_n():
         n: np.mean([frechet_distance(normal(n, 8, seed=s), data) for s in range(40)])
         for n in (200, 400, 800)
     }
-    assert mean[200] / mean[400] == pytest.approx(2, rel=0.1)
-    assert mean[400] / mean[800] == pytest.approx(2, rel=0.1)
+    fall = [mean[200] / mean[400], mean[400] / mean[800]]
+    agree(fall, [2.0, 2.0], atol=0, rtol=0.1, what='bias for twice the images falls by')
 
 
 def test_is_symmetric_and_survives_singular_covariances():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from labml_nn.pylit import claims
 from labml_nn.pylit.config import load
 from labml_nn.pylit.parse import Module, parse
 from labml_nn.pylit.site import Request, Site
@@ -33,14 +34,34 @@ def project(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def site(folder: Path, *paths: str, junit: Path | None = None, execute: bool = False) -> Site:
+def site(folder: Path, *paths: str, execute: bool = False) -> Site:
     targets = [folder / p for p in paths] or [folder]
-    return Site(Request(targets, load(folder), junit=[junit] if junit else [], execute=execute))
+    return Site(Request(targets, load(folder), execute=execute))
 
 
-def render(folder: Path, *paths: str, junit: Path | None = None) -> dict[str, str]:
+def reported(
+    folder: Path,
+    tests: Mapping[str, Mapping[str, str]],
+    *paths: str,
+    recorded: Sequence[Mapping[str, object]] = (),
+) -> Path:
+    """A report of a run of these tests, case by case, of the sources as they are now."""
+    config = load(folder)
+    roots = claims.roots(config, [folder / p for p in paths] or [folder])
+    said = {
+        name: {'cases': dict(cases), 'seconds': 1.25, 'recorded': list(recorded)}
+        for name, cases in tests.items()
+    }
+    versions = {'Python': '3.11.7', 'torch': '2.13.0', 'platform': 'Linux x86_64'}
+    when = '2026-11-28T12:30:00+00:00'
+    report = claims.Report(said, claims.sources(config, roots), roots, when, versions)
+    claims.write_report(report, folder / claims.REPORT)
+    return folder / claims.REPORT
+
+
+def render(folder: Path, *paths: str) -> dict[str, str]:
     """The text files of the site of a project, by address."""
-    made = site(folder, *paths, junit=junit)
+    made = site(folder, *paths)
     try:
         files = made.render()
     finally:

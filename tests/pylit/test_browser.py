@@ -25,7 +25,7 @@ from labml_nn.pylit.config import load
 from labml_nn.pylit.prose import for_katex, understand
 from labml_nn.pylit.site import Request
 from tests.kit.browser import REQUIRED, chromium, needed
-from tests.kit.sites import ROOT, project, split
+from tests.kit.sites import ROOT, project, reported, split
 
 AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
 WIDTHS = (1440, 1024, 390, 320)
@@ -154,6 +154,13 @@ FILES = {
 }
 
 
+RECORDED = [
+    {'what': 'the mean at every step', 'computed': [0.25, 0.125], 'expected': [0.2500001, 0.125],
+     'values': 4, 'difference': 1.2e-7, 'atol': 1e-6, 'rtol': 1e-5, 'share': 0.12},
+    {'what': 'kinds', 'said': ['7']},
+]  # fmt: skip
+
+
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('site')
@@ -169,6 +176,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / 'tests' / 'pylit',
         ignore=shutil.ignore_patterns('node_modules'),
     )
+    reported(folder, {'test_it.py::test_it': {'': 'passed'}}, 'src', recorded=RECORDED)
     assert main(['build', str(folder / 'src'), '-o', str(folder / 'out')]) == 0
     return folder
 
@@ -512,6 +520,88 @@ def test_a_citation_says_what_is_cited(browser: Any, tmp_path: Path) -> None:
     with visit(browser, url, java_script_enabled=False) as page:
         page.locator('.cite').click()
         assert page.url.endswith('#ref-ho2020')
+
+
+# ## Proofs
+MARK = 'main a.claim.passed'
+
+
+@pytest.mark.parametrize(('width', 'theme'), [(1440, 'light'), (500, 'dark'), (320, 'light')])
+def test_a_mark_opens_what_its_test_computed(
+    folder: Path, browser: Any, width: int, theme: str
+) -> None:
+    size = {'width': width, 'height': 700}
+    with visit(browser, address(folder), viewport=size, color_scheme=theme) as page:
+        assert page.locator('script[src*="test_it.proofs.js"]').count() == 0
+        page.locator(MARK).click()
+        panel = page.locator('dialog.proof[open]')
+        panel.wait_for()
+        text = panel.inner_text()
+        for said in (
+            '0.25, 0.125, …', '1.2e-07', '1e-06 + 1e-05 × |expected|', 'the mean at every step',
+            '4 values', 'kinds', '2026-11-28 12:30 UTC', 'torch 2.13.0', 'Linux x86_64',
+            'def test_it', 'test_it.py::test_it',
+        ):  # fmt: skip
+            assert said in text, said
+        assert panel.locator('code .f').inner_text() == 'test_it'
+        if AXE.exists():
+            page.evaluate(AXE.read_text())
+            assert page.evaluate(VIOLATIONS) == []
+        assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+        # The panel leads to all of the test
+        whole = panel.locator('a').last
+        assert whole.get_attribute('href').endswith('tests/test_it.html#test_it')
+        whole.click()
+        page.wait_for_load_state()
+        assert 'def test_it' in page.locator('main pre').inner_text()
+        # and that back to the page
+        page.locator('.named a').click()
+        assert page.url.endswith('page.html#part-1')
+
+
+OUTSIDE = """() => [...document.querySelectorAll('.proof, .proof :is(p, h2, h3, dl, dd, pre, button)')]
+  .filter((e) => { const r = e.getBoundingClientRect(); return r.left < -1 || r.right > innerWidth + 1; })
+  .map((e) => e.outerHTML.slice(0, 80))"""  # noqa: E501
+
+
+def test_a_proof_by_keyboard(folder: Path, browser: Any) -> None:
+    focused = 'document.activeElement.matches'
+    with visit(browser, address(folder)) as page:
+        mark = page.locator(MARK)
+        assert mark.get_attribute('role') == 'button'
+        for opens, closes in (('Enter', 'Escape'), ('Space', 'Escape'), ('Enter', 'Enter')):
+            mark.focus()
+            page.keyboard.press(opens)
+            page.locator('dialog.proof[open]').wait_for()
+            assert page.evaluate(f'{focused}(".proof button")')
+            # What scrolls is within reach, and the page behind is not
+            for _ in range(6):
+                page.keyboard.press('Tab')
+                inside = f'{focused}(".proof, .proof *, body")'
+                assert page.evaluate(inside)
+            page.locator('.proof button').focus()
+            page.keyboard.press(closes)
+            page.locator('dialog.proof').wait_for(state='hidden')
+            assert page.evaluate(f'{focused}("{MARK}")')
+
+
+def test_a_proof_by_touch(folder: Path, browser: Any) -> None:
+    size = {'width': 390, 'height': 700}
+    with visit(browser, address(folder), viewport=size, has_touch=True) as page:
+        page.locator(MARK).tap()
+        page.locator('dialog.proof[open]').wait_for()
+        # A tap beside it closes it
+        page.touchscreen.tap(195, 20)
+        page.locator('dialog.proof').wait_for(state='hidden')
+
+
+def test_a_mark_without_javascript_is_a_link(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), java_script_enabled=False) as page:
+        mark = page.locator(MARK)
+        assert mark.get_attribute('role') is None
+        mark.click()
+        assert page.url.endswith('tests/test_it.html#test_it')
 
 
 # ## Symbols

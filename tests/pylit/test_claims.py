@@ -2,51 +2,53 @@
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 
 import pytest
 
 from labml_nn.pylit.claims import FAILED, NOT_RUN, PASSED, Claim, Report, covered, read_report
 from labml_nn.pylit.problems import Mistakes, Refusal
-from tests.kit.sites import project, render, site
+from tests.kit.sites import project, render, reported
 
 PAGE = '"""\n# Title\n\nTrue [tested](test:a/test_x.py::test_one).\n\n$$x = y$$\n"""\n'
 TEST = 'import pytest\n\n\ndef test_one():\n    """Says one."""\n    assert 1\n'
 FILES = {'page.py': PAGE, 'tests/a/test_x.py': TEST}
-
-
-def report(folder: Path, *cases: str) -> Path:
-    path = folder / 'report.xml'
-    path.write_text(f'<testsuites><testsuite>{"".join(cases)}</testsuite></testsuites>')
-    return path
-
-
-def case(name: str, inner: str = '', module: str = 'tests.a.test_x') -> str:
-    return f'<testcase classname="{module}" name="{name}">{inner}</testcase>'
+ONE = 'a/test_x.py::test_one'
 
 
 @pytest.mark.parametrize(
     ('cases', 'verdict'),
     [
-        ([], NOT_RUN),
-        ([case('test_one')], PASSED),
-        ([case('test_one', module='a.test_x')], PASSED),
-        ([case('test_one[1]'), case('test_one[2]')], PASSED),
-        ([case('test_one[1]'), case('test_one[2]', '<failure/>')], FAILED),
-        ([case('test_one[1]'), case('test_one[2]', '<skipped/>')], NOT_RUN),
-        ([case('test_one', '<error/>')], FAILED),
-        ([case('test_one', module='tests.b.test_x')], NOT_RUN),
-        ([case('test_one', module='tests.a.test_xx')], NOT_RUN),
-        ([case('test_one_more')], NOT_RUN),
+        ({}, NOT_RUN),
+        ({'': PASSED}, PASSED),
+        ({'[1]': PASSED, '[2]': PASSED}, PASSED),
+        ({'[1]': PASSED, '[2]': FAILED}, FAILED),
+        ({'[1]': PASSED, '[2]': 'skipped'}, NOT_RUN),
+        ({'[1]': PASSED, '[2]': 'expected to fail'}, NOT_RUN),
+        ({'[1]': PASSED, '[2]': NOT_RUN}, NOT_RUN),
+        ({'[1]': 'skipped', '[2]': FAILED}, FAILED),
+        ({'': 'skipped'}, NOT_RUN),
+        ({'': 'expected to fail'}, NOT_RUN),
+        ({'': FAILED}, FAILED),
     ],
 )
-def test_a_tick_is_earned(tmp_path: Path, cases: list[str], verdict: str) -> None:
+def test_a_tick_is_earned(tmp_path: Path, cases: dict[str, str], verdict: str) -> None:
     project(tmp_path, FILES)
-    shown = render(tmp_path, 'page.py', junit=report(tmp_path, *cases))['page.html']
+    reported(tmp_path, {ONE: cases}, 'page.py')
+    shown = render(tmp_path, 'page.py')['page.html']
     assert f'<span class="state">{verdict}</span>' in shown
     assert shown.count('class="claim') == 1
     assert (f'class="claim {verdict.replace(" ", "-")}"') in shown
+
+
+@pytest.mark.parametrize(
+    'name', ['a/test_x.py::test_one_more', 'b/test_x.py::test_one', 'test_one']
+)
+def test_another_test_earns_nothing(tmp_path: Path, name: str) -> None:
+    project(tmp_path, FILES)
+    reported(tmp_path, {name: {'': PASSED}}, 'page.py')
+    assert 'class="claim not-run"' in render(tmp_path, 'page.py')['page.html']
 
 
 def test_without_a_report_nothing_has_passed(tmp_path: Path) -> None:
@@ -54,20 +56,54 @@ def test_without_a_report_nothing_has_passed(tmp_path: Path) -> None:
     assert 'class="claim not-run"' in render(tmp_path, 'page.py')['page.html']
 
 
-@pytest.mark.parametrize('changed', ['page.py', 'tests/a/test_x.py'])
-def test_a_report_older_than_its_test_or_page_says_nothing(tmp_path: Path, changed: str) -> None:
+CHANGED = {
+    'the page': ('page.py', f'{PAGE}# More\n'),
+    'the test': ('tests/a/test_x.py', TEST.replace('assert 1', 'assert 0')),
+    'another source': ('other.py', 'x = 2\n'),
+    'a new source': ('new.py', ''),
+    'what the tests share': ('tests/conftest.py', 'import os\n'),
+    'data of the tests': ('tests/a/data.npz', '1'),
+    'how tests are run': ('pyproject.toml', '[tool.pytest.ini_options]\n'),
+}
+
+
+@pytest.mark.parametrize('changed', CHANGED)
+def test_a_report_of_other_sources_says_nothing(tmp_path: Path, changed: str) -> None:
+    project(tmp_path, {**FILES, 'other.py': 'x = 1\n', 'tests/a/data.npz': '0'})
+    reported(tmp_path, {ONE: {'': PASSED}})
+    assert 'class="claim passed"' in render(tmp_path)['page.html']
+    # A part of the pages is of the same sources
+    assert 'class="claim passed"' in render(tmp_path, 'page.py')['page.html']
+    name, text = CHANGED[changed]
+    before = (tmp_path / name).read_text() if (tmp_path / name).exists() else None
+    (tmp_path / name).write_text(text)
+    assert 'class="claim not-run"' in render(tmp_path)['page.html']
+    # The same words at another time are the same
+    if before is not None:
+        (tmp_path / name).write_text(before)
+        assert 'class="claim passed"' in render(tmp_path)['page.html']
+
+
+def test_what_is_made_from_sources_is_no_source(tmp_path: Path) -> None:
     project(tmp_path, FILES)
-    path = report(tmp_path, case('test_one'))
-    later = path.stat().st_mtime + 10
-    os.utime(tmp_path / changed, (later, later))
-    assert 'class="claim not-run"' in render(tmp_path, 'page.py', junit=path)['page.html']
+    reported(tmp_path, {ONE: {'': PASSED}})
+    made = ('__pycache__/page.pyc', 'tests/.cache/x.py', 'tests/node_modules/x.js', 'site/x.html')
+    made += ('out/.pylit-manifest.json', 'out/x.html')
+    project(tmp_path, dict.fromkeys(made, 'x'))
+    assert 'class="claim passed"' in render(tmp_path)['page.html']
+
+
+def test_a_report_of_less_says_nothing_of_more(tmp_path: Path) -> None:
+    project(tmp_path, {**FILES, 'two/page.py': '# x\n'})
+    reported(tmp_path, {ONE: {'': PASSED}}, 'two')
+    assert 'class="claim not-run"' in render(tmp_path, 'page.py')['page.html']
 
 
 def test_the_mark_leads_to_the_source_of_the_test(tmp_path: Path) -> None:
     project(tmp_path, FILES)
     files = render(tmp_path, 'page.py')
-    assert 'href="tests/a/test_x.html#L4"' in files['page.html']
-    assert 'id="L4"' in files['tests/a/test_x.html']
+    assert 'href="tests/a/test_x.html#test_one"' in files['page.html']
+    assert 'id="test_one"' in files['tests/a/test_x.html']
     # A reader is not led through the tests as if they were chapters
     assert 'test_x.html' not in files['index.html']
 
@@ -87,62 +123,95 @@ def test_methods_of_test_classes(tmp_path: Path) -> None:
     source = 'class TestX:\n    def test_y(self): pass\n'
     page = '"""[t](test:test_x.py::TestX::test_y)"""\n'
     project(tmp_path, {'page.py': page, 'tests/test_x.py': source})
-    path = report(tmp_path, case('test_y', module='tests.test_x.TestX'))
-    assert 'class="claim passed"' in render(tmp_path, 'page.py', junit=path)['page.html']
+    reported(tmp_path, {'test_x.py::TestX::test_y': {'': PASSED}}, 'page.py')
+    assert 'class="claim passed"' in render(tmp_path, 'page.py')['page.html']
 
 
-@pytest.mark.parametrize(
-    'text',
-    ['', 'not xml', '<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>'],
-    ids=['empty', 'no', 'dtd'],
-)
+GOOD = {
+    'kind': 'pylit tests 1', 'sources': 'x', 'roots': ['.', 'tests'], 'when': '2026-11-28',
+    'versions': {'Python': '3.11'},
+    'tests': {ONE: {'cases': {'': 'passed'}, 'seconds': 1, 'recorded': [{'what': 'x'}]}},
+}  # fmt: skip
+DAMAGED = {
+    'empty': '',
+    'half': json.dumps(GOOD)[:-40],
+    'a list': '[]',
+    'of pytest': '<testsuites/>',
+    'no kind': json.dumps({k: v for k, v in GOOD.items() if k != 'kind'}),
+    'an old kind': json.dumps({**GOOD, 'kind': 'pylit tests 0'}),
+    'something missing': json.dumps({**GOOD, 'more': 1}),
+    'no outcomes': json.dumps({**GOOD, 'tests': {ONE: {}}}),
+    'outcomes that are none': json.dumps(
+        {**GOOD, 'tests': {ONE: {'cases': {'': 1}, 'seconds': 1, 'recorded': []}}}
+    ),
+    'roots that are none': json.dumps({**GOOD, 'roots': [1]}),
+}
+
+
+@pytest.mark.parametrize('text', DAMAGED.values(), ids=DAMAGED)
 def test_a_report_that_is_none(tmp_path: Path, text: str) -> None:
-    path = tmp_path / 'report.xml'
+    project(tmp_path, FILES)
+    path = tmp_path / 'report-tests.json'
+    path.write_text(json.dumps(GOOD))
+    assert read_report(path).tests == GOOD['tests']
     path.write_text(text)
-    with pytest.raises(Refusal, match='not a test report'):
+    with pytest.raises(Refusal, match=r'not a report|a report of another kind'):
         read_report(path)
-
-
-def test_a_report_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match='No such file'):
-        read_report(tmp_path / 'none.xml')
+    # It is no reason to have no pages
+    assert 'class="claim not-run"' in render(tmp_path, 'page.py')['page.html']
 
 
 # ## Counting
 @pytest.mark.parametrize(
     ('blocks', 'expected'),
     [
-        ('', set()),
-        ('e m', {0}),
-        ('e e m', {1}),
-        ('m e e', {0}),
-        ('e m m', {0}),
-        ('e h m', set()),
-        ('e h m e', {1}),
-        ('e m e m', {0, 1}),
+        ('', {}),
+        ('e m', {0: [0]}),
+        ('e e m', {1: [0]}),
+        ('m e e', {0: [0]}),
+        ('m m e', {0: [0, 1]}),
+        ('e m m', {0: [0, 1]}),
+        ('e h m', {}),
+        ('e h m e', {1: [0]}),
+        ('e m e m', {0: [0], 1: [1]}),
     ],
 )
-def test_a_mark_vouches_for_one_equation(blocks: str, expected: set[int]) -> None:
-    names, found, count = {'h': 'heading', 'e': 'equation', 'm': 'mark'}, [], 0
+def test_a_mark_vouches_for_one_equation(blocks: str, expected: dict[int, list[int]]) -> None:
+    names, found, count = {'h': 'heading', 'e': 'equation', 'm': 'mark'}, [], {'e': 0, 'm': 0}
     for letter in blocks.split():
-        found.append((names[letter], count))
-        count += letter == 'e'
+        found.append((names[letter], count.get(letter, 0)))
+        count[letter] = count.get(letter, 0) + 1
     assert covered(found) == expected
 
 
+TWO = '"""\n# Title\n\n$$x$$\n\n$$y$$ [t](test:a/test_x.py::test_one)\n\n'
+TWO += '## Two\n\n$$z$$ [t](test:a/test_x.py::test_one) [t](test:a/test_x.py::test_two)\n"""\n'
+
+
 def test_the_index_tells_how_many(tmp_path: Path) -> None:
-    page = PAGE.replace('$$x = y$$', '$$x$$\n\n$$y$$\n\n## Two\n\n$$z$$')
-    project(tmp_path, {**FILES, '__init__.py': page, 'page.py': '# nothing\n'})
-    made = site(tmp_path, junit=report(tmp_path, case('test_one')))
-    shown = made.render()['index.html'].decode()
-    made.close()
-    assert '<strong>1 of the 3 equations</strong> on these pages carry a test' in shown
-    assert 'All 1 tests that are named passed' in shown
-    made = site(tmp_path, junit=report(tmp_path, case('test_one', '<failure/>')))
-    assert '0 of the 1 tests that are named passed' in made.render()['index.html'].decode()
-    made.close()
-    assert 'named passed' not in render(tmp_path)['index.html']
+    two = f'{TEST}\n\ndef test_two():\n    pass\n'
+    project(tmp_path, {'__init__.py': TWO, 'tests/a/test_x.py': two, 'page.py': '# nothing\n'})
+
+    def told() -> str:
+        return render(tmp_path)['index.html'].partition('<p class="coverage">')[2].split('</p>')[0]
+
+    counts = '<strong>3 displayed equations · 2 tested'
+    no_run = 'No run of the tests with these sources is known; a mark leads to its test.'
+    assert told() == f'{counts}</strong> {no_run}'
+    names = (ONE, 'a/test_x.py::test_two')
+    for outcomes, equations, tests in (
+        ((PASSED, PASSED), 2, 2),
+        # An equation has passed if all tests that vouch for it have
+        ((PASSED, FAILED), 1, 1),
+        ((PASSED, 'skipped'), 1, 1),
+        ((FAILED, PASSED), 0, 1),
+    ):
+        reported(tmp_path, {n: {'': o} for n, o in zip(names, outcomes, strict=True)})
+        assert told() == (
+            f'{counts} · {equations} passed</strong> in the run of 2026-11-28 with torch 2.13.0. '
+            f'Of 2 tests that the pages name, {tests} passed; a mark opens its test.'
+        )
 
 
 def test_the_verdict_of_nothing() -> None:
-    assert Report().verdict(Claim('test_x.py', 'test_one'), 0.0) == NOT_RUN
+    assert Report().verdict(Claim('test_x.py', 'test_one')) == NOT_RUN

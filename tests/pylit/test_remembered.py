@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 
 from labml_nn.pylit import formulas, frame, remembered
 from labml_nn.pylit.__main__ import main
-from tests.kit.sites import project
+from tests.kit.sites import project, reported
 
 CONFIG = r"""
 [tool.pylit]
@@ -39,7 +37,6 @@ FILES = {
 PO = (
     'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "Words."\nmsgstr "{}"\n'
 )
-JUNIT = '<testsuite><testcase classname="tests.test_a" name="test_a">{}</testcase></testsuite>'
 
 
 def write(folder: Path, name: str, text: str) -> None:
@@ -55,9 +52,7 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
 
 
 def report(folder: Path, outcome: str) -> None:
-    write(folder, 'report.xml', JUNIT.format(outcome))
-    later = time.time() + 100
-    os.utime(folder / 'report.xml', (later, later))
+    reported(folder, {'test_a.py::test_a': {'': outcome}}, 'src')
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -74,9 +69,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     'a page that is linked, moved': lambda f: (f / 'src/c.py').rename(f / 'src/e.py'),
     'a page becomes another kind': lambda f: (f / 'src/src_notes.md').rename(f / 'src/src_notes.py') and write(f, 'src/src_notes.py', '# N\nx = 1\n'),  # noqa: E501
     'the line of a test': lambda f: edit(f, 'tests/test_a.py', 'def test_a', '\n\ndef test_a'),
+    'the words of a test': lambda f: edit(f, 'tests/test_a.py', 'pass', 'assert 1'),
+    'another page names the test': lambda f: edit(f, 'src/c.py', '(src_notes.md)', '(src_notes.md) [t](test:test_a.py::test_a)'),  # noqa: E501
     'a test that is named, gone': lambda f: edit(f, 'tests/test_a.py', 'def test_a', 'def test_c'),
-    'a test has passed': lambda f: report(f, ''),
-    'a test has failed': lambda f: report(f, '<failure/>'),
+    'a test has passed': lambda f: report(f, 'passed'),
+    'a test has failed': lambda f: report(f, 'failed'),
     'an image': lambda f: write(f, 'src/i.png', 'other'),
     'an image that is gone': lambda f: (f / 'src/i.png').unlink(),
     'the source of a figure': lambda f: edit(f, 'docs/figures/f.py', 'svg>{', 'svg><!-- -->{'),
@@ -95,8 +92,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 def build(folder: Path, out: str, *more: str) -> int:
-    junit = ['--junit', str(folder / 'report.xml')] if (folder / 'report.xml').exists() else []
-    return main(['build', str(folder / 'src'), '-o', str(folder / out), *junit, *more])
+    return main(['build', str(folder / 'src'), '-o', str(folder / out), *more])
 
 
 def snapshot(folder: Path) -> dict[str, str]:

@@ -204,8 +204,8 @@ def test_tests_stand_once(tmp_path: Path) -> None:
     files = render(tmp_path, 'src')
     assert 'tests/test_a.html' in files
     assert not [url for url in files if url.startswith('zh/tests')]
-    assert 'href="../tests/test_a.html#L1"' in files['zh/page.html']
-    assert 'href="tests/test_a.html#L1"' in files['page.html']
+    assert 'href="../tests/test_a.html#test_a"' in files['zh/page.html']
+    assert 'href="tests/test_a.html#test_a"' in files['page.html']
     # It is not to be had in other languages, and does not promise it
     assert 'hreflang' not in files['tests/test_a.html']
 
@@ -306,11 +306,11 @@ def test_images_labels_and_ids_are_kept(
 def test_the_words_of_the_frame_are_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made(tmp_path, {**DONE, '{tested} of the {total} equations': '{total} 个等式'})
+    made(tmp_path, {**DONE, '{total} displayed equations': '个等式'})
     capsys.readouterr()
     assert main(['check', str(tmp_path / 'src'), '--lang', 'zh']) == 1
     said = capsys.readouterr().err
-    assert 'has lost {tested}' in said
+    assert 'has lost {total}' in said
     assert "zh: the translation of 'Next' is missing" in said
     assert "of 'Copy'" not in said
     assert "pyproject.toml:6:1: warning: zh: the translation of 'how many steps' is missing" in said

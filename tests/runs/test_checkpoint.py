@@ -16,6 +16,7 @@ from labml_nn.data import pictures
 from labml_nn.diffusion.ddpm import coding, metrics
 from labml_nn.diffusion.ddpm.likelihood import Bound
 from labml_nn.runs import checkpoint, log, safetensors
+from tests.kit.close import record
 
 CONTENT = {
     'step': 7,
@@ -118,6 +119,7 @@ def test_every_flipped_bit_is_found_or_harmless(tmp_path):
             said.append(str(error))
         else:
             assert checkpoint.checksum(content) == good
+    record('flipped bits that were refused, of 300', len(said))
     assert len(said) > 150
     assert all(re.search('is damaged|is refused|no checkpoint', s) for s in said)
 
@@ -220,6 +222,7 @@ def test_every_file_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'fsync', watched_fsync)
     monkeypatch.setattr(os, 'replace', watched_replace)
     save_all_kinds(tmp_path)
+    record('files on the disk before they were renamed', len(renamed))
     assert sorted(renamed) == sorted(p.name for p in tmp_path.iterdir())
 
 

@@ -5,6 +5,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from tests.kit.close import agree
 
 
 def zero_model(xt, t):
@@ -55,7 +56,7 @@ def test_jensen():
     # The same gap, from chains: E_q[log q(x_1..T|x_0) - log p(x_1..T|x_0)]
     chains, log_q, log_joint = forward_chains(x0, beta, slope, shift, 200_000)
     gap = (log_q - (log_joint - log_p)).mean()
-    assert float(gap) == pytest.approx(float(L + log_p), abs=0.02)
+    agree(gap, float(L + log_p), atol=0.02, what='L + log p(x_0) and the divergence over chains')
 
 
 def forward_chains(x0, beta, slope, shift, n):
@@ -87,14 +88,15 @@ def test_telescoping():
         total = total + Normal(mean, var**0.5).log_prob(chains[t])
         total = total - reverse(t, chains[t + 1], beta, slope, shift).log_prob(chains[t])
     total = total - reverse(0, chains[1], beta, slope, shift).log_prob(x0)
-    torch.testing.assert_close(log_q - log_joint, total, rtol=1e-10, atol=1e-10)
+    what = 'log q - log p of 100 chains, and term by term'
+    agree(log_q - log_joint, total, atol=1e-10, rtol=1e-10, what=what)
     # and the posterior used is the one that the class computes
     t = torch.arange(1, n)
     mean, var = diffusion.q_posterior(torch.full((n - 1,), 0.4), torch.ones(n - 1), t)
     for i in range(1, n):
         m, v = exact_posterior(x0, torch.tensor(1.0).double(), alpha_bar, beta, i)
-        assert float(mean[i - 1]) == pytest.approx(float(m), abs=1e-6)
-        assert float(var[i - 1]) == pytest.approx(float(v), abs=1e-6)
+        agree(mean[i - 1], float(m), atol=1e-6, what='mean of the posterior')
+        agree(var[i - 1], float(v), atol=1e-6, what='variance of the posterior')
 
 
 def exact_posterior(x0, xt, alpha_bar, beta, t):
@@ -128,7 +130,8 @@ def test_kl_is_weighted_eps_error(variance):
     ratio = beta_tilde / sigma2
     constant = 5 / 2 * (ratio - 1 - ratio.log())
     error = ((eps - guess).double() ** 2).sum(1)
-    torch.testing.assert_close(kl, weight * error + constant, rtol=2e-4, atol=1e-6)
+    expected = weight * error + constant
+    agree(kl, expected, atol=1e-6, rtol=2e-4, what='divergence, and weight × error + constant')
     if variance == 'beta_tilde':
         assert not constant.any()
 
@@ -137,9 +140,11 @@ def test_weight_that_l_simple_drops():
     """The numbers quoted in section 6."""
     d = DenoiseDiffusion(zero_model, 1000)
     weight = d.beta**2 / (2 * d.sigma2 * d.alpha * d.one_minus_alpha_bar)
-    assert [round(float(weight[t - 1]), 2) for t in (1, 2, 10)] == [0.50, 0.27, 0.07]
+    found = [float(weight[t - 1]) for t in (1, 2, 10)]
+    agree(found, [0.50, 0.27, 0.07], atol=0.005, what='weight at steps 1, 2 and 10')
     late = weight[99:]
-    assert (round(float(late.min()), 3), round(float(late.max()), 3)) == (0.005, 0.010)
+    found = [float(late.min()), float(late.max())]
+    agree(found, [0.005, 0.010], atol=5e-4, what='smallest and largest weight from step 100 on')
 
 
 def test_prior_term_is_as_small_as_the_paper_says():
@@ -149,4 +154,4 @@ def test_prior_term_is_as_small_as_the_paper_says():
     mean, var = d.q_xt_x0(x[:, None], torch.full((2001,), 999))
     q = Normal(mean.double(), var.double() ** 0.5)
     bits = kl_divergence(q, Normal(0.0, 1.0)).mean() / torch.log(torch.tensor(2.0))
-    assert float(bits) == pytest.approx(9.7e-6, rel=0.01)
+    agree(bits, 9.7e-6, atol=0, rtol=0.01, what='L_T in bits per dimension')

@@ -14,6 +14,7 @@ from labml_nn.diffusion.ddpm.evaluate import main
 from labml_nn.diffusion.ddpm.pretrained import save_pretrained
 from labml_nn.diffusion.ddpm.sampler import SameNoise, Sampler, frame_steps
 from labml_nn.runs import checkpoint
+from tests.kit.close import agree
 from tests.kit.runs import called, opened
 
 run = partial(called, main)
@@ -169,7 +170,8 @@ def test_interpolation_keeps_the_noise_level():
     Sampler(diffusion, 1, 64).interpolate(x, x, [0.0, 0.5, 1.0], t_=700)
     stds = seen[0].std(dim=(1, 2, 3))
     expected = float(diffusion.one_minus_alpha_bar[699]) ** 0.5
-    assert stds.tolist() == pytest.approx([expected] * 3, rel=0.05)
+    what = 'noise level of the mix at lambda 0, 1/2 and 1'
+    agree(stds.tolist(), [expected] * 3, atol=0, rtol=0.05, what=what)
     # Two noises would have had this at the middle
     assert expected * 0.5**0.5 < float(stds[1]) * 0.8
 
@@ -262,7 +264,7 @@ def test_what_one_call_is_told_is_unknown_to_the_next(conditional, monkeypatch):
     next(chain)
     monkeypatch.setattr('labml_nn.diffusion.ddpm.sampler.BATCH', 1)
     sampler.sample(3)
-    assert torch.equal(list(chain)[-1][1], alone)
+    agree(list(chain)[-1][1], alone, atol=0, what='images of a chain that waited, and alone')
     assert sampler.diffusion.eps_model is guided
     assert guided.label is before
 

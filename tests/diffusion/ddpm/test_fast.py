@@ -18,6 +18,7 @@ from labml_nn.diffusion.ddpm.experiment import PRESETS, Trainer, make_configs
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.runs import checkpoint
 from labml_nn.runs import run as running
+from tests.kit.close import agree
 from tests.kit.runs import PLAIN, called, log_of
 
 run = partial(called, experiment.main)
@@ -47,18 +48,19 @@ def gradients(**options):
 def test_micro_batches_have_the_batchs_gradient(micro_batch):
     loss, errors, whole = gradients()
     loss_m, errors_m, parts = gradients(micro_batch=micro_batch)
-    torch.testing.assert_close(loss_m, loss, rtol=1e-6, atol=0)
-    torch.testing.assert_close(errors_m, errors, rtol=1e-5, atol=1e-7)
-    assert float(errors.mean()) == pytest.approx(float(loss))
+    agree(loss_m, loss, atol=0, rtol=1e-6, what='loss')
+    agree(errors_m, errors, atol=1e-7, rtol=1e-5, what='errors of the images')
+    agree(float(errors.mean()), float(loss), atol=0, rtol=1e-6, what='their mean, and the loss')
     for a, b in zip(parts, whole, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        agree(a, b, atol=1e-6, rtol=1e-4, what='gradients')
 
 
 def test_recomputing_changes_no_gradient():
     """Not even with dropout: the random numbers are drawn again as they were."""
     _, _, kept = gradients(dropout=0.3)
     _, _, recomputed = gradients(dropout=0.3, activation_checkpointing=True)
-    assert all(torch.equal(a, b) for a, b in zip(kept, recomputed, strict=True))
+    for a, b in zip(kept, recomputed, strict=True):
+        agree(a, b, atol=0, what='gradients, kept and computed again')
 
 
 def test_recomputing_keeps_less():

@@ -17,6 +17,7 @@ from labml_nn.diffusion.ddpm.likelihood import (
     prior_bits,
 )
 from labml_nn.diffusion.schedules import cosine, linear
+from tests.kit.close import agree
 from tests.kit.gaussian import (
     assumed_variance,
     bits_lost,
@@ -46,7 +47,7 @@ def test_the_levels_share_all_probability(n_levels):
     for std in (1e-3, 7.4e-3, 0.05, 1.0, 30.0):
         log_var = torch.full_like(mean, 2 * math.log(std))
         log_p = decoder_log_prob(levels.expand(7, -1), mean, log_var, n_levels)
-        torch.testing.assert_close(log_p.exp().sum(1), torch.ones(7), rtol=0, atol=1e-4)
+        agree(log_p.exp().sum(1), torch.ones(7), atol=1e-4, what='sum of all probabilities')
 
 
 def test_a_level_has_what_is_nearest_to_it():
@@ -75,10 +76,11 @@ def test_probabilities_far_out_are_not_zero():
         a, b = (-b, -a) if low > 0 else (a, b)
         exact = (torch.special.ndtr(b) - torch.special.ndtr(a)).log()
         found = log_normal_between(torch.tensor(low), torch.tensor(high))
-        assert float(found) == pytest.approx(float(exact), rel=1e-3)
+        agree(float(found), float(exact), atol=0, rtol=1e-3, what='log probability, and float64')
     # 100 standard deviations away even float64 has nothing: -z^2/2 decides
     far = log_normal_between(torch.tensor([100.0, -100.5]), torch.tensor([100.5, -100.0]))
-    torch.testing.assert_close(far, torch.full((2,), -5005.524), rtol=1e-5, atol=0)
+    what = 'log probability at 100 standard deviations'
+    agree(far, torch.full((2,), -5005.524), atol=0, rtol=1e-5, what=what)
 
 
 def test_the_decoder_has_gradients_everywhere():
@@ -100,7 +102,7 @@ def test_kl_is_never_negative(seed):
     g = torch.Generator().manual_seed(seed)
     mean1, mean2, log_var1, log_var2 = 3 * torch.randn(4, 200, generator=g)
     kl = normal_kl(mean1, log_var1, mean2, log_var2)
-    assert bool((kl >= 0).all())
+    agree(kl.clamp(max=0), torch.zeros(200), atol=0, what='what is negative of the divergence')
     # Nearly equal, where rounding could take over
     near = normal_kl(mean1, log_var1, mean1, log_var1 + 1e-4 * mean2)
     assert bool((near >= 0).all())
@@ -116,7 +118,8 @@ def test_kl_agrees_with_torch():
     expected = kl_divergence(
         Normal(mean1, (log_var1 / 2).exp()), Normal(mean2, (log_var2 / 2).exp())
     )
-    torch.testing.assert_close(normal_kl(mean1, log_var1, mean2, log_var2), expected)
+    found = normal_kl(mean1, log_var1, mean2, log_var2)
+    agree(found, expected, atol=1e-7, rtol=1e-7, what='divergence, and that of torch')
 
 
 def uneven_model(xt, t):
@@ -160,7 +163,8 @@ def test_the_terms_sum_to_the_bound_of_whole_chains(variance):
     error = (total.var() / n + terms.var(0).sum() / n) ** 0.5
     assert float(error) < 0.01
     assert float(terms[:, :-1].mean(0).min()) > 8 * float(error)
-    assert float(terms.sum(1).mean()) == pytest.approx(float(total.mean()), abs=4 * float(error))
+    what = 'sum of the terms, and whole chains, in bits'
+    agree(float(terms.sum(1).mean()), float(total.mean()), atol=4 * float(error), what=what)
     assert torch.equal(found.total(), terms.sum(1))
     assert bool((terms >= 0).all())
 
@@ -181,7 +185,8 @@ def test_clipping_never_raises_a_divergence():
     diffusion = DenoiseDiffusion(lambda xt, t: 2 * torch.sin(5 * xt), 40, beta=cosine(40))
     x0 = torch.randint(0, 256, (20, 1, 4, 4)) / 127.5 - 1
     free, clipped = (bound(diffusion, x0, clip_x0=c) for c in (False, True))
-    assert bool((clipped.of()[:, 1:] <= free.of()[:, 1:] + 1e-6).all())
+    more = (clipped.of()[:, 1:] - free.of()[:, 1:]).clamp(min=0)
+    agree(more, torch.zeros_like(more), atol=1e-6, what='what clipping adds to a divergence')
     assert float(clipped.rate()[0]) < float(free.rate()[0])
     assert bool((clipped.mse <= free.mse + 1e-6).all())
 
@@ -203,7 +208,8 @@ def test_the_gap_is_its_closed_form(n_steps, schedule, variance, first, s):
     beta = linear(n_steps, rescaled=True) if schedule == 'linear' else cosine(n_steps)
     terms = exactly(known(beta, s, variance), s, first=first).of()
     gap = float(terms.sum(1).mean()) - entropy(s)
-    assert gap == pytest.approx(float(bits_lost(beta, s, variance, first).sum()), abs=1e-4)
+    expected = float(bits_lost(beta, s, variance, first).sum())
+    agree(gap, expected, atol=1e-4, what='bits lost, and their closed form')
 
 
 def test_gaps_on_the_page():
@@ -213,10 +219,11 @@ def test_gaps_on_the_page():
         for v in ('beta', 'beta_tilde', 'optimal')
         for first in ('beta_tilde', 'beta')
     }
-    assert rounded['optimal', 'beta_tilde'] == 0
-    assert rounded['beta', 'beta_tilde'] == 0.165
-    assert rounded['beta', 'beta'] == 0.002
-    assert rounded['beta_tilde', 'beta_tilde'] == 0.822
+    for which, bits in {
+        ('optimal', 'beta_tilde'): 0, ('beta', 'beta_tilde'): 0.165, ('beta', 'beta'): 0.002,
+        ('beta_tilde', 'beta_tilde'): 0.822,
+    }.items():  # fmt: skip
+        agree(rounded[which], float(bits), atol=0, what=f'bits lost with {", first ".join(which)}')
     assert round(float(bits_lost(beta, s, 'beta')[0]), 3) == 0.164
     assert int(bits_lost(beta, s, 'beta', 'beta')[:-1].argmax()) + 1 == 134
     small = bits_lost(beta, s, 'beta_tilde').cumsum(0)
@@ -238,9 +245,9 @@ def test_limits_of_many_steps():
             float(bits_lost(beta, s, v, f).sum())
             for v, f in (('beta_tilde', 'beta_tilde'), ('beta', 'beta_tilde'), ('beta', 'beta'))
         )
-        assert small == pytest.approx(gamma / 2 * in_bits + first, abs=0.002)
-        assert large == pytest.approx(first, abs=1e-3)
-        assert exact == pytest.approx(0, abs=1e-4)
+        agree(small, gamma / 2 * in_bits + first, atol=0.002, what='beta_tilde, a million steps')
+        agree(large, first, atol=1e-3, what='beta, a million steps')
+        agree(exact, 0.0, atol=1e-4, what='beta at the first step too')
 
 
 def test_limits_of_the_first_ratios():
@@ -265,16 +272,16 @@ def test_eight_bit_data(variance, lost):
     share = torch.special.ndtr(edges)
     share = torch.diff(share, prepend=torch.zeros(1).double(), append=torch.ones(1).double())
     exact = integrated_bound(beta, s, levels, share, variance)
-    assert exact + float((share * share.log2()).sum()) == pytest.approx(lost, abs=5e-4)
+    found = exact + float((share * share.log2()).sum())
+    agree(found, lost, atol=5e-4, what='bits lost, by integration, and the figure of the page')
 
     # 201 quantiles of the noise, with its variance
     eps = torch.special.ndtri((torch.arange(201) + 0.5) / 201)
     eps = eps / eps.std(correction=0)
     x0, noise = levels.float().repeat_interleave(201)[:, None], eps.repeat(n_levels)[:, None]
     found = bound(known(beta, s, variance), x0, noise=lambda shape, device: noise).total()
-    assert float(share @ found.double().reshape(n_levels, 201).mean(1)) == pytest.approx(
-        exact, abs=5e-3
-    )
+    total = float(share @ found.double().reshape(n_levels, 201).mean(1))
+    agree(total, exact, atol=5e-3, what='bound, and by integration')
 
 
 def integrated_bound(beta, s, levels, share, variance):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from tests.kit.close import agree
 
 
 def zero_model(xt, t):
@@ -16,7 +17,7 @@ def test_a_zero_model_has_loss_one():
     """E eps^2 = 1 per pixel: 4 standard errors of the mean of chi-square variables."""
     diffusion = DenoiseDiffusion(zero_model, 1000)
     x0 = torch.rand(256, 3, 16, 16) * 2 - 1
-    assert abs(float(diffusion.loss(x0)) - 1) < 4 * (2 / x0.numel()) ** 0.5
+    agree(float(diffusion.loss(x0)), 1.0, atol=4 * (2 / x0.numel()) ** 0.5, what='loss')
 
 
 def test_a_perfect_model_has_loss_zero():
@@ -47,9 +48,9 @@ def test_errors_of_single_images(shape):
     errors = diffusion.errors(x0, t, eps)
     assert errors.shape == (5,)
     each = [float(diffusion.loss(x0[[i]], eps[[i]], t=t[[i]])) for i in range(5)]
-    assert errors.tolist() == pytest.approx(each)
+    agree(errors.tolist(), each, atol=0, rtol=1e-6, what='errors, and the loss of each alone')
     assert len(set(each)) == 5
-    assert torch.equal(errors.mean(), diffusion.loss(x0, eps, t=t))
+    agree(errors.mean(), diffusion.loss(x0, eps, t=t), atol=0, what='their mean, and the loss')
 
 
 def test_steps_are_uniform_over_all():

@@ -17,6 +17,7 @@ from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
 from labml_nn.diffusion.schedules import cosine
 from labml_nn.runs import plain
+from tests.kit.close import agree
 from tests.kit.peers import diffusers
 
 # The settings of the published models that are not the package's defaults
@@ -89,7 +90,9 @@ def edit(file, **values):
 def close(theirs, ours, side, channels, batch=2):
     x, t = torch.randn(batch, channels, side, side), torch.tensor([999, 3])[:batch]
     with torch.no_grad():
-        torch.testing.assert_close(ours(x, t), theirs(x, t).sample, rtol=0, atol=1e-5)
+        agree(
+            ours(x, t), theirs(x, t).sample, atol=1e-5, what='output of the network, and of theirs'
+        )
 
 
 @pytest.mark.parametrize(('architecture', 'side'), [(CIFAR10, 32), (LARGE, 32)])
@@ -133,7 +136,7 @@ def test_a_whole_image(tmp_path):
         for t in scheduler.timesteps:
             eps = theirs(x, t).sample
             x = scheduler.step(eps, t, x, use_clipped_model_output=True).prev_sample
-    torch.testing.assert_close(sampler.sample(xt), x, rtol=0, atol=1e-4)
+    agree(sampler.sample(xt), x, atol=1e-4, what='pixels after 50 steps, and theirs')
 
 
 @pytest.mark.parametrize('variance', ['beta', 'beta_tilde'])
@@ -144,9 +147,11 @@ def test_round_trip(tmp_path, variance, clip_x0):
     save_pretrained(tmp_path, diffusion, 8, clip_x0=clip_x0)
     again, unet, config = from_pretrained(tmp_path)
     for name, w in diffusion.eps_model.state_dict().items():
-        assert torch.equal(w, unet.state_dict()[name]), name
+        agree(unet.state_dict()[name], w, atol=0, what='weights')
     for name, constant in diffusion.named_buffers():
-        assert torch.equal(constant, dict(again.named_buffers())[name]), name
+        agree(
+            dict(again.named_buffers())[name], constant, atol=0, what='constants of the diffusion'
+        )
     assert config == {
         'image_channels': 1, 'n_channels': 32, 'ch_mults': (1, 2), 'is_attn': (False, True),
         'n_blocks': 1, 'dropout': 0.25, 'n_groups': 32, 'image_size': 8, 'n_steps': 1000,
@@ -194,7 +199,7 @@ def test_their_pipeline_loads_and_samples_ours(tmp_path):
     assert images.shape == (2, 8, 8, 1)
     scheduler = pipeline.scheduler
     assert scheduler.config.variance_type == 'fixed_small'
-    torch.testing.assert_close(scheduler.alphas_cumprod, diffusion.alpha_bar, rtol=1e-5, atol=0)
+    agree(scheduler.alphas_cumprod, diffusion.alpha_bar, atol=0, rtol=1e-5, what='alpha_bar')
     close(pipeline.unet, diffusion.eps_model, 8, 1)
 
 

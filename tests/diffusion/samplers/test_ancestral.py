@@ -7,6 +7,7 @@ import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import Ancestral
+from tests.kit.close import agree
 from tests.kit.models import SPACINGS, model
 
 
@@ -17,10 +18,10 @@ def test_all_steps_are_algorithm_2(variance):
         sampler = Ancestral(diffusion, 1000, variance=variance, clip_x0=clip_x0)
         for name in ('beta', 'alpha_bar', 'beta_tilde', 'sigma2'):
             short, whole = getattr(sampler.short, name), getattr(diffusion, name)
-            torch.testing.assert_close(short, whole, rtol=1e-5, atol=0)
+            agree(short, whole, atol=0, rtol=1e-5, what=name)
         expected = diffusion.sample((3, 4), seed=5, clip_x0=clip_x0)
         got = sampler.sample((3, 4), seed=5)
-        torch.testing.assert_close(got, expected, rtol=0, atol=2e-5)
+        agree(got, expected, atol=2e-5, what='images, and those of Algorithm 2')
 
 
 @pytest.mark.parametrize('spacing', SPACINGS)
@@ -32,20 +33,18 @@ def test_a_subset_is_a_shorter_chain(spacing):
         short = sampler.short
         assert short.n_steps == n
         tau = torch.tensor(sampler.tau)
-        torch.testing.assert_close(short.alpha_bar, diffusion.alpha_bar[tau], rtol=1e-5, atol=0)
-        torch.testing.assert_close(
-            short.one_minus_alpha_bar, diffusion.one_minus_alpha_bar[tau], rtol=1e-5, atol=0
-        )
-        torch.testing.assert_close(
-            short.alpha.double().cumprod(0).float(), short.alpha_bar, rtol=1e-4, atol=0
-        )
+        agree(short.alpha_bar, diffusion.alpha_bar[tau], atol=0, rtol=1e-5, what='alpha_bar')
+        other, whole = short.one_minus_alpha_bar, diffusion.one_minus_alpha_bar[tau]
+        agree(other, whole, atol=0, rtol=1e-5, what='1 - alpha_bar')
+        steps = short.alpha.double().cumprod(0).float()
+        agree(steps, short.alpha_bar, atol=0, rtol=1e-4, what='product of alpha, and alpha_bar')
 
 
 def test_ratio_of_the_two_variances():
     """The figures of the page: 10 steps, the last four before the end."""
     short = Ancestral(DenoiseDiffusion(model, 1000), 10).short
     ratio = short.beta_tilde / short.beta
-    assert [round(float(r), 2) for r in ratio[1:5]] == [0.3, 0.56, 0.75, 0.87]
+    agree(ratio[1:5].tolist(), [0.3, 0.56, 0.75, 0.87], atol=0.005, what='beta_tilde / beta')
 
 
 @pytest.mark.parametrize('own', ['beta', 'beta_tilde'])

@@ -12,6 +12,7 @@ from labml_nn.diffusion import samplers
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.samplers import DDIM, PNDM, SAMPLERS, DPMSolver, spaced
+from tests.kit.close import agree
 from tests.kit.models import SPACINGS, DropoutModel, model
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +49,7 @@ def test_the_last_step_lands_on_x0_hat(diffusion, name, options):
         sampler = make(diffusion, name, n, **options)
         chain = list(sampler.chain(*sampler.start((3, 4), seed=1)))
         _, image, x0_hat = chain[-1]
-        torch.testing.assert_close(image, x0_hat, rtol=0, atol=1e-6)
+        agree(image, x0_hat, atol=1e-6, what='last image, and the last guess of x_0')
         assert torch.equal(image, sampler.sample((3, 4), seed=1))
 
 
@@ -98,8 +99,9 @@ def test_the_step_to_index_0_is_a_third_of_the_way(diffusion):
     lam = (diffusion.alpha_bar / diffusion.one_minus_alpha_bar).log() / 2
     first, second = spaced('linspace', 20, 1000)[:2]
     assert (first, second) == (0, 53)
-    assert [round(float(lam[t]), 1) for t in (second, first)] == [1.7, 4.6]
-    assert round(float((lam[first] - lam[second]) / (lam[0] - lam[-1])), 2) == 0.3
+    agree(lam[[second, first]].tolist(), [1.7, 4.6], atol=0.05, what='lambda at steps 53 and 0')
+    share = float((lam[first] - lam[second]) / (lam[0] - lam[-1]))
+    agree(share, 0.3, atol=0.005, what='share of the way')
     assert spaced('trailing', 20, 1000)[0] == 49
     assert spaced('leading', 20, 1000)[-1] == 950
 
@@ -158,7 +160,7 @@ def test_eps_is_derived_again_after_clipping(diffusion):
         assert torch.equal(x0_hat, raw.clamp(-1, 1))
         clipped += float(raw.abs().max()) > 1
         again = diffusion.q_sample(x0_hat, torch.full((50,), t), eps)
-        torch.testing.assert_close(again, xt, rtol=0, atol=1e-5)
+        agree(again, xt, atol=1e-5, what='x_t from what is handed on, and x_t')
     assert clipped > 5
 
 

@@ -10,6 +10,7 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import MOST_LEFT, ShortChainWarning
 from labml_nn.diffusion.samplers import DDIM, PNDM, SAMPLERS, Ancestral, DPMSolver
 from labml_nn.diffusion.schedules import cosine, linear
+from tests.kit.close import agree
 
 SPREAD = 0.3
 
@@ -43,7 +44,7 @@ def test_every_sampler_gives_the_spread(sampler, options, spacing, T):
     reverse = sampler(gaussian(T, cosine(T)), 50, spacing=spacing, clip_x0=False, **options)
     spread = float(reverse.sample((16, 1, 16, 16), seed=0).std())
     # 50 steps are not exact; what leaps without care is wrong by factors of hundreds
-    assert spread == pytest.approx(SPREAD, rel=0.1)
+    agree(spread, SPREAD, atol=0, rtol=0.1, what='spread of the samples, and of the data')
 
 
 def test_a_step_that_leaps_is_counted_as_one_call():
@@ -68,7 +69,7 @@ def test_ddim_with_eta_1_is_ancestral(schedule, n):
     d = gaussian(1000, schedule(1000))
     ours = DDIM(d, n, eta=1.0, clip_x0=True).sample((2, 1, 8, 8), seed=1)
     other = Ancestral(d, n, variance='beta_tilde', clip_x0=True).sample((2, 1, 8, 8), seed=1)
-    assert torch.allclose(ours, other, atol=2e-6)
+    agree(ours, other, atol=2e-6, rtol=1e-5, what='images of both samplers')
 
 
 def test_what_is_left_for_the_old_noise_is_never_negative():
