@@ -139,7 +139,7 @@ def test_nothing_is_cut(ours: Path) -> None:
 PAGE = r'''"""
 # A page about $\bar\alpha_t$
 
-The mathematics of the Fréchet distance. It holds (eq. 12).
+The mathematics of the Fréchet distance. It holds (eq. 12), without naïveté.
 """
 
 
@@ -185,6 +185,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 SPELLINGS = [
     ('frechet', 'page.html#a-page-about'),
+    # More accents than a slip of the finger explains
+    ('naivete', 'page.html#a-page-about'),
     ('FRÉCHET', 'page.html#a-page-about'),
     ('eq. 12', 'page.html#a-page-about'),
     ('(12)', 'page.html#a-page-about'),

@@ -68,7 +68,7 @@
   // ## The index
   const HEADING = 0, NAMES = 1, PARAMETERS = 2, ENGLISH = 3, PROSE = 4, CODE = 5, ABOVE = 6;
   // How much it counts where a word stands, and how much the length of that text does
-  const WEIGHT = [8, 6, 4, 6, 4, 1.5, 1];
+  const WEIGHT = [12, 8, 4, 9, 4, 1.5, 1];
   const LENGTH = [0.6, 0.6, 0.3, 0.6, 0.4, 0.6, 0.3];
   // And in which form: a whole word comes before a part of one
   const FORMS = { exact: 1, stem: 0.9, synonym: 0.75, part: 0.6, prefix: 0.5, pieces: 0.35, typo: 0.5, inside: 0.2 };
