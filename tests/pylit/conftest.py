@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labml_nn.pylit import formulas
+from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.problems import Refusal
+from tests.kit.browser import chromium
 from tests.kit.sites import ROOT
 
 # Not in the home folder, which the tests replace
@@ -28,3 +33,17 @@ def katex() -> None:
         if os.environ.get('CI') == 'true':
             pytest.fail(str(refusal))
         pytest.skip(str(refusal))
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Any]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope='module')
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of this repository."""
+    out = tmp_path_factory.mktemp('real') / 'site'
+    assert main(['build', str(ROOT / 'labml_nn'), '-o', str(out)]) == 0
+    return out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -24,7 +23,8 @@ from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.prose import for_katex, understand
 from labml_nn.pylit.site import Request
-from tests.kit.browser import REQUIRED, chromium, needed
+from tests.kit.browser import REQUIRED, needed
+from tests.kit.browsing import visit
 from tests.kit.sites import ROOT, project, reported, split
 
 AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
@@ -181,49 +181,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope='module')
-def browser() -> Iterator[Any]:
-    with chromium() as launched:
-        yield launched
-
-
-class Visit:
-    """A page, and everything about it that must not happen."""
-
-    def __init__(self, browser: Any, url: str, **options: Any):
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.wrong: list[str] = []
-        self.home = url.rpartition('/')[0] if url.startswith('http') else 'file://'
-        self.page.on('console', lambda m: self.wrong.append(f'console: {m.text}'))
-        self.page.on('pageerror', lambda e: self.wrong.append(f'error: {e}'))
-        self.page.on('requestfailed', self._failed)
-        self.page.on('request', self._request)
-        self.page.add_init_script(
-            "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective))"  # noqa: E501
-        )
-        self.page.goto(url)
-
-    def _failed(self, request: Any) -> None:
-        # The stream of events ends when the page does
-        if not request.url.endswith(serve.EVENTS):
-            self.wrong.append(f'failed: {request.url}')
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith((self.home, 'data:')):
-            self.wrong.append(f'request: {request.url}')
-
-
-@contextlib.contextmanager
-def visit(browser: Any, url: str, **options: Any) -> Iterator[Any]:
-    seen = Visit(browser, url, **options)
-    try:
-        yield seen.page
-        assert seen.wrong == []
-    finally:
-        seen.context.close()
-
-
 def address(folder: Path, name: str = 'page.html') -> str:
     return (folder / 'out' / name).as_uri()
 
@@ -257,14 +214,6 @@ REAL = (
     'index.html', 'diffusion/ddpm/index.html', 'diffusion/ddpm/unet.html',
     'diffusion/ddpm/experiment.html', 'diffusion/samplers/index.html',
 )  # fmt: skip
-
-
-@pytest.fixture(scope='module')
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of this repository."""
-    out = tmp_path_factory.mktemp('real') / 'site'
-    assert main(['build', str(ROOT / 'labml_nn'), '-o', str(out)]) == 0
-    return out
 
 
 @pytest.mark.parametrize('name', REAL)

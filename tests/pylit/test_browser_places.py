@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from labml_nn.pylit.__main__ import main
+from tests.kit.browsing import visit
 from tests.kit.sites import project
-from tests.pylit.test_browser import browser, real, visit  # noqa: F401
 
-# ruff: noqa: F811
 WALKED = (
     'diffusion/ddpm/index.html',
     'diffusion/ddpm/unet.html',

@@ -1,0 +1,46 @@
+"""Pages in a browser, and everything about them that must not happen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from labml_nn.pylit import serve
+
+
+class Visit:
+    """A page, and everything about it that must not happen."""
+
+    def __init__(self, browser: Any, url: str, **options: Any):
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.home = url.rpartition('/')[0] if url.startswith('http') else 'file://'
+        self.page.on('console', lambda m: self.wrong.append(f'console: {m.text}'))
+        self.page.on('pageerror', lambda e: self.wrong.append(f'error: {e}'))
+        self.page.on('requestfailed', self._failed)
+        self.page.on('request', self._request)
+        self.page.add_init_script(
+            "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective))"  # noqa: E501
+        )
+        self.page.goto(url)
+
+    def _failed(self, request: Any) -> None:
+        # The stream of events ends when the page does
+        if not request.url.endswith(serve.EVENTS):
+            self.wrong.append(f'failed: {request.url}')
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.home, 'data:')):
+            self.wrong.append(f'request: {request.url}')
+
+
+@contextlib.contextmanager
+def visit(browser: Any, url: str, **options: Any) -> Iterator[Any]:
+    seen = Visit(browser, url, **options)
+    try:
+        yield seen.page
+        assert seen.wrong == []
+    finally:
+        seen.context.close()
