@@ -18,7 +18,8 @@ $\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back).
 
 ![Eight digits from the same noise after 300 and after 1,000 steps, from the raw weights and from
 the averaged ones. They are the same digits; those of the raw weights have grey specks in the ground
-and paler strokes](figure:ddpm.py::averaged)
+and paler strokes](figure:ddpm.py::averaged
+"Samples of the raw and of the averaged weights")
 
 ## Warm-up
 
@@ -33,7 +34,8 @@ after which the initial weights are forgotten within a hundred steps
 
 ![The share of the initial weights against the training step, on a logarithmic axis. Without warm-up
 it is 0.9 after 1,000 steps, 0.37 after 10,000 and near zero only after 50,000; with warm-up it
-begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten)
+begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten
+"How long the initial weights are remembered")
 
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
 > resuming needs the raw ones, as the optimizer's state belongs to them.
