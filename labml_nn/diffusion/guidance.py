@@ -61,7 +61,8 @@ At $w = 0$ the model of the class is left as it is
 
 ![Samples of three Gaussian classes in the plane, with rings at one and two deviations. At w = 0
 they fill the rings; at w = 1 they have moved outwards and are fewer between the classes; at w = 4
-each is a small spot at its outer side](figure:guidance.py::gaussians)
+each is a small spot at its outer side](figure:guidance.py::gaussians
+"Guided samples of three Gaussian classes")
 
 Each class moves away from the others and shrinks. At $w = 4$ what lies between the classes is never
 drawn, and neither is most of each class: guidance pays for certainty with variety.
@@ -101,7 +102,8 @@ The machine itself is right about 98.1 % of the real digits that it has not seen
 
 ![Two digits of each class in a row for w = −1, 0, 1 and 4, from the same noise. At −1 they are any
 digits; at 0 most are those that were asked for; at 1 and 4 all are, and at 4 they are bolder and
-more alike](figure:guidance.py::digits)
+more alike](figure:guidance.py::digits
+"Guided digits, from the same noise")
 
 * Told nothing, $w = -1$, the model draws what it likes, and is right as often as a guess.
 * Told the class, $w = 0$, it draws it 19 times in 20; the rest are doubtful, as real ones can be.

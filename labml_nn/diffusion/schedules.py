@@ -58,7 +58,8 @@ f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
 
 ![The share of the signal, and the logarithm of the signal-to-noise ratio, against t / T. The linear
 schedule has lost nearly all of the signal at 0.6, the cosine one falls evenly; the linear one as
-printed, over 100 steps, keeps a third to the end](figure:schedules.py::schedules)
+printed, over 100 steps, keeps a third to the end](figure:schedules.py::schedules
+"What the schedules leave of the signal")
 
 The right picture is the one to compare schedules in. What a step does to an image depends on its
 signal-to-noise ratio alone,

@@ -36,7 +36,8 @@ Gaussian are at a distance that falls as $1/n$ only
 
 ![The distance of fresh draws from their own distribution against their number, 100 to 6,400, on
 logarithmic axes, for 8, 32 and 128 dimensions: three falling lines of slope −1, the higher the more
-dimensions](figure:evaluation.py::bias)
+dimensions](figure:evaluation.py::bias
+"The distance of finite samples from their own distribution")
 
 The more dimensions, the worse: with Inception's 2,048 it takes tens of thousands of samples until
 this part is small. So numbers of different $n$ cannot be compared, and those of papers, from

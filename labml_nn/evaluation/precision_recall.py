@@ -28,7 +28,8 @@ $$\text{precision} = \frac1{|\Phi_g|}\sum_{\phi \in \Phi_g} f(\phi, \Phi_r), \qq
 
 ![Two hundred points with their balls, and three sets of samples. Too narrow: all in the balls, and
 less than half of the points reached. Right: both high. Too wide: half of the samples lie outside,
-marked by crosses](figure:evaluation.py::precision_and_recall)
+marked by crosses](figure:evaluation.py::precision_and_recall
+"Precision and recall of three sets of samples")
 
 Samples that are all alike have a precision of 1 and a recall near 0, samples that are scattered
 far beyond the data the reverse

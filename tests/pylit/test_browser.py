@@ -410,6 +410,20 @@ def formulas_of(source: str) -> list[Any]:
     return [f for section in split(source).sections for f in understand(section.prose).formulas]
 
 
+@pytest.mark.long
+def test_prose_and_code_meet_within_two_screens(real: Path, browser: Any) -> None:
+    size = {'width': 1440, 'height': 900}
+    url = (real / 'diffusion' / 'ddpm' / 'index.html').as_uri()
+    with visit(browser, url, viewport=size) as page:
+        page.evaluate('document.fonts.ready')
+        assert page.locator('.row.pair').first.bounding_box()['y'] < 1000
+        last = page.locator('.row.pair:has-text("Sampling (Algorithm 2)")').first.bounding_box()
+        assert last['y'] + last['height'] < 1800, 'the whole loop'
+        # The notation stands once, where the derivation begins
+        above = page.locator('.notation').bounding_box()
+        assert page.locator('.display').first.bounding_box()['y'] > above['y'] > last['y']
+
+
 # ## Long formulas
 WIDE = r"""# Wide
 

@@ -270,3 +270,16 @@ def test_declared_encoding(tmp_path: Path) -> None:
     path = tmp_path / 'page.py'
     path.write_bytes('# coding: latin-1\n\n# é\nx = 1\n'.encode('latin-1'))
     assert shape(read(path))[1] == ('é', 'x = 1')
+
+
+def test_a_raw_string_by_itself_is_a_chapter() -> None:
+    source = 'x = f(1)\n\n\ndef g():\n    pass\n\n\nr"""\nA chapter\n\n$\\alpha$\n"""\n\n\ny = 2\n'
+    assert shape(source) == [
+        ('', 'x = f(1)'),
+        ('', 'def g():\n    pass'),
+        ('A chapter\n\n$\\alpha$', ''),
+        ('', 'y = 2'),
+    ]
+    # Code that somebody has put aside stays where it is
+    aside = source.replace('r"""', '"""').replace('$\\alpha$', 'x = 1')
+    assert all(not note for note, _ in shape(aside))

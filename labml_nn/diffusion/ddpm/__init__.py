@@ -124,7 +124,8 @@ needs $x_t$ at one random $t$ per image; this makes it one line instead of a loo
 
 ![Four handwritten digits, a row each, at t = 0, 1, 50, 100, 200, 300, 500, 750 and 1000. Up to 100
 they are easily read, at 300 one has to guess, from 500 on there is nothing but
-noise.](figure:ddpm.py::forward)
+noise.](figure:ddpm.py::forward
+"Four digits on their way to noise")
 
 > **Question.** With $\beta$ from $10^{-4}$ to $0.02$ in 1000 steps, how much of the image is
 > left at the end? $\sqrt{\bar\alpha_T} = 0.0064$
@@ -293,7 +294,8 @@ shape of things is decided.
 ![The weight against t on logarithmic axes: from 0.5 at t = 1 it falls in a nearly straight line to
 0.01 at t = 100, is smallest near 350, and comes back to 0.01 at the end. With the smaller variance
 it begins higher, at 0.6 for t = 2, and is the same from 30 on. The simple loss has 1
-everywhere.](figure:ddpm.py::weight)
+everywhere.](figure:ddpm.py::weight
+"The weight that the simple loss drops")
 
 Table 1 of the paper measures both on CIFAR-10: 0.05 more bits per dimension, and FID 3.17
 instead of 13.51.
@@ -305,10 +307,11 @@ A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$ pe
 > so faint that nothing can tell it from the image's own texture. Most of the remaining loss is
 > there, and no network can remove it. Judge a run by samples from the same noise, not by the loss.
 
-![Training on the digits. Above, the loss on logarithmic axes: 1 for the first ten steps, 0.13 after
+![Above, the loss on logarithmic axes: 1 for the first ten steps, 0.13 after
 100, 0.11 after 300, 0.09 after 1,000, where it is nearly flat. Below, eight samples from the same
 noise at these moments: noise, then grey blurs of the right shape, then digits with ragged strokes,
-then clear ones](figure:ddpm.py::training)
+then clear ones](figure:ddpm.py::training
+"The loss, and samples from the same noise, during training")
 """
 
 

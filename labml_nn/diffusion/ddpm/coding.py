@@ -43,7 +43,8 @@ the rest, 2.4 of 2.8 bits, goes into detail that is hard to see.
 
 ![Three curves. The error of the guess by steps back: 8 levels at first, 4.3 halfway, then down to
 nearly nothing. The rate by steps back: nothing for half of the way, steep in the last hundred
-steps. The error by the rate: most of it is gone after half a bit](figure:coding.py::curve)
+steps. The error by the rate: most of it is gone after half a bit](figure:coding.py::curve
+"Rate and distortion on the digits")
 
 The paper's curve for CIFAR-10 (figure 5, table 4) bends in the same way: of 1.78 bits per dimension
 in all, the first 0.12 bring the error down to 12 levels of 256, where nothing sent leaves 68; the
@@ -65,7 +66,8 @@ last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 the mean of everything, then a digit, then its edges:
 
 ![Eight digits, a row each, from the first guess at the left to the last at the
-right](figure:coding.py::progressive)
+right](figure:coding.py::progressive
+"What the receiver sees while bits arrive")
 
 ## Shared latents (figure 7)
 
@@ -74,7 +76,8 @@ right](figure:coding.py::progressive)
 eight others. What is decided by step $t$ is shared by all; at 1000 that is nothing:
 
 ![Six rows of ten images. At t = 1000 and 750 they are different digits, at 500 some are threes as
-that of the chain itself, from 375 on nearly all; at 125 they are alike](figure:coding.py::shared)
+that of the chain itself, from 375 on nearly all; at 125 they are alike](figure:coding.py::shared
+"Images that share the first part of a chain")
 """
 
 import csv

@@ -19,7 +19,8 @@ one that is written here [tested](test:diffusion/ddpm/test_ema.py::test_is_the_r
 
 ![Eight digits from the same noise after 300 and after 1,000 steps, from the raw weights and from
 the averaged ones. They are the same digits; those of the raw weights have grey specks in the ground
-and paler strokes](figure:ddpm.py::averaged)
+and paler strokes](figure:ddpm.py::averaged
+"Samples of the raw and of the averaged weights")
 
 ## Warm-up
 
@@ -38,7 +39,8 @@ and copies $\theta$, so that nothing is left of them, and begins the formula at 
 
 ![The share of the initial weights against the training step, on a logarithmic axis. Without warm-up
 it is 0.9 after 1,000 steps, 0.37 after 10,000 and near zero only after 50,000; with warm-up, by the
-formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten)
+formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten
+"How long the initial weights are remembered")
 
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
 > resuming needs the raw ones, as the optimizer's state belongs to them.

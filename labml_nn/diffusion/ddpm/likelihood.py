@@ -98,7 +98,8 @@ the paper's schedule ([tested](test:diffusion/ddpm/test_likelihood.py::test_gaps
 ![Bits per dimension lost on Gaussian data for four choices of the variance. In all, against the
 number of steps: beta tilde ends at 0.64, however many steps there are; beta at 0.22, nearly all of
 it in the first step; the other two lose nothing. By step, for 1000 steps: beta tilde loses most in
-the first ones](figure:likelihood.py::gaps)
+the first ones](figure:likelihood.py::gaps
+"Bits per dimension that a fixed variance loses on Gaussian data")
 
 **More steps do not help $\tilde\beta$.** Early on, while $\beta$ is about constant, the noise of
 $t$ steps is $t$ times that of one, so $\tilde\beta_t/\beta_t$ goes to $(t-1)/t$ with many steps:

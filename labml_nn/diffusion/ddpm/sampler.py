@@ -77,7 +77,8 @@ class Sampler(forerunner.Calls):
     ![Eight samples with clipping, and below them eight from the same noise without: mostly the same
     digits, some differently drawn. Below, the largest value of the guess along the chain: without
     clipping ten at the start, two and a half at t = 800, and still a little above one to the end;
-    with it, one throughout.](figure:ddpm.py::clipping)
+    with it, one throughout.](figure:ddpm.py::clipping
+    "With and without clipping, from the same noise")
     """
 
     def __init__(
@@ -240,7 +241,8 @@ class Sampler(forerunner.Calls):
 
         ![Three samples, two rows each, from t = 901 to 1. The upper row is the noisy image, in
         which a digit appears at about 300. The lower one is the guess: at 901 as noisy as the
-        image, then a grey blur, a shape at 400, a digit at 200.](figure:ddpm.py::chain)
+        image, then a grey blur, a shape at 400, a digit at 200.](figure:ddpm.py::chain
+        "Three chains, and what each guesses on its way")
 
         Returns `n_frames` of $\hat x_0$, `[n_samples, channels, height, width]` each, evenly spaced
         over the chain; the last one is the image. More frames than steps are as many as steps.
@@ -296,7 +298,8 @@ class Sampler(forerunner.Calls):
         ![From a three to a seven in nine mixtures, a row each for 60, 120, 250 and 500 steps. With
         60 the ends are the two digits and the middle is both at once; with 250 each is a digit of
         its own; with 500 nothing is left of the two, and the row hardly
-        changes.](figure:ddpm.py::interpolation)
+        changes.](figure:ddpm.py::interpolation
+        "From a three to a seven, after more and more noise")
 
         Returns `[n_lambda, channels, height, width]`; for batches of images and one `lambda_`, an
         image of each pair.

@@ -32,7 +32,8 @@ This is what `print(UNet())` shows
 ![The U-Net as a U of boxes, as high as the resolution and as wide as the channels. Down the left
 side two blocks each of 128 channels at 32 × 32, 256 with attention at 16 × 16, 256 at 8 × 8 and 256
 at 4 × 4; at the bottom two more, the first with attention; up the right side three blocks a level,
-to each of which a skip connection leads across.](figure:ddpm.py::unet)
+to each of which a skip connection leads across.](figure:ddpm.py::unet
+"The paper's U-Net")
 
 A block on the way up takes what came from below and one tensor from the way down, side by side,
 which is why it is wider on the left. For a 32 × 32 image:
@@ -80,7 +81,8 @@ class TimeEmbedding(nn.Module):
 
     ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
     channels flicker from step to step; further down the waves get longer, and the last channels
-    hardly change over all 1000 steps.](figure:ddpm.py::embedding)
+    hardly change over all 1000 steps.](figure:ddpm.py::embedding
+    "The embedding of the time step")
     """
 
     frequency: Tensor

@@ -54,7 +54,8 @@ terms of signal and noise, the scale on which [DPM-Solver++](dpm_solver.html) lo
 
 ![Twenty strokes for each way. By index, all but quadratic are evenly spaced; by signal to noise,
 linspace and leading have a wide gap before their last step, trailing ends before it, and quadratic
-has many there](figure:samplers.py::spacing)
+has many there](figure:samplers.py::spacing
+"Where twenty steps go")
 
 * `leading` takes the multiples of $T/n$, from 0. It never sees $T$: with 20 steps it asks the
   network first at index 950, about the noise of index 999.
@@ -116,7 +117,8 @@ Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real 
 | 2M with noise, 50 | 0.24 | 0.21 | 0.29 |
 
 ![Distance against calls of the network: the methods of second order reach the line of 1000
-ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier)
+ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier
+"Quality against calls of the network")
 
 * **Order** pays while steps are few: with `trailing`, at 10 and 20 steps, the methods of second
   order are far ahead of DDIM and of ancestral sampling.

@@ -76,7 +76,8 @@ of step $t$; halving the step size divides the distance from it by two
 
 ![The error against the number of steps, on logarithmic axes. Down to T/8, DDIM follows the line of
 slope −1, DPM-Solver++ and PNDM that of slope −2; all the way to the first step the latter two fall
-less steeply](figure:samplers.py::orders)
+less steeply](figure:samplers.py::orders
+"The error against the number of steps")
 
 > The left half measures the way down to one eighth of $T$, the right half all of it. Near $t = 0$
 > the noise $\bar\sigma$ grows like $\sqrt t$. No polynomial in $t$ follows that, which costs PNDM

@@ -144,10 +144,16 @@ const tidy = (node) => {
 // No margin is what there is without a word, and a number needs no zero before its point
 const shorter = (style, above) => {
   const script = above && is(above, 'vlist') && style.startsWith('--p');
-  const said = style.split(';').filter((one) => one && !(script && one === 'margin-left:0em'));
+  const said = style.split(';').filter((one) => one && one !== 'margin-right:0em' && !(script && one === 'margin-left:0em'));
   // Nearly every box of a pile hangs from a strut of one of two heights
   const hung = said.join(';').replace(/^--p:3em;top:/, '--t:').replace(/^--p:2.7em;top:/, '--u:');
   return hung.replace(/(?<=[:-])0\.(?=\d)/g, '.');
+};
+
+// What stands in a pile hangs from struts of its own: the pile must only be high enough
+const higher = (node) => {
+  const height = /^height:(\d*\.\d+)em$/.exec(get(node, 'style'))?.[1];
+  if (is(node, 'vlist') && height) put(node, 'style', `height:${Math.ceil(height * 20) / 20}em`);
 };
 
 const lighten = (node, above) => {
@@ -155,6 +161,7 @@ const lighten = (node, above) => {
   if (node.tag === 'span') {
     strut(node, above);
     depth(node);
+    higher(node);
     merge(node);
   }
   unwrap(node, above);

@@ -40,7 +40,7 @@ const shorter = (html) =>
 
 // MathML is for ears here: how far a bracket stretches is not heard, nor is a thin space.
 const UNHEARD = new RegExp('<annotation[^]*?</annotation>|</?semantics>|<mspace[^>]*></mspace>' +
-  '| (xmlns|stretchy|fence|separator|minsize|maxsize|lspace|rspace|width|height|depth)="[^"]*"', 'g');
+  '|<mo>\u2061</mo>| (xmlns|accent|stretchy|fence|separator|minsize|maxsize|lspace|rspace|width|height|depth)="[^"]*"', 'g');
 
 const answer = ({ tex, marked, display }) => {
   try {
