@@ -1,5 +1,5 @@
 r"""
-# Dialect: the Markdown that authors know
+# Dialect
 
 CommonMark with tables, and what readers of GitHub, MkDocs and Sphinx expect to work: footnotes,
 admonitions, task lists, addresses that are links by themselves. The rules come with

@@ -1,5 +1,5 @@
 r"""
-# Directives: code that is folded, and lines that stand out
+# Directives
 
 A comment that begins with `pylit:` speaks to the renderer. It stays out of the page.
 

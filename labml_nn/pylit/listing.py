@@ -1,5 +1,5 @@
 r"""
-# Listing: the code of a row
+# Listing
 
 The lines of one row, in one or several pieces: what an author has [folded](directives.py) is a
 piece of its own, and so is what follows the [output](notebook.py) of a cell. Numbers are counted

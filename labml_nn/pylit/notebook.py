@@ -1,5 +1,5 @@
 r"""
-# Notebook: from cells to sections
+# Notebooks
 
 A notebook is a page too: the cells with code are sections, and the Markdown above a cell is its
 note. Outputs that were stored are shown under the code, pictures and plain text; raw cells are left

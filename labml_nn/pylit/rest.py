@@ -1,5 +1,5 @@
 r"""
-# reST: what docstrings for Sphinx are made of
+# reST in docstrings
 
 Many docstrings are written for Sphinx: roles, directives and lists of fields. What has an
 equivalent here is written as that, line by line, before [Markdown](prose.py) is read. All other
