@@ -109,9 +109,9 @@ def _figures(state: StateCore) -> None:
     for opening, inside, closing in zip(
         state.tokens, state.tokens[1:], state.tokens[2:], strict=False
     ):
-        picture, *more = (inside.children or [None]) if inside.type == 'inline' else [None]
-        if opening.type != 'paragraph_open' or opening.hidden or picture is None:
+        if opening.type != 'paragraph_open' or opening.hidden or not inside.children:
             continue
+        picture, *more = inside.children
         name = ID.fullmatch(more[0].content) if len(more) == 1 else None
         if picture.type == 'image' and picture.attrs.get('title') and (name or not more):
             opening.tag = closing.tag = 'figure'
