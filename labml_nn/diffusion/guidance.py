@@ -18,18 +18,18 @@ $\epsilon_\theta(x_t, t, c)$: all that was derived for [DDPM](ddpm/index.html) h
 of one class as it does for all. The [U-Net](ddpm/unet.html) adds a vector for each class to that of
 the time. Nothing else changes, and no sampler notices: to them a model is `(xt, t) -> eps`.
 
-## More of it than there is
+## More certainty than the data has
 
-Samples of a class are as mixed as its images are, with doubtful ones among them. One would often
-rather have fewer kinds, each beyond doubt: images that a classifier is sure of. Let its
-probability count more than once:
+Samples of a class vary as its images do, and some of them are doubtful. Often one prefers less
+variety and images that a classifier is sure of. So let the classifier's probability count more
+than once:
 
 $$\tilde p(x|c) \propto p(x|c)\,p(c|x)^w$$
 <!-- no-test: definition -->
 
-At $w = 0$ nothing is changed; the larger $w$, the more an image must be taken for this class and no
-other. But a classifier of noisy images would have to be trained beside the model. Bayes' rule says
-that the model contains one:
+At $w = 0$ nothing is changed; the larger $w$, the surer the classifier has to be of this class. But
+a classifier of noisy images would have to be trained beside the model. Bayes' rule says that the
+model contains one:
 
 $$p(c|x) = \frac{p(x|c)\,p(c)}{p(x)} \quad\Rightarrow\quad
 \nabla_x\log p(c|x) = \nabla_x\log p(x|c) - \nabla_x\log p(x)$$
@@ -64,8 +64,8 @@ they fill the rings; at w = 1 they have moved outwards and are fewer between the
 each is a small spot at its outer side](figure:guidance.py::gaussians
 "Guided samples of three Gaussian classes")
 
-Each class moves away from the others and shrinks. At $w = 4$ what lies between the classes is never
-drawn, and neither is most of each class: guidance pays for certainty with variety.
+Each class moves away from the others and shrinks. At $w = 4$ nothing between the classes is drawn,
+and most of each class is not drawn either: guidance pays for certainty with variety.
 
 > **It is not a sampler of $\tilde p$.** The guided guess is the right slope of
 > $q(x_t|c)\,q(c|x_t)^w$ at each $t$. But noising $\tilde p(x_0|c)$ does not lead to that density:
@@ -105,14 +105,15 @@ digits; at 0 most are those that were asked for; at 1 and 4 all are, and at 4 th
 more alike](figure:guidance.py::digits
 "Guided digits, from the same noise")
 
-* Told nothing, $w = -1$, the model draws what it likes, and is right as often as a guess.
-* Told the class, $w = 0$, it draws it 19 times in 20; the rest are doubtful, as real ones can be.
+* Told nothing ($w = -1$), the model draws any digit, and is right as often as a guess.
+* Told the class ($w = 0$), it draws that class 19 times in 20; the rest are doubtful, as some real
+  digits are.
 * A little guidance removes the doubtful ones. More of it costs recall, of which less than a third
   is left at $w = 4$, while precision hardly gains beyond $w = 1$. The distance, which sees both, is
   best without guidance.
 
-> So guidance is 0 unless asked for. Where samples of a class are often doubtful, as those of large
-> images are, the exchange is a better one.
+> So guidance is 0 unless asked for. It is worth more where samples of a class are often doubtful,
+> as with large images.
 """
 
 import math

@@ -50,7 +50,7 @@ f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
 * $\bar\alpha_t$ falls almost in a straight line through the middle, and changes little at both
   ends. The linear schedule has destroyed the image long before its end: its last fifth of the steps
   can be left out of a chain with hardly any harm (figure 4 of that paper).
-* $s = 0.008$ keeps the first betas from vanishing: the network would have to find noise much
+* $s = 0.008$ keeps the first betas from vanishing, where the network would have to find noise much
   fainter than one level of a pixel. It makes $\sqrt{\beta_1}$ a little smaller than such a level,
   $\frac1{127.5}$, for $T = 1000$
   ([tested](test:diffusion/test_schedules.py::test_the_first_cosine_step_is_below_a_level)).

@@ -200,6 +200,11 @@ MUTANTS: list[Mutant] = [
          'torch._foreach_lerp_(list(model.parameters()), averaged, 0.01)',
          f'{D}test_ema.py::test_never_feeds_back'),
     ),
+    *mutants(
+        f'tests/{D}test_ema.py',
+        ('round(0.9999**1000, 2)', 'round(0.9999**100, 2)',
+         f'{D}test_ema.py::test_shares_quoted_on_the_page'),
+    ),
     # ## Schedules
     *mutants(
         'labml_nn/diffusion/schedules.py',

@@ -30,7 +30,7 @@ COPIED = ('labml_nn', 'tests', 'docs', 'pyproject.toml', 'setup.py', 'README.md'
 # Of a folder of tests these are what takes room and is not needed
 LEFT_OUT = shutil.ignore_patterns('__pycache__', 'node_modules', 'site', '*.png', '*.gif')
 # A test that takes longer than this hangs
-MOST_SECONDS = 600
+MOST_SECONDS = 1800
 KILLED, SURVIVED, BROKEN = 'killed', 'survived', 'broken'
 
 

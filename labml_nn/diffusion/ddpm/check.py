@@ -10,7 +10,7 @@ summary: >
 
     python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
 
-draws samples, sets them beside as many images of the data, and names what is out of the ordinary.
+draws samples, compares them with as many images of the data, and names what is out of the ordinary.
 [My samples look wrong](troubles.html) says what to do then.
 
 ## What loss to expect

@@ -39,7 +39,7 @@ This is what a run of the preset `digits` prints (`make figures`):
 The second half is progressive coding: each row has sent everything down to its last $x_t$, so many
 bits per dimension at that price, and can show $\hat x_0$ with that error. The first half of the
 steps costs 0.02 bits and settles the coarsest shape; 0.37 bits leave an error of 1.3 levels of 17;
-the rest, 2.4 of 2.8 bits, goes into detail that is hard to see.
+the remaining 2.4 of 2.8 bits describe detail that is hard to see.
 
 ![Three curves. The error of the guess by steps back: 8 levels at first, 4.3 halfway, then down to
 nearly nothing. The rate by steps back: nothing for half of the way, steep in the last hundred
@@ -52,7 +52,7 @@ last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 
 > **Why are the first $\hat x_0$ worse than nothing?** The mean of all digits is 4.3 levels off, a
 > guess from $x_{1000}$ 7.7. At $t = T$ an error of the network comes out
-> [157 times as large](index.html), and only clipping holds it. It does no harm to the chain, in
+> [157 times as large](index.html), and only clipping limits it. It does no harm to the chain, in
 > which this $\hat x_0$ has almost no weight.
 
 > **Digits pay in other places than photographs.** Their levels are an eighth apart and the noise of
@@ -73,7 +73,7 @@ right](figure:coding.py::progressive
 
 `shared` freezes $x_t$ and draws from $p_\theta(x_0|x_t)$ again and again. Rows are $t$ = 1000, 750,
 500, 375, 250 and 125; first in a row is $x_t$, second the image that its own chain came to, then
-eight others. What is decided by step $t$ is shared by all; at 1000 that is nothing:
+eight others. All of them share what is decided by step $t$; at 1000 that is nothing:
 
 ![Six rows of ten images. At t = 1000 and 750 they are different digits, at 500 some are threes as
 that of the chain itself, from 375 on nearly all; at 125 they are alike](figure:coding.py::shared

@@ -25,8 +25,9 @@ and paler strokes](figure:ddpm.py::averaged
 ## Warm-up
 
 A plain average starts as a copy of the random initial weights, and their share after $n$ steps is
-$d^n$: at $d = 0.9999$ still 0.90 after 1,000 steps and 0.37 after 10,000. Samples
-of the first hours would be noise. So the window grows with the run:
+$d^n$: at $d = 0.9999$ still 0.90 after 1,000 steps and 0.37 after 10,000
+([tested](test:diffusion/ddpm/test_ema.py::test_shares_quoted_on_the_page)). Samples of the first
+hours would be noise. So the window grows with the run:
 
 $$d_n = \min\Big(d,\ \frac{1+n}{10+n}\Big)$$
 

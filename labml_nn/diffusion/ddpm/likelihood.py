@@ -8,10 +8,10 @@ summary: >
 
 # The bound in bits per dimension
 
-A model that gives an image the probability $p_\theta(x_0)$ can code it in $-\log_2 p_\theta(x_0)$
-bits, and no code of that model can do better on average. So likelihood is compression, and its unit
-is the bit per dimension: bits over pixels times channels. A photograph of 8 bits a channel has 8
-bits per dimension as it is; the paper's CIFAR-10 model needs 3.75 (table 1).
+A model that gives an image the probability $p_\theta(x_0)$ can encode it in $-\log_2 p_\theta(x_0)$
+bits, and no code of that model can do better on average. So likelihood measures compression. Its
+unit is the bit per dimension: bits divided by pixels times channels. A photograph of 8 bits a
+channel has 8 bits per dimension as it is; the paper's CIFAR-10 model needs 3.75 (table 1).
 
 [The derivation](index.html) bounds that number by $L = L_0 + L_1 + \dots + L_T$. This page computes
 every term, and shows what each says: a rate, a distortion, or the price of a wrong variance.
@@ -65,7 +65,7 @@ chains that run forward
 the same number with less noise, since each term has part of its expectation in closed form.
 
 > **The decoder is one of many terms, and half of the bits.** For the paper's CIFAR-10 model $L_0$
-> is 1.97 of 3.75 bits per dimension (section 4.3): detail below what anybody sees.
+> is 1.97 of 3.75 bits per dimension (section 4.3): detail too fine to be seen.
 
 ## 3. What the bound loses: the exact answer
 
@@ -101,11 +101,11 @@ it in the first step; the other two lose nothing. By step, for 1000 steps: beta 
 the first ones](figure:likelihood.py::gaps
 "Bits per dimension that a fixed variance loses on Gaussian data")
 
-**More steps do not help $\tilde\beta$.** Early on, while $\beta$ is about constant, the noise of
-$t$ steps is $t$ times that of one, so $\tilde\beta_t/\beta_t$ goes to $(t-1)/t$ with many steps:
-the second step assumes half of the variance, the third two thirds. (With 1000 steps it is 0.455 and
-0.611 [tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_the_first_ratios).) With
-$r_t = \frac t{t-1}$ the losses sum to Euler's constant, $\gamma = 0.577\dots$, halved:
+**More steps do not help $\tilde\beta$.** In the first steps, while $\beta$ is about constant, the
+noise of $t$ steps is $t$ times that of one, so $\tilde\beta_t/\beta_t$ goes to $(t-1)/t$ with many
+steps: the second step assumes half of the variance, the third two thirds. (With 1000 steps it is
+0.455 and 0.611 [tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_the_first_ratios).)
+With $r_t = \frac t{t-1}$ the losses sum to Euler's constant, $\gamma = 0.577\dots$, halved:
 
 $$\sum_{t=2}^\infty \tfrac12\Big(\frac1{t-1} - \log\frac t{t-1}\Big) = \frac\gamma2$$
 
@@ -119,9 +119,9 @@ yet to come and the other has gone.)
 **So the right variance is worth more than steps**, and it depends on the data. That is what
 [learned variances](../learned_variance.html) are for.
 
-> **Why is $\tilde\beta_2$ in the first step at all?** Because pixels have levels. The decoder is
-> not asked how well it knows $x_0$ as a number, only which level is nearest, and 256 levels are as
-> coarse as the noise of the first step. For data with $s = 0.25$, rounded to 8 bits, the loss with
+> **Why take $\tilde\beta_2$ in the first step at all?** Because pixels have levels. The decoder
+> does not need $x_0$ as a number, only the nearest level, and 256 levels are as coarse as the noise
+> of the first step. For data with $s = 0.25$, rounded to 8 bits, the loss with
 > $\beta$ falls from 0.171 to 0.123 bits, with $\tilde\beta$ from 0.798 to 0.750
 > ([tested](test:diffusion/ddpm/test_likelihood.py::test_eight_bit_data)).
 

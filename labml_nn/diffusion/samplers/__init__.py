@@ -8,9 +8,9 @@ summary: >
 
 # Fast samplers
 
-Training asks for $\epsilon_\theta(x_t, t)$ at every $t$ alone, and knows nothing of the chain that
-will be run backwards. So one may run another chain: fewer steps, larger ones, without noise, of
-higher order. No sampler here needs another training.
+Training asks for $\epsilon_\theta(x_t, t)$ at each $t$ by itself, and knows nothing of the chain
+that will be run backwards. So one may run another chain: with fewer and larger steps, without
+noise, or of higher order. No sampler here needs a new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise

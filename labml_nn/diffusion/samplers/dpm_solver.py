@@ -39,8 +39,8 @@ $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t +
 \sigma_s\int_{\lambda_t}^{\lambda_s} e^\lambda\,\hat x_0(\lambda)\,d\lambda$$
 
 [tested](test:diffusion/samplers/test_formulas.py::test_equation_8_is_its_integral). Nothing is
-approximated yet. $\hat x_0$ changes slowly along the chain, at the end hardly at all,
-and the exponential in front of it is integrated exactly, however long the step.
+approximated yet. $\hat x_0$ changes slowly along the chain, and hardly at all at its end; the
+exponential in front of it is integrated exactly, however long the step is.
 
 **First order.** Let $\hat x_0$ be constant. With $h = \lambda_s - \lambda_t$ the integral is
 $\sigma_s(e^{\lambda_s} - e^{\lambda_t})\hat x_0 = a_s(1 - e^{-h})\,\hat x_0$. Put in
@@ -63,8 +63,8 @@ divides the error by four
 [tested](test:diffusion/samplers/test_orders.py::test_second_order_solvers_have_order_two).
 
 > **Why $\hat x_0$ and not $\epsilon_\theta$?** The same idea with $\epsilon_\theta$ constant,
-> DPM-Solver without the pluses, is the same at first order. Beyond that it is the extrapolated
-> quantity that counts: $\hat x_0$ is bounded, as images are, and can be clipped before it is
+> DPM-Solver without the pluses, is the same at first order. Beyond that, the extrapolated quantity
+> matters: $\hat x_0$ is bounded, as images are, and can be clipped before it is
 > extrapolated; $\epsilon_\theta$ has to be right to one part in 157 at the start of the chain.
 
 > **The last step** goes to $\lambda = \infty$: $h = \infty$, $e^{-h} = 0$, $r = 0$, and the line
