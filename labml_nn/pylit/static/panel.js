@@ -15,11 +15,12 @@
   const load = (address) => {
     if (!loading.has(address)) {
       loading.set(address, new Promise((done, fail) => {
-        const script = document.createElement('script');
-        script.src = address;
-        script.onload = done;
-        script.onerror = () => { loading.delete(address); fail(new Error(address)); };
-        document.head.append(script);
+        const sheet = /\.css$/.test(address);
+        const part = Object.assign(document.createElement(sheet ? 'link' : 'script'),
+          sheet ? { rel: 'stylesheet', href: address } : { src: address });
+        part.onload = done;
+        part.onerror = () => { loading.delete(address); fail(new Error(address)); };
+        document.head.append(part);
       }));
     }
     return loading.get(address);
@@ -27,7 +28,7 @@
   const words = `${site}${language === 'en' ? '' : `${language}/`}proofs.js`;
   const ready = (mark) => {
     const [page] = mark.href.split('#');
-    return Promise.all([load(words), load(page.replace(/\.html$/, '.proofs.js'))])
+    return Promise.all([load(`${site}assets/panel.css`), load(words), load(page.replace(/\.html$/, '.proofs.js'))])
       .then(() => pages[page]?.[decodeURIComponent(mark.hash.slice(1))]);
   };
 
