@@ -7,6 +7,7 @@ import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers import make_sampler
+from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
 from tests.kit.browser import chromium, needed
@@ -22,7 +23,8 @@ def plane():
     with chromium() as browser:
         page = browser.new_page()
         page.evaluate('() => { globalThis.pylit = { figures: {} } }')
-        page.add_script_tag(content=find(load(ROOT), 'plane').code().decode())
+        for name in ('plane', 'forward'):
+            page.add_script_tag(content=find(load(ROOT), name).code().decode())
         yield page
 
 
@@ -60,16 +62,33 @@ def test_the_paths_in_the_plane_are_those_of_the_samplers(plane, name):
     assert torch.allclose(torch.tensor(got), torch.cat(want), atol=1e-4)
 
 
-def test_the_picture_of_the_plane_is_what_the_figure_begins_with(plane):
+@pytest.mark.parametrize('name', SCHEDULES)
+def test_the_curves_are_those_of_the_schedules(plane, name):
+    got = plane.evaluate('(name) => ddpm.forward.barOf(name, 0, 1)', name)
+    want = (1 - SCHEDULES[name](1000)).cumprod(0)
+    assert torch.allclose(torch.tensor(got, dtype=torch.float64), want, rtol=1e-9)
+
+
+@pytest.mark.parametrize('bend', [0.2, 1, 3])
+def test_a_schedule_of_ones_own_is_one(plane, bend):
+    got = plane.evaluate('(bend) => ddpm.forward.barOf("own", -6, bend)', bend)
+    alpha_bar = torch.tensor(got, dtype=torch.float64)
+    DenoiseDiffusion(None, 1000, alpha_bar=alpha_bar)  # refuses what does not fall
+    assert (alpha_bar[-1] / (1 - alpha_bar[-1])).log() == pytest.approx(-6)
+
+
+@pytest.mark.parametrize('name', ['plane', 'forward'])
+def test_the_picture_is_what_the_figure_begins_with(plane, name):
     drawn = plane.evaluate(
-        """async () => {
+        """async (name) => {
           const root = document.createElement('div'), say = (text) => text;
-          await pylit.figures.plane({ root, say, announce: say, failed: say });
+          await pylit.figures[name]({ root, say, announce: say, failed: say });
           return root.querySelector('svg').innerHTML;
-        }"""
+        }""",
+        name,
     )
     for ending in ('svg', 'dark.svg'):
-        assert drawn in (ROOT / f'docs/live/plane.{ending}').read_text(encoding='utf-8')
+        assert drawn in (ROOT / f'docs/live/{name}.{ending}').read_text(encoding='utf-8')
 
 
 def test_the_types_of_the_scripts():

@@ -1,6 +1,6 @@
 # What those need who look after all this. `make help-all` lists it; the variables are in Makefile.
 
-.PHONY: pages docs-check translations translations-check notebooks notebooks-check figures bench bench-docs \
+.PHONY: pages docs-check translations translations-check notebooks notebooks-check figures live bench bench-docs \
 	quality quality-classes bits faults mutants sizes newest lock audit dist
 
 docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, alt texts
@@ -22,6 +22,10 @@ notebooks: $(READY)  ## notebooks/*.ipynb from their text form
 
 notebooks-check: $(READY)  ## whether they are up to date, and run from top to bottom (3 minutes)
 	WHOLE_NOTEBOOKS=true $(RUN) -m pytest tests/notebooks --durations 1 $(ARGS)
+
+live: $(READY)  ## weights and pictures of the living figures, from runs/digits (they need Chromium)
+	$(RUN) docs/live/digits.py $(OUT)
+	$(RUN) docs/live/pictures.py
 
 figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20 minutes on 2 cores)
 	$(RUN) docs/figures/readme.py $(OUT)

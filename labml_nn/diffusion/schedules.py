@@ -17,6 +17,9 @@ is a good one.
 In training it is `--schedule cosine`. This page has the two that are in use, and what to look at
 when you make your own: how much of the image is left at the end, and where the steps are spent.
 
+![Two curves of what is left of an image, for the linear and the cosine schedule, and on the right
+the logarithm of their signal-to-noise ratio](live:forward)
+
 ## Linear
 
 $\beta_t$ rises in a straight line from $10^{-4}$ to $0.02$ [@ho2020, section 4]. It was chosen

@@ -1,0 +1,135 @@
+// @needs ../../labml_nn/diffusion/ddpm/engine/noise.js
+// @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
+// @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
+// @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+//
+// One digit under one noise, at any step of a schedule that the reader chooses or bends.
+(() => {
+  'use strict';
+  const { ddpm } = globalThis;
+
+  const T = 1000, SIZE = 8;
+  // Image 3 of the digits, in sixteenths of white
+  const DIGIT = [
+    0, 0, 7, 15, 13, 1, 0, 0, 0, 8, 13, 6, 15, 4, 0, 0, 0, 2, 1, 13, 13, 0, 0, 0, 0, 0, 2, 15, 11, 1,
+    0, 0, 0, 0, 0, 1, 12, 12, 1, 0, 0, 0, 0, 0, 1, 10, 8, 0, 0, 0, 8, 4, 5, 14, 9, 0, 0, 0, 7, 13, 13,
+    9, 0, 0,
+  ].map((v) => v / 8 - 1);
+  const SHOWN = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => Math.max(0, i * T / 8 - 1));
+  // Where the logarithm of the signal-to-noise ratio begins in a schedule of the reader's own
+  const FIRST = Math.log(9999);
+
+  /** @param {number} a $\bar\alpha$ */
+  const logSnr = (a) => Math.log(a / (1 - a));
+
+  /**
+   * $\bar\alpha$ of a schedule; the reader's own is a line in $\log\text{SNR}$, bent.
+   * @param {string} name @param {number} last @param {number} bend
+   */
+  const barOf = (name, last, bend) => {
+    if (name !== 'own') return ddpm.alphaBar(ddpm.betas[name](T));
+    return Array.from({ length: T }, (_, t) => {
+      const ratio = FIRST + (last - FIRST) * (t / (T - 1)) ** bend;
+      return 1 / (1 + Math.exp(-ratio));
+    });
+  };
+
+  /** @param {number[]} bar @param {number} t @param {Float32Array} eps $x_t$ */
+  const noised = (bar, t, eps) => Float32Array.from(DIGIT, (x0, i) =>
+    Math.sqrt(bar[t]) * x0 + Math.sqrt(1 - bar[t]) * eps[i]);
+
+  // ## The drawing: the share of the signal on the left, the logarithm of the ratio on the right
+  /** @param {string} tag @param {Record<string, string | number>} attributes @param {string} [text] */
+  const draw = (tag, attributes, text = '') => {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    element.textContent = text;
+    return element;
+  };
+  const PANELS = [
+    { left: 40, low: 0, high: 1, ticks: [0, 0.5, 1], of: (/** @type {number} */ a) => a, name: 'ᾱ' },
+    { left: 400, low: -12, high: 10, ticks: [-12, -6, 0, 6], of: logSnr, name: 'log SNR' },
+  ];
+
+  /**
+   * @param {Record<string, number[]>} curves @param {number} t
+   * @param {Record<string, string>} names
+   */
+  const plots = (curves, t, names) => PANELS.flatMap(({ left, low, high, ticks, of, name }) => {
+    /** @param {number} v */
+    const y = (v) => 220 - 190 * (Math.min(high, Math.max(low, v)) - low) / (high - low);
+    /** @param {number} at */
+    const x = (at) => left + 300 * at / (T - 1);
+    return [
+      draw('text', { class: 'tick', x: left, y: 18 }, name),
+      ...ticks.flatMap((v) => [
+        draw('line', { class: 'grid', x1: left, x2: left + 300, y1: y(v), y2: y(v) }),
+        draw('text', { class: 'tick', x: left - 6, y: y(v) + 4, 'text-anchor': 'end' }, String(v)),
+      ]),
+      draw('text', { class: 'tick', x: left + 300, y: 240, 'text-anchor': 'end' }, `t = ${T}`),
+      ...Object.entries(curves).map(([kind, bar]) => draw('polyline', {
+        class: `trace ${kind}`,
+        points: bar.filter((_, i) => i % 9 === 0).map((a, i) => `${x(9 * i).toFixed(1)},${y(of(a)).toFixed(1)}`).join(' '),
+      })),
+      ...Object.keys(curves).sort().map((kind, i) => draw('text', {
+        class: `label ${kind}`, x: left + 75 * (i + 1), y: 18,
+      }, names[kind])),
+      draw('line', { class: 'now', x1: x(t), x2: x(t), y1: 30, y2: 220 }),
+    ];
+  });
+
+  globalThis.pylit.figures.forward = async (/** @type {DDPM.Host} */ host) => {
+    const { say } = host;
+    let seed = 0;
+    const again = () => { update(); };
+    const names = { linear: say('linear'), cosine: say('cosine'), own: say('your own') };
+    const kind = ddpm.choice(say('Schedule'), Object.entries(names), 'linear', again);
+    const step = ddpm.slider('t', { min: 1, max: T, value: 250 }, again);
+    const last = ddpm.slider(say('log SNR at the end'), { min: -12, max: 0, step: 0.5, value: -6 }, again);
+    const bend = ddpm.slider(say('Bend'), { min: 0.2, max: 3, step: 0.1, value: 1 }, again,
+      (/** @type {number} */ v) => v.toFixed(1));
+    const noise = ddpm.button(say('New noise'), () => { seed += 1; update(); });
+    const plot = draw('svg', { viewBox: '0 0 720 250', class: 'plot', role: 'img' });
+    const large = ddpm.canvasOf('', SIZE);
+    const strip = SHOWN.map(() => ddpm.canvasOf('', SIZE));
+    const formula = ddpm.make('p', { className: 'formula' }), state = ddpm.make('p', { className: 'state' });
+    host.root.append(
+      ddpm.make('p', {}, ddpm.make('strong', {}, say('How much of a digit is left at step t, and who decides it?'))),
+      ddpm.make('div', { className: 'controls' }, kind.element, step.element, last.element, bend.element, noise),
+      ddpm.make('div', { className: 'beside narrow' }, large, ddpm.make('div', {}, formula, plot)),
+      ddpm.make('div', { className: 'pictures nine' }, ...strip),
+      state,
+      ddpm.make('p', {}, say('Move t until you can no longer say which digit it is: by then most of the linear schedule is still to come. Then take a schedule of your own, and let it end at log SNR = 0: the last picture is no longer pure noise, and a chain that starts from noise starts at the wrong place.')),
+    );
+
+    const update = () => {
+      const chosen = kind.get(), t = step.get() - 1;
+      last.input.disabled = bend.input.disabled = chosen !== 'own';
+      /** @type {Record<string, number[]>} */
+      const curves = { linear: barOf('linear', 0, 1), cosine: barOf('cosine', 0, 1) };
+      if (chosen === 'own') curves.own = barOf('own', last.get(), bend.get());
+      const bar = curves[chosen], eps = ddpm.seededNoise(seed)(SIZE * SIZE);
+      // What is chosen is drawn over the others
+      const others = Object.entries(curves).filter(([name]) => name !== chosen);
+      plot.replaceChildren(...plots({ ...Object.fromEntries(others), [chosen]: bar }, t, names));
+      ddpm.paint(large, noised(bar, t, eps), 1, SIZE);
+      SHOWN.forEach((at, i) => {
+        ddpm.paint(strip[i], noised(bar, at, eps), 1, SIZE);
+        strip[i].setAttribute('aria-label', ddpm.filled(say('The digit at step {t}'), { t: at + 1 }));
+      });
+      const signal = Math.sqrt(bar[t]).toFixed(4), spread = Math.sqrt(1 - bar[t]).toFixed(4);
+      formula.textContent = `xₜ = ${signal} · x₀ + ${spread} · ε`;
+      const low = bar.filter((a) => logSnr(a) < -6).length;
+      state.textContent = ddpm.filled(
+        say('At the end {left} of the image is left. {low} of 1000 steps have 400 times more noise than image.'),
+        { left: Math.sqrt(bar[T - 1]).toPrecision(2), low });
+      large.setAttribute('aria-label', ddpm.filled(say('The digit at step {t}'), { t: t + 1 }));
+      plot.setAttribute('aria-label', ddpm.filled(say('log SNR at step {t}: {ratio}'),
+        { t: t + 1, ratio: logSnr(bar[t]).toFixed(1) }));
+      host.announce(`${formula.textContent}. ${state.textContent}`);
+    };
+    update();
+  };
+
+  Object.assign(ddpm, { forward: { barOf, noised, logSnr } });
+})();

@@ -1,0 +1,78 @@
+"""The pictures that stand for the living figures which draw lines, by day and by night.
+
+    python docs/live/pictures.py
+
+The figure itself draws its picture, in a browser, as it begins.
+"""
+
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from labml_nn.pylit.config import load
+from labml_nn.pylit.live import find
+
+HERE = Path(__file__).parent
+SPACE = 'http://www.w3.org/2000/svg'
+# The sides of each picture
+SIDES = {'plane': (480, 480), 'forward': (720, 250)}
+# Of the classes of figure.css: a style by day, and by night
+INK = {
+    'ring': ('fill:#5c615f;fill-opacity:.13', 'fill:#a7aaa5;fill-opacity:.13'),
+    'arrows': ('fill:#6d706b;fill-opacity:.55', 'fill:#8f938e;fill-opacity:.55'),
+    'flow': ('stroke:#23262b', 'stroke:#dedbd3'),
+    'ddim': ('stroke:#1d5fb4', 'stroke:#86b5f2'),
+    'pndm': ('stroke:#2c6e2f', 'stroke:#8fcf8c'),
+    'dpm': ('stroke:#b3261e', 'stroke:#f28b82'),
+    'linear': ('stroke:#1d5fb4', 'stroke:#86b5f2'),
+    'cosine': ('stroke:#9c4a00', 'stroke:#eda562'),
+    'grid': ('stroke:#e2ded3', 'stroke:#30363b'),
+    'tick': ('fill:#5c615f;font:13px sans-serif', 'fill:#a7aaa5;font:13px sans-serif'),
+    'now': ('stroke:#0b6070;stroke-width:2', 'stroke:#6cc3d0;stroke-width:2'),
+    'ddpm': ('stroke:#7a3fa8;stroke-dasharray:7 6', 'stroke:#c79bee;stroke-dasharray:7 6'),
+}
+BEGIN = """async ([name, code]) => {
+  globalThis.pylit = { figures: {} };
+  const root = document.createElement('div');
+  await import(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
+  const say = (text) => text;
+  await pylit.figures[name]({ root, say, announce: say, failed: (error) => { throw error; } });
+  const { innerHTML, attributes } = root.querySelector('svg');
+  return [innerHTML, attributes.viewBox.value];
+}"""
+
+
+def draw(browser: Browser, name: str) -> None:
+    """Write the two pictures of a figure."""
+    found = find(load(HERE), name)
+    if found.error:
+        raise SystemExit(found.error)
+    drawn, box = browser.new_page().evaluate(BEGIN, [name, found.code().decode()])
+    width, height = SIDES[name]
+    for i, ending in enumerate(('.svg', '.dark.svg')):
+        rules = ''.join(f'.{kind}{{{ink[i]}}}' for kind, ink in INK.items())
+        rules += '.trace{fill:none;stroke-width:3}.trace.flow{stroke-width:9;stroke-opacity:.35}'
+        rules += '.dot{stroke-width:5}.label{font:13px sans-serif}'
+        rules += ''.join(
+            f'.label.{kind}{{stroke:none;fill:{ink[i][7:14]}}}'
+            for kind, ink in INK.items()
+            if ink[i].startswith('stroke:')
+        )
+        text = f'<svg xmlns="{SPACE}" viewBox="{box}" width="{width}" height="{height}">'
+        text += f'<style>{rules}</style>{drawn}</svg>\n'
+        (HERE / f'{name}{ending}').write_text(text, encoding='utf-8')
+
+
+def main() -> None:
+    """All of them."""
+    with sync_playwright() as playwright:
+        path = shutil.which('chromium') or shutil.which('chromium-browser')
+        browser = playwright.chromium.launch(executable_path=path, args=['--no-sandbox'])
+        for name in SIDES:
+            draw(browser, name)
+        browser.close()
+
+
+if __name__ == '__main__':
+    main()
