@@ -1,9 +1,6 @@
 // The search. It comes when a reader touches the box, and its texts come after it.
 (() => {
   'use strict';
-  const sheet = document.createElement('link');
-  Object.assign(sheet, { rel: 'stylesheet', href: document.currentScript.src.replace(/js$/, 'css') });
-  document.head.append(sheet);
 
   // ## Words
   // Letters and digits of any script but those without spaces, of which each character is a word
@@ -423,6 +420,9 @@
   };
   globalThis.pylit.search = make;
   if (!globalThis.document) return;
+  const sheet = document.createElement('link');
+  Object.assign(sheet, { rel: 'stylesheet', href: document.currentScript.src.replace(/js$/, 'css') });
+  document.head.append(sheet);
 
   // ## The box
   const $ = (selector) => document.querySelector(selector);
