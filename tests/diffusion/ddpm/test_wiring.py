@@ -171,6 +171,9 @@ def test_equal_points_are_at_no_distance():
     x = np.full((1, 48), 1e3) + np.random.default_rng(0).normal(size=(1, 48))
     both = np.repeat(x, 7, axis=0)
     assert not precision_recall.squared(both, both).any()
+    # Of many points some are left with a distance by rounding, above zero as well as below
+    many = np.random.default_rng(1).normal(size=(300, 48)) * 100
+    assert not precision_recall.squared(many, many).diagonal().any()
     assert precision_recall.precision_recall(both, both) == (1.0, 1.0)
 
 
