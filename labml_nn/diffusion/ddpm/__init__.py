@@ -21,6 +21,7 @@ is that of @sohldickstein2015; the loss is close to the score matching of @song2
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
 * [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
+* [Exercises](exercises.html), with answers
 """
 
 from collections.abc import Callable, Iterator

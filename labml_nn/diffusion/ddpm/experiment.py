@@ -44,6 +44,8 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > **How long?** Count steps, not epochs: every step draws new noise and new $t$, so an image that
 > comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
 > 2,048 epochs.
+
+[Exercises to this page](exercises.html#training), with answers.
 """
 
 import contextlib

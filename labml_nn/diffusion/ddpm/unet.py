@@ -56,6 +56,8 @@ tensor from the way down. This is why its input is wider than its output. For a 
 **Sizes.** All levels but the last halve the image, so its sides must be multiples of
 $2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of the
 number of groups, 32.
+
+[Exercises to this page](exercises.html#the-u-net), with answers.
 """
 
 import math
