@@ -78,7 +78,7 @@ spends 231 below $-6$, where there is 400 times more noise than image; the cosin
 > an error in $\epsilon_\theta$ comes out of $\hat x_0$ 20,000 times as large, where the linear
 > schedule has 157. Sample with `clip_x0`, which is the `Sampler`'s default.
 
-[Exercises to this page](ddpm/exercises.html#schedules-and-learned-variances), with answers.
+[Exercises for this page](ddpm/exercises.html#schedules-and-learned-variances), with answers.
 """
 
 import math

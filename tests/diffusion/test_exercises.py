@@ -231,9 +231,12 @@ def test_a_batch_without_dropped_labels(says):
 
 # ## Bits
 def test_two_wrong_variances(says):
-    for var in 0.5, 2.0:
-        nats = normal_kl(*torch.tensor([0.0, math.log(var), 0.0, 0.0]))
-        says(f'{float(nats) / math.log(2):.2f}')
+    half, twice = (
+        float(normal_kl(*torch.tensor([0.0, math.log(r), 0.0, 0.0]))) / math.log(2)
+        for r in (0.5, 2.0)
+    )
+    assert half < twice
+    says(f'{half:.2f}', f'{twice:.2f}')
 
 
 def test_a_level_of_two_deviations(says):

@@ -134,8 +134,8 @@ MUTANTS: list[Mutant] = [
             f'{T}test_a_level_of_two_deviations',
         ),
         (
-            't = torch.full((len(x0),), diffusion.n_steps - 1, device=x0.device)',
-            't = torch.full((len(x0),), diffusion.n_steps - 2, device=x0.device)',
+            'normal_kl(mean, var.log(), zero, zero)',
+            'normal_kl(mean, var.log(), mean, zero)',
             f'{T}test_the_end_of_a_short_chain',
         ),
     ),

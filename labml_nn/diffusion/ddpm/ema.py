@@ -46,7 +46,7 @@ formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
 > resuming needs the raw ones, as the optimizer's state belongs to them.
 
-[Exercises to this page](exercises.html#training), with answers.
+[Exercises for this page](exercises.html#training), with answers.
 """
 
 import torch

@@ -31,7 +31,7 @@ own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html)
 [`check`](check.html) and [`web`](web.html), a page that samples in a browser; and what to do if
 [the samples look wrong](troubles.html).
 
-[Exercises to this page](exercises.html#sampling), with answers.
+[Exercises for this page](exercises.html#sampling), with answers.
 """
 
 import contextlib

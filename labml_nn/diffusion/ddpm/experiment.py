@@ -45,7 +45,7 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
 > 2,048 epochs.
 
-[Exercises to this page](exercises.html#training), with answers.
+[Exercises for this page](exercises.html#training), with answers.
 """
 
 import contextlib

@@ -141,7 +141,7 @@ $$\text{rate} = \sum_{s \ge t} L_s, \qquad
 $L_0$ would make the picture exact. As the coder draws $x_t$ from $q(x_t|x_0)$, nothing has to
 be simulated: the bound's own terms and its own $\hat x_0$ are the curve ([figure](coding.html)).
 
-[Exercises to this page](exercises.html#the-bound-in-bits), with answers.
+[Exercises for this page](exercises.html#the-bound-in-bits), with answers.
 """
 
 import math

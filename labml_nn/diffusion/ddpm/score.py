@@ -188,7 +188,7 @@ run.
 * 2021, [Kingma et al.](https://arxiv.org/abs/2107.00630): with infinitely many steps the bound
   depends on the schedule by its two ends alone.
 
-[Exercises to this page](exercises.html#the-score), with answers.
+[Exercises for this page](exercises.html#the-score), with answers.
 
 The code that follows is what the tests of these sections use.
 """

@@ -17,7 +17,7 @@ and [the command line](experiment.html) starts it. In a program of your own:
 The rest of the page makes training faster or smaller: several processes, numbers of 16 bits, a
 batch in parts. Apart from rounding, none of these changes what is computed.
 
-[Exercises to this page](exercises.html#training), with answers.
+[Exercises for this page](exercises.html#training), with answers.
 """
 
 import contextlib

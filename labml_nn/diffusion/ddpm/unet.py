@@ -57,7 +57,7 @@ tensor from the way down. This is why its input is wider than its output. For a 
 $2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of the
 number of groups, 32.
 
-[Exercises to this page](exercises.html#the-u-net), with answers.
+[Exercises for this page](exercises.html#the-u-net), with answers.
 """
 
 import math

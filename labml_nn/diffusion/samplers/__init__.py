@@ -138,7 +138,7 @@ ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier
 > one call more and is as good. Small differences in the tables mean nothing, as the last of them
 > shows. Other data may need other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 
-[Exercises to this page](../ddpm/exercises.html#fast-samplers), with answers.
+[Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """
 
 from dataclasses import fields
