@@ -109,8 +109,8 @@ Beside each page stands what you can do after reading it.
 
 ## Look up
 
-There are [exercises](diffusion/ddpm/exercises.html) for the main pages, with answers, and a page for
-[samples that look wrong](diffusion/ddpm/troubles.html). The page on
+There are [exercises](diffusion/ddpm/exercises.html) for the main pages, with answers, and a page
+for [samples that look wrong](diffusion/ddpm/troubles.html). The page on
 [diffusion models](diffusion/index.html) lists the papers, the page of each, and what its tests
 prove.
 
