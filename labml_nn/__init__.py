@@ -120,10 +120,12 @@ and [the renderer](pylit/index.html), which takes any annotated Python file. The
 [helpers](helpers/index.html) still work.
 """
 
+# pylit: fold
 import sys
 
-# `python -m labml_nn.…` has come as far as its packages, whose imports take a second
+## `python -m labml_nn.…` has come as far as its packages, whose imports take a second
 if sys.argv[:1] == ['-m'] and any('labml_nn.' in word for word in sys.orig_argv[1:]):
     from labml_nn.cli.output import quiet_at_ctrl_c
 
     quiet_at_ctrl_c()
+# pylit: end
