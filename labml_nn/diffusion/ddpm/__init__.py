@@ -20,7 +20,7 @@ is that of @sohldickstein2015; the loss is close to the score matching of @song2
 * [Averaged weights](ema.html), with which samples are drawn
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
-* [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
+* [The bound in bits](likelihood.html), and [what the bits buy](coding.html): rate and distortion
 * [Exercises](exercises.html), with answers
 """
 
