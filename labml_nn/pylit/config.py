@@ -166,20 +166,21 @@ def _symbol(path: Path, key: str, entry: Any) -> Symbol:
         _refuse(path, key, f'the key of a symbol must be a name, and {key!r} is not')
     if not isinstance(entry, dict) or 'tex' not in entry:
         _refuse(path, key, f'glossary.{key} needs `tex`')
-    allowed = ('tex', 'names', 'meaning', 'only')
+    allowed = ('tex', 'names', 'meaning', 'shape', 'only')
     for name in entry:
         if name not in allowed:
             _refuse(path, name, f'glossary.{key} has no {name!r}{_nearest(name, allowed)}')
-    said = {'names': [key], 'meaning': '', 'only': [], **entry}
+    said = {'names': [key], 'meaning': '', 'shape': '', 'only': [], **entry}
     if not said['tex']:
         _refuse(path, key, f'glossary.{key}.tex must not be empty')
-    if not isinstance(said['meaning'], str):
-        _refuse(path, key, f'glossary.{key}.meaning must be a string')
+    for name in ('meaning', 'shape'):
+        if not isinstance(said[name], str):
+            _refuse(path, key, f'glossary.{key}.{name} must be a string')
     tex, names, only = (
         tuple(_strings(path, f'glossary.{key}.{name}', said[name]))
         for name in ('tex', 'names', 'only')
     )
-    return Symbol(key, tex, names, said['meaning'], only)
+    return Symbol(key, tex, names, said['meaning'], said['shape'], only)
 
 
 def _macros(path: Path, said: dict[str, Any]) -> dict[str, str]:

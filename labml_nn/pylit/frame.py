@@ -155,7 +155,7 @@ class Frame:
         if self.source is None or self.material is None:
             title = self.say('There is no such page') if self.base else self._site_title()
             return {
-                'title': title, 'heading': title, 'contents': '', 'rows': '',
+                'title': title, 'heading': title, 'contents': '', 'rows': '', 'symbols': '',
                 'crumbs': [], 'turn': [],
             }  # fmt: skip
         context = PageContext(self.material, self.url, self.say)
@@ -169,10 +169,12 @@ class Frame:
         # The notation stands where the mathematics begins, the count above the first part
         rows = layout.with_notation(layout.rows(context), layout.notation(context, keys))
         rows = _before('<h2', self._coverage(), rows)
+        meanings = layout.meanings(context, rows)
         place = self.source.source
         return {
             'title': title,
             'rows': Markup(rows),
+            'symbols': json.dumps(meanings, ensure_ascii=False) if meanings else '',
             'contents': Markup(layout.contents(context)),
             'crumbs': list(self._crumbs()),
             'turn': list(self._turn()),

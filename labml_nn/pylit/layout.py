@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import highlight, listing, markup, prose, references
+from . import highlight, listing, markup, names, prose, references
 from .claims import Claim, Coverage
 from .directives import Marks
 from .formulas import Formula, Result
@@ -192,7 +192,8 @@ class PageContext:
             return f'<pre class="block"><code>{shown}</code></pre>\n'
         if text not in self.memo:
             target = self._definition(text) if self.links else ''
-            shown = _inline(text)
+            symbol = self.page.glossary.by_name.get(text, '') if self.links else ''
+            shown = _inline(text, symbol)
             self.memo[text] = f'<a href="{target}">{shown}</a>' if target else shown
         return self.memo[text]
 
@@ -407,12 +408,13 @@ SEAM = re.compile(r'<[^>]*>|([./])(?=\w)')
 LONG = 24
 
 
-def _inline(text: str) -> str:
-    """Code in a sentence."""
+def _inline(text: str, symbol: str = '') -> str:
+    """Code in a sentence: the name of a symbol, and nothing else, belongs to that symbol."""
     shown = highlight.inline(text)
     if len(text) > LONG:
         shown = SEAM.sub(lambda found: f'{found[0]}<wbr>' if found[1] else found[0], shown)
-    return f'<code>{shown}</code>'
+    data = f' data-sym="{symbol}"' if symbol else ''
+    return f'<code{data}>{shown}</code>'
 
 
 def _colour(match: re.Match[str]) -> str:
@@ -651,6 +653,21 @@ def notation(context: PageContext, code_keys: set[str]) -> str:
     return (
         f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
     )
+
+
+def meanings(context: PageContext, body: str) -> dict[str, list[str | int]]:
+    """What the symbols of a page mean: in words, their shape, and the line that defines them.
+
+    Said once for all places where a symbol stands; the script shows it beside the pointer.
+    """
+    module = context.page.module
+    lines = names.defined(module.tree) if module else {}
+    found: dict[str, list[str | int]] = {}
+    for key, symbol in context.page.glossary.symbols.items():
+        line = next((lines[name] for name in symbol.names if name in lines), 0)
+        if (symbol.meaning or symbol.shape or line) and f'data-sym="{key}"' in body:
+            found[key] = [context.say(symbol.meaning), symbol.shape, line]
+    return found
 
 
 def with_notation(body: str, shown: str) -> str:

@@ -243,3 +243,21 @@ def _binds(node: ast.AST) -> str | None:
 def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[int, int], Place]:
     """Where this file uses what is defined in the project: (line, column) → definition."""
     return _Walker(name, module, package, index).found
+
+
+def defined(tree: ast.AST) -> dict[str, int]:
+    """The line that first gives each name a value, be it a variable or an attribute.
+
+    What a function is given is defined by who calls it: a parameter counts if nothing else does.
+    """
+    lines: dict[str, int] = {}
+    given: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            lines[name] = min(lines.get(name, node.lineno), node.lineno)
+        elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            lines[node.name] = min(lines.get(node.name, node.lineno), node.lineno)
+        elif isinstance(node, ast.arg):
+            given[node.arg] = min(given.get(node.arg, node.lineno), node.lineno)
+    return given | lines

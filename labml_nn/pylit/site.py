@@ -610,7 +610,9 @@ def _lean(path: Path) -> bytes:
     """A style sheet or a script as browsers need it."""
     text = REMARK[path.suffix].sub('', path.read_text('utf-8'))
     if path.suffix == '.js':
-        return re.sub(r'\s*\n\s*', '\n', text).lstrip().encode()
+        text = re.sub(r'\s*\n\s*', '\n', text).lstrip()
+        # Behind and before these the end of a line says nothing
+        return re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text).encode()
     # What is between quotation marks is every other part
     parts = QUOTED.split(text)
     return ''.join(part if i % 2 else _closer(part) for i, part in enumerate(parts)).encode()
@@ -618,7 +620,7 @@ def _lean(path: Path) -> bytes:
 
 def _closer(css: str) -> str:
     """Without the blanks that a style sheet has for people."""
-    css = re.sub(r'\s*([{};,])\s*', r'\1', re.sub(r'\s+', ' ', css))
+    css = re.sub(r'\s*([{};,>])\s*', r'\1', re.sub(r'\s+', ' ', css))
     return css.replace(': ', ':').replace(';}', '}')
 
 

@@ -11,7 +11,10 @@ ourselves.
 tex = '\bar\alpha'
 names = ['alpha_bar', 'alpha_bars']
 meaning = 'the part of the variance that is still signal'
+shape = '[n_steps]'
 ```
+
+Who points at a symbol is told its meaning, its shape, and the line of the page that defines it.
 
 A symbol is a *nucleus* with *scripts*. An entry without scripts is found with any
 ($\bar\alpha$ in $\bar\alpha_{t-1}$), an entry with scripts only with exactly these
@@ -35,6 +38,8 @@ class Symbol:
     tex: tuple[str, ...]
     names: tuple[str, ...]
     meaning: str = ''
+    # Of the tensor, as a reader may write it: `[batch, channels]`
+    shape: str = ''
     # Patterns of source paths. The same letter means different things in different places.
     only: tuple[str, ...] = ()
 

@@ -99,7 +99,7 @@ CONFIG = r"""
 title = "A site of tests"
 repository = "https://example.org/x"
 [tool.pylit.glossary]
-alpha_bar = { tex = '\bar\alpha', meaning = "what is left" }
+alpha_bar = { tex = '\bar\alpha', meaning = "what is left", shape = "[n]" }
 alpha = { tex = '\alpha' }
 """
 FOLDED = """# # Folded code
@@ -622,8 +622,49 @@ def test_symbols_by_touch(folder: Path, browser: Any) -> None:
     ) as page:
         page.locator('.note .katex [data-sym="alpha_bar"]').first.tap()
         assert lit(page, 'pre') == 2
+        page.get_by_role('tooltip').wait_for(state='visible')
         page.locator('.note .katex [data-sym="alpha_bar"]').first.tap()
         assert lit(page, 'pre') == 0
+        assert page.get_by_role('tooltip').is_hidden()
+
+
+DEFINED = 'self.alpha_bar = [math.prod(alpha[: i + 1]) for i in range(len(alpha))]'
+
+
+def test_symbols_say_what_they_mean(folder: Path, browser: Any) -> None:
+    line = PAGE.split('\n').index(f'        {DEFINED}') + 1
+    meant = f'what is left\n[n]\n{line} {DEFINED}'
+    with visit(browser, address(folder), viewport={'width': 1440, 'height': 900}) as page:
+        tip = page.get_by_role('tooltip')
+        for where in ('main .note .katex', 'pre'):
+            symbol = page.locator(f'{where} [data-sym="alpha_bar"]').nth(1)
+            symbol.hover()
+            tip.wait_for(state='visible')
+            assert tip.inner_text() == meant
+            # Whoever wants to read it with the pointer on it, may
+            tip.hover()
+            assert tip.is_visible()
+            page.keyboard.press('Escape')
+            assert tip.is_hidden()
+            symbol.hover(position={'x': 1, 'y': 1})
+            page.mouse.move(1, 1)
+            assert tip.is_hidden()
+        button = page.locator('.notation button[data-sym="alpha_bar"]')
+        button.focus()
+        assert tip.inner_text() == meant
+        page.evaluate(AXE.read_text())
+        assert page.evaluate(VIOLATIONS) == []
+        button.evaluate('(b) => b.blur()')
+        assert tip.is_hidden()
+        # Nobody has said what this one means; the line that defines it is known
+        page.locator('pre [data-sym="alpha"]').first.hover()
+        assert tip.inner_text().strip().endswith('alpha = [1 - b for b in beta]')
+
+
+def test_symbols_under_a_root_are_within_reach(folder: Path, browser: Any) -> None:
+    with visit(browser, address(folder), viewport={'width': 1440, 'height': 900}) as page:
+        page.locator('.note .katex .sqrt [data-sym="alpha_bar"]').first.hover(timeout=5000)
+        assert lit(page, 'pre') == 2
 
 
 # ## Code

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
+from labml_nn.pylit.names import defined
 from tests.kit.sites import project, render
 
 LIB, THING = '../lib.html', '../lib.html#Thing'
@@ -85,3 +87,8 @@ def test_every_link_has_a_target(tmp_path: Path) -> None:
             target = text if not path else None
             if target is not None and anchor:
                 assert f'id="{anchor}"' in target, (url, href)
+
+
+def test_where_a_name_is_defined() -> None:
+    source = 'def f(a, b):\n    a.c = b\n    b, d = 1, 2\n    b = 3\n    return a.e\n'
+    assert defined(ast.parse(source)) == {'f': 1, 'a': 1, 'b': 3, 'c': 2, 'd': 3}

@@ -190,15 +190,16 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
 
 
 KEYS = ('title', 'nav', 'appendix', 'exclude', 'repository', 'revision', 'site_url', 'tests',
-        'figures', 'locale', 'languages', 'tested_pages', 'bibliography', 'css', 'logo',
+        'figures', 'live', 'locale', 'languages', 'tested_pages', 'bibliography', 'css', 'logo',
         'synonyms', 'macros', 'glossary')  # fmt: skip
+SAID = ('glossary.x.only', 'glossary.x.meaning', 'glossary.x.shape')
 
 
 @pytest.mark.parametrize('value', ['3', '[3]', '"x"', '{ x = 3 }', 'true', '[]', '1979-05-27'])
-@pytest.mark.parametrize('key', [*KEYS, 'glossary.x.tex', 'glossary.x.only', 'glossary.x.meaning'])
+@pytest.mark.parametrize('key', [*KEYS, 'glossary.x.tex', *SAID])
 def test_a_setting_of_a_wrong_type_is_named(tmp_path: Path, key: str, value: str) -> None:
     assert set(KEYS) == {f.name for f in fields(Config)} - {'root'}
-    needed = "glossary.x.tex = 't'\n" if key in ('glossary.x.only', 'glossary.x.meaning') else ''
+    needed = "glossary.x.tex = 't'\n" if key in SAID else ''
     project(tmp_path, {'pyproject.toml': f'[tool.pylit]\n{key} = {value}\n{needed}'})
     try:
         load(tmp_path)

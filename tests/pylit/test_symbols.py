@@ -2,6 +2,8 @@ r"""Symbols are found where they stand and nowhere else, and marking them moves 
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from pathlib import Path
 
@@ -132,6 +134,35 @@ def test_notation_lists_what_is_in_formulas_and_in_code(tmp_path: Path) -> None:
     shown = render(tmp_path)['page.html']
     assert re.findall(r'<button[^>]*aria-pressed="false" data-sym="(\w)"', shown) == ['a']
     assert re.findall(r'<pre>.*?data-sym="(\w)".*?data-sym="(\w)"', shown) == [('a', 'c')]
+
+
+PAGE = r"""# $\bar\alpha_t$ is `abar`, and `abar[t]` and `other` are not it; nor is $x$ defined here
+class A:
+    def __init__(self, abar):
+        self.abar = x + abar
+"""
+MEANINGS = r"""[tool.pylit.glossary]
+abar = { tex = '\bar\alpha', meaning = "what is <left>", shape = "[n]" }
+x = { tex = 'x' }
+y = { tex = 'y', meaning = "on no page" }
+"""
+
+
+def test_what_a_symbol_means_is_said_once(tmp_path: Path) -> None:
+    project(tmp_path, {'pyproject.toml': MEANINGS, 'page.py': PAGE})
+    shown = render(tmp_path)['page.html']
+    (said,) = re.findall(r' data-symbols="([^"]*)"', shown)
+    # The line that assigns it, and not the one that is given it
+    assert json.loads(html.unescape(said)) == {'abar': ['what is <left>', '[n]', 4]}
+
+
+def test_inline_code_belongs_to_its_symbol(tmp_path: Path) -> None:
+    project(tmp_path, {'pyproject.toml': MEANINGS, 'page.py': PAGE})
+    shown = render(tmp_path)['page.html'].rpartition('class="note"')[2]
+    # The name alone
+    assert re.findall(r'<code( data-sym="\w+")?>(\w+)', shown.partition('<pre')[0]) == [
+        (' data-sym="abar"', 'abar'), ('', 'abar'), ('', 'other'),
+    ]  # fmt: skip
 
 
 def test_without_a_glossary_there_is_no_notation(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
   const $ = (selector, from = document) => from.querySelector(selector);
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
   const body = document.body;
+  const make = (tag, more) => Object.assign(document.createElement(tag), more);
   const say = JSON.parse(body.dataset.strings);
   const remember = {
     get: (key) => { try { return localStorage.getItem(`pylit-${key}`); } catch { return null; } },
@@ -46,17 +47,43 @@
     }
     light(pinned);
   };
-  const symbol = (event) => event.target.closest?.('[data-sym]')?.dataset.sym ?? null;
-  for (const button of $$('.notation button')) button.disabled = false;
+  // Beside it stands what it means, its shape, and the line that defines it
+  const told = JSON.parse(body.dataset.symbols || '{}');
+  const tip = make('div', { id: 'pylit-tip', role: 'tooltip', hidden: true });
+  $('main').append(tip);
+  const tell = (element) => {
+    const said = told[element?.dataset.sym];
+    tip.hidden = !said;
+    if (!said) return;
+    const [meaning, shape, n] = said;
+    const line = document.getElementById(`L${n}`);
+    const codes = [shape, line && `${n} ${line.textContent.trim()}`].filter(Boolean);
+    tip.replaceChildren(meaning, ...codes.map((textContent) => make('code', { textContent })));
+    const { left, bottom } = element.getBoundingClientRect();
+    tip.style.left = 0;
+    tip.style.left = `${Math.max(0, Math.min(left, root.clientWidth - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${bottom + scrollY}px`;
+  };
+  const symbol = (event) => event.target.closest?.('[data-sym]');
+  const point = (event) => {
+    if (tip.contains(event.target)) return;
+    light(symbol(event)?.dataset.sym ?? pinned);
+    tell(symbol(event));
+  };
+  for (const button of $$('.notation button')) {
+    button.disabled = false;
+    button.setAttribute('aria-describedby', tip.id);
+  }
   if (places.size) {
     document.addEventListener('pointerover', (event) => {
-      if (event.pointerType !== 'touch') light(symbol(event) ?? pinned);
+      if (event.pointerType !== 'touch') point(event);
     });
-    document.addEventListener('focusin', (event) => light(symbol(event) ?? pinned));
-    document.addEventListener('focusout', () => light(pinned));
+    document.addEventListener('focusin', point);
+    document.addEventListener('focusout', () => { light(pinned); tell(); });
     document.addEventListener('click', (event) => {
-      const key = symbol(event);
-      if (key && !event.target.closest('a')) pin(key);
+      const element = event.target.closest('a') ? null : symbol(event);
+      if (element) pin(element.dataset.sym);
+      if (!tip.contains(event.target)) tell(pinned && element);
     });
   }
 
@@ -101,8 +128,7 @@
   // Copy: the lines, without numbers
   const old = (text) => {
     // Browsers have a clipboard only where the address is safe; this way is older and everywhere
-    const area = document.createElement('textarea');
-    area.value = text;
+    const area = make('textarea', { value: text });
     area.style.cssText = 'position:fixed;opacity:0';
     const focused = document.activeElement;
     document.body.append(area);
@@ -132,14 +158,10 @@
   const copied = (box, text) => {
     let acts = $('.acts', box);
     if (!acts) {
-      acts = document.createElement('p');
-      acts.className = 'acts';
+      acts = make('p', { className: 'acts' });
       box.prepend(acts);
     }
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.className = 'copy';
-    button.textContent = say.copy;
+    const button = make('button', { type: 'button', className: 'copy', textContent: say.copy });
     button.addEventListener('click', () => copy(button, text()));
     acts.append(button);
   };
@@ -147,8 +169,7 @@
     if ($('.l', box)) copied(box, () => $$('.l', box).map((line) => `${line.textContent}\n`).join(''));
   }
   for (const cell of $$('main pre.block')) {
-    const box = document.createElement('div');
-    box.className = 'fenced';
+    const box = make('div', { className: 'fenced' });
     cell.replaceWith(box);
     box.append(cell);
     copied(box, () => typed($('code', cell)));
@@ -158,8 +179,7 @@
   let source = null;
   const text = () => source ??= new Promise((done, fail) => {
     globalThis.pylit.source = done;
-    const script = document.createElement('script');
-    script.src = whole.dataset.source;
+    const script = make('script', { src: whole.dataset.source });
     script.onerror = () => { source = null; fail(new Error('no source')); };
     document.head.append(script);
   });
@@ -170,20 +190,14 @@
   }
   // Living figures: what runs in them is asked for at the first touch
   for (const place of $$('[data-live]')) {
-    const start = document.createElement('button');
-    start.type = 'button';
-    start.className = 'start';
-    start.textContent = place.dataset.start;
+    const start = make('button', { type: 'button', className: 'start', textContent: place.dataset.start });
     place.append(start);
     place.addEventListener('click', () => {
       if (start.disabled) return;
       start.disabled = true;
       globalThis.pylit.living ??= new Promise((done, fail) => {
-        const script = document.createElement('script');
-        script.src = `${body.dataset.root}assets/live.js`;
-        script.onload = done;
-        script.onerror = fail;
-        document.head.append(script);
+        const src = `${body.dataset.root}assets/live.js`;
+        document.head.append(make('script', { src, onload: done, onerror: fail }));
       });
       globalThis.pylit.living.then(() => globalThis.pylit.live(place, start), () => { start.disabled = false; });
     });
@@ -202,8 +216,8 @@
   const side = $('.side');
   const wide = matchMedia('(min-width: 1100px)');
   // Where there is no room beside the page they open over it, from a button that says where one is
-  const at = document.createElement('button');
-  const title = document.createElement('b');
+  const at = make('button', { type: 'button', className: 'at' });
+  const title = make('b');
   const open = (on) => {
     root.classList.toggle('contents', on);
     at.setAttribute('aria-expanded', String(on));
@@ -222,8 +236,6 @@
     title.textContent = shown();
   };
   if (side) {
-    at.type = 'button';
-    at.className = 'at';
     at.setAttribute('aria-label', `${$('summary', side).textContent}: ${named}`);
     at.append(title);
     at.addEventListener('click', () => open(!root.classList.contains('contents')));
@@ -264,9 +276,7 @@
   const input = $('#pylit-search');
   const search = () => {
     for (const near of ['focus', 'pointerenter', 'input']) input.removeEventListener(near, search);
-    const script = document.createElement('script');
-    script.src = `${body.dataset.root}assets/search.js`;
-    document.head.append(script);
+    document.head.append(make('script', { src: `${body.dataset.root}assets/search.js` }));
   };
   input.disabled = false;
   for (const near of ['focus', 'pointerenter', 'input']) input.addEventListener(near, search);
@@ -353,6 +363,7 @@
     if (event.key === 'Escape') {
       if (pinned) pin(pinned);
       light(null);
+      tell();
       if (root.classList.contains('contents')) {
         open(false);
         at.focus();

@@ -171,6 +171,9 @@ def test_equal_points_are_at_no_distance():
     x = np.full((1, 48), 1e3) + np.random.default_rng(0).normal(size=(1, 48))
     both = np.repeat(x, 7, axis=0)
     assert not precision_recall.squared(both, both).any()
+    # Of many points some are left with a distance by rounding, above zero as well as below
+    many = np.random.default_rng(1).normal(size=(300, 48)) * 100
+    assert not precision_recall.squared(many, many).diagonal().any()
     assert precision_recall.precision_recall(both, both) == (1.0, 1.0)
 
 
@@ -182,6 +185,17 @@ def test_a_step_of_the_sampler_is_clipped():
     clipped = d.p_sample(xt, t, z=z, clip_x0=True)
     assert not torch.allclose(clipped, d.p_sample(xt, t, z=z))
     assert torch.equal(sampler.p_sample(xt, t, z=z), clipped)
+
+
+def test_images_to_mix_are_noised_to_the_step_before_the_first_that_is_undone(monkeypatch):
+    asked = []
+    d = DenoiseDiffusion(lambda xt, t: 0.1 * xt, 20, beta=cosine(20))
+    exact = d.q_sample
+    monkeypatch.setattr(
+        d, 'q_sample', lambda x, t, eps: asked.append(t.tolist()) or exact(x, t, eps)
+    )
+    Sampler(d, 1, 4).interpolate(torch.zeros(1, 4, 4), torch.ones(1, 4, 4), 0.5, t_=7)
+    assert asked == [[6, 6]]
 
 
 # ## Samplers
@@ -279,7 +293,7 @@ def test_divergences_of_nearly_equal_variances_keep_their_digits():
 
 def test_a_level_of_no_width_at_all_costs_a_finite_number():
     """Both ends of it rounded to the same float."""
-    found = decoder_log_prob(torch.zeros(1), torch.full((1,), 30.0), torch.full((1,), -20.0), 256)
+    found = decoder_log_prob(torch.zeros(1), torch.full((1,), 1e6), torch.zeros(1), 256)
     assert bool(found.isfinite().all())
 
 
