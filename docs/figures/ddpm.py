@@ -168,7 +168,7 @@ def clipping(theme: str) -> Figure:
     panel(above, theme, [data['on'], data['off']], ['clipped', 'not clipped'], [])
     below.semilogy(data['steps'], data['off_largest'], color=ORANGE, label='not clipped')
     below.semilogy(data['steps'], data['on_largest'], color=BLUE, label='clipped')
-    dress(below, theme, xlabel='step t', ylabel=r'largest $|\hat x_0|$')
+    dress(below, theme, xlabel='step t', ylabel='largest |x̂₀|')
     below.invert_xaxis()
     legend(below, theme)
     return made

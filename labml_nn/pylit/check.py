@@ -23,7 +23,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import layout, live, outline, quantities, symbols, translate
+from . import figures, layout, live, outline, quantities, symbols, translate
+from .config import Config
 from .frame import texts
 from .page import Page
 from .problems import Mistakes, Problems, Refusal
@@ -51,7 +52,7 @@ def run(request: Request) -> Problems:
     for catalog in site.catalogs.values():
         shown = str(catalog.path.relative_to(request.config.root))
         checked = translate.Checked(catalog, problems, shown, missing=bool(request.languages))
-        checked(request.config, pages, [*texts(), *live.texts(request.config)])
+        checked(request.config, pages, _words(request.config))
     return problems
 
 
@@ -174,5 +175,10 @@ def gettext(
         config = type(config)(**{**vars(config), 'locale': folder.as_posix()})
     pages = [site.full(found) for found in site.shown()]
     for language in languages:
-        print(translate.update(config, pages, [*texts(), *live.texts(config)], language))
+        print(translate.update(config, pages, _words(config), language))
     return 0
+
+
+def _words(config: Config) -> list[str]:
+    """What is translated besides the pages and the settings: the frame, and what figures say."""
+    return list(dict.fromkeys([*texts(), *live.texts(config), *figures.texts(config)]))

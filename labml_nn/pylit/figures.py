@@ -10,6 +10,10 @@ sources have changed and keeps them in the folder `drawn` beside the sources, to
 build without it uses what is there, and warns about a figure that is older than the code it
 imports, or than its data: `data/schedule.json` is that of `schedule.py`.
 
+What a drawing says in words are messages of the catalogue, and a page in another language shows
+the drawing with its words in that language. Nothing is drawn anew: words are text in the SVG, and
+are exchanged there. Formulas are drawn.
+
 A page says how large each of its pictures is, so that nothing moves when they arrive.
 """
 
@@ -17,10 +21,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import html
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +47,15 @@ spec.loader.exec_module(module)
 figure = getattr(module, name)(theme)
 if not isinstance(figure, str):
     import matplotlib
+    from matplotlib.backends.backend_svg import RendererSVG
+    draw_text = RendererSVG.draw_text
+
+    def words_as_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
+        # The letters of a formula stand where the font that was measured has put them
+        with matplotlib.rc_context({'svg.fonttype': 'path' if ismath else 'none'}):
+            draw_text(self, gc, x, y, s, prop, angle, ismath, mtext)
+
+    RendererSVG.draw_text = words_as_text
     matplotlib.rcParams['svg.hashsalt'] = 'pylit'
     out = io.StringIO()
     figure.savefig(out, format='svg', metadata={'Date': None, 'Creator': None})
@@ -145,10 +160,14 @@ DIGITS = re.compile(r'-?\d+\.\d{3,}')
 DOTS = re.compile(r'(?:\s*<use [^>]*? style="([^"]*)"/>)(?:\s*<use [^>]*? style="\1"/>)+')
 # Opacity is no style that is handed down: it would fade a cloud as a whole
 OWN = re.compile(r'(?<![-\w])opacity:')
+# The fonts of the pages, and any that has the characters of the reader's language
+FONTS = re.compile(r'(?<=font-family: )[^;"]*')
+FAMILY = "Inter, 'Segoe UI', system-ui, 'Noto Sans', 'Liberation Sans', sans-serif"
 
 
 def lighter(svg: str) -> str:
     """The same picture without digits, blanks and repetitions that nobody sees."""
+    svg = FONTS.sub(FAMILY, svg)
     svg = DOTS.sub(_cloud, PLACED.sub(_placed, svg))
     long = dict.fromkeys(re.findall(r' id="([mp][0-9a-f]{10})"', svg))
     short = {name: f'{name[0]}{i}' for i, name in enumerate(long)}
@@ -169,6 +188,56 @@ def _cloud(found: re.Match[str]) -> str:
         return found[0]
     dots = re.sub(r'\s*(<use [^>]*?) style="[^"]*"/>', r'\n\1/>', found[0])
     return f'\n<g style="{found[1]}">{dots}\n</g>'
+
+
+# ## What a picture says
+#
+# Text that stands in one element. A number is the same in any language, as is `t = 50`.
+# A translation has the numbers of the drawing, whatever they are on that day: `{1} steps of DDIM`.
+NUMBER = re.compile(r'(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)')
+FIELD = re.compile(r'\{(\d+)\}')
+LABEL = re.compile(r'(?<=>)[^<>]+(?=</text>)')
+
+
+def labels(path: Path) -> tuple[str, ...]:
+    """The words of a drawing as translators see them, each once, in the order of the file."""
+    if path.suffix.lower() != '.svg':
+        return ()
+    about = path.stat()
+    return _labels(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _labels(path: Path, changed: int, length: int) -> tuple[str, ...]:
+    said = (_message(text)[0] for text in LABEL.findall(path.read_text('utf-8')))
+    return tuple(dict.fromkeys(text for text in said if re.search(r'[^\W\d_]{2}', text)))
+
+
+def _message(label: str) -> tuple[str, list[str]]:
+    """A label with its numbers taken out."""
+    text = html.unescape(label).strip()
+    numbers: list[str] = NUMBER.findall(text)
+    count = iter(range(1, len(numbers) + 1))
+    return NUMBER.sub(lambda _: f'{{{next(count)}}}', text), numbers
+
+
+def spoken(path: Path, language: str, say: Callable[[str], str]) -> bytes:
+    """A drawing in another language. What has no translation stays as it is."""
+
+    def there(found: re.Match[str]) -> str:
+        text, numbers = _message(found[0])
+        said = FIELD.sub(lambda n: dict(enumerate(numbers, 1)).get(int(n[1]), n[0]), say(text))
+        return html.escape(said, quote=False)
+
+    svg = LABEL.sub(there, path.read_text('utf-8'))
+    # Chinese and Japanese draw the same character in two ways
+    return svg.replace('<svg ', f'<svg xml:lang="{html.escape(language)}" ', 1).encode()
+
+
+def texts(config: Config) -> list[str]:
+    """What the drawings of a project say, for those who translate it."""
+    drawn = sorted((config.root / config.figures / 'drawn').glob('*.light.svg'))
+    return list(dict.fromkeys(label for path in drawn for label in labels(path)))
 
 
 # ## How large a picture is

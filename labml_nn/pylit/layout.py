@@ -288,8 +288,12 @@ class PageContext:
             return target.url
         # A page and its neighbours move together into the folder of a language; the source of a
         # test has no words to translate, and stands once
-        language = self.url.removesuffix(self.page.source.url) if target.kind == 'page' else ''
+        language = self._language() if target.kind == 'page' else ''
         return relative(self.url, language + target.url)
+
+    def _language(self) -> str:
+        """The folder of the language of this page."""
+        return self.url.removesuffix(self.page.source.url)
 
     def _claim(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         claim, target = Claim.of(href), self.material.links[Link(href)]
@@ -347,6 +351,8 @@ class PageContext:
         )
 
     def _picture(self, target: Target, url: str, alt: str, more: str = '') -> str:
+        if any(self.say(label) != label for label in target.labels):
+            url = self._language() + url
         address = html.escape(relative(self.url, url))
         # Its room is kept for a picture that has not arrived: nothing moves when it does
         size = ' width="{}" height="{}"'.format(*target.size) if target.size else ''

@@ -55,6 +55,8 @@ class Target:
     title: str = ''
     # Of a picture: width and height in pixels
     size: tuple[int, int] | None = None
+    # Of a drawing: its words, which are exchanged for a page in another language
+    labels: tuple[str, ...] = ()
     # Of a living one: its script, and its style sheet if it has one
     script: str = ''
     style: str = ''
@@ -180,8 +182,11 @@ class Directory:
                 message = f'figure {name} is older than its source: build with --execute'
                 self.problems.warning((source.shown, 1, 1), message)
             shown = [self._publish(f'figures/{p.name}', p) for p in drawn.files.values()]
+            labels = figures.labels(next(iter(drawn.files.values()))) if shown else ()
             self.drawn[name] = (
-                replace(shown[0], dark=shown[-1].url) if shown else Target(wrong=drawn.error)
+                replace(shown[0], dark=shown[-1].url, labels=labels)
+                if shown
+                else Target(wrong=drawn.error)
             )
         return self.drawn[name]
 

@@ -244,7 +244,7 @@ class Site:
         found = self._addresses().get(name)
         if found:
             return self._made({name: found})[name]
-        if name.startswith('assets/') and name not in self.directory.assets:
+        if re.match(r'([\w-]+/)?assets/', name) and name not in self.directory.assets:
             # A picture is known when a page was seen that shows it
             for page_ in self.pages.values():
                 self._links(page_)
@@ -501,6 +501,7 @@ class Site:
                 files[f'{folder}live.js'] = partial(self._live_words, language)
             if self.naming:
                 files[f'{folder}proofs.js'] = partial(self._proof_words, language)
+        files |= self._spoken()
         files[search.CODE] = self._search_code
         for name, living in self.directory.living.items():
             files[f'assets/live/{name}.js'] = living.code
@@ -517,6 +518,16 @@ class Site:
         if address:
             files['sitemap.xml'] = self._sitemap
         return files
+
+    def _spoken(self) -> dict[str, Callable[[], bytes]]:
+        """The drawings of each language that has words for theirs."""
+        return {
+            f'{language}/{url}': partial(figures.spoken, self.directory.assets[url], language, say)
+            for language, say in ((code, catalog.say) for code, catalog in self.catalogs.items())
+            for target in self.directory.drawn.values()
+            if any(say(label) != label for label in target.labels)
+            for url in (target.url, target.dark)
+        }
 
     def _contents(self, language: str) -> bytes:
         """The first page of a project that has none: the only page, or a list of all."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from labml_nn.pylit.__main__ import main
-from labml_nn.pylit.figures import lighter, size
+from labml_nn.pylit.figures import labels, lighter, size, texts
 from labml_nn.pylit.problems import Mistakes
 from tests.kit.sites import ROOT, project, site
 
@@ -110,6 +111,81 @@ def test_building_never_imports_the_sources(tmp_path: Path) -> None:
     project(tmp_path, {'src/page.py': source, 'src/__init__.py': source})
     assert main(['build', str(tmp_path / 'src'), '-o', str(tmp_path / 'out')]) == 0
     assert not list(tmp_path.rglob('ran'))
+
+
+# ## What they say
+PLOT = r"""
+from matplotlib.figure import Figure
+
+def plot(theme):
+    made = Figure(figsize=(3, 2))
+    axes = made.subplots()
+    axes.plot([1, 2], label='a bound < 2')
+    axes.set(xlabel='step t', ylabel=r'$\hat x_0$')
+    axes.legend()
+    return made
+"""
+SAYS = """
+def plot(theme):
+    words = '<text>a &lt; b, both</text><text>7 of 1,000</text><text>t = 7</text>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{words}</svg>'
+
+def other(theme):
+    return '<svg xmlns="http://www.w3.org/2000/svg"><text>not translated</text></svg>'
+"""
+
+
+def test_words_are_text_and_formulas_are_drawn(tmp_path: Path) -> None:
+    project(tmp_path, {**FILES, 'docs/figures/a.py': PLOT})
+    files, _ = render(tmp_path, execute=True)
+    drawn = tmp_path / 'docs' / 'figures' / 'drawn' / 'a.plot.light.svg'
+    assert set(labels(drawn)) == {'step t', 'a bound < {1}'}
+    svg = files['assets/figures/a.plot.light.svg'].decode()
+    (name,) = re.findall(r'<text style="([^"]*)"[^>]*>step t<', svg)
+    # Where it is anchored a longer word stays in the middle
+    assert 'text-anchor: middle' in name
+    assert name.count('font-family') == 1
+    assert name.endswith('text-anchor: middle')
+    assert 'DejaVu' not in re.sub(r'<(defs|path|use)[^>]*>', '', svg)
+
+
+def test_a_drawing_speaks_the_language_of_its_page(tmp_path: Path) -> None:
+    source = '# ![A plot](figure:a.py::plot) ![Another](figure:a.py::other)\nx = 1\n'
+    config = '[tool.pylit]\nlanguages = ["zh"]\n'
+    said = 'msgid ""\nmsgstr ""\n\nmsgid "a < b, both"\nmsgstr "甲 < 乙"\n'
+    said += '\nmsgid "{1} of {2}"\nmsgstr "共{2}，第{1}"\n'
+    more = {'docs/figures/a.py': SAYS, 'pyproject.toml': config, 'docs/locale/zh.po': said}
+    project(tmp_path, {**FILES, **more, 'src/page.py': source})
+    files, _ = render(tmp_path, execute=True)
+    for theme in ('light', 'dark'):
+        name = f'assets/figures/a.plot.{theme}.svg'
+        assert f'src="{name}"'.encode() in files['page.html']
+        # Seen from zh/page.html
+        assert f'src="{name}"'.encode() in files['zh/page.html']
+        assert (
+            '<text>a &lt; b, both</text><text>7 of 1,000</text><text>t = 7</text>'
+            in files[name].decode()
+        )
+        svg = files[f'zh/{name}'].decode()
+        assert '<text>甲 &lt; 乙</text><text>共1,000，第7</text><text>t = 7</text>' in svg
+        assert '<svg xml:lang="zh" ' in svg
+        # What would be the same is there once
+        assert f'zh/assets/figures/a.other.{theme}.svg' not in files
+        assert f'src="../assets/figures/a.other.{theme}.svg"'.encode() in files['zh/page.html']
+    made = site(tmp_path, 'src')
+    made.read()
+    assert made.file('zh/assets/figures/a.plot.dark.svg') == files[name.join(['zh/', ''])]
+    made.close()
+    assert texts(made.config) == ['not translated', 'a < b, both', '{1} of {2}']
+
+
+def test_labels_are_messages_of_the_catalogue(tmp_path: Path) -> None:
+    project(tmp_path, {**FILES, 'docs/figures/a.py': SAYS})
+    render(tmp_path, execute=True)
+    assert main(['gettext', str(tmp_path / 'src'), '--pot']) == 0
+    pot = (tmp_path / 'docs' / 'locale' / 'messages.pot').read_text('utf-8')
+    assert 'msgid "a < b, both"' in pot
+    assert 'msgid "t = 7"' not in pot
 
 
 # ## Their room on the page
