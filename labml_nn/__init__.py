@@ -35,7 +35,7 @@ Drawn by the model that `make train` makes. It is small enough to run in this pa
 
 ## A formula and its line
 
-Point at a symbol, here or on any page: all that means the same lights up.
+Point at a symbol, here or on any page, and everything that means the same lights up.
 
 $$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$$
 
@@ -50,18 +50,18 @@ finds $\epsilon$ in $x_t$ is all that is needed to go back, from pure noise to a
 
 ## Read in this order
 
-After each page you can do what stands beside it.
+Beside each page stands what you can do after reading it.
 
 ### Understand
 
 1. [Denoising diffusion](diffusion/ddpm/index.html): derive the loss from the bound, step by step,
    and say why the network is asked for the noise
-2. [The score](diffusion/ddpm/score.html): say in a second way what the network learns, and what
-   the noise on the way back is for
+2. [The score](diffusion/ddpm/score.html): describe what the network learns in a second way, and
+   say what the noise on the way back is for
 3. [The U-Net](diffusion/ddpm/unet.html): draw the network, count its 35,746,307 parameters, and
    say what each block is there for
-4. [Averaged weights](diffusion/ddpm/ema.html): say what one samples from, and why not from the
-   weights that were trained
+4. [Averaged weights](diffusion/ddpm/ema.html): say why samples are drawn with an average of the
+   weights, and not with the weights that were trained last
 
 ### Train and sample
 
@@ -77,8 +77,8 @@ After each page you can do what stands beside it.
    know what that costs
 9. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
 10. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
-11. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part exactly, and only the
-    rest by steps
+11. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
+    exactly, and only the rest in steps
 
 ### Say what to draw
 
@@ -89,7 +89,8 @@ After each page you can do what stands beside it.
 
 13. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
     a fixed variance loses
-14. [Of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own model
+14. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
+    model
 15. [Schedules](diffusion/schedules.html): choose where the steps are spent
 16. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
@@ -108,19 +109,23 @@ After each page you can do what stands beside it.
 
 ## Look up
 
-If [samples look wrong](diffusion/ddpm/troubles.html), there is a page for that. Which paper is on
-which page, and what its tests prove: [diffusion models](diffusion/index.html).
+There are [exercises](diffusion/ddpm/exercises.html) for the main pages, with answers, and a page
+for [samples that look wrong](diffusion/ddpm/troubles.html). The page on
+[diffusion models](diffusion/index.html) lists the papers, the page of each, and what its tests
+prove.
 
 Behind the pages: [runs](runs/index.html), [data](data/index.html), [compute](compute/index.html),
 [the command line](cli/index.html), [the doctor](doctor.html), [evaluation](evaluation/index.html),
-and [the renderer](pylit/index.html), which takes any annotated Python file. What was once
-[helpers](helpers/index.html) is found by its old names too.
+and [the renderer](pylit/index.html), which takes any annotated Python file. The old names of the
+[helpers](helpers/index.html) still work.
 """
 
+# pylit: fold
 import sys
 
-# `python -m labml_nn.…` has come as far as its packages, whose imports take a second
+## `python -m labml_nn.…` has come as far as its packages, whose imports take a second
 if sys.argv[:1] == ['-m'] and any('labml_nn.' in word for word in sys.orig_argv[1:]):
     from labml_nn.cli.output import quiet_at_ctrl_c
 
     quiet_at_ctrl_c()
+# pylit: end

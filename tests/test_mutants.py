@@ -13,7 +13,7 @@ PAGES = [
     'diffusion/ddpm/__init__.py', 'diffusion/ddpm/ema.py', 'diffusion/ddpm/likelihood.py',
     'diffusion/ddpm/check.py', 'diffusion/ddpm/sampler.py', 'diffusion/ddpm/unet.py',
     'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/guidance.py',
-    'diffusion/samplers/*.py', 'evaluation/*.py',
+    'diffusion/samplers/*.py', 'diffusion/ddpm/exercises.md', 'evaluation/*.py',
 ]  # fmt: skip
 # Not of a formula: that no step waits, on a device that has no numbers
 NO_FORMULA = {'diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device'}

@@ -53,12 +53,14 @@ def draw(browser: Browser, name: str) -> None:
     for i, ending in enumerate(('.svg', '.dark.svg')):
         rules = ''.join(f'.{kind}{{{ink[i]}}}' for kind, ink in INK.items())
         rules += '.trace{fill:none;stroke-width:3}.trace.flow{stroke-width:9;stroke-opacity:.35}'
-        rules += '.dot{stroke-width:5}.label{font:13px sans-serif}'
+        rules += '.label{font:13px sans-serif}'
         rules += ''.join(
-            f'.label.{kind}{{stroke:none;fill:{ink[i][7:14]}}}'
+            f':is(.label,.dot).{kind}{{stroke:none;fill:{ink[i][7:14]}}}'
             for kind, ink in INK.items()
             if ink[i].startswith('stroke:')
         )
+        # On a phone the picture is half as wide as it was drawn
+        rules += '@media(max-width:480px){.tick,.label{font-size:18px!important}}'
         text = f'<svg xmlns="{SPACE}" viewBox="{box}" width="{width}" height="{height}">'
         text += f'<style>{rules}</style>{drawn}</svg>\n'
         (HERE / f'{name}{ending}').write_text(text, encoding='utf-8')

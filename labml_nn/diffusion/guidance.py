@@ -114,6 +114,8 @@ more alike](figure:guidance.py::digits
 
 > So guidance is 0 unless asked for. It is worth more where samples of a class are often doubtful,
 > as with large images.
+
+[Exercises for this page](ddpm/exercises.html#guidance), with answers.
 """
 
 import math

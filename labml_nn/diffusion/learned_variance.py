@@ -113,6 +113,8 @@ Many pixels at the edge are black in every image; $w = 0$ is the best for them, 
 misses it by a tenth of the way. That costs nearly nothing, as the two ends are close there: 0.0001
 bits for such a pixel at $t = 10$, and 0.001 in all from there to $t = 250$
 ([tested](test:diffusion/test_learned_variance.py::test_what_a_little_too_little_costs)).
+
+[Exercises for this page](ddpm/exercises.html#schedules-and-learned-variances), with answers.
 """
 
 import torch

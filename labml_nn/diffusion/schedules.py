@@ -77,6 +77,8 @@ spends 231 below $-6$, where there is 400 times more noise than image; the cosin
 > **A price.** At the cosine's last step the image is divided by $\sqrt{\bar\alpha_T}$ = 0.000049:
 > an error in $\epsilon_\theta$ comes out of $\hat x_0$ 20,000 times as large, where the linear
 > schedule has 157. Sample with `clip_x0`, which is the `Sampler`'s default.
+
+[Exercises for this page](ddpm/exercises.html#schedules-and-learned-variances), with answers.
 """
 
 import math

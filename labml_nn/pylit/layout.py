@@ -619,7 +619,7 @@ def contents(context: PageContext) -> str:
             # What is private is for those who read the code
             if not short.startswith('_'):
                 level = min(depth, 2) + 1 + name.count('.')
-                entries.append((level, anchor, f'<code>{html.escape(short)}</code>'))
+                entries.append((level, anchor, _long_name(short)))
     if any(
         link.href.startswith('cite:') and t.anchor for link, t in context.material.links.items()
     ):
@@ -629,6 +629,11 @@ def contents(context: PageContext) -> str:
         for level, anchor, shown in entries
     )
     return f'<ol>\n{items}</ol>' if items else '<p></p>'
+
+
+def _long_name(name: str) -> str:
+    """A name in the contents, which is cut between its words if at all."""
+    return f'<code>{html.escape(name).replace("_", "_<wbr>")}</code>'
 
 
 def notation(context: PageContext, code_keys: set[str]) -> str:
@@ -672,9 +677,17 @@ def meanings(context: PageContext, body: str) -> dict[str, list[str | int]]:
 
 
 def with_notation(body: str, shown: str) -> str:
-    """The body of a page with its notation where the mathematics begins, or under the title."""
+    """The body of a page with its notation where the mathematics begins, or after what is said
+    first."""
     title = body.index('</h1>\n') + len('</h1>\n')
     first = body.find('class="display')
-    begins = max(body.rfind(tag, title, first) for tag in ('<section', '<h2', '<h3'))
-    at = begins if first >= 0 <= begins else title
-    return body[:at] + shown + body[at:]
+    parts = ('<section', '<h2', '<h3')
+    begins = max(body.rfind(tag, title, first) for tag in parts) if first >= 0 else -1
+    if begins < 0:
+        begins = min((at for tag in parts if (at := body.find(tag, title)) >= 0), default=title)
+    above = re.findall(r'<h[2-6][^>]*>(.*?)</h', body[title:begins])
+    label = re.search(r'<p>(.*?)</p>\n', shown)
+    if above and label and above[-1] == label[1]:
+        # The author has said it already
+        shown = shown.replace(label[0], '', 1)
+    return body[:begins] + shown + body[begins:]

@@ -467,7 +467,7 @@ class Fence:
         lines = said.get('hl_lines', said.get('hl', ''))
         marked, wrong = line_numbers(lines)
         name = language[1] if language else ''
-        return cls(name or 'text', marked, said.get('title', ''), wrong)
+        return cls(name or UNSAID, marked, said.get('title', ''), wrong)
 
 
 OPTION = re.compile(r'\b(hl_lines|hl|title)=(["\']?)((?:(?<=")[^"]*|(?<=\')[^\']*|[^\s"\'}]*))')
@@ -516,7 +516,7 @@ class Writer(RendererHTML):
         state: _State = env['state']
         fence = Fence.of(state.note.restore(tokens[idx].info))
         text = state.note.restore(tokens[idx].content)
-        shown = state.page.code(text, fence.language or UNSAID, fence.marked)
+        shown = state.page.code(text, fence.language, fence.marked)
         title = f'<p class="file">{html.escape(fence.title)}</p>\n' if fence.title else ''
         return state.aside(title + shown)
 

@@ -29,7 +29,7 @@ def mutants(file: str, *rows: tuple[str, str, str]) -> list[Mutant]:
 
 def table() -> list[Mutant]:
     """All of them, in the order of the files."""
-    from tests.mutants import derivation, evaluation, holes, samplers, score
+    from tests.mutants import derivation, evaluation, exercises, holes, samplers, score
 
-    parts = (derivation, score, samplers, evaluation, holes)
+    parts = (derivation, score, samplers, evaluation, exercises, holes)
     return [mutant for part in parts for mutant in part.MUTANTS]

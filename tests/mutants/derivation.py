@@ -17,6 +17,11 @@ MUTANTS: list[Mutant] = [
     # ## Forward: the closed form and what is left
     *mutants(
         DDPM,
+        (
+            'mean = x - beta[i] / (1 - alpha_bar[i]) ** 0.5 * eps',
+            'mean = x - beta[i] * eps',
+            'diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies',
+        ),
         ('alpha_bar, t, x0.ndim) ** 0.5 * x0', 'alpha_bar, t, x0.ndim) * x0', f'{CLOSED} {TWO}'),
         ('alpha_bar, t, x0.ndim) ** 0.5 * x0', 'alpha, t, x0.ndim) ** 0.5 * x0', CLOSED),
         ("'one_minus_alpha_bar': 1 - alpha_bar,", "'one_minus_alpha_bar': beta,", CLOSED),

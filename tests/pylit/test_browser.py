@@ -876,7 +876,7 @@ def test_the_search_comes_when_it_is_touched(folder: Path, browser: Any) -> None
         page.wait_for_function('!!pylit.search')
         page.locator('#pylit-search').fill('mean')
         page.locator('#pylit-found a').first.wait_for()
-        wanted = ['search-code.js', 'search.js', 'search.js']
+        wanted = ['search-code.js', 'search.css', 'search.js', 'search.js']
         for _ in range(100):
             if sorted(name for name in asked if 'search' in name) == wanted:
                 break

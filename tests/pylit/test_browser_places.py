@@ -324,6 +324,9 @@ def test_the_bar_says_where_one_is(small: Path, browser: Any, width: int) -> Non
         results = page.locator('#pylit-results').bounding_box()
         assert results['x'] >= 0
         assert results['x'] + results['width'] <= width
+        # Nothing of what is found lies under the box that is typed into
+        box = page.locator('#pylit-search').bounding_box()
+        assert results['y'] >= box['y'] + box['height']
         page.keyboard.press('Escape')
         page.locator('main').tap(position={'x': 5, 'y': 300})
         # And the contents from anywhere

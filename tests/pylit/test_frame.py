@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labml_nn.pylit import frame
+from labml_nn.pylit import frame, layout
 from labml_nn.pylit.config import load
 from labml_nn.pylit.problems import Mistakes
 from tests.kit.sites import ROOT, project, render
@@ -22,6 +22,29 @@ def test_all_that_the_templates_say_can_be_translated() -> None:
     }
     assert len(said) > 10
     assert said <= set(frame.texts())
+
+
+NOTATION = '<div class="notation"><p>Notation</p>\n<button>x</button>\n</div>\n'
+
+
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [
+        ('<p>What is said first.</p>\n', '<section class="row code">'),
+        ('<p>What is said first.</p>\n', '<h2>A part</h2>'),
+        ('<h2>One</h2><p>Words.</p>', '<h2>Two</h2><span class="display">'),
+    ],
+)
+def test_the_notation_interrupts_no_beginning(before: str, after: str) -> None:
+    body = f'<h1>Title</h1>\n{before}{after}'
+    assert layout.with_notation(body, NOTATION) == f'<h1>Title</h1>\n{before}{NOTATION}{after}'
+
+
+def test_the_notation_has_no_title_twice() -> None:
+    before = '<h1>Title</h1>\n<h2 id="notation">Notation</h2>\n<p>Words.</p>\n'
+    body = layout.with_notation(f'{before}<h2>Two</h2><span class="display">', NOTATION)
+    assert re.findall('>Notation<', body) == ['>Notation<']
+    assert body.index('<button>') > body.index('Words.')
 
 
 HOSTILE = 'A "b" <i>c</i> & \'d\''

@@ -38,14 +38,14 @@ def coloured(shown: str) -> list[tuple[str, str]]:
 
 def test_commands_and_options_have_colours() -> None:
     text = 'X=1 python -m x --n 5 | tee log && cd a\n'
-    shown = highlight.block(text, 'bash')
+    shown = highlight.block(text, 'bash', {})
     assert re.sub('<.*?>', '', shown) == text.replace('&', '&amp;')
     assert [word for css, word in coloured(shown) if css == 'f'] == ['python', 'tee']
     assert [word for css, word in coloured(shown) if css == 'a'] == ['-m', '--n']
 
 
 def test_a_session_has_prompts_and_answers() -> None:
-    shown = coloured(highlight.block('$ ls -l\nfor x in y\n$ make\n', 'console'))
+    shown = coloured(highlight.block('$ ls -l\nfor x in y\n$ make\n', 'console', {}))
     assert shown == [
         ('q', '$ '), ('f', 'ls'), ('a', '-l'), ('o', 'for x in y\n'), ('q', '$ '), ('f', 'make'),
     ]  # fmt: skip

@@ -103,7 +103,7 @@ def test_a_notebook_takes_part_in_the_site(tmp_path: Path) -> None:
     made = render(project(tmp_path, files))
     page = made['page.html']
     assert '<a href="lib.html#g">g</a>(' in page
-    assert 'class="claim not-run" href="tests/test_a.html#L1"' in page
+    assert 'class="claim not-run" href="tests/test_a.html#test_x"' in page
     assert 'href="page.html#notes"' in made['lib.html']
     assert 'Notes' in made['search.js']
 

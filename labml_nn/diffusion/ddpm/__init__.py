@@ -12,16 +12,16 @@ This page derives and implements
 [Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Add a
 little Gaussian noise to a picture, a thousand times, and nothing of the picture is left. Each of
 these small steps can be undone, approximately, by a Gaussian whose mean a neural network has
-learned. Start from pure noise, undo a thousand steps, and you have a picture that nobody has
-taken. The idea is that of @sohldickstein2015; the loss is close to the score matching of
-@song2019.
+learned. Start from pure noise and undo a thousand steps, and the result is a new picture. The idea
+is that of @sohldickstein2015; the loss is close to the score matching of @song2019.
 
 * [The score](score.html): what the network learns, and why the chain works
 * [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
-* [Averaged weights](ema.html), which one samples from
+* [Averaged weights](ema.html), with which samples are drawn
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
-* [The bound in bits](likelihood.html), and [what they buy](coding.html): rate and distortion
+* [The bound in bits](likelihood.html), and [what the bits buy](coding.html): rate and distortion
+* [Exercises](exercises.html), with answers
 """
 
 from collections.abc import Callable, Iterator
@@ -47,9 +47,9 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     r"""
     ## The whole of it, at a glance
 
-    Training and sampling in twenty lines. The pictures `x0` are points in the plane here,
-    `[batch, 2]`, and three layers are all of the network. What it returns are new points from
-    where `x0` is dense
+    Training and sampling in twenty lines. Here the pictures `x0` are points in the plane,
+    `[batch, 2]`, and the network has three layers. The function returns new points, which lie
+    where the points of `x0` lie
     [tested](test:diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies).
     Every line comes back below, with the reason for it.
     """
@@ -60,8 +60,8 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     hidden = nn.Sequential(nn.Linear(64, 64), nn.SiLU())
     eps_theta = nn.Sequential(nn.Linear(3, 64), nn.SiLU(), hidden, nn.Linear(64, 2))
     adam = torch.optim.Adam(eps_theta.parameters(), lr=1e-2)
-    # **Training** (Algorithm 1). Noise each point up to a random step, guess the noise, and go
-    # down the gradient of the squared error
+    # **Training** (Algorithm 1). Add the noise of a random step to each point, guess this noise,
+    # and take a gradient step on the squared error
     for _ in range(n_updates):
         t = torch.randint(n_steps, (len(x0), 1))
         eps = torch.randn_like(x0)
@@ -71,8 +71,8 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
         adam.zero_grad()
         loss.backward()
         adam.step()
-    # **Sampling** (Algorithm 2). Begin with nothing but noise. In each step take away the share of
-    # the guess that this step had added, and add a little fresh noise $z$, but for the last
+    # **Sampling** (Algorithm 2). Begin with pure noise. In each step subtract the share of the
+    # guessed noise that this step had added, and add a little new noise $z$, except in the last
     x = torch.randn_like(x0)
     for i in reversed(range(n_steps)):
         t = torch.full((len(x), 1), i)
@@ -85,14 +85,14 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
 
 
 r"""
-What follows is the whole argument, in the order in which the code needs it. A paragraph that
-ends in *tested* names the test that computes both sides of its equation.
+What follows is the whole argument, in the order in which the code needs it. The mark *tested*
+leads to the test that computes both sides of an equation.
 
 ## Notation
 
 **The index `t` is the paper's step $t+1$**, and `eps` is the *total* unit noise in $x_t$. The
-$\alpha$s and $\bar\alpha$s are shares of *variance*: what multiplies an image is their
-square root. $\bar\alpha_0 = 1$, before the first step, is the whole image. Elsewhere
+$\alpha$s and $\bar\alpha$s are shares of *variance*: an image is multiplied by their
+square root. Before the first step $\bar\alpha_0 = 1$: the whole image is there. In other libraries
 $\bar\alpha$ is called `alphas_cumprod`, $\tilde\beta$ `posterior_variance`, and $\hat x_0$
 `pred_original_sample`.
 
@@ -103,24 +103,25 @@ Each step shrinks the image a little and adds a little noise (eq. 2):
 $$q(x_t|x_{t-1}) = \mathcal N\big(x_t;\ \sqrt{1-\beta_t}\,x_{t-1},\ \beta_t \mathbf I\big)$$
 <!-- no-test: definition -->
 
-The shrinking is what keeps the variance at one: if $x_{t-1}$ has unit variance, then $x_t$ has
-variance $(1-\beta_t) + \beta_t = 1$. Without it the noise would pile up on an image of full size.
+The shrinking keeps the variance at one: if $x_{t-1}$ has unit variance, then $x_t$ has
+variance $(1-\beta_t) + \beta_t = 1$. Without it the variance would grow with every step.
 
 **All steps at once.** Write two steps out, with independent unit noises $\epsilon_1, \epsilon_2$:
 
 $$x_2 = \sqrt{\alpha_2}\big(\sqrt{\alpha_1}\,x_0 + \sqrt{1-\alpha_1}\,\epsilon_1\big)
       + \sqrt{1-\alpha_2}\,\epsilon_2$$
 
-[tested](test:diffusion/ddpm/test_derivation.py::test_two_steps_are_one). The two noise terms are
-Gaussian and independent, so their sum is Gaussian and their variances add:
-$\alpha_2(1-\alpha_1) + (1-\alpha_2) = 1 - \alpha_1\alpha_2$. Two steps are one step with
-$\alpha_1\alpha_2$ in the place of $\alpha$, and by induction (eq. 4)
+The two noise terms are Gaussian and independent, so their sum is Gaussian and their variances add:
+$\alpha_2(1-\alpha_1) + (1-\alpha_2) = 1 - \alpha_1\alpha_2$
+[tested](test:diffusion/ddpm/test_derivation.py::test_two_steps_are_one). Two steps are one step
+with $\alpha_1\alpha_2$ in the place of $\alpha$, and by induction (eq. 4)
 
 $$q(x_t|x_0) = \mathcal N\big(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t)\mathbf I\big)
 \tag{4} \label{eq:closed-form}$$
 
-[tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training
-needs $x_t$ at one random $t$ per image; this makes it one line instead of a loop.
+This is the same as $t$ single steps
+[tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training needs
+$x_t$ at one random $t$ for each image, and gets it in one line instead of a loop.
 
 ![Four handwritten digits, a row each, at t = 0, 1, 50, 100, 200, 300, 500, 750 and 1000. Up to 100
 they are easily read, at 300 one has to guess, from 500 on there is nothing but
@@ -142,9 +143,10 @@ $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\,q(x_{t-1}|x_0) \propto
 \exp\Big(-\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{2\beta_t}
          -\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{2(1-\bar\alpha_{t-1})}\Big)$$
 
-[tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). The exponent is quadratic in
-$x_{t-1}$, so this is a Gaussian. Its precision is the coefficient of $-\frac12 x_{t-1}^2$; and
-since $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$,
+The exponent is quadratic in $x_{t-1}$, so this is a Gaussian
+[tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). Its precision is the
+coefficient of $-\frac12 x_{t-1}^2$; and since $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 -
+\bar\alpha_t$,
 
 $$\frac1{\tilde\beta_t} = \frac{\alpha_t}{\beta_t} + \frac1{1-\bar\alpha_{t-1}}
   = \frac{1-\bar\alpha_t}{\beta_t(1-\bar\alpha_{t-1})}
@@ -166,9 +168,10 @@ With this mean and this variance, the average over $q(x_t|x_0)$ gives $q(x_{t-1}
 
 ## 3. One step back, if $x_0$ is not known
 
-We want to *sample*, and then $x_0$ is not known. If a step adds little noise to what is there,
-$\beta_t \ll 1-\bar\alpha_t$, the true reverse step $q(x_{t-1}|x_t)$ is close to a Gaussian too:
-over so short a step $\log q(x_{t-1})$ is nearly linear. So the model is a chain of Gaussians
+We want to *sample*, and then $x_0$ is not known. But if a step adds little noise to the noise that
+is there already, $\beta_t \ll 1-\bar\alpha_t$, then the true reverse step $q(x_{t-1}|x_t)$ is
+close to a Gaussian too, because $\log q(x_{t-1})$ is nearly linear over so short a step. So the
+model is a chain of Gaussians
 (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
@@ -187,11 +190,11 @@ Gaussian data of less than unit variance the best lies between the two; for wide
 little above $\beta_t$, by half a percent for a standard deviation of 3
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
 
-> **The first steps are not small.** The share of the noise that a step has just added is 1, 0.55
-> and 0.15 in steps 1, 2 and 10, for any number of steps about one over the index
+> **The first steps are not small.** Of the noise in $x_t$, step $t$ itself has added a share of 1,
+> 0.55 and 0.15 at $t = 1, 2, 10$. Whatever $T$ is, the share is about $1/t$
 > ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)). For
-> pixels with 17 levels the step back is discrete at first, up to 56 % of its probability is not
-> where a Gaussian has it in step 2, 2 % in step 10, and less than 0.1 % from step 20 on
+> pixels with 17 levels the first step back is discrete. Up to 56 % of the probability of step 2 is
+> not where a Gaussian has it, 2 % in step 10, and less than 0.1 % from step 20 on
 > ([tested](test:diffusion/ddpm/test_derivation.py::test_a_short_step_back_is_nearly_gaussian)).
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
@@ -204,31 +207,33 @@ little above $\beta_t$, by half a percent for a standard deviation of 3
 
 ## 4. The bound
 
-How good is $\theta$? As good as the probability it gives the data, but $p_\theta(x_0)$ is an
-integral over all chains that end in $x_0$. Weigh chains by how the forward process makes them,
-and take the logarithm inside by Jensen's inequality, $-\log$ being convex (eq. 3):
+A good $\theta$ gives the data a high probability. But $p_\theta(x_0)$ is an integral over all
+chains that end in $x_0$. Write it as a mean over chains that the forward process draws, and move
+the logarithm inside by Jensen's inequality, as $-\log$ is convex (eq. 3):
 
 $$-\log p_\theta(x_0)
 = -\log \mathbb E_q\Big[\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big]
 \le \mathbb E_q\Big[-\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big] =: L$$
 
-[tested](test:diffusion/ddpm/test_bound.py::test_jensen). Both numerator and denominator are
-products over steps, but they run in opposite directions. Turn the forward one around: the
-forward process is Markov, so $q(x_t|x_{t-1}) = q(x_t|x_{t-1},x_0)$, and by Bayes' rule
+$L$ is an upper bound [tested](test:diffusion/ddpm/test_bound.py::test_jensen). Numerator and
+denominator are both products over steps, but they run in opposite directions. Turn the forward one
+around: the forward process is Markov, so $q(x_t|x_{t-1}) = q(x_t|x_{t-1},x_0)$, and by Bayes' rule
 
 $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad (t > 1)$$
 
-[tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). In the product over
-$t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$, and the $q(x_1|x_0)$ cancels
-against the step $t=1$. What remains compares like with like (eq. 5):
+In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
+[tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around), and $q(x_1|x_0)$
+cancels against the step $t=1$. What remains compares two steps back, the true one and the model's
+(eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-[tested](test:diffusion/ddpm/test_bound.py::test_telescoping), chain by chain. $L_T$ has no
-parameters. The sum is what we train, and each of its terms is a divergence of two Gaussians.
+This holds for every single chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping).
+$L_T$ has no parameters. The sum is what we train, and each of its terms is a divergence of two
+Gaussians.
 
 ## 5. From means to noise
 
@@ -239,21 +244,22 @@ $$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}
 + \underbrace{\frac d2\Big(\frac{\tilde\beta_t}{\sigma_t^2}-1
 -\log\frac{\tilde\beta_t}{\sigma_t^2}\Big)}_{\text{no } \theta}$$
 
+This is the divergence of two Gaussians, and only its first term depends on $\theta$
 [tested](test:diffusion/ddpm/test_derivation.py::test_kl_of_two_gaussians). So $\mu_\theta$ has to
-predict $\tilde\mu_t$, which it cannot know, as it depends on $x_0$. But by \eqref{eq:closed-form}
-$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ ties $x_0$ to the noise that is
-in $x_t$:
+predict $\tilde\mu_t$. This depends on $x_0$, which is not known. But by \eqref{eq:closed-form},
+$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$, so whoever knows the noise
+$\epsilon$ in $x_t$ knows $x_0$:
 
 $$x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
 \qquad\Rightarrow\qquad
 \tilde\mu_t = \frac1{\sqrt{\alpha_t}}
 \Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\Big)$$
 
-[tested](test:diffusion/ddpm/test_derivation.py::test_the_mean_in_terms_of_the_noise). The second
-follows by putting the first into \eqref{eq:posterior} and collecting $x_t$, whose coefficient
-becomes $\frac{\beta_t + \alpha_t(1-\bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} =
-\frac1{\sqrt{\alpha_t}}$. Now $x_t$ is given, and the only unknown is $\epsilon$. Let the network
-predict it (eq. 11),
+The second equation follows from the first and \eqref{eq:posterior}
+[tested](test:diffusion/ddpm/test_derivation.py::test_the_mean_in_terms_of_the_noise): the
+coefficient of $x_t$ becomes $\frac{\beta_t +
+\alpha_t(1-\bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} = \frac1{\sqrt{\alpha_t}}$. Now
+$x_t$ is given, and the only unknown is $\epsilon$. Let the network predict it (eq. 11),
 
 $$\mu_\theta(x_t, t) = \frac1{\sqrt{\alpha_t}}
 \Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon_\theta(x_t, t)\Big)$$
@@ -265,31 +271,32 @@ $$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-
 \big\|\epsilon-\epsilon_\theta(x_t,t)\big\|^2\Big] + \text{const}
 \tag{12} \label{eq:weighted}$$
 
-[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error) for both choices of
-$\sigma_t^2$.
+This holds for both choices of $\sigma_t^2$
+[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error).
 
-> **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$ the three are linear
-> rewrites of one another, so no information is gained or lost. What changes is how much an error
-> counts: that of the noise is that of the image times the signal-to-noise ratio,
+> **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three is a linear
+> function of either other, so no information is gained or lost. What changes is the weight of an
+> error: the squared error of the noise is that of the image times the signal-to-noise ratio
 > $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
-> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). And
-> it is the *total* noise since $x_0$, not the last step's: that is what has to be taken away.
+> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
+> noise is the *total* noise since $x_0$, not only that of the last step.
 
 ## 6. The simple loss
 
-Drop the weight of \eqref{eq:weighted}, and take the mean over the $d$ pixels in the place of
-their sum (eq. 14):
+Drop the weight of \eqref{eq:weighted}, and take the mean over the $d$ pixels instead of their sum
+(eq. 14):
 
 $$L_\text{simple} = \mathbb E_{t, x_0, \epsilon}\Big[\frac1d\,\big\|\epsilon -
 \epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,\ t)\big\|^2\Big],
 \qquad t \text{ uniform in } 1 \dots T$$
 
+The model sees the noisy image and its step
 [tested](test:diffusion/ddpm/test_loss.py::test_the_model_sees_the_noised_image_and_its_step). With
-$\sigma_t^2=\beta_t$ the weight is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and between 0.005 and
-0.010 from $t = 100$ on
-([tested](test:diffusion/ddpm/test_bound.py::test_weight_that_l_simple_drops)): the bound cares most
-for noise too faint to see. Without the weight the network learns most from larger noise, where the
-shape of things is decided.
+$\sigma_t^2=\beta_t$ the weight that was dropped is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and
+between 0.005 and 0.010 from $t = 100$ on
+([tested](test:diffusion/ddpm/test_bound.py::test_weight_that_l_simple_drops)): the bound gives most
+weight to noise that is too faint to see. Without the weight the network learns most from stronger
+noise, where the shapes in a picture are decided.
 
 ![The weight against t on logarithmic axes: from 0.5 at t = 1 it falls in a nearly straight line to
 0.01 at t = 100, is smallest near 350, and comes back to 0.01 at the end. With the smaller variance
@@ -297,15 +304,15 @@ it begins higher, at 0.6 for t = 2, and is the same from 30 on. The simple loss 
 everywhere.](figure:ddpm.py::weight
 "The weight that the simple loss drops")
 
-Table 1 of the paper measures both on CIFAR-10: 0.05 more bits per dimension, and FID 3.17
-instead of 13.51.
+Table 1 of the paper compares the two losses on CIFAR-10: the simple one costs 0.05 bits per
+dimension more, and its FID is 3.17 instead of 13.51.
 
 A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$ per pixel
 [tested](test:diffusion/ddpm/test_loss.py::test_a_zero_model_has_loss_one).
 
 > **Why does the loss stop falling while the pictures still improve?** At small $t$ the noise is
-> so faint that nothing can tell it from the image's own texture. Most of the remaining loss is
-> there, and no network can remove it. Judge a run by samples from the same noise, not by the loss.
+> so faint that no network can tell it from the texture of the image. Most of the remaining loss is
+> there and cannot be removed. Judge a run by samples from the same noise, not by the loss.
 
 ![Above, the loss on logarithmic axes: 1 for the first ten steps, 0.13 after
 100, 0.11 after 300, 0.09 after 1,000, where it is nearly flat. Below, eight samples from the same
@@ -328,10 +335,10 @@ class DenoiseDiffusion(nn.Module):
     `[batch, ...]`; in this package they are `[batch, channels, height, width]` in $[-1, 1]$.
 
     > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
-    > be centred, and of a size to which one unit of noise is much. With 0..255 the noise would
-    > never cover the image. With $[0, 1]$ there is a quarter of the variance, hence of the signal
-    > at each step [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1); clipping
-    > lets through what is darker than black; and pictures come out pale.
+    > be centred, and one unit of noise must be large beside it. With 0..255 the noise would never
+    > cover the image. With $[0, 1]$ the variance is a quarter, and so is the signal at each step
+    > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1); clipping to $[-1, 1]$
+    > lets through values darker than black; and pictures come out pale.
     """
 
     # The constants of all steps, each `[n_steps]`, float32
@@ -496,8 +503,9 @@ class DenoiseDiffusion(nn.Module):
 
         > **Departure.** Algorithm 2 does not clip $\hat x_0$; the authors' released code does,
         > and this detour is there to make it possible. Early in the chain $\hat x_0$ is far
-        > outside $[-1, 1]$, where no image is, and the chain drifts. `clip_x0` is off here, as in
-        > the paper, and on in the [`Sampler`](evaluate.html). Leave it off for unbounded data.
+        > outside $[-1, 1]$, where there are no images, and the chain drifts. `clip_x0` is off here,
+        > as in the paper, and on in the [`Sampler`](evaluate.html). Leave it off for unbounded
+        > data.
         """
         return self.p_given(xt, t, *self.eps_and_v(xt, t), clip_x0=clip_x0)
 
@@ -541,11 +549,11 @@ class DenoiseDiffusion(nn.Module):
         r"""
         $x_{t-1} = \mu_\theta(x_t, t) + \sigma_t z$, and the $\hat x_0$ it aimed at
 
-        > **Why add noise again?** The step back is a Gaussian, and this samples it. Its means vary
-        > less than its samples, step after step: for data of unit variance a chain of means ends
-        > with 0.0064 of the spread
+        > **Why add noise again?** The step back is a Gaussian, and this samples it. Means vary less
+        > than samples, and the loss of spread adds up over the steps: for data of unit variance a
+        > chain of means ends with 0.0064 of the spread
         > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses), and for
-        > digits on nearly [the same one](troubles.html) each time.
+        > digits it ends on nearly [the same digit](troubles.html) each time.
         > [DDIM](../samplers/ddim.html) adds no noise either, but keeps more of the old.
         """
         with evaluating(self.eps_model):

@@ -45,6 +45,8 @@ formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten
 
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
 > resuming needs the raw ones, as the optimizer's state belongs to them.
+
+[Exercises for this page](exercises.html#training), with answers.
 """
 
 import torch

@@ -30,6 +30,8 @@ This page is a door: it reads the command line and opens the run. What is behind
 own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html),
 [`check`](check.html) and [`web`](web.html), a page that samples in a browser; and what to do if
 [the samples look wrong](troubles.html).
+
+[Exercises for this page](exercises.html#sampling), with answers.
 """
 
 import contextlib

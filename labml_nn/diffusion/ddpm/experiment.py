@@ -8,22 +8,22 @@ summary: The command line of Algorithm 1, with the presets of the paper, on one 
 
     python -m labml_nn.diffusion.ddpm.experiment
 
-trains on real handwritten digits, which need no download, in about two minutes on two CPU cores,
-and leaves everything in `runs/digits`. Other presets, other data:
+This trains on real handwritten digits, which need no download, in about two minutes on two CPU
+cores, and writes everything to `runs/digits`. For another preset or other data:
 
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10 --dataset folder \
         --data_root my_pictures --out runs/mine
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
-lists them, `--dry-run` shows what would be done. Ctrl-C or another signal that asks a program to
-end ([SIGTERM, SIGHUP of a closed terminal, SIGQUIT, SIGXCPU, SIGUSR1](../../runs/signals.html))
-stops after the step at hand and saves; `--resume` goes on from there, **as if it had never
-stopped**: weights, average, optimizer and log come out the same to the last bit
+lists them, and `--dry-run` shows what would be done. Ctrl-C, or [another signal that asks a program
+to end](../../runs/signals.html), stops the run after the present step and saves it. `--resume` goes
+on from there, **as if it had never stopped**: weights, average, optimizer and log come out the same
+to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
-`kill -9`, a full disk or a damaged file cost the steps since the last checkpoint
+After `kill -9`, a full disk or a damaged file, only the steps since the last checkpoint are lost
 [tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
-them all.
+all of these.
 
 On several GPUs, or on several machines, [torchrun](../../compute/distributed.html) starts it:
 
@@ -32,17 +32,20 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
 > `--channels_last true` and `--compile true`; [`make bench`](benchmarks.html) measures them.
 > **Out of memory?** `--micro_batch 16` takes a batch in parts, with the same gradient;
-> `--activation_checkpointing true` computes activations twice rather than keep them. All of these
-> may change on resuming.
+> `--activation_checkpointing true` computes activations twice instead of storing them. All of these
+> options may be changed when a run is resumed.
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
 > loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
 > improve. If it stays near 1, the network learns nothing: try a lower learning rate. To test code
-> of your own, give it a single batch; the loss will not reach zero even there, as the noise is new
-> at every step.
+> of your own, train it on a single batch. Even then the loss does not reach zero, as the noise is
+> new at every step.
 
-> **How long?** In steps, not epochs: every step draws new noise and new $t$, so one epoch more or
-> less means little. The paper's CIFAR-10 run is 800,000 steps of 128 images, 2,048 epochs.
+> **How long?** Count steps, not epochs: every step draws new noise and new $t$, so an image that
+> comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
+> 2,048 epochs.
+
+[Exercises for this page](exercises.html#training), with answers.
 """
 
 import contextlib
@@ -104,8 +107,8 @@ class Trainer(Run):
     * `dataset` the images
     * `world` the processes that take part; one when not given
 
-    [Algorithm 1](train.html) trains, and [a run](../../runs/run.html) surrounds it; here is what
-    such a run has to know of images and models.
+    [Algorithm 1](train.html) trains, and [a run](../../runs/run.html) logs and saves. This class
+    adds what is specific to images and models.
 
     Raises `ValueError` where the options do not fit the device or each other.
     """
@@ -137,7 +140,7 @@ class Trainer(Run):
 
     def announce(self) -> None:
         r"""
-        Where the run is, and what is going to be trained on what, for how long.
+        Print where the run is, the model, the data, and the number of steps.
         """
         c, n, size = self.c, len(self.dataset), self.world.size
         if not self.world.is_first:
@@ -167,7 +170,7 @@ class Trainer(Run):
 
     def what_next(self) -> str:
         r"""
-        The commands that a run leaves its owner with; its first and its last lines.
+        The commands to sample, to resume and to go on with; the first and the last lines of a run.
         """
         command, run = 'python -m labml_nn.diffusion.ddpm', shlex.quote(str(self.out))
         return (
@@ -179,7 +182,7 @@ class Trainer(Run):
 
     def what_fits(self) -> str:
         r"""
-        The message when memory has ended: what did not fit, and what would, found by trying.
+        The message when memory has run out: what did not fit, and what does, found by trying.
         """
         c, m = self.c, self.training.micro_batch
         message = (
@@ -198,7 +201,7 @@ class Trainer(Run):
 
     def attempt(self, n: int) -> None:
         r"""
-        The gradient of `n` images, for its need of memory alone.
+        Compute the gradient of `n` images, only to see whether it fits in memory.
         """
         c, training = self.c, self.training
         x0 = torch.zeros(n, c.image_channels, c.image_size, c.image_size, device=self.device)
@@ -211,7 +214,7 @@ class Trainer(Run):
 
 def preview_sampler(model: EpsModel, c: Configs, n: int) -> ReverseSampler:
     r"""
-    What makes `n` images for previews, and those at the end: of a run with classes, each in turn.
+    The sampler of the previews and of the final `n` images. With classes, they take turns.
     """
     if c.n_classes:
         model = Guided(model, torch.arange(n) % c.n_classes)
@@ -341,7 +344,7 @@ def prepare(
     arguments: Mapping[str, Any], out: Path, world: World, held: contextlib.ExitStack
 ) -> Trainer:
     r"""
-    Everything that can go wrong before the first step, with nothing written yet.
+    Read, check and build everything before the first step, without writing anything.
 
     * `held` what has to be given back in the end, such as the lock on the folder
     """
@@ -373,8 +376,8 @@ def prepare(
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
-    The command. Exit status: 0 done, 1 the run failed, 2 bad input found at the door, and 128 plus
-    the signal's number when one has stopped it.
+    The command. Exit status: 0 done, 1 the run failed, 2 bad input, and 128 plus the number of the
+    signal that has stopped it.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
     out = Path(arguments['out'] or Path('runs', arguments['preset'] or 'digits'))

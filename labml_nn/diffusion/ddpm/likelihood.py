@@ -140,6 +140,8 @@ $$\text{rate} = \sum_{s \ge t} L_s, \qquad
 [tested](test:diffusion/ddpm/test_likelihood.py::test_rate_and_distortion_of_gaussian_data), and
 $L_0$ would make the picture exact. As the coder draws $x_t$ from $q(x_t|x_0)$, nothing has to
 be simulated: the bound's own terms and its own $\hat x_0$ are the curve ([figure](coding.html)).
+
+[Exercises for this page](exercises.html#the-bound-in-bits), with answers.
 """
 
 import math

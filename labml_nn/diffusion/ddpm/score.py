@@ -23,6 +23,7 @@ $\sqrt{\bar\alpha_t}\,x_0$, and its score points back to that mean:
 $$\nabla_{x_t} \log q(x_t|x_0) = -\frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{1-\bar\alpha_t}
 = -\frac{\epsilon}{\sqrt{1-\bar\alpha_t}}$$
 
+This is the score that the code below computes from the noise
 [tested](test:diffusion/ddpm/test_score.py::test_score_of_one_image). For all images together,
 $q(x_t) = \mathbb E_{x_0}[q(x_t|x_0)]$. Differentiate under the integral, and divide by $q(x_t)$:
 the score is the mean of the scores of the images that $x_t$ may have come from,
@@ -30,18 +31,18 @@ the score is the mean of the scores of the images that $x_t$ may have come from,
 $$s(x_t) = \mathbb E\big[\nabla_{x_t} \log q(x_t|x_0)\,\big|\,x_t\big]
 = -\frac{\mathbb E[\epsilon|x_t]}{\sqrt{1-\bar\alpha_t}}$$
 
-[tested](test:diffusion/ddpm/test_score.py::test_score_is_the_mean_of_the_images_scores). The
-network is trained by squared error, so its best answer is exactly this mean,
-$\epsilon_\theta(x_t, t) = \mathbb E[\epsilon|x_t]$. A network that predicts noise is a network that
-predicts the score, in other units.
+The network is trained by squared error, so its best answer is exactly this mean,
+$\epsilon_\theta(x_t, t) = \mathbb E[\epsilon|x_t]$
+[tested](test:diffusion/ddpm/test_score.py::test_score_is_the_mean_of_the_images_scores). A network
+that predicts noise is a network that predicts the score, in other units.
 
 **Tweedie's formula** says the same of the image. The mean of all images that $x_t$ may have come
 from is $x_t$, moved along the score and scaled up:
 
 $$\mathbb E[x_0|x_t] = \frac{x_t + (1-\bar\alpha_t)\,s(x_t)}{\sqrt{\bar\alpha_t}}$$
 
-[tested](test:diffusion/ddpm/test_score.py::test_tweedie). This is $\hat x_0$. So noise, image and
-score are three linear rewrites of one answer:
+This is $\hat x_0$ [tested](test:diffusion/ddpm/test_score.py::test_tweedie). So noise, image and
+score are one answer in three forms, each a linear function of the others:
 
 | predicted | from $\epsilon$ | squared error, as a multiple of that of $\epsilon$ |
 |---|---|---|
@@ -49,18 +50,18 @@ score are three linear rewrites of one answer:
 | $\hat x_0$ | by Tweedie, or eq. 15 | $(1-\bar\alpha_t)/\bar\alpha_t$ |
 | $s$ | $-\epsilon/\sqrt{1-\bar\alpha_t}$ | $1/(1-\bar\alpha_t)$ |
 
-**Denoising score matching.** Nobody knows $s(x_t)$, so one cannot train a network on it. But one
-may train on the score of the one image that was noised, because the two losses differ by a number
-that does not depend on the network ([Vincent, 2011](https://doi.org/10.1162/NECO_a_00142)):
+**Denoising score matching.** Nobody knows $s(x_t)$, so a network cannot be trained on it. But it
+can be trained on the score of the single image that was noised, because the two losses differ by a
+number that does not depend on the network ([Vincent, 2011](https://doi.org/10.1162/NECO_a_00142)):
 
 $$\mathbb E\,\big\|s_\theta(x_t) - \nabla_{x_t}\log q(x_t|x_0)\big\|^2
 = \mathbb E\,\big\|s_\theta(x_t) - s(x_t)\big\|^2 + \text{const}$$
 
-[tested](test:diffusion/ddpm/test_score.py::test_denoising_score_matching). With
-$s_\theta = -\epsilon_\theta/\sqrt{1-\bar\alpha_t}$ the left side is
-$\|\epsilon - \epsilon_\theta\|^2/(1-\bar\alpha_t)$. The simple loss is therefore denoising score
-matching with the weight $1-\bar\alpha_t$ at each $t$, as
-[Song and Ermon (2019)](https://arxiv.org/abs/1907.05600) weigh it by the variance of the noise.
+With $s_\theta = -\epsilon_\theta/\sqrt{1-\bar\alpha_t}$ the left side is
+$\mathbb E\,\|\epsilon - \epsilon_\theta\|^2/(1-\bar\alpha_t)$
+[tested](test:diffusion/ddpm/test_score.py::test_denoising_score_matching). The simple loss is
+therefore denoising score matching with the weight $1-\bar\alpha_t$ at each $t$, as [Song and Ermon
+(2019)](https://arxiv.org/abs/1907.05600) weigh it by the variance of the noise.
 
 ## 2. Why not one jump?
 
@@ -72,19 +73,20 @@ weight that each image has in it:
 $$w_i(x_t) = \frac{q(x_t|x_0^{(i)})}{\sum_j q(x_t|x_0^{(j)})}, \qquad
 \mathbb E[x_0|x_t] = \sum_i w_i(x_t)\,x_0^{(i)}$$
 
+The weights are Bayes' rule
 [tested](test:diffusion/ddpm/test_score.py::test_weights_are_bayes_rule). Here are two digits, and
-the mean of all 1,797 digits that their noisy versions may have come from:
+for each noisy version the mean of the digits that it may have come from, out of all 1,797:
 
 ![Two digits, noised at eight steps from 50 to 1000, and below each the mean of all digits that it
 may have been. Up to step 200 the mean is the digit itself. From 300 on it begins to blur, and at
 1000 it is a grey spot, the mean of all digits](figure:score.py::means)
 
-How many digits count in such a mean? The exponential of the entropy of the weights says it. Its
-median over all digits is 1.0 at $t = 100$, 2.7 at 200, 36 at 300, 286 at 400, 877 at 500 and 1,744
-at 750 ([tested](test:diffusion/ddpm/test_score.py::test_how_many_digits_count)). So most of the
-choice between digits is made between $t = 750$ and $t = 200$. A chain of small steps makes it bit
-by bit: each step moves a little towards the present mean, adds noise, and looks again, with fewer
-images left.
+How many digits count in such a mean? The exponential of the entropy of the weights measures it.
+Its median over all digits is 1.0 at $t = 100$, 2.7 at 200, 36 at 300, 286 at 400, 877 at 500 and
+1,744 at 750 ([tested](test:diffusion/ddpm/test_score.py::test_how_many_digits_count)). So most of
+the choice between digits is made between $t = 750$ and $t = 200$. A chain of small steps makes this
+choice gradually. Each step moves a little towards the present mean and adds noise; the next step
+computes a new mean, in which fewer images count.
 
 ## 3. What the noise on the way back is for
 
@@ -92,6 +94,7 @@ Put the score into the mean of a step back (eq. 11), and the step of Algorithm 2
 
 $$x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\big(x_t + \beta_t\,s(x_t)\big) + \sigma_t z$$
 
+This is the class's own step
 [tested](test:diffusion/ddpm/test_score.py::test_a_step_back_in_terms_of_the_score). For small
 $\beta_t$, $1/\sqrt{\alpha_t} \approx 1 + \beta_t/2$. With $\sigma_t^2 = \beta_t$, and without the
 terms in $\beta_t^2$, the step is the sum of two:
@@ -100,62 +103,68 @@ $$x_{t-1} \approx x_t
 + \underbrace{\tfrac{\beta_t}{2}\big(x_t + s(x_t)\big)}_{\text{flow}}
 + \underbrace{\tfrac{\beta_t}{2}\,s(x_t) + \sqrt{\beta_t}\,z}_{\text{Langevin}}$$
 
+What was left out is of the order of $\beta_t^2$
 [tested](test:diffusion/ddpm/test_score.py::test_a_step_back_is_flow_and_langevin).
 
 * **The flow** carries the density $q(x_t)$ to $q(x_{t-1})$ without any noise. It takes half of the
   score. [DDIM](../samplers/ddim.html) is a chain of such steps.
-* **The Langevin step** leaves the density as it is, but for terms in $\beta_t^2$. It moves uphill
-  along the other half of the score, which gathers images, and adds as much noise as spreads them
-  again.
+* **The Langevin step** leaves the density as it is, except for terms in $\beta_t^2$. It moves
+  uphill along the other half of the score, which draws images together, and adds just as much noise
+  as is needed to spread them again.
 
-So there are two right ways back, with noise and without, and one wrong way. To take the whole score
-but leave the noise out is a chain of means: it gathers and never spreads. For Gaussian data with
+So there are two correct ways back, one with noise and one without. And there is a wrong one: to
+take the whole score but leave out the noise. This chain of means draws images together and never
+spreads them. For Gaussian data with
 standard deviation 0.5, a chain of 1000 means ends with 0.0016. The flow ends with 0.498, and
 Algorithm 2 with 0.501
 ([tested](test:diffusion/ddpm/test_score.py::test_a_chain_of_means_collapses)). The samples of a
-chain of means do not become blurred. They become all alike.
+chain of means are not blurred, but they are all alike.
 
-> **When does the noise help?** The flow carries errors along: where a network has put too many
-> images at step $t$, the next step begins there. Langevin steps forget. For Gaussian data of
-> variance $v$, a Langevin step of size $\delta$ multiplies an error of the mean by
-> $1 - \delta/(2v)$ ([tested](test:diffusion/ddpm/test_score.py::test_langevin_forgets)). With many
-> steps and a network that errs, noise helps. With few steps it hurts, because a large step cannot
-> add noise and remove it accurately: see [what samplers cost](../samplers/index.html).
+> **When does the noise help?** The flow carries errors along: if the network has put too many
+> images in some place at step $t$, the next step begins there. Langevin steps forget errors. For
+> Gaussian data of variance $v$, a Langevin step of size $\delta$ multiplies an error of the mean by
+> $1 - \delta/(2v)$ ([tested](test:diffusion/ddpm/test_score.py::test_langevin_forgets)). Noise
+> helps when there are many steps and the network makes errors. It hurts when there are few steps,
+> because large steps do not remove accurately the noise that they add: see [what samplers
+> cost](../samplers/index.html).
 
-**Langevin dynamics alone** would do too, with infinitely many small steps at one noise level, from
-any start. In practice it does not: at a low noise level the density has peaks that are far apart,
-and a walk in small steps does not get from one to the next. Song and Ermon therefore walk at a high
-noise level first, where there is one broad peak, and lower it slowly. DDPM does this with one
-Langevin step at each of its thousand levels.
+**Langevin dynamics alone** would also sample the density, with infinitely many small steps at one
+noise level, from any start. In practice it fails: at a low noise level the density has peaks that
+are far apart, and a walk in small steps does not get from one to the next. Song and Ermon therefore
+walk at a high noise level first, where there is one broad peak, and lower it slowly. DDPM does this
+with one Langevin step at each of its thousand levels.
 
 ## 4. A perfect network would remember
 
 For a data set of $n$ images, the network with the least possible loss is known: it is the exact
-mean of section 2. Its chain ends on an image of the training set, always
+mean of section 2. Its chain always ends on an image of the training set
 [tested](test:diffusion/ddpm/test_score.py::test_the_best_network_returns_the_training_images). So a
-trained DDPM makes new images only because it does *not* reach its best. It has too few weights to
+trained DDPM makes new images only because it does *not* reach that loss. It has too few weights to
 store all images, it sees each of them under new noise every time, and what it learns in one place
 it applies in others. With few images and long training this protection ends:
 
 ![The distance of samples to the nearest image of the training, over 3,200 steps of training. With
-all digits it falls to the distance that two real digits have and stays there. With fifty digits it
-falls to a tenth of that](figure:score.py::memory)
+all digits it falls from 0.41 to 0.28, and comes near the 0.25 of two real digits. With fifty digits
+it falls to 0.03](figure:score.py::memory)
 
-The network is that of `make train`. With 1,797 digits, samples stay as far from the nearest
-training image as one real digit from another. With 50 digits, they become copies (`python -m
-docs.figures.data.score` measures it again; [`check`](check.html) looks for copies in your run).
+The network is that of `make train`. The distance is the root mean square of the pixels, its median
+over 200 samples. From one real digit to the nearest other it is 0.25. With 1,797 digits the samples
+stay farther than that from every training image. With 50 digits they become copies. `python -m
+docs.figures.data.score` measures this again, and [`check`](check.html) looks for copies in your
+run.
 
 ## 5. Three more questions
 
-> **Why one network for all $t$?** The noise levels are neighbours: what helps at $t = 500$ helps at
-> 501. A thousand networks would each see a thousandth of the batches. The network is told $t$
-> because the answer depends on it: the same $x_t$ means something else with more noise.
+> **Why one network for all $t$?** What a network learns at $t = 500$ is useful at $t = 501$ too. A
+> thousand networks would each see a thousandth of the batches. The network is told $t$ because the
+> answer depends on it: the same pixels call for another answer at another noise level.
 
-> **How is $T$ chosen?** Two errors fall as $T$ grows, and the price rises. The chain must end in
-> noise, which asks for enough noise in all. And a step back is a Gaussian only if the step is small
-> beside the noise that is there already, which asks for many steps. The price is one call of the
-> network for each step when sampling, and nothing in training. The authors took 1000 "so that the
-> number of neural network evaluations needed during sampling matches previous work" (section 4).
+> **How is $T$ chosen?** A larger $T$ makes two errors smaller. The forward chain must end in noise,
+> so all steps together must add enough of it. And a step back is a Gaussian only if the step is
+> small beside the noise that is there already, so there must be many steps. The price is one call
+> of the network for each step of sampling; training costs no more. The authors took 1000 "so that
+> the number of neural network evaluations needed during sampling matches previous work"
+> (section 4).
 
 > **Is this a variational autoencoder?** It is a deep one, with three simplifications: its encoder
 > $q$ has nothing to learn, its hidden layers $x_1 \dots x_T$ are as large as the image, and its
@@ -180,7 +189,9 @@ docs.figures.data.score` measures it again; [`check`](check.html) looks for copi
 * 2021, [Kingma et al.](https://arxiv.org/abs/2107.00630): with infinitely many steps the bound
   depends on the schedule by its two ends alone.
 
-What follows is the code that the sections above were tested with.
+[Exercises for this page](exercises.html#the-score), with answers.
+
+The code that follows is what the tests of these sections use.
 """
 
 import torch
@@ -219,7 +230,7 @@ def langevin_step(s: Tensor, delta: Tensor | float, z: Tensor) -> Tensor:
     ## A step of Langevin dynamics
 
     $\frac\delta2\,s(x) + \sqrt\delta\,z$, to be added to $x$. It leaves the density as it is,
-    but for terms in $\delta^2$.
+    except for terms in $\delta^2$.
 
     * `s` the score at $x$
     * `delta` $\delta$, the size of the step; $\beta_t$ in a step of DDPM
@@ -233,7 +244,7 @@ class Points(nn.Module):
     ## The best network for a finite data set
 
     A callable `(xt, t) -> eps` with the least loss that any network can have on these images. It
-    needs all of them for every answer, so it is a yardstick and no model.
+    needs all of them for every answer, so it serves for comparison and not as a model.
 
     * `diffusion` whose forward process it undoes
     * `x0` the images, `[n, ...]`

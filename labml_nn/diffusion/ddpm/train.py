@@ -6,16 +6,18 @@ summary: The training loop, and nothing else - data, t, noise, errors, a gradien
 
 # Algorithm 1
 
-The paper's training, on one page. The loop says after each step what it was like, and knows no more
-of the world: who runs it [logs, saves, previews and stops](../../runs/run.html), and
-[the command line](experiment.html) is where one starts it. In a program of one's own:
+This page has the training of the paper. After each step the loop reports the loss and a few other
+numbers, and does nothing else: [a run](../../runs/run.html) logs, saves, makes previews and stops,
+and [the command line](experiment.html) starts it. In a program of your own:
 
     training = Training(c, torch.device('cpu'))
     for step in training.steps(data):
         print(float(step.loss))
 
-Below the loop are what it trains and what makes it fast or small: several processes, half the bits,
-a batch in parts. None of them changes what is computed but for rounding.
+The rest of the page makes training faster or smaller: several processes, numbers of 16 bits, a
+batch in parts. Apart from rounding, none of these changes what is computed.
+
+[Exercises for this page](exercises.html#training), with answers.
 """
 
 import contextlib
@@ -40,14 +42,14 @@ from labml_nn.runs.checkpoint import seed_everything
 
 class Step(NamedTuple):
     r"""
-    What a step was like, on the device: to look at a number is to wait for it.
+    What a step reports. The tensors stay on the device, because reading a number waits for it.
     """
 
     loss: Tensor  # the mean over all processes
     t: Tensor  # [batch]
     errors: Tensor  # squared error of the noise, [batch]
     norm: Tensor  # of the gradient, before it was shortened
-    good: Tensor  # whether all was a number; if not, the step was not taken
+    good: Tensor  # whether all numbers were finite; if not, the step was not taken
 
 
 class Training:
@@ -90,8 +92,8 @@ class Training:
 
         * `data` batches of images in $[-1, 1]$ and their labels, on the device
 
-        Whoever has noted a step says so by `is_whole`: an error before that has left a step half
-        done.
+        The caller sets `is_whole` when it has recorded a step. An error before that has left a
+        step half done.
         """
         c = self.c
         self.model.train()
@@ -106,8 +108,8 @@ class Training:
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             self.optimizer.zero_grad()
             loss, errors = self.gradient(x0, t, eps, told)
-            # Take a gradient step, no longer than `grad_clip`: a batch of unlucky $t$ can have a
-            # gradient many times the usual, and Adam would remember it for a thousand steps
+            # Take a gradient step. The gradient is clipped to `grad_clip`: an unlucky batch of $t$
+            # can have one many times the usual, and Adam would remember it for a thousand steps
             self.set_learning_rate()
             self.is_whole = False
             norm, good = self.descent.step(loss)
@@ -145,7 +147,7 @@ class Training:
 
     def set_learning_rate(self) -> None:
         r"""
-        That of the step at hand.
+        Set the learning rate of the present step.
         """
         share = share_of_rate(self.c, self.step)
         for group in self.optimizer.param_groups:
@@ -153,7 +155,7 @@ class Training:
 
     def call_in_another_way(self) -> None:
         r"""
-        Let the loss reach the same weights through what makes it fast, small or distributed.
+        Wrap the model, whose weights stay the same, for speed, memory or several processes.
         """
         c = self.c
         if c.activation_checkpointing:
@@ -165,7 +167,7 @@ class Training:
 
     def draw_apart(self) -> None:
         r"""
-        Let this process draw random numbers that no other draws, from this step on.
+        From this step on, let this process draw other random numbers than the others.
         """
         seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
 
@@ -179,8 +181,8 @@ def losses_of(
     levels: int,
 ) -> tuple[Tensor, Tensor]:
     r"""
-    What is trained, the simple loss or [the hybrid](../learned_variance.html) of a learned
-    variance, and the squared error of the noise: both for each image, `[batch]`.
+    Two losses of each image, `[batch]`: the one that is trained, which is the simple loss or [the
+    hybrid](../learned_variance.html) of a learned variance; and the squared error of the noise.
     """
     if diffusion.variance == 'learned':
         errors, vlb = hybrid_errors(diffusion, x0, t, eps, levels, label)
@@ -191,21 +193,21 @@ def losses_of(
 
 def told_of(label: Tensor, c: Configs) -> Tensor | None:
     r"""
-    What the model is told of the classes: nothing, or [all but some of them](../guidance.html).
+    The labels that the model is given: none, or [all except some](../guidance.html).
     """
     return drop_labels(label, c.p_uncond) if c.n_classes else None
 
 
 def share_of_rate(c: Configs, step: int) -> float:
     r"""
-    The share of the learning rate that a step is taken with.
+    The factor of the learning rate at a step.
 
-    It grows in a straight line for `warmup` steps, because Adam divides by a running mean of
-    squared gradients that knows nothing at first, and stays.
+    It grows linearly for `warmup` steps and then stays at 1. Adam divides by a running mean of
+    squared gradients, which is not reliable in the first steps.
 
-    > **Departure.** A short run gains from letting it fall to zero over the last `cooldown` steps;
-    > the paper's runs, of hundreds of thousands, have the average of the weights for that, and no
-    > cool-down.
+    > **Departure.** A short run gains if the rate falls to zero over the last `cooldown` steps. The
+    > paper's runs have hundreds of thousands of steps, an average of the weights that serves the
+    > same end, and no cool-down.
     """
     return min(1.0, (step + 1) / max(c.warmup, 1), (c.steps - step) / max(c.cooldown, 1))
 

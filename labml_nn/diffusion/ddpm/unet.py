@@ -6,9 +6,10 @@ summary: The paper's U-Net with 35,746,307 parameters, block by block, with the 
 
 # U-Net $\epsilon_\theta(x_t, t)$
 
-The network that looks at a noisy image and says which noise is in it. In and out have the same
-shape, so its form is a U: the way down halves the image until each position sees all of it, the
-way up brings it back to full size, and skip connections hand over the detail that halving lost.
+This network looks at a noisy image and guesses the noise in it. Its input and its output have the
+same shape, and its form is a U: the way down halves the image until each position sees all of it,
+the way up brings it back to full size, and skip connections carry over the detail that was lost by
+halving.
 
 This is the network of the authors' CIFAR-10 run, layer by layer: **35,746,307 parameters**, the
 paper's 35.7 M [tested](test:diffusion/ddpm/test_unet.py::test_parameters_of_every_preset).
@@ -35,8 +36,8 @@ at 4 × 4; at the bottom two more, the first with attention; up the right side t
 to each of which a skip connection leads across.](figure:ddpm.py::unet
 "The paper's U-Net")
 
-A block on the way up takes what came from below and one tensor from the way down, side by side,
-which is why it is wider on the left. For a 32 × 32 image:
+A block on the way up takes two tensors, concatenated: the output of the block before it and one
+tensor from the way down. This is why its input is wider than its output. For a 32 × 32 image:
 
 | level | resolution | width | pushed on the way down | popped on the way up |
 |---|---|---|---|---|
@@ -45,15 +46,18 @@ which is why it is wider on the left. For a 32 × 32 image:
 | 2 | 8 × 8 | 256 | level 1 halved, 2 blocks' | 3 |
 | 3 | 4 × 4 | 256 | level 2 halved, 2 blocks' | 3 |
 
-> **Why one more block on the way up?** Count: each level has pushed the outputs of its two blocks,
-> and the tensor that it began with. Each of the three needs a block that takes it.
+> **Why one more block on the way up?** Each level has pushed three tensors: the one that it began
+> with, and the outputs of its two blocks. Each of the three needs a block that takes it.
 
 > **Departure.** labml's own checkpoints do not load here. In its U-Net the channel multipliers
-> compound, level upon level (which gave 167.8 M parameters), and the normalisation in front of
-> its attention was built and never applied. Both are the paper's way here.
+> compound from level to level (which gave 167.8 M parameters), and the normalisation in front of
+> its attention is created but never applied. Here both are as in the paper.
 
-Sizes: levels halve the image, so its sides must be multiples of $2^{\text{levels} - 1}$ (28 × 28
-digits are padded to 32), and `n_channels` a multiple of the 32 groups.
+**Sizes.** All levels but the last halve the image, so its sides must be multiples of
+$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of the
+number of groups, 32.
+
+[Exercises for this page](exercises.html#the-u-net), with answers.
 """
 
 import math
@@ -76,8 +80,8 @@ class TimeEmbedding(nn.Module):
 
     > **Why sinusoids?** A single number in 0..999 is a poor input: steps 10 and 11 would differ
     > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
-    > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones give the
-    > whereabouts.
+    > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones tell
+    > early steps from late ones.
 
     ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
     channels flicker from step to step; further down the waves get longer, and the last channels
@@ -135,9 +139,9 @@ class ResidualBlock(nn.Module):
     r"""
     ## Residual block, told the time
 
-    Twice (normalise, activate, convolve), with the time added in between, around a shortcut.
-    GroupNorm and not BatchNorm: a batch holds images at all noise levels, and the statistics of
-    one must not depend on the company it happens to keep.
+    The block normalises, activates and convolves twice, adds the time in between, and adds its
+    input at the end. It has GroupNorm and not BatchNorm: a batch holds images at all noise levels,
+    and the statistics of one image must not depend on the others.
     """
 
     def __init__(
@@ -163,8 +167,8 @@ class ResidualBlock(nn.Module):
         """
         h = self.conv1(F.silu(self.norm1(x)))  # [batch, out_channels, height, width]
         # > **Why SiLU before the projection?** The embedding ends in a linear layer, and this is
-        # > a linear layer too: with nothing in between, every block would get a fixed linear map
-        # > of the same vector, and the embedding's last layer would be there for nothing.
+        # > a linear layer too. With nothing in between, the two would be one linear layer, and the
+        # > embedding's last layer would be useless.
         #
         # One shift per channel, the same at every pixel
         h = h + self.time(F.silu(t))[:, :, None, None]
@@ -182,11 +186,11 @@ class AttentionBlock(nn.Module):
 
     One head as wide as the feature map, and a residual connection around it.
 
-    > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image; attention can, at a
-    > price that grows with the *square* of the number of positions: $16^2$ positions make 65,536
+    > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image. Attention can, but its
+    > cost grows with the *square* of the number of positions: $16^2$ positions make 65,536
     > pairs, $32^2$ make 1,048,576, sixteen times as many. At 16 × 16 the parts of an object are
-    > still apart and the price is small. The paper has it there for every data set, whatever the
-    > image size, and once more in the middle, where it costs next to nothing.
+    > still in different positions, and the cost is small. The paper has attention there for every
+    > data set, whatever the image size, and once more in the middle, where it costs very little.
     """
 
     def __init__(self, n_channels: int, *, n_groups: int = 32):
@@ -212,7 +216,7 @@ class Block(nn.Module):
     r"""
     ## A residual block, with attention after it or not
 
-    The unit that both ways are made of.
+    The way down and the way up are made of these.
     """
 
     def __init__(
@@ -372,9 +376,9 @@ class UNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        # Zero at the end of every branch: a new network is its shortcuts, to which each block
-        # starts adding from nothing; and zero at the head, so its first guess is "no noise"
-        # and its loss is 1
+        # Zero at the end of every branch: in a new network only the shortcuts act, and each block
+        # adds nothing yet. And zero at the head, so that the first guess is "no noise" and the
+        # loss is 1
         for module in self.modules():
             if isinstance(module, ResidualBlock):
                 nn.init.zeros_(module.conv2.weight)

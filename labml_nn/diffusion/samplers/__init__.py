@@ -8,14 +8,14 @@ summary: >
 
 # Fast samplers
 
-Training asks for $\epsilon_\theta(x_t, t)$ at each $t$ by itself, and knows nothing of the chain
-that will be run backwards. So one may run another chain: with fewer and larger steps, without
-noise, or of higher order. No sampler here needs a new training.
+Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time. The chain that will be run
+backwards plays no part in it. So a trained network can be used in another chain: with fewer and
+larger steps, without noise, or of higher order. No sampler here needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
-* [PNDM](pndm.html): the slopes of earlier steps, as the classical multistep methods use them
-* [DPM-Solver++](dpm_solver.html): the linear half of the equation solved exactly
+* [PNDM](pndm.html): a classical multistep method, which uses the slopes of earlier steps
+* [DPM-Solver++](dpm_solver.html): the linear part of the equation solved exactly
 
 All keep [one contract](contract.html), and are used in the same way:
 
@@ -35,33 +35,35 @@ way or beside it](live:plane)
 
 ## A subset of the steps is a shorter chain
 
-Choose $n$ of the $T$ steps, $\tau_1 < \dots < \tau_n$. The forward process, looked at only at
-these, is a forward process of its own: its step from $\tau_{i-1}$ to $\tau_i$ multiplies the image
+Choose $n$ of the $T$ steps, $\tau_1 < \dots < \tau_n$. The forward process at these steps alone is
+again a forward process: its step from $\tau_{i-1}$ to $\tau_i$ multiplies the image
 by $\sqrt{\bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}}$, so with
 
 $$\beta'_i = 1 - \frac{\bar\alpha_{\tau_i}}{\bar\alpha_{\tau_{i-1}}}, \qquad
 \bar\alpha_{\tau_0} = 1$$
 
-everything that was derived for [DDPM](../ddpm/index.html) holds, and is the same code, with $n$ for
-$T$ [tested](test:diffusion/samplers/test_ancestral.py::test_a_subset_is_a_shorter_chain). The step
-after the last goes to $\bar\alpha = 1$: it ends on $\hat x_0$, without noise
+everything that was derived for [DDPM](../ddpm/index.html) holds with $n$ instead of $T$, and the
+code is the same
+[tested](test:diffusion/samplers/test_ancestral.py::test_a_subset_is_a_shorter_chain). The last step
+back, from $\tau_1$, goes to $\bar\alpha = 1$: it ends on $\hat x_0$, without noise
 [tested](test:diffusion/samplers/test_contract.py::test_the_last_step_lands_on_x0_hat).
 
 ## Which steps
 
-Four ways to choose $n$ of the $T$ steps are in use. Left their indices, right where they are in
-terms of signal and noise, the scale on which [DPM-Solver++](dpm_solver.html) looks at them:
+Four ways to choose $n$ of the $T$ steps are in use. The left picture shows their indices. The right
+one shows where they lie on the scale of signal and noise, $\lambda$, which
+[DPM-Solver++](dpm_solver.html) uses:
 
 ![Twenty strokes for each way. By index, all but quadratic are evenly spaced; by signal to noise,
 linspace and leading have a wide gap before their last step, trailing ends before it, and quadratic
 has many there](figure:samplers.py::spacing
 "Where twenty steps go")
 
-* `leading` takes the multiples of $T/n$, from 0. It never sees $T$: with 20 steps it asks the
-  network first at index 950, about the noise of index 999.
+* `leading` takes the multiples of $T/n$, from 0. It never uses the last step: with 20 steps it
+  gives the network pure noise, which belongs to index 999, and says that it is index 950.
 * `linspace` goes evenly from 0 to $T-1$.
-* `trailing` takes the multiples of $T/n$ counted from the noisy end. It has $T-1$ but not 0: with
-  20 steps the last call is at index 49, and its $\hat x_0$ is the image.
+* `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but
+  not 0: with 20 steps the last call is at index 49, and its $\hat x_0$ is the image.
 * `quadratic`, $\tau_i \propto i^2$, has many steps where there is little noise.
 
 **What separates them is the step just before the image.** Evenly spaced indices are not evenly
@@ -73,8 +75,8 @@ and 4.4 times as much as in the step before. A method that extrapolates in $\lam
 off by it: on Gaussian data with 10 and 20 steps of `linspace` or `leading`, DPM-Solver++ is further
 from the exact solution than DDIM
 [tested](test:diffusion/samplers/test_formulas.py::test_extrapolation_in_lambda_needs_trailing).
-`trailing` leaves that step out and lands on $\hat x_0$ without extrapolating; `quadratic` divides
-it into many.
+`trailing` leaves that step out and ends on $\hat x_0$ without extrapolating; `quadratic` divides
+the step into many.
 
 ## What they cost
 
@@ -120,20 +122,23 @@ Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real 
 ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier
 "Quality against calls of the network")
 
-* **Order** pays while steps are few: with `trailing`, at 10 and 20 steps, the methods of second
+* **Order** helps when steps are few: with `trailing`, at 10 and 20 steps, the methods of second
   order are far ahead of DDIM and of ancestral sampling.
-* **Spacing** matters most for DPM-Solver++, whose distance with `trailing` is three quarters of
-  that with `leading`, with noise half, and for ancestral sampling with $\beta$, which adds the
-  noise of that long step just before the image. DDIM and PNDM do not extrapolate in $\lambda$, and
-  hardly depend on it.
-* **Noise** costs steps, and its outcome varies more from seed to seed. It can repair errors of the
-  network, which a chain without noise carries to the end, but for this model that gains little.
-* **The last step** lands on $\hat x_0$ everywhere. Stopping at index 0 instead leaves 1 % of noise.
+* **Spacing** matters most for DPM-Solver++. Its distance with `trailing` is three quarters of that
+  with `leading`, and half of it in the form with noise. It also matters for ancestral sampling with
+  $\beta$, which adds the noise of the long step just before the image. DDIM and PNDM do not
+  extrapolate in $\lambda$, and hardly depend on the spacing.
+* **Noise** needs more steps, and its results vary more from seed to seed. It can repair errors of
+  the network, which a chain without noise carries to the end, but for this model it gains little.
+* **The last step** ends on $\hat x_0$ with every sampler. Stopping at index 0 instead would leave 1
+  % of noise.
 
-> So the default is DPM-Solver++ without noise, `trailing`, 20 steps: on this model as near to the
-> data as all 1000 ancestral steps, with a fiftieth of the calls. PNDM, which needs one more, is as
-> good. Small differences in the tables mean nothing, as the last of them shows. Other data may want
-> other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
+> The default is therefore DPM-Solver++ without noise, with `trailing` and 20 steps. On this model
+> it comes as near to the data as all 1000 ancestral steps, with a fiftieth of the calls. PNDM needs
+> one call more and is as good. Small differences in the tables mean nothing, as the last of them
+> shows. Other data may need other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
+
+[Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """
 
 from dataclasses import fields

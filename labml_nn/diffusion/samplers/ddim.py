@@ -86,6 +86,8 @@ less steeply](figure:samplers.py::orders
 
 > **The last step.** $\bar\alpha_s = 1$ leaves nothing of $\epsilon_\theta$ and $\sigma$: the chain
 > ends on $\hat x_0$. Code that takes $\bar\alpha$ of index 0 there leaves 1 % noise in every image.
+
+[Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """
 
 from collections.abc import Iterator

@@ -52,7 +52,7 @@ def test_q_sample_draws_its_own_noise(diffusion):
 
 
 def test_signal_left_at_the_end(diffusion):
-    """sqrt(alpha_bar_T) = 0.0064; FACTS: alpha_bar_T = 4.036e-5."""
+    """sqrt(alpha_bar_T) = 0.0064, from alpha_bar_T = 4.036e-5."""
     last = float(diffusion.alpha_bar[-1])
     agree(last, 4.036e-5, atol=0, rtol=1e-3, what='alpha_bar at the last step')
     agree(last**0.5, 0.0064, atol=5e-5, what='share of the image that is left')

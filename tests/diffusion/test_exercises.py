@@ -1,0 +1,273 @@
+"""The numbers in the answers of the exercises, computed by the package.
+
+Each test names numbers as they are printed, and finds them in the answer that links to it.
+"""
+
+import math
+import re
+import warnings
+
+import pytest
+import torch
+
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.configs import make_configs
+from labml_nn.diffusion.ddpm.ema import EMA
+from labml_nn.diffusion.ddpm.likelihood import decoder_log_prob, normal_kl, prior_bits
+from labml_nn.diffusion.ddpm.score import Points, langevin_step
+from labml_nn.diffusion.ddpm.train import share_of_rate
+from labml_nn.diffusion.ddpm.unet import UNet
+from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
+from labml_nn.diffusion.samplers import make_sampler, spaced
+from labml_nn.diffusion.schedules import cosine, linear, signal_left
+from tests.kit.gaussian import known
+from tests.kit.sites import ROOT
+
+PAGE = ROOT / 'labml_nn' / 'diffusion' / 'ddpm' / 'exercises.md'
+BETA = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+ALL = torch.arange(1000)
+ONE, ZERO = torch.ones(1, 1), torch.zeros(1, 1)
+
+
+def zero_model(xt, t, *label):
+    return torch.zeros_like(xt)
+
+
+@pytest.fixture
+def diffusion():
+    return DenoiseDiffusion(zero_model, 1000)
+
+
+@pytest.fixture
+def says(request):
+    """Asserts that these numbers stand in the answer that links to the test."""
+    name = request.node.name
+    answers = re.split(r'\n(?=\?\?\? )', PAGE.read_text(encoding='utf-8'))
+    (answer,) = [text for text in answers if f'::{name})' in text]
+    numbers = re.findall(r'\d[\d,]*(?:\.\d+)?', re.sub(r'\]\([^)]*\)', '', answer))
+
+    def check(*values):
+        missing = [value for value in values if value not in [n.rstrip(',') for n in numbers]]
+        assert missing == [], (missing, numbers)
+
+    return check
+
+
+# ## The bound
+def test_half_of_the_variance(diffusion, says):
+    t = int((diffusion.alpha_bar < 0.5).nonzero()[0]) + 1
+    says(f'{t}', f'{float(diffusion.alpha_bar[t - 1]):.3f}')
+
+
+def test_without_shrinking(diffusion, says):
+    says(f'{float(1 + diffusion.beta.double().sum()):.2f}')
+
+
+def test_weights_of_the_posterior_mean(diffusion, says):
+    for t, places in (2, 2), (1000, 5):
+        at = torch.tensor([t - 1])
+        of_x0, of_xt = (
+            float(diffusion.q_posterior(x0, xt, at)[0]) for x0, xt in ((ONE, ZERO), (ZERO, ONE))
+        )
+        says(f'{of_x0:.{places}f}', f'{of_xt:.2f}')
+
+
+def test_a_forgotten_root(diffusion, says):
+    x0 = torch.ones(1000, 1)
+    mean, var = diffusion.q_xt_x0(x0, ALL)
+    right, wrong = mean**2 + var, mean**2 + var**2
+    torch.testing.assert_close(right, torch.ones_like(right))
+    says(f'{float(wrong[99]):.2f}', f'{float(wrong.min()):.2f}')
+    assert float(diffusion.alpha_bar[wrong.argmin()]) == pytest.approx(0.5, abs=0.01)
+
+
+# ## The score
+def test_tweedie_of_a_gaussian(says):
+    diffusion = known(BETA, 0.5, 'beta')
+    t = torch.tensor([259])
+    xt = ONE.clone()
+    says(f'{float(diffusion.predict_x0(xt, t, diffusion.eps_theta(xt, t))):.2f}')
+
+
+def test_two_points(diffusion, says):
+    half = DenoiseDiffusion(zero_model, 2, alpha_bar=torch.tensor([0.5, 1e-5]))
+    points = Points(half, torch.tensor([[-1.0], [1.0]]))
+    xt, t = torch.tensor([[0.5]]), torch.zeros(1, dtype=torch.int64)
+    x0_hat = float(points.x0_hat(xt, t))
+    assert x0_hat == pytest.approx(math.tanh(0.5**0.5))
+    says(f'{x0_hat:.2f}', f'{float(points.weights(xt, t)[0, 1]):.2f}')
+
+
+def test_a_large_langevin_step(says):
+    # For N(0, 1) the score is -x. The variance to which steps of size delta lead
+    found = []
+    for delta in 0.01, 1.0:
+        kept = float(1 + langevin_step(-ONE, delta, ZERO))
+        added = float(langevin_step(ZERO, delta, ONE)) ** 2
+        var = added / (1 - kept**2)
+        assert var == pytest.approx(1 / (1 - delta / 4), rel=1e-4)
+        found.append(var)
+    says(f'{found[0]:.4f}', f'{found[1]:.2f}')
+
+
+# ## The U-Net
+def unet(**options):
+    with torch.device('meta'):
+        return UNet(**options)
+
+
+def size(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_first_convolution(says):
+    says(f'{size(unet().stem):,}', f'{size(unet(image_channels=1).stem):,}')
+
+
+def test_how_many_skips(says):
+    taken = sum(len(stage.blocks) for stage in unet().up)
+    says(f'{taken}')
+    assert 1 + sum(len(s.blocks) + (s.resample is not None) for s in unet().down) == taken
+
+
+def test_attention_at_full_size(says):
+    with_it = unet(is_attn=(True, True, False, False))
+    block = with_it.down[0].blocks[0].attention
+    more = size(with_it) - size(unet())
+    assert more == 5 * size(block)
+    says(f'{more:,}', f'{size(block):,}')
+
+
+# ## Training
+def test_a_constant_guess(says):
+    constant = DenoiseDiffusion(lambda xt, t: torch.full_like(xt, 0.5), 1000)
+    eps = torch.tensor([[1.0, -1.0]]).expand(1000, 2)
+    says(f'{float(constant.errors(torch.zeros(1000, 2), ALL, eps).mean()):.2f}')
+
+
+def test_the_least_loss_for_a_gaussian(says):
+    diffusion = known(BETA, 1.0, 'beta')
+    x0, eps = torch.randn(2, 1000, 1000, generator=torch.Generator().manual_seed(0))
+    floor = float(diffusion.alpha_bar.mean())
+    assert float(diffusion.errors(x0, ALL, eps).mean()) == pytest.approx(floor, abs=0.003)
+    says(f'{floor:.2f}')
+
+
+def test_half_of_the_rate(says):
+    c = make_configs({'warmup': 500, 'steps': 10_000, 'cooldown': 0})
+    step = next(i for i in range(1000) if share_of_rate(c, i) >= 0.5)
+    says(f'{step + 1}')
+
+
+def test_half_of_the_first_weights(says):
+    decay = EMA(torch.nn.Linear(1, 1), 0.9999, warmup=False).decay_at(1)
+    says(f'{math.ceil(math.log(0.5) / math.log(decay)):,}')
+
+
+# ## Sampling
+def test_calls_of_the_network(diffusion, says):
+    calls = [make_sampler(*of).n_calls for of in (('ddpm', diffusion), ('dpm', diffusion))]
+    says(*map(str, calls), f'{calls[0] // calls[1]}')
+
+
+def test_mixed_noise(diffusion, says):
+    at = torch.full((2,), 999)
+    # What a mixture of two noisy images has of each of two noises
+    each = diffusion.q_sample(torch.zeros(2, 2), at, torch.eye(2))
+    var = float(diffusion.one_minus_alpha_bar[999])
+    says(f'{float(each.mean(0).square().sum()) / var:.2f}')
+
+
+# ## Fast samplers
+def test_four_steps(says):
+    for spacing in 'leading', 'trailing':
+        says(*map(str, spaced(spacing, 4, 1000)))
+
+
+def test_ten_steps_are_not_small(diffusion, says):
+    beta = make_sampler('ddpm', diffusion, 10).short.beta
+    says(f'{float(beta[0]):.2f}', f'{float(beta[-1]):.2f}')
+
+
+def test_spread_that_ddim_leaves(says):
+    diffusion = known(BETA, 0.5, 'beta')
+    left = {
+        n: float(make_sampler('ddim', diffusion, n, clip_x0=False).sample(ONE))
+        for n in (1, 10, 20, 40)
+    }
+    says(f'{left[1]:.4f}', *(f'{left[n]:.2f}' for n in (10, 20, 40)))
+    # Of order one: half the step, about half of what is missing
+    assert (0.5 - left[20]) / (0.5 - left[40]) == pytest.approx(2, abs=0.2)
+
+
+# ## Guidance
+def guided(of_class, of_none, scale):
+    def model(xt, t, label):
+        none = (label == NO_LABEL)[:, None]
+        return torch.where(none, of_none(xt), of_class(xt))
+
+    return Guided(model, 0, scale)
+
+
+def test_a_guided_guess(says):
+    model = guided(lambda x: 0 * x + 1, lambda x: 0 * x + 0.2, 2.0)
+    says(f'{float(model(ONE, torch.zeros(1))):.1f}')
+
+
+def test_a_guided_gaussian(says):
+    # The guess of the noise is minus the slope of the log density, up to a factor
+    model = guided(lambda x: x - 1, lambda x: x / 2, 2.0)
+    at_0, at_1 = (float(model(x, torch.zeros(1))) for x in (ZERO, ONE))
+    says(f'{-at_0 / (at_1 - at_0):.1f}', f'{1 / (at_1 - at_0):.1f}')
+
+
+def test_a_batch_without_dropped_labels(says):
+    torch.manual_seed(0)
+    dropped = float((drop_labels(torch.ones(200_000, dtype=torch.int64), 0.1) < 0).double().mean())
+    assert dropped == pytest.approx(0.1, abs=0.003)
+    says(f'{128 * 0.1:.1f}', f'{0.9**128 * 1e6:.1f}')
+
+
+# ## Bits
+def test_two_wrong_variances(says):
+    half, twice = (
+        float(normal_kl(*torch.tensor([0.0, math.log(r), 0.0, 0.0]))) / math.log(2)
+        for r in (0.5, 2.0)
+    )
+    assert half < twice
+    says(f'{half:.2f}', f'{twice:.2f}')
+
+
+def test_a_level_of_two_deviations(says):
+    log_var = torch.tensor([2 * math.log(1 / 16)])
+    nats = decoder_log_prob(torch.zeros(1), torch.zeros(1), log_var, 17)
+    says(f'{float(nats.exp()):.2f}', f'{-float(nats) / math.log(2):.2f}')
+
+
+def test_the_end_of_a_short_chain(diffusion, says):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', ShortChainWarning)
+        short = DenoiseDiffusion(zero_model, 100)
+    says(f'{float(prior_bits(diffusion, ONE)):.5f}', f'{float(prior_bits(short, ONE)):.2f}')
+
+
+# ## Schedules and variances
+def test_a_quarter_of_the_steps(says):
+    says(
+        f'{signal_left(linear(250)):.2f}',
+        f'{signal_left(linear(250, rescaled=True)):.4f}',
+    )
+
+
+def test_where_the_halves_are(says):
+    for schedule in linear, cosine:
+        alpha_bar = (1 - schedule(1000)).cumprod(0)
+        says(f'{int((alpha_bar < 0.5).nonzero()[0]) + 1}')
+
+
+def test_the_middle_of_the_variances(says):
+    diffusion = DenoiseDiffusion(zero_model, 1000, variance='learned')
+    for t in 2, 10, 100:
+        var = diffusion.p_variance(torch.tensor([t - 1]), 2, ZERO)
+        says(f'{float(var / diffusion.beta[t - 1]):.2f}')
