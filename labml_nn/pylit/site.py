@@ -615,6 +615,7 @@ def _comfort() -> list[Path]:
 # A remark of a style sheet, or a line of a script that is nothing else
 REMARK = {'.css': re.compile(r'/\*.*?\*/', re.S), '.js': re.compile(r'(?m)^\s*//.*$')}
 QUOTED = re.compile(r'("[^"]*")')
+LITERAL = re.compile(r"""('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)""")
 
 
 def _lean(path: Path) -> bytes:
@@ -623,7 +624,12 @@ def _lean(path: Path) -> bytes:
     if path.suffix == '.js':
         text = re.sub(r'\s*\n\s*', '\n', text).lstrip()
         # Behind and before these the end of a line says nothing
-        return re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text).encode()
+        text = re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text)
+        parts = LITERAL.split(text)
+        parts[::2] = [
+            re.sub(r' ?(=>|[=!]==|&&|\|\||[{},;=]) ?', r'\1', part) for part in parts[::2]
+        ]
+        return ''.join(parts).encode()
     # What is between quotation marks is every other part
     parts = QUOTED.split(text)
     return ''.join(part if i % 2 else _closer(part) for i, part in enumerate(parts)).encode()

@@ -22,6 +22,7 @@ import pytest
 from labml_nn.pylit import swap
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.problems import Mistakes, Refusal
+from labml_nn.pylit.site import _lean
 from tests.kit.sites import ROOT, page, project, render, site
 
 FILES = {
@@ -598,6 +599,25 @@ def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
             text = data.decode()
             assert not re.findall(r'(?:src|<link[^>]*href)="(?:https?:)?//', text), url
             assert not re.findall(r'url\((?!fonts/)', text), url
+
+
+def test_scripts_are_sent_without_blanks_but_say_the_same(tmp_path: Path) -> None:
+    script = """
+// A remark
+const f = (a, b) => {
+  if (a === b && !a) return 'x = { y }';
+  return [a,
+    `${a} = ${b}`, "it's ; "]
+    .join(', ')
+}
+f()
+"""
+    path = tmp_path / 'a.js'
+    path.write_text(script)
+    assert _lean(path).decode() == (
+        "const f=(a,b)=>{if (a===b&&!a) return 'x = { y }';"
+        "return [a,`${a} = ${b}`,\"it's ; \"].join(', ')}\nf()\n"
+    )
 
 
 def test_no_page_of_ours_is_heavy() -> None:
