@@ -48,9 +48,14 @@ figure = getattr(module, name)(theme)
 if not isinstance(figure, str):
     import matplotlib
     from matplotlib.backends.backend_svg import RendererSVG
+    from matplotlib.text import Text
     draw_text = RendererSVG.draw_text
 
     def words_as_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
+        if mtext is None and not ismath and not angle:
+            # One line of several, which stands in the middle in another language too
+            width, _, _ = self.get_text_width_height_descent(s, prop, ismath)
+            mtext = Text(x + width / 2, self.height - y, s, ha='center')
         # The letters of a formula stand where the font that was measured has put them
         with matplotlib.rc_context({'svg.fonttype': 'path' if ismath else 'none'}):
             draw_text(self, gc, x, y, s, prop, angle, ismath, mtext)
