@@ -615,6 +615,16 @@ def _comfort() -> list[Path]:
 # A remark of a style sheet, or a line of a script that is nothing else
 REMARK = {'.css': re.compile(r'/\*.*?\*/', re.S), '.js': re.compile(r'(?m)^\s*//.*$')}
 QUOTED = re.compile(r'("[^"]*")')
+# What a script says, and what it looks for in a text
+SPOKEN = re.compile(
+    r"""( '(?:[^'\\\n]|\\.)*' | "(?:[^"\\\n]|\\.)*" | `(?:[^`\\]|\\.)*`
+        | (?:(?<=[(=,:]\ )|(?<=\()) / (?:[^/\\\n]|\\.)+ / )""",
+    re.VERBOSE,
+)
+# Blanks around operators, behind commas and colons, and inside of braces
+SIGNS = re.compile(
+    r' (=>|[=!]==|&&|\|\||[-+]?=|[?:<>]) |(?<=[,:]) |(?<=\{) | (?=\})|(?<=\)) (?=\{)'
+)
 
 
 def _lean(path: Path) -> bytes:
@@ -623,7 +633,11 @@ def _lean(path: Path) -> bytes:
     if path.suffix == '.js':
         text = re.sub(r'\s*\n\s*', '\n', text).lstrip()
         # Behind and before these the end of a line says nothing
-        return re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text).encode()
+        text = re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text)
+        parts = SPOKEN.split(text)
+        return ''.join(
+            part if i % 2 else SIGNS.sub(r'\1', part) for i, part in enumerate(parts)
+        ).encode()
     # What is between quotation marks is every other part
     parts = QUOTED.split(text)
     return ''.join(part if i % 2 else _closer(part) for i, part in enumerate(parts)).encode()
