@@ -615,7 +615,16 @@ def _comfort() -> list[Path]:
 # A remark of a style sheet, or a line of a script that is nothing else
 REMARK = {'.css': re.compile(r'/\*.*?\*/', re.S), '.js': re.compile(r'(?m)^\s*//.*$')}
 QUOTED = re.compile(r'("[^"]*")')
-LITERAL = re.compile(r"""('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)""")
+# What a script says, and what it looks for in a text
+SPOKEN = re.compile(
+    r"""( '(?:[^'\\\n]|\\.)*' | "(?:[^"\\\n]|\\.)*" | `(?:[^`\\]|\\.)*`
+        | (?:(?<=[(=,:]\ )|(?<=\()) / (?:[^/\\\n]|\\.)+ / )""",
+    re.VERBOSE,
+)
+# Blanks around operators, behind commas and colons, and inside of braces
+SIGNS = re.compile(
+    r' (=>|[=!]==|&&|\|\||[-+]?=|[?:<>]) |(?<=[,:]) |(?<=\{) | (?=\})|(?<=\)) (?=\{)'
+)
 
 
 def _lean(path: Path) -> bytes:
@@ -625,11 +634,10 @@ def _lean(path: Path) -> bytes:
         text = re.sub(r'\s*\n\s*', '\n', text).lstrip()
         # Behind and before these the end of a line says nothing
         text = re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text)
-        parts = LITERAL.split(text)
-        parts[::2] = [
-            re.sub(r' ?(=>|[=!]==|&&|\|\||[{},;=]) ?', r'\1', part) for part in parts[::2]
-        ]
-        return ''.join(parts).encode()
+        parts = SPOKEN.split(text)
+        return ''.join(
+            part if i % 2 else SIGNS.sub(r'\1', part) for i, part in enumerate(parts)
+        ).encode()
     # What is between quotation marks is every other part
     parts = QUOTED.split(text)
     return ''.join(part if i % 2 else _closer(part) for i, part in enumerate(parts)).encode()
