@@ -16,10 +16,11 @@ Display formulas and code blocks stand between paragraphs and are not in the cat
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -202,9 +203,36 @@ def update(config: Config, pages: Sequence[Page], texts: Sequence[str], language
         if path.is_file():
             with path.open('rb') as file:
                 written = _babel('messages.pofile').read_po(file, locale=language)
-        written.update(template)
+        _carry_over(written, template)
+        written.update(template, no_fuzzy_matching=True)
     _write(path, written)
     return path
+
+
+# Babel compares every new message with every old one, letter by letter: minutes for a thousand
+# paragraphs. A paragraph that was changed has taken the place of one of the same page.
+def _carry_over(written: Any, template: Any) -> None:
+    """Give each changed message the translation of the one it was; it is unsure from now on."""
+    gone: dict[str, dict[tuple[str, ...], Any]] = defaultdict(dict)
+    for old in list(written):
+        text = _singular(old.id)
+        if text and old.string and text not in template:
+            gone[_place(old)][tuple(text.split())] = old
+    for new in template:
+        left = gone[_place(new)]
+        if not left or new.id in written:
+            continue
+        # First by how long they are, then by the words that both have, then by their order
+        for words in difflib.get_close_matches(new.id.split(), left, 1):
+            old = left.pop(tuple(words))
+            said, flags = _singular(old.string), {*old.flags, 'fuzzy'}
+            written.delete(old.id)
+            written.add(new.id, said, flags=flags, user_comments=old.user_comments)
+
+
+def _place(entry: Any) -> str:
+    """The page of a message; nothing for the words of the frame."""
+    return entry.locations[0][0] if entry.locations else ''
 
 
 def _new(config: Config, language: str = '') -> Any:

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ DONE = {
     'Title of $x$': '$x$ 的标题',
     'One paragraph with $a_b$, `code` and [a link](#part).': '[链接](#part)、`code` 和 $a_b$。',
     'A note': '注释',
-    'Copy': '复制',
+    'All pages': '所有页面',
 }
 
 
@@ -51,12 +52,17 @@ def made(folder: Path, done: dict[str, str]) -> Path:
     return folder
 
 
-def fill(folder: Path, done: dict[str, str]) -> None:
-    from babel.messages.pofile import read_po, write_po
+def entries(folder: Path) -> Any:
+    from babel.messages.pofile import read_po
 
-    path = folder / 'locale' / 'zh.po'
-    with path.open('rb') as file:
-        catalog = read_po(file, locale='zh')
+    with (folder / 'locale' / 'zh.po').open('rb') as file:
+        return read_po(file, locale='zh')
+
+
+def fill(folder: Path, done: dict[str, str]) -> None:
+    from babel.messages.pofile import write_po
+
+    path, catalog = folder / 'locale' / 'zh.po', entries(folder)
     for text, translation in done.items():
         catalog[text].string = translation
     with path.open('wb') as file:
@@ -69,7 +75,7 @@ def test_messages_are_paragraphs(tmp_path: Path) -> None:
     assert main(['gettext', str(tmp_path / 'src'), '--pot']) == 0
     template = (tmp_path / 'locale' / 'messages.pot').read_text()
     ids = re.findall(r'^msgid "(.+)"$', template, re.M)
-    assert set(DONE) - {'Copy'} <= set(ids)
+    assert set(DONE) - {'All pages'} <= set(ids)
     assert 'Part' in ids
     assert 'An item' in ids
     # Display formulas and code are nothing to translate
@@ -220,6 +226,7 @@ def test_a_translated_page(tmp_path: Path) -> None:
     assert '链接</a>、' in chinese
     said = html.unescape(re.search(r'data-strings="([^"]*)"', chinese)[1])
     assert json.loads(said)['copy'] == '复制'
+    assert '所有页面' in chinese
     # What was not translated stays English and says so
     assert re.search(r'<h2 id="part" lang="en" class="untranslated">Part', chinese)
     # Code comes from the source, and English knows nothing of all this
@@ -251,6 +258,27 @@ def test_a_changed_paragraph_is_outdated(
     assert re.search(
         r'page\.py:4:1: warning: zh: the translation is outdated', capsys.readouterr().err
     )
+
+
+def test_a_changed_paragraph_takes_over_what_one_of_its_page_has_left(tmp_path: Path) -> None:
+    """Not what still stands, and not what another page has lost; each at most once."""
+    other = 'r"""\n# Other\n\nFour words of another\n"""\nx = 1\n'
+    project(tmp_path, {'pyproject.toml': CONFIG, 'src/other.py': other, 'src/page.py': SOURCE})
+    assert main(['gettext', str(tmp_path / 'src')]) == 0
+    fill(tmp_path, {**DONE, 'Four words of another': '四个字', 'An item': '一项'})
+    path = tmp_path / 'src' / 'page.py'
+    text = path.read_text().replace('# A note', '# A note\n#\n# A second note')
+    text = text.replace('- An item', '- Four words of another kind\n- An old item\n- An item, new')
+    path.write_text(text)
+    (tmp_path / 'src' / 'other.py').write_text(other.replace('Four words of another', 'Gone'))
+    assert main(['gettext', str(tmp_path / 'src')]) == 0
+    catalog = entries(tmp_path)
+    assert (catalog['An old item'].string, catalog['An old item'].fuzzy) == ('一项', True)
+    assert catalog['An item, new'].string == catalog['A second note'].string == ''
+    assert catalog['Four words of another kind'].string == ''
+    assert (catalog['A note'].string, catalog['A note'].fuzzy) == ('注释', False)
+    assert 'An item' not in catalog
+    assert 'An item' not in catalog.obsolete
 
 
 @pytest.mark.parametrize(
@@ -315,7 +343,7 @@ def test_the_words_of_the_frame_are_checked(
     said = capsys.readouterr().err
     assert 'has lost {total}' in said
     assert "zh: the translation of 'Next' is missing" in said
-    assert "of 'Copy'" not in said
+    assert "of 'All pages'" not in said
     assert "pyproject.toml:6:1: warning: zh: the translation of 'how many steps' is missing" in said
 
 

@@ -171,16 +171,25 @@ def off(page, diffusion, c, sampler, steps, *, label=None, scale=0.0, **options)
     return int((torch.tensor(got) - want.int()).abs().max())
 
 
-STEPS = [5, 20, pytest.param(1000, marks=pytest.mark.long)]
+SAMPLERS = ['ddpm', 'ddim', 'pndm', 'dpm']
 
 
-@pytest.mark.parametrize('steps', STEPS)
-@pytest.mark.parametrize('sampler', ['ddpm', 'ddim', 'pndm', 'dpm'])
+@pytest.mark.parametrize('steps', [5, 20])
+@pytest.mark.parametrize('sampler', SAMPLERS)
 @pytest.mark.parametrize('name', NETWORKS)
 def test_every_sampler_draws_the_picture_of_the_command_line(engine, name, sampler, steps):
     diffusion, c = network(name)
     give(engine, diffusion, c)
     assert off(engine, diffusion, c, sampler, steps) <= 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('sampler', SAMPLERS)
+@pytest.mark.parametrize('name', NETWORKS)
+def test_all_steps_of_every_sampler(engine, name, sampler):
+    diffusion, c = network(name)
+    give(engine, diffusion, c)
+    assert off(engine, diffusion, c, sampler, 1000) <= 2
 
 
 @pytest.mark.parametrize(
