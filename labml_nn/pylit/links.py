@@ -239,11 +239,12 @@ class Directory:
             return Target(wrong=found.error)
         self.living[name] = found
         light, dark, *_ = [
-            self._publish(f'live/{path.name}', path).url
+            self._publish(f'live/{path.name}', path)
             for path in (found.light, found.dark, *found.later)
         ]
         style = f'assets/live/{name}.css' if found.style() else ''
-        return Target(light, dark=dark, script=f'assets/live/{name}.js', style=style)
+        script = f'assets/live/{name}.js'
+        return Target(light.url, dark=dark.url, script=script, style=style, size=light.size)
 
     # ### Tests
     def find(self, claim: Claim) -> Target | None:

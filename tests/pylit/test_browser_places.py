@@ -29,7 +29,7 @@ AWAY = """(e) => {
 }"""
 WALK = f"""async () => {{
   const missed = [];
-  const all = [...document.querySelectorAll('main [id]:not(#pylit-status)')];
+  const all = [...document.querySelectorAll('main [id]:not(#pylit-status, #pylit-tip)')];
   for (const e of all) {{
     location.hash = `#${{e.id}}`;
     await new Promise(requestAnimationFrame);
