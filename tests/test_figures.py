@@ -69,7 +69,7 @@ def test_parts_of_the_data_are_kept_beside_the_others(monkeypatch, tmp_path):
 def test_every_figure_that_a_page_names_is_drawn_for_light_and_dark_pages():
     pages = [*(ROOT / 'labml_nn').rglob('*.py'), *(ROOT / 'labml_nn').rglob('*.md')]
     text = '\n'.join(p.read_text(encoding='utf-8') for p in pages if p.parent.name != 'pylit')
-    named = set(re.findall(r'\(figure:(\w+)\.py::(\w+)\)', text))
+    named = set(re.findall(r'\(figure:(\w+)\.py::(\w+)', text))
     files = {tuple(p.name.split('.')) for p in (FIGURES / 'drawn').iterdir()}
     assert files == {(*name, theme, 'svg') for name in named for theme in ('light', 'dark')}
     for file, name in named:
