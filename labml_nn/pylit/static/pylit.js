@@ -12,7 +12,6 @@
     set: (key, value) => { try { localStorage.setItem(`pylit-${key}`, value); } catch { /* closed */ } },
   };
   globalThis.pylit = {};
-  for (const id of ['theme', 'help']) $(`#pylit-${id}`).hidden = false;
 
   // Theme: the system's, until the reader says otherwise
   const dark = matchMedia('(prefers-color-scheme: dark)');

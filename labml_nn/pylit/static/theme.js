@@ -4,7 +4,11 @@
   root.classList.add('js');
   // The letters of formulas, before a line is broken with others in their place
   const fonts = new URL('katex/fonts/', document.currentScript.src);
-  for (const [family, file, style] of [['Main', 'Main-Regular', 'normal'], ['Math', 'Math-Italic', 'italic']]) {
+  const letters = [
+    ['Main', 'Main-Regular', 'normal'], ['Math', 'Math-Italic', 'italic'],
+    ['Size1', 'Size1-Regular', 'normal'], ['Size2', 'Size2-Regular', 'normal'],
+  ];
+  for (const [family, file, style] of letters) {
     const face = new FontFace(`KaTeX_${family}`, `url("${fonts}KaTeX_${file}.woff2")`, { style });
     document.fonts.add(face);
     face.load().catch(() => {});
