@@ -10,6 +10,7 @@ FORMULAS, ANCESTRAL, DDIM = (
     f'{T}test_ddim.py::',
 )
 DPM, PNDM, CONTRACT = f'{T}test_dpm_solver.py::', f'{T}test_pndm.py::', f'{T}test_contract.py::'
+EDM = f'{T}test_edm.py::'
 ORDERS, COSINE = f'{T}test_orders.py::', f'{T}test_cosine.py::'
 GUIDANCE = 'diffusion/test_guidance.py::'
 EQ12, TWO_M = f'{FORMULAS}test_ddim_is_equation_12', f'{FORMULAS}test_2m_is_its_formula'
@@ -46,6 +47,29 @@ MUTANTS: list[Mutant] = [
         ('return self.signal[s] * self.predict_x0(xt, eps, t)',
          'return self.signal[t] * self.predict_x0(xt, eps, t)',
          f'{FORMULAS}test_phi_is_equation_11'),
+    ),
+    *mutants(
+        f'{FOLDER}contract.py',
+        ('low + i / (n - 1) * (high - low)', 'low + i / n * (high - low)',
+         f'{EDM}test_levels_are_even_in_the_root'),
+        ('least ** (1 / rho), most ** (1 / rho)', 'least ** (1 / 7), most ** (1 / 7)',
+         f'{EDM}test_levels_are_even_in_the_root'),
+        ('.abs().argmin(0).tolist()', '.square().clamp(max=1).argmin(0).tolist()',
+         f'{EDM}test_each_level_goes_to_the_nearest_step'),
+        ('noise / signal if signal > 0', 'noise if signal > 0',
+         f'{EDM}test_each_level_goes_to_the_nearest_step'),
+        ('return i > 0 and self.signal', 'return i < 0 and self.signal',
+         f'{COSINE}test_every_sampler_gives_the_spread'),
+    ),
+    # ## Heun
+    *mutants(
+        f'{FOLDER}edm.py',
+        ('eps = (eps + ahead) / 2', 'eps = (2 * eps + ahead) / 3',
+         f'{EDM}test_a_step_is_heuns {ORDERS}test_heun_has_order_two'),
+        ('self.transfer(xt, eps, t, s), s)', 'xt, s)',
+         f'{EDM}test_a_step_is_heuns {ORDERS}test_heun_has_order_two'),
+        ('return i > 0 and', 'return i > 1 and',
+         f'{EDM}test_steps_cost_two_calls_but_the_last'),
     ),
     # ## Ancestral
     *mutants(
@@ -142,8 +166,6 @@ MUTANTS: list[Mutant] = [
         ('(55 / 24, -59 / 24, 37 / 24, -9 / 24)', '(1.0, 0.0, 0.0, 0.0)',
          f'{ORDERS}test_pndm_has_order_two'),
         ('m = (t + s) // 2', 'm = t', STEPS),
-        ('return i > 0 and self.signal', 'return i < 0 and self.signal',
-         f'{COSINE}test_every_sampler_gives_the_spread'),
     ),
     # ## Guidance
     *mutants(

@@ -16,6 +16,7 @@ larger steps, without noise, or of higher order. No sampler here needs new train
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
 * [PNDM](pndm.html): a classical multistep method, which uses the slopes of earlier steps
 * [DPM-Solver++](dpm_solver.html): the linear part of the equation solved exactly
+* [Heun's method](edm.html): the slope at both ends of a step, and the noise levels of EDM
 
 All keep [one contract](contract.html), and are used in the same way:
 
@@ -50,8 +51,8 @@ back, from $\tau_1$, goes to $\bar\alpha = 1$: it ends on $\hat x_0$, without no
 
 ## Which steps
 
-Four ways to choose $n$ of the $T$ steps are in use. The left picture shows their indices. The right
-one shows where they lie on the scale of signal and noise, $\lambda$, which
+Four ways to choose $n$ of the $T$ steps by their index are in use. The left picture shows their
+indices. The right one shows where they lie on the scale of signal and noise, $\lambda$, which
 [DPM-Solver++](dpm_solver.html) uses:
 
 ![Twenty strokes for each way. By index, all but quadratic are evenly spaced; by signal to noise,
@@ -65,6 +66,8 @@ has many there](figure:samplers.py::spacing
 * `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but
   not 0: with 20 steps the last call is at index 49, and its $\hat x_0$ is the image.
 * `quadratic`, $\tau_i \propto i^2$, has many steps where there is little noise.
+
+A fifth, `karras`, chooses by the noise itself, and is explained [with EDM](edm.html).
 
 **What separates them is the step just before the image.** Evenly spaced indices are not evenly
 spaced in noise. From index 53 to index 0, as `linspace` steps, half the logarithm of the
@@ -151,11 +154,12 @@ from labml_nn.diffusion.samplers.ancestral import Ancestral
 from labml_nn.diffusion.samplers.contract import DEFAULT_STEPS, ReverseSampler, spaced
 from labml_nn.diffusion.samplers.ddim import DDIM
 from labml_nn.diffusion.samplers.dpm_solver import DPMSolver
+from labml_nn.diffusion.samplers.edm import Heun
 from labml_nn.diffusion.samplers.pndm import PNDM
 
 __all__ = [
-    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'ReverseSampler',
-    'make_sampler', 'options', 'spaced',
+    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'Heun',
+    'ReverseSampler', 'make_sampler', 'options', 'spaced',
 ]  # fmt: skip
 
 # ## By name
@@ -164,6 +168,7 @@ SAMPLERS: dict[str, type[ReverseSampler]] = {
     'ddim': DDIM,
     'pndm': PNDM,
     'dpm': DPMSolver,
+    'heun': Heun,
 }
 
 

@@ -15,9 +15,10 @@ these lines, so that a new sampler is a page of its own and a name in the table.
 """
 
 import copy
+import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
@@ -37,12 +38,18 @@ from labml_nn.diffusion.ddpm.utils import (
 DEFAULT_STEPS = 20
 
 
-def spaced(spacing: str, n_steps: int, T: int) -> list[int]:
+# How much the signal may grow in a step over which noises are mixed. The linear schedule of 1000
+# steps stays below, with 4 steps and more
+LEAP = 20
+
+
+def spaced(spacing: str, n_steps: int, T: int, sigma: Sequence[float] = ()) -> list[int]:
     r"""
     ## The steps $\tau$, rising
 
     * `spacing` how they are chosen among `0 .. T-1`
     * `n_steps` how many, `1 .. T`
+    * `sigma` the noise levels $\bar\sigma$ of all steps, which `karras` chooses by
 
     Raises `ValueError` for a spacing that does not exist or a number out of range.
     """
@@ -60,9 +67,39 @@ def spaced(spacing: str, n_steps: int, T: int) -> list[int]:
         # $\tau_i \propto i^2$: many steps where there is little noise
         'quadratic': lambda i: max(i, i * i * (T - 1) // (n - 1) ** 2) if n > 1 else T - 1,
     }
+    if spacing == 'karras' and sigma:
+        return nearest_levels(levels(n, sigma[0], sigma[T - 1]), sigma)
     if spacing not in steps:
-        raise ValueError(f'spacing={spacing!r} is not known: use {", ".join(steps)}')
+        known = ', '.join([*steps, *(['karras'] if sigma else [])])
+        raise ValueError(f'spacing={spacing!r} is not known: use {known}')
     return [steps[spacing](i) for i in range(n)]
+
+
+def levels(n: int, least: float, most: float, rho: float = 7.0) -> list[float]:
+    r"""
+    ### The noise levels of EDM, rising
+
+    Even in $\bar\sigma^{1/\rho}$, as [EDM](edm.html) chooses them (eq. 5); one level is `most`.
+    """
+    if n == 1:
+        return [most]
+    low, high = least ** (1 / rho), most ** (1 / rho)
+    return [(low + i / (n - 1) * (high - low)) ** rho for i in range(n)]
+
+
+def nearest_levels(wanted: Sequence[float], sigma: Sequence[float]) -> list[int]:
+    r"""
+    The steps whose noise levels are nearest to those wanted, each step once
+
+    Both are rising. Where two want the same step, the upper one gives way; at the top, the lower.
+    """
+    T, n = len(sigma), len(wanted)
+    known = torch.tensor(sigma, dtype=torch.float64)
+    nearest = (known[:, None] - torch.tensor(wanted, dtype=torch.float64)).abs().argmin(0).tolist()
+    tau: list[int] = []
+    for i, t in enumerate(nearest):
+        tau.append(min(max(t, tau[-1] + 1 if tau else 0), T - n + i))
+    return tau
 
 
 @dataclass(eq=False, repr=False)
@@ -85,15 +122,20 @@ class ReverseSampler(ABC):
     diffusion: DenoiseDiffusion  # the model with its schedule
     n_steps: int = DEFAULT_STEPS  # how many of the steps, 1 .. T
     _: KW_ONLY
-    spacing: Annotated[str, 'which steps: leading, linspace, trailing or quadratic'] = 'trailing'
+    spacing: Annotated[str, 'which steps: leading, linspace, trailing, quadratic or karras'] = (
+        'trailing'
+    )
     clip_x0: bool = True  # keep $\hat x_0$ within $[-1, 1]$ at every step
 
     def __post_init__(self) -> None:
         diffusion = self.diffusion
-        self.tau = spaced(self.spacing, self.n_steps, diffusion.n_steps)
         # The image itself, before step 0, is index -1: the last of a list, for Python
         self.signal = [*(diffusion.alpha_bar.double() ** 0.5).tolist(), 1.0]
         self.noise = [*(diffusion.one_minus_alpha_bar.double() ** 0.5).tolist(), 0.0]
+        # $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha}$
+        pairs = zip(self.signal[:-1], self.noise[:-1], strict=True)
+        sigma = [noise / signal if signal > 0 else math.inf for signal, noise in pairs]
+        self.tau = spaced(self.spacing, self.n_steps, diffusion.n_steps, sigma)
         # $\bar\alpha$ anew from $\beta$, in float64:
         # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$ is a small difference
         alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
@@ -165,6 +207,19 @@ class ReverseSampler(ABC):
         The step that follows $\tau_i$ on the way back, $\tau_{i-1}$; the image is -1
         """
         return self.tau[i - 1] if i > 0 else -1
+
+    def leaps(self, i: int) -> bool:
+        r"""
+        Whether $\sqrt{\bar\alpha}$ grows more than `LEAP` times in the step down from $\tau_i$
+
+        > **Departure.** Such a step takes $e_t$ as it is, and a method that mixes noises begins
+        > below it. The cosine schedule, whose $\bar\alpha$ is nearly 0 at the end, has one such
+        > step. There $\hat x_0$ is $x_t - \sqrt{1-\bar\alpha_t}\,\epsilon$ divided by almost
+        > nothing, so a mean of several noises, which differs a little from the model's own, comes
+        > out enlarged beyond all bounds
+        > [tested](test:diffusion/samplers/test_cosine.py::test_every_sampler_gives_the_spread).
+        """
+        return i > 0 and self.signal[self.before(i)] > LEAP * self.signal[self.tau[i]]
 
     def start(
         self, start: tuple[int, ...] | Tensor, seed: int = 0, *, first: int = 0

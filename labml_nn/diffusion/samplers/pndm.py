@@ -93,10 +93,6 @@ WEIGHTS = (
     (55 / 24, -59 / 24, 37 / 24, -9 / 24),
 )
 
-# How much the signal may grow in a step over which noises are mixed. The linear schedule of 1000
-# steps stays below, with 4 steps and more
-LEAP = 20
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class PNDM(ReverseSampler):
@@ -132,19 +128,6 @@ class PNDM(ReverseSampler):
         How often a chain calls the model.
         """
         return self.n_steps + len(self.begins) * (3 if self.start_with == 'prk' else 1)
-
-    def leaps(self, i: int) -> bool:
-        r"""
-        Whether $\sqrt{\bar\alpha}$ grows more than `LEAP` times in the step down from $\tau_i$
-
-        > **Departure.** Such a step takes $e_t$ as it is, and the method begins below it. The
-        > cosine schedule, whose $\bar\alpha$ is nearly 0 at the end, has one such step. There
-        > $\hat x_0$ is $x_t - \sqrt{1-\bar\alpha_t}\,\epsilon$ divided by almost nothing, so a
-        > mean of several noises, which differs a little from the model's own, comes out enlarged
-        > beyond all bounds
-        > [tested](test:diffusion/samplers/test_cosine.py::test_every_sampler_gives_the_spread).
-        """
-        return i > 0 and self.signal[self.before(i)] > LEAP * self.signal[self.tau[i]]
 
     @torch.no_grad()
     def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver
+from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver, Heun
 from tests.kit.close import agree
 from tests.kit.flow import errors
 
@@ -30,3 +30,7 @@ def test_second_order_solvers_have_order_two(spacing):
 @pytest.mark.parametrize('start', ['prk', 'plms'])
 def test_pndm_has_order_two(start):
     agree(ratios(PNDM, start=start), [4.0] * 3, atol=0.6, what=FALL)
+
+
+def test_heun_has_order_two():
+    agree(ratios(Heun), [4.0] * 3, atol=0.6, what=FALL)

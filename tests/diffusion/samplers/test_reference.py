@@ -7,7 +7,7 @@ import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver
+from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver, Heun
 from tests.kit.models import ALPHA_BAR, model
 from tests.kit.peers import diffusers
 
@@ -16,13 +16,14 @@ SEED = 11
 steps = pytest.mark.parametrize('n_steps', [10, 20, 50])
 
 
-def scheduler(name, n_steps, **options):
-    made = getattr(diffusers(), name)(
-        num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02, beta_schedule='linear', **options
-    )
+def scheduler(name, n_steps, at=None, **options):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        made.set_timesteps(n_steps)
+        made = getattr(diffusers(), name)(
+            num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02, beta_schedule='linear',
+            **options,
+        )  # fmt: skip
+        made.set_timesteps(n_steps) if at is None else made.set_timesteps(timesteps=at)
     return made
 
 
@@ -102,6 +103,26 @@ def test_dpm_solver(diffusion, n_steps, order, sde):
     sampler = DPMSolver(diffusion, n_steps, clip_x0=False, order=order, sde=sde)
     assert reference.timesteps.tolist() == sampler.tau[::-1]
     agree(sampler, theirs(reference, sde))
+
+
+@steps
+@pytest.mark.parametrize('spacing', ['leading', 'linspace', 'trailing', 'karras'])
+@pytest.mark.parametrize('clip', [True, False])
+def test_heun(diffusion, n_steps, spacing, clip):
+    sampler = Heun(diffusion, n_steps, spacing=spacing, clip_x0=clip)
+    # Theirs leaves the trained levels for `karras`, so all are told where to go
+    reference = scheduler('HeunDiscreteScheduler', None, sampler.tau[::-1], clip_sample=clip)
+    assert len(reference.timesteps) == sampler.n_calls
+    # Theirs is in the units of EDM, and starts there
+    xt = SeededNoise(SHAPE[0], SEED)(SHAPE, 'cpu')
+    bar_x, chain = xt * (1 + reference.sigmas[0] ** 2) ** 0.5, []
+    for k, t in enumerate(reference.timesteps):
+        eps = model(reference.scale_model_input(bar_x, t), torch.full((SHAPE[0],), int(t)))
+        bar_x = reference.step(eps, t, bar_x).prev_sample
+        # Every second call is a look ahead
+        if k % 2 == 1 or k == len(reference.timesteps) - 1:
+            chain.append(bar_x / (1 + reference.sigmas[k + 1] ** 2) ** 0.5)
+    agree(sampler, chain)
 
 
 @steps

@@ -1,0 +1,120 @@
+r"""
+---
+title: Heun's method
+summary: >
+  DDPM in the units of EDM, noise levels that are even in a root of the noise, and a step of second
+  order that asks the network at both of its ends.
+---
+
+# Heun's method, and the noise levels of EDM
+
+EDM [@karras2022] asks which parts of a diffusion model depend on each other. Its answer: very few.
+How the network is trained, in which units it is written, along which noise levels the equation is
+solved, and by which method, can each be chosen alone. The last two need no training. This page
+applies them to the network of DDPM.
+
+## The same network in their units
+
+EDM adds noise and does not shrink the image. [DDIM's equation](ddim.html) is written so as well:
+divide $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ by
+$\sqrt{\bar\alpha_t}$, and it is
+
+$$\bar x = x_0 + \bar\sigma\,\epsilon, \qquad
+\bar\sigma = \sqrt{\frac{1-\bar\alpha_t}{\bar\alpha_t}}, \qquad
+\sqrt{\bar\alpha_t} = \frac{1}{\sqrt{\bar\sigma^2+1}}$$
+
+[tested](test:diffusion/samplers/test_edm.py::test_the_units_of_edm). So each step $t$ has one noise
+level $\bar\sigma$, from 0.01 to 157, and each of these levels has one step. What EDM calls the
+denoiser $D$, the guess of the clean image, is our $\hat x_0$:
+
+$$D(\bar x; \bar\sigma) = \bar x - \bar\sigma\,
+\epsilon_\theta\bigg(\frac{\bar x}{\sqrt{\bar\sigma^2+1}},\, t\bigg)$$
+
+[tested](test:diffusion/samplers/test_edm.py::test_the_denoiser_is_x0_hat). In their table 1 this is
+a network whose input is multiplied by $c_\text{in} = 1/\sqrt{\bar\sigma^2+1}$ and whose output by
+$c_\text{out} = -\bar\sigma$. At $\bar\sigma = 157$ an error of the network counts 157 times. EDM
+trains its own network with other factors, for which the errors count alike at all levels; here the
+trained DDPM is used as it is.
+
+## Which noise levels
+
+Long steps are harmless where the way is nearly straight, which is where there is much noise. So the
+levels should be dense near the image. EDM spaces a root of the noise evenly (its eq. 5, counted
+from the image here):
+
+$$\bar\sigma_i = \Big(\bar\sigma_\text{min}^{1/\rho} + \frac{i}{n-1}\big(
+\bar\sigma_\text{max}^{1/\rho} - \bar\sigma_\text{min}^{1/\rho}\big)\Big)^\rho,
+\qquad i = 0 \dots n-1$$
+
+[tested](test:diffusion/samplers/test_edm.py::test_levels_are_even_in_the_root). $\rho = 1$ is even
+in the noise itself, and a large $\rho$ comes near to even in its logarithm. EDM found $\rho = 7$ by
+trial. The network knows its $T$ levels alone, so each level is moved to the nearest of these
+[tested](test:diffusion/samplers/test_edm.py::test_each_level_goes_to_the_nearest_step). All
+samplers take these steps with `spacing='karras'`, except PNDM, which needs even ones.
+
+## A step of second order
+
+DDIM follows the slope $\epsilon_\theta$ at the beginning of a step to its end. Heun's method does
+that first, to $\bar x'$, asks for the slope there, and then takes the whole step again with the
+mean of both slopes (Algorithm 1 of EDM):
+
+$$\bar x' = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_t, \qquad
+\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\frac{\epsilon_t + \epsilon'_s}{2}$$
+
+[tested](test:diffusion/samplers/test_edm.py::test_a_step_is_heuns). The mean of the slopes at both
+ends is the trapezoidal rule. Halving the step size divides the error by four
+[tested](test:diffusion/samplers/test_orders.py::test_heun_has_order_two). The last step ends at the
+image, where there is no slope to ask for: it is DDIM's step, and lands on $\hat x_0$. So $n$ steps
+cost $2n - 1$ calls of the network
+[tested](test:diffusion/samplers/test_edm.py::test_steps_cost_two_calls_but_the_last).
+
+> **Is it worth the second call?** Compare at equal calls of the network, not at equal steps.
+> [DPM-Solver++](dpm_solver.html) is of second order too, and takes its second slope from the step
+> before, for nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.samplers.contract import ReverseSampler
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Heun(ReverseSampler):
+    r"""
+    ## Heun sampler
+    """
+
+    @property
+    def n_calls(self) -> int:
+        r"""
+        How often a chain calls the model.
+        """
+        return self.n_steps + sum(self.looks_ahead(i) for i in range(self.n_steps))
+
+    def looks_ahead(self, i: int) -> bool:
+        r"""
+        Whether the step down from $\tau_i$ asks the model at its end too
+        """
+        return i > 0 and not self.leaps(i)
+
+    @torch.no_grad()
+    def chain(self, xt: Tensor, noise: SeededNoise) -> Iterator[tuple[int, Tensor, Tensor]]:
+        r"""
+        ### From noise to image
+        """
+        for i in reversed(range(self.n_steps)):
+            t, s = self.tau[i], self.before(i)
+            eps, x0_hat = self.predict(xt, t)
+            if self.looks_ahead(i):
+                # $\epsilon'_s$, at the end of a step of DDIM
+                ahead, _ = self.predict(self.transfer(xt, eps, t, s), s)
+                # $\frac12\,(\epsilon_t + \epsilon'_s)$
+                eps = (eps + ahead) / 2
+            # $\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon$
+            xt = self.transfer(xt, eps, t, s) if s >= 0 else x0_hat
+            yield t, xt, x0_hat
