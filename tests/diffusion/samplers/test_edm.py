@@ -74,6 +74,14 @@ def test_each_level_goes_to_the_nearest_step(diffusion, sigma):
     assert (tau[0], tau[-1]) == (0, T - 1)
 
 
+def test_where_nine_levels_lie(diffusion, sigma):
+    found = {}
+    for spacing in ('karras', 'trailing'):
+        tau = DDIM(diffusion, 9, spacing=spacing).tau
+        found[spacing] = sum(0.5 < sigma[t] < 5 for t in tau)
+    agree([found['karras'], found['trailing']], [1, 4], atol=0, what='levels between 0.5 and 5')
+
+
 @pytest.mark.parametrize('n', [1, 2, 3, 50, 400, 999, 1000])
 def test_no_step_is_taken_twice(sigma, n):
     tau = spaced('karras', n, T, sigma)
