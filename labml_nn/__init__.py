@@ -79,33 +79,35 @@ Beside each page stands what you can do after reading it.
 10. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
 11. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
     exactly, and only the rest in steps
+12. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
+    steps by the noise
 
 ### Say what to draw
 
-12. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+13. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
 
 ### Count the bits
 
-13. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+14. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
     a fixed variance loses
-14. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
+15. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
     model
-15. [Schedules](diffusion/schedules.html): choose where the steps are spent
-16. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+16. [Schedules](diffusion/schedules.html): choose where the steps are spent
+17. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
 ### Measure
 
-17. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-18. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+18. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+19. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
 
 ### Take it elsewhere
 
-19. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+20. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-20. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+21. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-21. [Trackers](runs/trackers.html): see your runs where you see your others
+22. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

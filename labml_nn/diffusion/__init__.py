@@ -17,6 +17,7 @@ summary: Which paper is on which page, and what its tests prove.
 | [Song et al.][ddim] | [DDIM](samplers/ddim.html) | inversion; order 1; η = 1 is Algorithm 2 |
 | [Liu et al.][pndm] | [PNDM](samplers/pndm.html) | order 2; diffusers' chains |
 | [Lu et al.][dpm] | [DPM-Solver++](samplers/dpm_solver.html) | order 2; diffusers' chains |
+| [Karras et al.][edm] | [Heun, EDM's levels](samplers/edm.html) | order 2; diffusers' chains |
 | [Ho and Salimans][cfg] | [guidance](guidance.html) | slopes of Gaussian classes |
 
 What the samplers share, and what each costs, is on [a page of its own](samplers/index.html).
@@ -27,5 +28,6 @@ What the samplers share, and what each costs, is on [a page of its own](samplers
 [ddim]: https://arxiv.org/abs/2010.02502
 [pndm]: https://arxiv.org/abs/2202.09778
 [dpm]: https://arxiv.org/abs/2211.01095
+[edm]: https://arxiv.org/abs/2206.00364
 [cfg]: https://arxiv.org/abs/2207.12598
 """
