@@ -517,7 +517,11 @@ class Writer(RendererHTML):
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.aside(state.page.code(state.note.restore(tokens[idx].content), ''))
+        shown = state.page.code(state.note.restore(tokens[idx].content), '')
+        if state.closing:
+            # The words of a link lead where the author says, and nowhere else
+            shown = re.sub(r'^<a [^>]*>(.*)</a>$', r'\1', shown)
+        return state.aside(shown)
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']

@@ -174,12 +174,14 @@ run.
 
 ## 6. Where it comes from
 
-* @hyvarinen2005: score matching. One can learn the slope of a density without knowing its constant.
+* @hyvarinen2005: score matching. One can learn the slope of a density without knowing its
+  constant.
 * @vincent2011: denoising score matching. The slope can be learned from noisy data.
 * @sohldickstein2015: diffusion and its reverse as a model with a bound.
-* @song2019: one network for the scores of many noise levels, and Langevin dynamics from the highest
-  to the lowest.
-* @ho2020: the two are one. Predict the noise, drop the weight of the bound, and the images are good.
+* @song2019: one network for the scores of many noise levels, and Langevin dynamics from the
+  highest to the lowest.
+* @ho2020: the two are one. Predict the noise, drop the weight of the bound, and the images are
+  good.
 * @song2021b: infinitely many steps, as stochastic and ordinary differential equations.
 * @kingma2021: with infinitely many steps the bound depends on the schedule by its two ends alone.
 * @karras2022: the noise level in the place of the step. How to train, how to sample and what the
