@@ -68,10 +68,13 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument('--open', action='store_true', help='open a browser')
     check = commands.add_parser('check', help='say what is wrong')
     check.add_argument('--format', choices=sorted(FORMATS), default='text')
+    inventory = commands.add_parser('inventory', help='keep of an objects.inv what the pages use')
+    inventory.add_argument('--of', type=Path, required=True, metavar='INV', help='of Sphinx')
+    inventory.add_argument('-o', '--out', type=Path, required=True, help='the file to write')
     gettext = commands.add_parser('gettext', help='write or update catalogues of translations')
     gettext.add_argument('-d', '--locale', type=Path, help='folder of the catalogues')
     gettext.add_argument('--pot', action='store_true', help='write the template messages.pot too')
-    for one in (build, commands.choices['test'], serve, check, gettext):
+    for one in (build, commands.choices['test'], serve, check, inventory, gettext):
         _shared(one)
     return main
 
@@ -148,6 +151,8 @@ def _run(options: argparse.Namespace) -> int:
         return serve.run(request, options.port, options.open)
     if options.command == 'gettext':
         return check.gettext(request, options.locale, options.lang, options.pot)
+    if options.command == 'inventory':
+        return check.inventory(request, options.of, options.out)
     if options.command == 'check':
         problems = check.run(request)
         _say(problems, options.format)

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import figures, layout, live, outline, quantities, symbols, translate
+from . import inventory as inventories
 from .config import Config
 from .frame import texts
 from .page import Page
@@ -176,6 +177,21 @@ def gettext(
     pages = [site.full(found) for found in site.shown()]
     for language in languages:
         print(translate.update(config, pages, _words(config), language))
+    return 0
+
+
+# ## Inventories
+def inventory(request: Request, of: Path, out: Path) -> int:
+    """Keep of an [inventory](inventory.py) the names that the pages use."""
+    listed = inventories.read(of)
+    request.languages = []
+    site = Site(request)
+    site.index.documented = listed
+    site.read()
+    site.problems.raise_errors()
+    used = {name for found in site.shown() for name in site.outside(site.full(found))}
+    inventories.write({name: listed[name] for name in used}, out, of)
+    print(f'{len(used)} of {len(listed)} names in {out}')
     return 0
 
 

@@ -11,6 +11,9 @@ The page turns the link into a mark. It leads to the source of the test, and say
 *passed*, *failed* or was *not run*. `build --test` [runs the tests](testing.py) that the pages
 name, and keeps what they said in a **report**; [proofs](proofs.py) shows it.
 
+A mark that follows a displayed equation stands beside it
+[tested](test:pylit/test_claims.py::test_the_mark_behind_an_equation_stands_beside_it).
+
 A displayed equation that only introduces a name has nothing to be tested. The line below it says
 so, `<!-- no-test: definition -->`, which no page shows; such an equation is not counted.
 

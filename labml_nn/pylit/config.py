@@ -17,10 +17,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from .inventory import Inventory
 from .problems import Mistakes, Problem, Refusal
 from .symbols import Symbol
 
 PART = ('title', 'pages')
+ADDRESS = re.compile(r'https?://[^/\s]')
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Config:
     tested_pages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
+    # Where the names of other projects are documented
+    inventories: tuple[Inventory, ...] = ()
     # Groups of words that readers of the search may use for the same thing, in any language
     synonyms: tuple[tuple[str, ...], ...] = ()
 
@@ -123,6 +127,9 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
             values[key] = tuple(_symbol(path, name, entry) for name, entry in entries)
         elif key == 'macros':
             values[key] = _macros(path, _table(path, key, value))
+        elif key == 'inventories':
+            said_of = _table(path, key, value).items()
+            values[key] = tuple(_inventory(path, name, entry) for name, entry in said_of)
         elif key in ('nav', 'appendix'):
             values[key] = _parts(path, key, value)
         elif key == 'synonyms':
@@ -131,9 +138,7 @@ def _config(path: Path, said: dict[str, Any]) -> Config:
             values[key] = tuple(_strings(path, key, value))
         elif known[key].type == 'str' and not isinstance(value, str):
             _refuse(path, key, f'{key} must be a string')
-        elif key in ('repository', 'site_url') and not re.match(
-            r'https?://[^/\s]', value or 'https://x'
-        ):
+        elif key in ('repository', 'site_url') and not ADDRESS.match(value or 'https://x'):
             _refuse(path, key, f'{key} must begin with https:// and name a host')
         else:
             values[key] = value
@@ -181,6 +186,19 @@ def _symbol(path: Path, key: str, entry: Any) -> Symbol:
         for name in ('tex', 'names', 'only')
     )
     return Symbol(key, tex, names, said['meaning'], said['shape'], only)
+
+
+def _inventory(path: Path, key: str, entry: Any) -> Inventory:
+    allowed = [f.name for f in fields(Inventory)]
+    said = _table(path, f'inventories.{key}', entry)
+    for name in said:
+        if name not in allowed:
+            _refuse(path, name, f'inventories.{key} has no {name!r}{_nearest(name, allowed)}')
+    if not all(isinstance(said.get(name), str) and said[name].strip() for name in allowed):
+        _refuse(path, key, f'inventories.{key} needs `url` and `file`, two strings')
+    if not ADDRESS.match(said['url']):
+        _refuse(path, key, f'inventories.{key}.url must begin with https:// and name a host')
+    return Inventory(**said)
 
 
 def _macros(path: Path, said: dict[str, Any]) -> dict[str, str]:

@@ -36,6 +36,13 @@ LOST = '404.html'
 TEMPLATES = Path(__file__).parent / 'templates'
 
 
+def _data(said: Any) -> Markup:
+    """The value of an attribute that a script reads, with as few signs as it can have."""
+    text = json.dumps(said, ensure_ascii=False, separators=(',', ':'))
+    text = text.replace('&', '&amp;').replace("'", '&#39;').replace('<', '&lt;')
+    return Markup(f"'{text}'")
+
+
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """The templates. A build in which no page has changed has no need of Jinja."""
@@ -137,7 +144,7 @@ class Frame:
             'search': self._to(search.TEXT),
             'home': self._to(HOME),
             'site': self._site_title(),
-            'strings': json.dumps({key: self.say(text) for key, text in SCRIPT_TEXTS.items()}),
+            'strings': _data({key: self.say(text) for key, text in SCRIPT_TEXTS.items()}),
             'lost': bool(self.base),
             'cover': self.url == self.folder + HOME,
             'logo': self._root(self.book.logo) if self.book.logo else '',
@@ -174,7 +181,7 @@ class Frame:
         return {
             'title': title,
             'rows': Markup(rows),
-            'symbols': json.dumps(meanings, ensure_ascii=False) if meanings else '',
+            'symbols': _data(meanings) if meanings else '',
             'contents': Markup(layout.contents(context)),
             'crumbs': list(self._crumbs()),
             'turn': list(self._turn()),

@@ -73,6 +73,8 @@ class Material:
     coverage: Coverage | None = None
     # Of the source of tests: titles, addresses and anchors of the pages that name them
     named: Sequence[tuple[str, str, str]] = ()
+    # Where code in a sentence leads that is a name of another project
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 def relative(source: str, target: str) -> str:
@@ -194,15 +196,16 @@ class PageContext:
             target = self._definition(text) if self.links else ''
             symbol = self.page.glossary.by_name.get(text, '') if self.links else ''
             shown = _inline(text, symbol)
-            self.memo[text] = f'<a href="{target}">{shown}</a>' if target else shown
+            self.memo[text] = f'<a{target}>{shown}</a>' if target else shown
         return self.memo[text]
 
     def _definition(self, text: str) -> str:
-        """`Class.method` in a note leads to the definition if it is on this page."""
+        """`Class.method` in a note leads to the definition on this page, `torch.cat` to torch's."""
         module = self.page.module
         if module and text in module.defined:
-            return f'#{html.escape(self.page.places[text])}'
-        return ''
+            return f' href="#{html.escape(self.page.places[text])}"'
+        address = self.material.elsewhere.get(text)
+        return f' href="{html.escape(address)}" rel="noopener noreferrer"' if address else ''
 
     # ### Links
     def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
@@ -543,12 +546,12 @@ def _code(context: PageContext, sections: list[Section], names: dict[int, str]) 
         x.number: (
             f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else ''
         )
-        + f'\0{_dedent(_expanded(code[x.number - 1]), indent)}'
+        + f'\0{_expanded(code[x.number - 1])}'
         for x in lines
     }
     module = context.page.module
     marks = module.marks if module else Marks()
-    body = listing.write(sections, shown, marks, context.output, context.say)
+    body = listing.write(sections, shown, marks, context.output, context.say, indent)
     return f'<div class="code"><div class="stick">{_origin(context, lines)}{body}</div></div>\n'
 
 
@@ -585,14 +588,6 @@ def _expanded(line: str) -> str:
 def _indent(text: str) -> int:
     text = text.expandtabs()
     return len(text) - len(text.lstrip(' '))
-
-
-def _dedent(line: str, indent: int) -> str:
-    """Mark the indentation that all lines share: a phone does not show it."""
-    found = re.match(rf'(<span class="\w+">)?( {{{indent}}})', line) if indent else None
-    if not found:
-        return line
-    return f'<span class="in">{found[2]}</span>{found[1] or ""}{line[found.end() :]}'
 
 
 # ## Around the rows

@@ -26,19 +26,27 @@ def write(
     marks: Marks,
     picture: Callable[[Output], str],
     say: Callable[[str], str],
+    indent: int = 0,
 ) -> str:
-    """The HTML of a row's code, below one another; `shown` has that of each line."""
+    """The HTML of a row's code, below one another; `shown` has that of each line.
+
+    A phone does not show the `indent` that all lines share.
+    """
     out = []
+    style = f' style="--in:{indent}"' if indent else ''
     waiting: list[Line] = []
     for section in sections:
         waiting += section.code
         if section.outputs:
-            out += [*_pieces(waiting, shown, marks), *_outputs(section.outputs, picture, say)]
+            out += _pieces(waiting, shown, marks, style)
+            out += _outputs(section.outputs, picture, say)
             waiting = []
-    return ''.join([*out, *_pieces(waiting, shown, marks)])
+    return ''.join([*out, *_pieces(waiting, shown, marks, style)])
 
 
-def _pieces(lines: Sequence[Line], shown: Mapping[int, str], marks: Marks) -> Iterator[str]:
+def _pieces(
+    lines: Sequence[Line], shown: Mapping[int, str], marks: Marks, style: str
+) -> Iterator[str]:
     for fold, group in groupby(lines, lambda line: marks.fold(line.number)):
         piece = list(group)
         while piece and not piece[0].text.strip():
@@ -48,10 +56,11 @@ def _pieces(lines: Sequence[Line], shown: Mapping[int, str], marks: Marks) -> It
         if fold and len(piece) > 1:
             first = re.sub(r'<(/?)a\b', r'<\1span', _lines(piece[:1], shown, marks).rstrip())
             first = re.sub(r' href="[^"]*"', '', first)
-            rest = f'<pre><code>{_lines(piece[1:], shown, marks)}</code></pre>'
-            yield f'<details class="fold"><summary><code>{first}</code></summary>{rest}</details>\n'
+            rest = f'<pre{style}><code>{_lines(piece[1:], shown, marks)}</code></pre>'
+            first = f'<summary{style}><code>{first}</code></summary>'
+            yield f'<details class="fold">{first}{rest}</details>\n'
         elif piece:
-            yield f'<pre><code>{_lines(piece, shown, marks)}</code></pre>\n'
+            yield f'<pre{style}><code>{_lines(piece, shown, marks)}</code></pre>\n'
 
 
 def _lines(lines: Sequence[Line], shown: Mapping[int, str], marks: Marks) -> str:
@@ -70,7 +79,7 @@ def _counted(lines: Sequence[Line], i: int) -> str:
     number = lines[i].number
     if i and lines[i - 1].number == number - 1:
         return ''
-    return f' style="counter-reset:n {number - 1}"'
+    return f' style="counter-set:n {number}"'
 
 
 # ## Outputs of a notebook

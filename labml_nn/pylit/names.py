@@ -25,6 +25,12 @@ class Place:
 
     module: str
     name: str = ''
+    # Imported with a dot in front: `.json` is not Python's
+    inside: bool = field(default=False, compare=False)
+
+    @property
+    def dotted(self) -> str:
+        return f'{self.module}.{self.name}' if self.name else self.module
 
 
 @dataclass
@@ -34,6 +40,8 @@ class Index:
     modules: dict[str, set[str]] = field(default_factory=dict)
     # What a module imports is visible from outside too: `from package import Name`
     exports: dict[str, dict[str, Place]] = field(default_factory=dict)
+    # What other projects document: dotted name → address
+    documented: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, name: str, defined: Iterable[str], exported: dict[str, Place]) -> None:
         self.modules[name] = set(defined)
@@ -50,12 +58,12 @@ class Index:
             return Place(inner)
         head, _, rest = place.name.partition('.')
         if f'{place.module}.{head}' in self.modules:
-            return self.find(Place(f'{place.module}.{head}', rest), hops)
+            return self.find(Place(f'{place.module}.{head}', rest, place.inside), hops)
         exported = self.exports.get(place.module, {}).get(head)
         if exported is None or not hops:
-            return None
+            return place if place.dotted in self.documented and not place.inside else None
         name = '.'.join(part for part in (exported.name, rest) if part)
-        return self.find(Place(exported.module, name), hops - 1)
+        return self.find(Place(exported.module, name, exported.inside), hops - 1)
 
 
 def exports(module: Module, name: str, package: bool) -> dict[str, Place]:
@@ -74,7 +82,7 @@ def _imports(body: list[ast.stmt], module: str, package: bool) -> Iterator[tuple
         elif isinstance(node, ast.ImportFrom):
             source = _source(node, module, package)
             for alias in node.names:
-                yield alias.asname or alias.name, Place(source, alias.name)
+                yield alias.asname or alias.name, Place(source, alias.name, bool(node.level))
         elif isinstance(node, (ast.If, ast.Try)):
             yield from _imports(node.body, module, package)
 
@@ -172,7 +180,8 @@ class _Walker:
             owner = next((b[node.id] for _, b in reversed(scopes) if node.id in b), None)
         if owner is None or not names:
             return owner
-        return Place(owner.module, '.'.join([*([owner.name] if owner.name else []), *names]))
+        dotted = '.'.join([*([owner.name] if owner.name else []), *names])
+        return Place(owner.module, dotted, owner.inside)
 
     def _method(self, name: str, scopes: tuple[Scope, ...]) -> Place | None:
         for prefix, _ in reversed(scopes):
@@ -241,8 +250,21 @@ def _binds(node: ast.AST) -> str | None:
 
 
 def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[int, int], Place]:
-    """Where this file uses what is defined in the project: (line, column) → definition."""
+    """Where this file uses what is defined or documented: (line, column) → definition."""
     return _Walker(name, module, package, index).found
+
+
+def meant(text: str, exported: Mapping[str, Place], index: Index) -> Place | None:
+    """What `nn.Linear` or `torch.cat()` in a sentence is, on a page with these imports."""
+    dotted = text.removesuffix('()')
+    head, _, rest = dotted.partition('.')
+    if not rest or not all(part.isidentifier() for part in dotted.split('.')):
+        return None
+    owner = exported.get(head)
+    if owner:
+        name = '.'.join(filter(None, (owner.name, rest)))
+        return index.find(Place(owner.module, name, owner.inside))
+    return Place(dotted) if dotted in index.documented else None
 
 
 def defined(tree: ast.AST) -> dict[str, int]:

@@ -173,7 +173,7 @@ def dump(outline: Outline) -> dict[str, Any]:
     return {
         **{k: v for k, v in vars(outline).items() if k != 'source'},
         'anchors': sorted(outline.anchors),
-        'exports': exports and {k: [p.module, p.name] for k, p in exports.items()},
+        'exports': exports and {k: [p.module, p.name, p.inside] for k, p in exports.items()},
         'claims': [[c.path, c.name] for c in outline.claims],
         'links': [[link.href, link.picture] for link in outline.links],
         'numbered': {anchor: list(vars(n).values()) for anchor, n in outline.numbered.items()},

@@ -115,9 +115,9 @@ EVENT = re.compile(r'[`$\\]|(?<=\n)')
 # A blockquote, in an item of a list too
 QUOTED = re.compile(r'(?:\s|[-*+]\s|\d+[.)]\s)*>')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
-# KaTeX numbers these, and on a phone the number prints over the formula
 # Behind a display formula: why no test is named for it
 NO_TEST = re.compile(r'\s*<!--\s*no-test:[ ]*([^<>]*?)\s*-->')
+# KaTeX numbers these, and on a phone the number prints over the formula
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
 
 
@@ -416,15 +416,25 @@ class _State:
         mark = re.compile(rf'{self.key}-(\d+)[.]')
         return mark.sub(lambda found: self.own[int(found[1])], sanitise(shown))
 
-    def text(self, content: str) -> str:
-        """Words, and the formulas among them."""
+    def text(self, content: str, proof: str = '') -> str:
+        """Words, and the formulas among them; `proof` stands inside of the last."""
         # `split` with one group gives text, number, text, number, …
-        return ''.join(
-            self.aside(self.page.formula(self.note.formulas[int(part)]))
-            if i % 2
-            else html.escape(part)
-            for i, part in enumerate(MARK.split(content))
-        )
+        parts = MARK.split(content)
+        shown = [
+            self.page.formula(self.note.formulas[int(part)]) if i % 2 else html.escape(part)
+            for i, part in enumerate(parts)
+        ]
+        if proof:
+            shown[-2] = f'{shown[-2].removesuffix("</span>")}{proof}</span>'
+        return ''.join(self.aside(x) if i % 2 else x for i, x in enumerate(shown))
+
+    def proof(self, tokens: Sequence[Token], options: Any) -> str:
+        """The mark of a claim that stands beside its equation."""
+        if not tokens:
+            return ''
+        # What is put aside is put aside once: this goes into a formula, which is
+        inner = _State(self.note, self.page, self.block)
+        return WRITER.renderInline(tokens, options, {'state': inner})
 
     def markup(self, content: str) -> str:
         """The HTML of an author, as far as it is harmless."""
@@ -502,11 +512,16 @@ class Writer(RendererHTML):
 
     def text(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.text(tokens[idx].content)
+        proof: list[Token] = tokens[idx].meta.get('proof', [])
+        return state.text(tokens[idx].content, state.proof(proof, options))
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.aside(state.page.code(state.note.restore(tokens[idx].content), ''))
+        shown = state.page.code(state.note.restore(tokens[idx].content), '')
+        if state.closing:
+            # The words of a link lead where the author says, and nowhere else
+            shown = re.sub(r'^<a [^>]*>(.*)</a>$', r'\1', shown)
+        return state.aside(shown)
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
@@ -665,10 +680,102 @@ class Writer(RendererHTML):
 WRITER = Writer()
 
 
+# ### The mark of an equation
+#
+# What proves a displayed equation is named behind it, and stands beside it as its number does: a
+# line that begins with a mark would look as if the mark spoke of what follows. The signs around it
+# go with the mark, as nothing ends a sentence that begins a line.
+OPENED = re.compile(r'\s*([(（]?)\s*')
+# The sign that ended the sentence of the equation
+ENDED = re.compile(r'\s*[.,;:。，；：、]?\s*')
+
+
+def _beside(note: Note, tokens: Sequence[Token]) -> list[Token]:
+    """The same tokens, with each mark that follows an equation taken into the equation."""
+    out: list[Token] = []
+    for token in tokens:
+        if token.type == 'inline' and token.children and any(map(_is_mark, token.children)):
+            token = token.copy(children=_taken(note, token.children))
+            above = _above(out)
+            last = _equation_of(note, above.children or []) if above else None
+            found = _mark(token.children or []) if last else None
+            if above and last and found:
+                mark, rest = found
+                out[-3] = above.copy(children=[*(above.children or [])[:-1], _proved(last, mark)])
+                token.children = rest
+        out.append(token)
+        if token.type == 'paragraph_close' and out[-2].type == 'inline' and not out[-2].children:
+            # Nothing was in it but the mark
+            del out[-3:]
+    return out
+
+
+def _is_mark(token: Token) -> bool:
+    return token.type == 'link_open' and str(token.attrs['href']).startswith('test:')
+
+
+def _above(out: Sequence[Token]) -> Token | None:
+    """The paragraph directly above one that begins now."""
+    kinds = [token.type for token in out[-3:]]
+    return out[-3] if kinds == ['inline', 'paragraph_close', 'paragraph_open'] else None
+
+
+def _equation_of(note: Note, children: Sequence[Token]) -> Token | None:
+    """The last of some tokens, if it ends with a displayed equation."""
+    last = children[-1] if children else None
+    if not last or last.type != 'text':
+        return None
+    mark = re.search(f'{MARK.pattern}\\s*$', last.content)
+    return last if mark and note.formulas[int(mark[1])].display else None
+
+
+def _mark(children: Sequence[Token]) -> tuple[list[Token], list[Token]] | None:
+    """A mark in front of some tokens, and the tokens without it and the signs around it."""
+    words = next((i for i, c in enumerate(children) if c.type == 'link_open'), len(children))
+    before = ''.join(' ' if c.type == 'softbreak' else c.content for c in children[:words])
+    opened = OPENED.fullmatch(before)
+    closing = next((i for i, c in enumerate(children) if c.type == 'link_close'), 0)
+    if not opened or not closing or not _is_mark(children[words]):
+        return None
+    rest = list(children[closing + 1 :])
+    said = rest[0].content if rest and rest[0].type == 'text' else ''
+    if opened[1]:
+        if said[:1] not in (')', '）'):
+            return None
+        said = said[1:]
+    said = said[ENDED.match(said).end() :]  # type: ignore[union-attr]  # it matches nothing too
+    if rest and rest[0].type == 'text':
+        rest = [rest[0].copy(content=said), *rest[1:]] if said else rest[1:]
+    if rest and rest[0].type == 'softbreak':
+        rest = rest[1:]
+    return list(children[words : closing + 1]), rest
+
+
+def _proved(equation: Token, mark: list[Token]) -> Token:
+    marks = [*equation.meta.get('proof', ()), *mark]
+    return equation.copy(content=equation.content.rstrip(), meta={**equation.meta, 'proof': marks})
+
+
+def _taken(note: Note, children: Sequence[Token]) -> list[Token]:
+    """The same within one paragraph, where words go on behind the mark."""
+    out: list[Token] = []
+    rest = list(children)
+    while rest:
+        last = _equation_of(note, out)
+        found = _mark(rest) if last else None
+        if last and found:
+            out[-1] = _proved(last, found[0])
+            rest = found[1]
+        else:
+            out.append(rest.pop(0))
+    return out
+
+
 def write(note: Note, tokens: Sequence[Token], page: Context) -> str:
     """The HTML of some of a note's tokens."""
     state = _State(note, page, marked=_has_html(tokens))
-    return state.finish(WRITER.render(tokens, MARKDOWN.options, {'state': state}))
+    shown = WRITER.render(_beside(note, tokens), MARKDOWN.options, {'state': state})
+    return state.finish(shown)
 
 
 def write_inline(note: Note, token: Token, page: Context) -> str:

@@ -19,12 +19,14 @@ import html
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from markdown_it.token import Token
 
 from . import (
     claims,
@@ -32,6 +34,7 @@ from . import (
     figures,
     formulas,
     highlight,
+    inventory,
     layout,
     live,
     names,
@@ -40,20 +43,23 @@ from . import (
     page,
     project,
     proofs,
+    prose,
     search,
 )
 from .claims import Claim, Coverage
 from .config import Config
 from .formulas import Formula, Typesetter
 from .frame import LOST, Book, Entry, Frame, picture, source_script
+from .inventory import Inventory
 from .layout import Material, relative
 from .links import PICTURES, Directory, Table, around
 from .order import HOME, Order, order
 from .outline import Outline
 from .page import Page
 from .parse import read
-from .problems import Mistakes, Problem, Problems
+from .problems import Mistakes, Problem, Problems, Refusal
 from .project import Source
+from .prose import Note
 from .remembered import Memory, fingerprint, program
 from .translate import Catalog
 
@@ -111,7 +117,7 @@ class Site:
         self.outlines = self.directory.outlines
         self.texts: dict[str, str] = {}
         self.by_module: dict[str, Outline] = {}
-        self.index = names.Index()
+        self.index = names.Index(documented=inventory.known(self.config.root, self._inventories()))
         self.catalogs: dict[str, Catalog] = {}
         self.called: dict[Path, str] = {}
         self.code: dict[str, list[str]] = {}
@@ -138,6 +144,12 @@ class Site:
         # Everything that is wrong in one file is told together with what is wrong in the others
         for language in self._languages():
             self.catalogs[language] = Catalog.read(self.config, language)
+
+    def _inventories(self) -> Sequence[Inventory]:
+        for one in self.config.inventories:
+            if not self.directory.inside(self.config.root / one.file):
+                raise Refusal(f'inventories: {one.file}: a file outside of the project')
+        return self.config.inventories
 
     def _own(self) -> None:
         """The style sheets and the logo of the author, as far as they are there."""
@@ -315,6 +327,7 @@ class Site:
             problems,
             self.coverage if source.source.url == 'index.html' else None,
             self.naming.get(source.source.url, ()),
+            self._elsewhere(source),
         )
         return Frame(self.book(language), material).write()
 
@@ -353,13 +366,39 @@ class Site:
         """Where names of the code lead."""
         assert source.module
         place = source.source
-        found = {}
+        found, outside = {}, {}
         for at, use in names.uses(place.module, source.module, place.package, self.index).items():
             target = self.by_module.get(use.module)
+            if target is None and use.dotted in self.index.documented:
+                outside[at] = self.index.documented[use.dotted]
             if target is None or (not use.name and target.source == place):
                 continue
             address = '' if target.source == place else relative(place.url, target.source.url)
             found[at] = address + (f'#{target.place(use.name)}' if use.name else '')
+        return found | _once(outside)
+
+    def outside(self, source: Page) -> set[str]:
+        """The names of other projects that a page uses, as far as they are documented."""
+        found = set(self._sentences(source).values())
+        if source.module:
+            place = source.source
+            uses = names.uses(place.module, source.module, place.package, self.index)
+            found |= {use.dotted for use in uses.values()}
+        return found & self.index.documented.keys()
+
+    def _elsewhere(self, source: Page) -> dict[str, str]:
+        """Where code in the sentences of a page leads that is a name of another project."""
+        found = self._sentences(source)
+        return {text: self.index.documented[name] for text, name in found.items()}
+
+    def _sentences(self, source: Page) -> dict[str, str]:
+        """Code in the sentences of a page, and the name of another project that it is."""
+        exported = self.index.exports.get(source.source.module, {})
+        found = {}
+        for text in {note.restore(t.content) for note in source.notes for t in _codes(note)}:
+            place = names.meant(text, exported, self.index) if self.index.documented else None
+            if place and place.dotted in self.index.documented:
+                found[text] = place.dotted
         return found
 
     def _links(self, found: Outline) -> Table:
@@ -396,6 +435,7 @@ class Site:
             (self.directory.origin.base, self.directory.origin.site),
             self.picture,
             self.own,
+            sorted(self.index.documented.items()),
         )
 
     def book(self, language: str) -> Book:
@@ -605,6 +645,18 @@ class Site:
         head = '<?xml version="1.0" encoding="UTF-8"?>\n'
         space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
         return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
+
+
+def _once(links: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
+    """Links of the code that leave the site: the first to each place."""
+    first: dict[str, tuple[int, int]] = {}
+    for at, address in sorted(links.items()):
+        first.setdefault(address, at)
+    return {at: address for address, at in first.items()}
+
+
+def _codes(note: Note) -> Iterator[Token]:
+    return (token for token, _ in prose.walk(note.tokens) if token.type == 'code_inline')
 
 
 def _comfort() -> list[Path]:

@@ -798,9 +798,9 @@ def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
               let n = null;
               for (let e = l; e; e = e.previousElementSibling) {
                 if (!e.matches('.l')) continue;
+                const set = e.style.counterSet.match(/\\d+/);
+                if (set) return [l.id, Number(set[0]) + (n ?? 0)];
                 n = (n ?? 0) + 1;
-                const reset = e.style.counterReset.match(/\\d+/);
-                if (reset) return [l.id, Number(reset[0]) + n];
               }
               return [l.id, null];
             })"""
@@ -810,9 +810,29 @@ def test_line_numbers_are_those_of_the_file(folder: Path, browser: Any) -> None:
 
 
 def test_a_phone_does_not_show_shared_indentation(folder: Path, browser: Any) -> None:
-    for width, shown in ((390, 'none'), (1440, 'inline')):
+    # How far from the edge of their lines words begin, in a cell whose lines share four blanks
+    begins = """(cells) => [...document.querySelectorAll(`${cells} .l`)].map((line) => {
+      const range = document.createRange();
+      const words = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+      const text = words.nextNode();
+      if (!text) return null;
+      const blanks = text.data.match(/^ */)[0].length;
+      const from = blanks < text.data.length ? text : words.nextNode();
+      range.setStart(from, from === text ? blanks : 0);
+      range.setEnd(from, (from === text ? blanks : 0) + 1);
+      const shift = range.getBoundingClientRect().left - line.getBoundingClientRect().left;
+      const style = getComputedStyle(line);
+      const wide = document.createElement('canvas').getContext('2d');
+      wide.font = style.font;
+      return [shift / wide.measureText('m').width, blanks];
+    }).filter(Boolean)"""
+    for width, hidden in ((390, 4), (1440, 0)):
         with visit(browser, address(folder), viewport={'width': width, 'height': 800}) as page:
-            assert page.evaluate('getComputedStyle(document.querySelector(".in")).display') == shown
+            edge = next(n for n, blanks in page.evaluate(begins, 'pre:not([style])') if not blanks)
+            found = page.evaluate(begins, 'pre[style="--in:4"]')
+            assert found
+            for signs, blanks in found:
+                assert abs(signs - edge - (blanks - hidden)) <= 0.2
 
 
 def test_cells_that_scroll_can_be_reached(folder: Path, browser: Any) -> None:

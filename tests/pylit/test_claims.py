@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,58 @@ def test_a_mark_vouches_for_one_equation(blocks: str, expected: dict[int, list[i
         found.append((names[letter], count.get(letter, 0)))
         count[letter] = count.get(letter, 0) + 1
     assert covered(found) == expected
+
+
+BESIDE = re.compile(r'<span class="display">.*?<a class="claim[^>]*>t<span.*?</a></span>', re.S)
+
+
+@pytest.mark.parametrize(
+    ('behind', 'left'),
+    [
+        (' {mark}', ''),
+        ('\n\n{mark}', ''),
+        ('\n\n{mark}.', ''),
+        ('\n\n{mark}. So it\nis.', 'So it\nis.'),
+        ('\n\n({mark}) and so on', 'and so on'),
+        ('\n{mark}, and *this*.', 'and <em>this</em>.'),
+        ('\n\n{mark}。因此', '因此'),
+        ('\n\n（{mark}）。因此', '因此'),
+    ],
+)
+def test_the_mark_behind_an_equation_stands_beside_it(
+    tmp_path: Path, behind: str, left: str
+) -> None:
+    mark = '[t](test:a/test_x.py::test_one)'
+    text = f'"""\n# Title\n\nOf old\n\n$$x$${behind.format(mark=mark)}\n"""\n'
+    project(tmp_path, {**FILES, 'page.py': text})
+    shown = render(tmp_path, 'page.py')['page.html'].split('Of old')[-1].partition('</div>')[0]
+    assert len(BESIDE.findall(shown)) == shown.count('class="claim') == 1
+    rest = BESIDE.sub('', shown).replace('</p>', '').replace('<p>', '').strip()
+    assert rest == left
+    assert '<p></p>' not in shown
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['$x$\n\n{mark}. So', '$$x$$\n\nTrue {mark}.', '$$x$$\n\n({mark} below)', '{mark} $$x$$'],
+)
+def test_a_mark_of_words_stays_with_its_words(tmp_path: Path, text: str) -> None:
+    text = text.format(mark='[t](test:a/test_x.py::test_one)')
+    project(tmp_path, {**FILES, 'page.py': f'"""\n# Title\n\n{text}\n"""\n'})
+    shown = render(tmp_path, 'page.py')['page.html']
+    assert shown.count('class="claim') == 1
+    assert not BESIDE.findall(shown)
+
+
+def test_all_marks_behind_an_equation_stand_beside_it_with_html_around(tmp_path: Path) -> None:
+    marks = '[t](test:a/test_x.py::test_one) [t](test:a/test_x.py::test_two)'
+    text = f'"""\n# Title\n\nA <kbd>k</kbd>:\n$$x$$\n{marks}. And <kbd>l</kbd>.\n"""\n'
+    tests = f'{TEST}\n\ndef test_two():\n    assert 1\n'
+    project(tmp_path, {'tests/a/test_x.py': tests, 'page.py': text})
+    shown = render(tmp_path, 'page.py')['page.html']
+    (beside,) = re.findall(r'<span class="display">.*?</span></a></span>(?!<a)', shown, re.S)
+    assert beside.count('class="claim') == 2
+    assert 'And <kbd>l</kbd>.' in shown
 
 
 TWO = '"""\n# Title\n\n$$x$$\n\n$$y$$ [t](test:a/test_x.py::test_one)\n\n'

@@ -196,7 +196,7 @@ def test_indentation_shared_by_a_section_is_marked(tmp_path: Path) -> None:
         tmp_path,
         'def f():\n    # n\n    x = 1\n    """s"""\n    if x:\n        y = """\n    z"""\n',
     )
-    assert shown.count('<span class="in">    </span>') == 5
+    assert shown.count('<pre style="--in:4">') == 1
 
 
 def test_ids_of_headings_can_be_chosen(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ y = { tex = 'y', meaning = "on no page" }
 def test_what_a_symbol_means_is_said_once(tmp_path: Path) -> None:
     project(tmp_path, {'pyproject.toml': MEANINGS, 'page.py': PAGE})
     shown = render(tmp_path)['page.html']
-    (said,) = re.findall(r' data-symbols="([^"]*)"', shown)
+    (said,) = re.findall(r" data-symbols='([^']*)'", shown)
     # The line that assigns it, and not the one that is given it
     assert json.loads(html.unescape(said)) == {'abar': ['what is <left>', '[n]', 4]}
 

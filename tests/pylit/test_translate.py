@@ -225,7 +225,7 @@ def test_a_translated_page(tmp_path: Path) -> None:
     assert '<html lang="zh">' in chinese
     assert re.search(r'<h1 id="title-of">.*的标题', chinese)
     assert '链接</a>、' in chinese
-    said = html.unescape(re.search(r'data-strings="([^"]*)"', chinese)[1])
+    said = html.unescape(re.search(r"data-strings='([^']*)'", chinese)[1])
     assert json.loads(said)['copy'] == '复制'
     assert '所有页面' in chinese
     # What was not translated stays English and says so

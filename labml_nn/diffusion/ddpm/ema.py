@@ -46,6 +46,9 @@ formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
 > resuming needs the raw ones, as the optimizer's state belongs to them.
 
+> **A length chosen later.** $d$ has to be chosen before the run. @karras2024 keep averages whose
+> window grows with the run, and combine the stored ones afterwards into one of any length.
+
 [Exercises for this page](exercises.html#training), with answers.
 """
 

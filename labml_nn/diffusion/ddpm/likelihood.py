@@ -77,8 +77,8 @@ q(x_T)\prod_t q(x_{t-1}|x_t)$: what it loses against the entropy of the data is
 $$L - H = D_{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T
 \mathbb E\,D_{KL}\big(q(x_{t-1}|x_t)\,\|\,p_\theta(x_{t-1}|x_t)\big)$$
 
-([tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form) below). The first
-is as small as $L_T$, and of two Gaussians with one mean the others are
+[tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form). The first is as
+small as $L_T$, and of two Gaussians with one mean the others are
 
 $$D_{KL} = \tfrac12\big(r_t - 1 - \log r_t\big)$$
 

@@ -11,8 +11,8 @@ summary: >
 [DDPM](index.html) trains a network to find the noise in an image. Here is a second way to look at
 the same network: it knows the slope of the log density of noisy images. This view explains why the
 chain works, what the noise on the way back is for, and how DDPM belongs with the methods that came
-before and after it. Section 3.2 of [the paper](https://arxiv.org/abs/2006.11239) hints at it, with
-the words "resembles Langevin dynamics".
+before and after it. Section 3.2 of the paper [@ho2020] hints at it, with the words "resembles
+Langevin dynamics".
 
 ## 1. The score
 
@@ -52,7 +52,7 @@ score are one answer in three forms, each a linear function of the others:
 
 **Denoising score matching.** Nobody knows $s(x_t)$, so a network cannot be trained on it. But it
 can be trained on the score of the single image that was noised, because the two losses differ by a
-number that does not depend on the network ([Vincent, 2011](https://doi.org/10.1162/NECO_a_00142)):
+number that does not depend on the network [@vincent2011]:
 
 $$\mathbb E\,\big\|s_\theta(x_t) - \nabla_{x_t}\log q(x_t|x_0)\big\|^2
 = \mathbb E\,\big\|s_\theta(x_t) - s(x_t)\big\|^2 + \text{const}$$
@@ -60,8 +60,8 @@ $$\mathbb E\,\big\|s_\theta(x_t) - \nabla_{x_t}\log q(x_t|x_0)\big\|^2
 With $s_\theta = -\epsilon_\theta/\sqrt{1-\bar\alpha_t}$ the left side is
 $\mathbb E\,\|\epsilon - \epsilon_\theta\|^2/(1-\bar\alpha_t)$
 [tested](test:diffusion/ddpm/test_score.py::test_denoising_score_matching). The simple loss is
-therefore denoising score matching with the weight $1-\bar\alpha_t$ at each $t$, as [Song and Ermon
-(2019)](https://arxiv.org/abs/1907.05600) weigh it by the variance of the noise.
+therefore denoising score matching with the weight $1-\bar\alpha_t$ at each $t$, as @song2019 weigh
+it by the variance of the noise.
 
 ## 2. Why not one jump?
 
@@ -174,20 +174,18 @@ run.
 
 ## 6. Where it comes from
 
-* 2005, [Hyvärinen](https://jmlr.org/papers/v6/hyvarinen05a.html): score matching. One can learn the
-  slope of a density without knowing its constant.
-* 2011, [Vincent](https://doi.org/10.1162/NECO_a_00142): denoising score matching. The slope can be
-  learned from noisy data.
-* 2015, [Sohl-Dickstein et al.](https://arxiv.org/abs/1503.03585): diffusion and its reverse as a
-  model with a bound.
-* 2019, [Song and Ermon](https://arxiv.org/abs/1907.05600): one network for the scores of many noise
-  levels, and Langevin dynamics from the highest to the lowest.
-* 2020, [Ho, Jain and Abbeel](https://arxiv.org/abs/2006.11239): the two are one. Predict the noise,
-  drop the weight of the bound, and the images are good.
-* 2021, [Song et al.](https://arxiv.org/abs/2011.13456): infinitely many steps, as stochastic and
-  ordinary differential equations.
-* 2021, [Kingma et al.](https://arxiv.org/abs/2107.00630): with infinitely many steps the bound
-  depends on the schedule by its two ends alone.
+* @hyvarinen2005: score matching. One can learn the slope of a density without knowing its
+  constant.
+* @vincent2011: denoising score matching. The slope can be learned from noisy data.
+* @sohldickstein2015: diffusion and its reverse as a model with a bound.
+* @song2019: one network for the scores of many noise levels, and Langevin dynamics from the
+  highest to the lowest.
+* @ho2020: the two are one. Predict the noise, drop the weight of the bound, and the images are
+  good.
+* @song2021b: infinitely many steps, as stochastic and ordinary differential equations.
+* @kingma2021: with infinitely many steps the bound depends on the schedule by its two ends alone.
+* @karras2022: the noise level in the place of the step. How to train, how to sample and what the
+  network predicts are choices that can be made apart.
 
 [Exercises for this page](exercises.html#the-score), with answers.
 

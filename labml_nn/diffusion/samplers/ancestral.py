@@ -6,7 +6,7 @@ summary: Algorithm 2 of DDPM with fewer steps, and which of the two variances it
 
 # Ancestral sampling on a subset of the steps
 
-Algorithm 2 of [DDPM](https://arxiv.org/abs/2006.11239) undoes all $T$ steps. A subset
+Algorithm 2 of DDPM [@ho2020] undoes all $T$ steps. A subset
 $\tau_1 < \dots < \tau_n$ of them is [a shorter chain of the same kind](index.html), with
 
 $$\beta'_i = 1 - \frac{\bar\alpha_{\tau_i}}{\bar\alpha_{\tau_{i-1}}} \qquad\text{and}\qquad
@@ -27,7 +27,7 @@ $$\frac{\tilde\beta'_i}{\beta'_i} = 0.30,\ 0.56,\ 0.75,\ 0.87 \qquad\text{at } i
 near a surface of few dimensions, so they are closer to the single point, and $\beta'$ is too much:
 it leaves noise that the steps after it have to remove, and few steps cannot.
 
-> **How much?** The [DDIM paper](https://arxiv.org/abs/2010.02502) (table 1) has for CIFAR-10, with
+> **How much?** The DDIM paper [@song2021a, table 1] has for CIFAR-10, with
 > 10, 20, 50, 100 and 1000 steps, FID 367, 133, 33, 10 and 3.2 with $\sigma^2 = \beta'$, and 41, 18,
 > 8.0, 5.8 and 4.7 with $\tilde\beta'$. The larger one wins only if all steps are taken.
 

@@ -8,8 +8,7 @@ summary: >
 
 # Denoising Diffusion Implicit Models
 
-This page derives and implements [DDIM](https://arxiv.org/abs/2010.02502) (Song, Meng and
-Ermon, 2021).
+This page derives and implements [DDIM](https://arxiv.org/abs/2010.02502) [@song2021a].
 
 ## The loss knows marginals only
 

@@ -9,7 +9,7 @@ summary: >
 # DPM-Solver++
 
 This page derives and implements the multistep solver of second order, 2M, of
-[DPM-Solver++](https://arxiv.org/abs/2211.01095) (Lu et al., 2022), and its form with noise.
+[DPM-Solver++](https://arxiv.org/abs/2211.01095) [@lu2022], and its form with noise.
 
 Write $a_t = \sqrt{\bar\alpha_t}$ and $\sigma_t = \sqrt{1-\bar\alpha_t}$ for the shares of image and
 noise, and

@@ -8,9 +8,9 @@ summary: >
 
 # Pseudo Numerical Methods for Diffusion Models on Manifolds
 
-This page derives and implements [PNDM](https://arxiv.org/abs/2202.09778) (Liu, Ren, Lin and
-Zhao, 2022). The model card of the published CelebA-HQ weights offers it, beside DDIM, for faster
-sampling than all 1000 steps.
+This page derives and implements [PNDM](https://arxiv.org/abs/2202.09778) [@liu2022]. The
+model card of the published CelebA-HQ weights offers it, beside DDIM, for faster sampling than all
+1000 steps.
 
 ## Slope and transfer apart
 
