@@ -1,4 +1,4 @@
-"""The weights of the living figure of the home page, and the picture that stands for it.
+"""The weights of the living figures that draw digits, and the pictures that stand for them.
 
 python docs/live/digits.py runs/digits
 """
@@ -6,13 +6,18 @@ python docs/live/digits.py runs/digits
 import sys
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from labml_nn.data.pictures import grid, save_png
-from labml_nn.diffusion.ddpm import web
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, web
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.sampler import FAST, Sampler
+from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.runs import checkpoint
 
 HERE = Path(__file__).parent
+STEPS = (1000, 600, 400, 300, 200, 100, 50, 1)
 
 
 def main(run: str) -> None:
@@ -27,8 +32,26 @@ def main(run: str) -> None:
         'options': {}, 'labels': None, 'guidance': 0,
     }  # fmt: skip
     web.write(HERE / 'digits.weights.js', web.script(model, how=how))
-    large = sampler.sample(8).repeat_interleave(10, 2).repeat_interleave(10, 3)
-    save_png(HERE / 'digits.png', grid(large, 8))
+    pictured('digits', sampler.sample(8), 8)
+    pictured('chain', chain(sampler.diffusion), len(STEPS))
+
+
+def chain(diffusion: DenoiseDiffusion) -> Tensor:
+    """x_t, the guess of the noise and the guess of the picture, a row each, at `STEPS`."""
+    noise, rows = SeededNoise(1, 0), []
+    before = noise((1, 1, 8, 8), 'cpu')
+    for i, after, x0_hat in diffusion.p_chain(before, noise, clip_x0=True):
+        if i + 1 in STEPS:
+            eps = diffusion.eps_theta(before, torch.tensor([i]))
+            rows.append(torch.cat([before, eps, x0_hat]))
+        before = after
+    return torch.stack(rows, 1).flatten(0, 1).clamp(-1, 1)
+
+
+def pictured(name: str, images: Tensor, columns: int) -> None:
+    """Write a picture of images, whose pixels can be seen."""
+    large = images.repeat_interleave(10, 2).repeat_interleave(10, 3)
+    save_png(HERE / f'{name}.png', grid(large, columns))
 
 
 if __name__ == '__main__':
