@@ -8,6 +8,7 @@ import torch
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, web
 from labml_nn.diffusion.ddpm.configs import build, make_configs
 from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.pylit.config import load
@@ -25,12 +26,12 @@ def plane():
     with chromium() as browser:
         page = browser.new_page()
         page.evaluate('() => { globalThis.pylit = { figures: {} } }')
-        for name in ('plane', 'forward', 'chain'):
+        for name in ('plane', 'forward', 'chain', 'classes'):
             page.add_script_tag(content=find(load(ROOT), name).code().decode())
         yield page
 
 
-def mixture(centres):
+def mixture(centres, spread=SPREAD):
     """The diffusion of a mixture of round Gaussians, for rows of points, by its score."""
     diffusion = DenoiseDiffusion(None, 1000)
 
@@ -39,7 +40,7 @@ def mixture(centres):
         a = diffusion.alpha_bar.double()[t[0]]
         parts = torch.distributions.MultivariateNormal(
             a**0.5 * torch.tensor(centres, dtype=torch.float64),
-            (a * SPREAD**2 + 1 - a) * torch.eye(2, dtype=torch.float64),
+            (a * spread**2 + 1 - a) * torch.eye(2, dtype=torch.float64),
         )
         with torch.enable_grad():
             density = parts.log_prob(x[:, None]).logsumexp(1).sum()
@@ -64,6 +65,38 @@ def test_the_paths_in_the_plane_are_those_of_the_samplers(plane, name):
     assert torch.allclose(torch.tensor(got), torch.cat(want), atol=1e-4)
 
 
+@pytest.mark.parametrize('w', [0, 2, -1])
+def test_guided_points_are_those_of_the_guided_model(plane, w):
+    classes, spread = plane.evaluate('() => [ddpm.classes.CLASSES, ddpm.classes.SPREAD]')
+    got, measured = plane.evaluate(
+        """(w) => ddpm.classes.pointsOf(0, w, 1)
+          .then((x) => [[...x], ddpm.classes.measured(0, x)])""",
+        w,
+    )
+    of = {-1: [*classes[0], *classes[1]], 0: classes[0]}
+    of = {label: mixture(centres, spread).eps_model for label, centres in of.items()}
+
+    def network(xt, t, label):
+        rows = zip(xt.split(1), t.split(1), label.tolist(), strict=True)
+        return torch.cat([of[k](x, at) for x, at, k in rows])
+
+    diffusion = mixture(classes[0], spread)
+    diffusion.eps_model = Guided(network, 0, w)
+    sampler = make_sampler('dpm', diffusion, 50, clip_x0=False)
+    *_, (_, want, _) = sampler.chain(*sampler.start((1, len(got)), seed=1))
+    assert torch.allclose(torch.tensor(got), want[0], atol=1e-3)
+    points = want.double().reshape(-1, 1, 2)
+
+    def density(centres):
+        off = points - torch.tensor(centres, dtype=torch.float64)
+        return (-off.square().sum(2) / (2 * spread**2)).exp().sum(1)
+
+    certain = density(classes[0]) / density([*classes[0], *classes[1]])
+    assert measured['sure'] == pytest.approx(certain.mean().item(), rel=1e-3)
+    away = points[:, 0] - points[:, 0].mean(0)
+    assert measured['spread'] == pytest.approx(away.square().sum(1).mean().item() ** 0.5, rel=1e-3)
+
+
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_the_curves_are_those_of_the_schedules(plane, name):
     got = plane.evaluate('(name) => ddpm.forward.barOf(name, 0, 1)', name)
@@ -79,7 +112,7 @@ def test_a_schedule_of_ones_own_is_one(plane, bend):
     assert (alpha_bar[-1] / (1 - alpha_bar[-1])).log() == pytest.approx(-6)
 
 
-@pytest.mark.parametrize('name', ['plane', 'forward'])
+@pytest.mark.parametrize('name', ['plane', 'forward', 'classes'])
 def test_the_picture_is_what_the_figure_begins_with(plane, name):
     drawn = plane.evaluate(
         """async (name) => {

@@ -64,6 +64,9 @@ they fill the rings; at w = 1 they have moved outwards and are fewer between the
 each is a small spot at its outer side](figure:guidance.py::gaussians
 "Guided samples of three Gaussian classes")
 
+![Two classes in the plane, one with two places and one with one, and points that were drawn of the
+first](live:classes)
+
 Each class moves away from the others and shrinks. At $w = 4$ nothing between the classes is drawn,
 and most of each class is not drawn either: guidance pays for certainty with variety.
 
