@@ -100,15 +100,6 @@
     };
   };
 
-  /** @param {Float32Array} x @param {Float32Array} y */
-  const difference = (x, y) => {
-    const off = [...x].map((v, i) => Math.abs(v - y[i]));
-    return {
-      moved: off.filter((d) => d > SEEN).length,
-      rms: Math.sqrt(off.reduce((sum, d) => sum + d * d, 0) / off.length),
-    };
-  };
-
   /** @param {number} v two digits of it */
   const short = (v) => String(Number(v.toPrecision(2)));
 
@@ -276,13 +267,14 @@
 
     /** @param {Float32Array} old */
     const compare = (old) => {
-      const now = chain.steps[T - 1].x, { moved, rms } = difference(old, now);
+      const now = chain.steps[T - 1].x, rms = ddpm.rms(old, now);
+      const moved = now.filter((v, i) => Math.abs(v - old[i]) > SEEN).length;
       [old, now].forEach((x, i) => {
         ddpm.paint(ends[i], x, 1, size);
         ends[i].setAttribute('aria-label', captions[i]);
       });
       const text = `${changed}: ` + ddpm.filled(
-        say('{moved} of {all} pixels at the end have another grey; the difference is {rms} (root mean square, where white − black = 2).'),
+        say('{moved} of {all} pixels at the end have another grey; the difference is {rms} (root mean square; white − black = 2).'),
         { moved, all, rms: rms.toFixed(2) });
       /** @type {Element} */ (compared.lastElementChild).textContent = text;
       compared.hidden = false;
@@ -300,5 +292,5 @@
     restart();
   };
 
-  Object.assign(ddpm, { chain: { LINES, chainOf, difference } });
+  Object.assign(ddpm, { chain: { LINES, chainOf } });
 })();

@@ -108,6 +108,8 @@ digits; at 0 most are those that were asked for; at 1 and 4 all are, and at 4 th
 more alike](figure:guidance.py::digits
 "Guided digits, from the same noise")
 
+![The ten digits in two rows, as they are without guidance and with w = 2](live:guided)
+
 * Told nothing ($w = -1$), the model draws any digit, and is right as often as a guess.
 * Told the class ($w = 0$), it draws that class 19 times in 20; the rest are doubtful, as some real
   digits are.

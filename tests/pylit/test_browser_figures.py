@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from labml_nn.data.pictures import to_uint8
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.configs import build, make_configs
+from labml_nn.diffusion.ddpm.sampler import Sampler
+from labml_nn.diffusion.guidance import Guided
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
@@ -104,3 +113,46 @@ def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) 
         # The number of a line leads to it
         figure.locator('.program .lit .at').click()
         assert page.locator('.l:target').text_content().strip() == lines[-1]
+
+
+# ## Digits
+def model_of(name: str) -> tuple[DenoiseDiffusion, Any]:
+    """The model that a script of weights holds, with its rounded weights, and its configuration."""
+    text = (ROOT / f'docs/live/{name}.weights.js').read_text(encoding='utf-8')
+    packed = json.loads(text.partition('packed = ')[2].rstrip(';\n'))
+    c = make_configs(packed['config'])
+    data, weights = base64.b64decode(packed['data']), {}
+    for key, shape in packed['tensors']:
+        n = math.prod(shape)
+        if len(shape) == 1:
+            values, data = torch.frombuffer(data[: 4 * n], dtype=torch.float32), data[4 * n :]
+        else:
+            rows = shape[0]
+            scale = torch.frombuffer(data[: 4 * rows], dtype=torch.float32)
+            q = torch.frombuffer(data[4 * rows : 4 * rows + n], dtype=torch.int8)
+            values, data = (scale[:, None] * q.reshape(rows, -1)), data[4 * rows + n :]
+        weights[key] = values.reshape(shape)
+    diffusion = build(c)
+    diffusion.eps_model.load_state_dict(weights)  # type: ignore[union-attr]
+    return diffusion.eval(), c
+
+
+PIXELS = """(row) => [...row.querySelectorAll('canvas')].map((canvas) =>
+  [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]
+    .filter((_, i) => i % 4 === 0))"""
+
+
+@pytest.mark.filterwarnings('ignore:The given buffer is not writable')
+def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) -> None:
+    diffusion, _ = model_of('guided')
+    network = diffusion.eps_model
+    with visit(browser, (pages / 'guided.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_text('With w = 2').wait_for(timeout=120_000)
+        rows = [figure.locator('.pictures').nth(i).evaluate(PIXELS) for i in (0, 1)]
+        assert figure.locator('.command code').text_content().endswith('--seed 0 --guidance 2')
+    for row, w in zip(rows, (0, 2), strict=True):
+        diffusion.eps_model = Guided(network, -1, w)
+        want = to_uint8(Sampler(diffusion, 1, 8, labels=range(10)).sample(10, seed=0)).flatten(1)
+        off = (torch.tensor(row) - want.int()).abs()
+        assert off.max() <= 2
