@@ -5,7 +5,10 @@ import subprocess
 import pytest
 import torch
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, web
+from labml_nn.diffusion.ddpm.configs import build, make_configs
+from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.pylit.config import load
@@ -23,12 +26,12 @@ def plane():
     with chromium() as browser:
         page = browser.new_page()
         page.evaluate('() => { globalThis.pylit = { figures: {} } }')
-        for name in ('plane', 'forward'):
+        for name in ('plane', 'forward', 'chain', 'classes'):
             page.add_script_tag(content=find(load(ROOT), name).code().decode())
         yield page
 
 
-def mixture(centres):
+def mixture(centres, spread=SPREAD):
     """The diffusion of a mixture of round Gaussians, for rows of points, by its score."""
     diffusion = DenoiseDiffusion(None, 1000)
 
@@ -37,7 +40,7 @@ def mixture(centres):
         a = diffusion.alpha_bar.double()[t[0]]
         parts = torch.distributions.MultivariateNormal(
             a**0.5 * torch.tensor(centres, dtype=torch.float64),
-            (a * SPREAD**2 + 1 - a) * torch.eye(2, dtype=torch.float64),
+            (a * spread**2 + 1 - a) * torch.eye(2, dtype=torch.float64),
         )
         with torch.enable_grad():
             density = parts.log_prob(x[:, None]).logsumexp(1).sum()
@@ -62,6 +65,38 @@ def test_the_paths_in_the_plane_are_those_of_the_samplers(plane, name):
     assert torch.allclose(torch.tensor(got), torch.cat(want), atol=1e-4)
 
 
+@pytest.mark.parametrize('w', [0, 2, -1])
+def test_guided_points_are_those_of_the_guided_model(plane, w):
+    classes, spread = plane.evaluate('() => [ddpm.classes.CLASSES, ddpm.classes.SPREAD]')
+    got, measured = plane.evaluate(
+        """(w) => ddpm.classes.pointsOf(0, w, 1)
+          .then((x) => [[...x], ddpm.classes.measured(0, x)])""",
+        w,
+    )
+    of = {-1: [*classes[0], *classes[1]], 0: classes[0]}
+    of = {label: mixture(centres, spread).eps_model for label, centres in of.items()}
+
+    def network(xt, t, label):
+        rows = zip(xt.split(1), t.split(1), label.tolist(), strict=True)
+        return torch.cat([of[k](x, at) for x, at, k in rows])
+
+    diffusion = mixture(classes[0], spread)
+    diffusion.eps_model = Guided(network, 0, w)
+    sampler = make_sampler('dpm', diffusion, 50, clip_x0=False)
+    *_, (_, want, _) = sampler.chain(*sampler.start((1, len(got)), seed=1))
+    assert torch.allclose(torch.tensor(got), want[0], atol=1e-3)
+    points = want.double().reshape(-1, 1, 2)
+
+    def density(centres):
+        off = points - torch.tensor(centres, dtype=torch.float64)
+        return (-off.square().sum(2) / (2 * spread**2)).exp().sum(1)
+
+    certain = density(classes[0]) / density([*classes[0], *classes[1]])
+    assert measured['sure'] == pytest.approx(certain.mean().item(), rel=1e-3)
+    away = points[:, 0] - points[:, 0].mean(0)
+    assert measured['spread'] == pytest.approx(away.square().sum(1).mean().item() ** 0.5, rel=1e-3)
+
+
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_the_curves_are_those_of_the_schedules(plane, name):
     got = plane.evaluate('(name) => ddpm.forward.barOf(name, 0, 1)', name)
@@ -77,7 +112,7 @@ def test_a_schedule_of_ones_own_is_one(plane, bend):
     assert (alpha_bar[-1] / (1 - alpha_bar[-1])).log() == pytest.approx(-6)
 
 
-@pytest.mark.parametrize('name', ['plane', 'forward'])
+@pytest.mark.parametrize('name', ['plane', 'forward', 'classes'])
 def test_the_picture_is_what_the_figure_begins_with(plane, name):
     drawn = plane.evaluate(
         """async (name) => {
@@ -89,6 +124,72 @@ def test_the_picture_is_what_the_figure_begins_with(plane, name):
     )
     for ending in ('svg', 'dark.svg'):
         assert drawn in (ROOT / f'docs/live/{name}.{ending}').read_text(encoding='utf-8')
+
+
+# ## The chain
+CHAIN = """async ([k, until]) => {
+  const { schedule, n_steps, variance } = ddpm.packed.config;
+  const network = await ddpm.run(ddpm.networkOf(ddpm.packed));
+  const process = { beta: ddpm.betas[schedule](n_steps), variance };
+  const chain = ddpm.chain.chainOf(process, network, 64, 3), rest = { aborted: false };
+  await chain.run(() => {}, rest);
+  const first = chain.steps.map((step) => ({ ...step }));
+  chain.change(k, until, 5);
+  await chain.run(() => {}, rest);
+  const rows = (steps) => steps.map(({ before, z, eps, x0, mean, x }) =>
+    [before, z, eps, x0, mean, x].map((row) => [...row]));
+  return [rows(first), rows(chain.steps), first[k].weights, first[k].sigma];
+}"""
+
+
+def test_a_chain_is_that_of_algorithm_2(plane, small_network):
+    diffusion, c = small_network
+    plane.add_script_tag(
+        content=web.script(web.packed(diffusion.eps_model.state_dict(), c, precision='float32'))
+    )
+    k = 4
+    first, changed, weights, sigma = plane.evaluate(CHAIN, [k, k + 1])
+    first, changed = torch.tensor(first), torch.tensor(changed)
+    noise = SeededNoise(1, 3)
+    before = noise((1, 1, 8, 8), 'cpu')
+    drawn = []
+
+    def kept(shape, device):
+        drawn.append(noise(shape, device))
+        return drawn[-1]
+
+    for i, (t, after, x0_hat) in enumerate(diffusion.p_chain(before, kept, clip_x0=True)):
+        at = torch.tensor([t])
+        mean, _ = diffusion.q_posterior(x0_hat, before, at)
+        eps = diffusion.eps_theta(before, at).detach()
+        want = torch.cat([before, drawn[i], eps, x0_hat, mean, after]).flatten(1)
+        assert torch.allclose(first[i], want, atol=1e-4)
+        before = after
+    # Of what was changed, nothing but this noise and what comes of it
+    assert torch.equal(changed[:k], first[:k])
+    differs = (changed != first).flatten(2).any(2)
+    assert differs[k].tolist() == [False, True, False, False, False, True]
+    assert differs[k + 1 :, 0].all()
+    assert not differs[k + 1 :, 1].any()
+    t = torch.tensor([c.n_steps - 1 - k])
+    ones, zeros = torch.ones(1, 1), torch.zeros(1, 1)
+    assert weights[0] == pytest.approx(diffusion.q_posterior(ones, zeros, t)[0].item(), rel=1e-4)
+    assert weights[1] == pytest.approx(diffusion.q_posterior(zeros, ones, t)[0].item(), rel=1e-4)
+    assert sigma == pytest.approx(diffusion.sigma2[t].item() ** 0.5, rel=1e-4)
+
+
+@pytest.fixture
+def small_network():
+    """A network of random weights, for a chain of twenty steps."""
+    c = make_configs(
+        dict(image_size=8, n_channels=16, n_groups=8, n_blocks=1, ch_mults=(1, 2), n_steps=20,
+             is_attn=(False, True), schedule='cosine')
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        diffusion = build(c).eval()
+        torch.nn.init.normal_(diffusion.eps_model.head.weight, std=0.3)
+    return diffusion, c
 
 
 def test_the_types_of_the_scripts():

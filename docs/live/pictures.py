@@ -16,7 +16,7 @@ from labml_nn.pylit.live import find
 HERE = Path(__file__).parent
 SPACE = 'http://www.w3.org/2000/svg'
 # The sides of each picture
-SIDES = {'plane': (480, 480), 'forward': (720, 250)}
+SIDES = {'plane': (480, 480), 'forward': (720, 250), 'classes': (600, 440)}
 # Of the classes of figure.css: a style by day, and by night
 INK = {
     'ring': ('fill:#5c615f;fill-opacity:.13', 'fill:#a7aaa5;fill-opacity:.13'),
@@ -53,6 +53,7 @@ def draw(browser: Browser, name: str) -> None:
     for i, ending in enumerate(('.svg', '.dark.svg')):
         rules = ''.join(f'.{kind}{{{ink[i]}}}' for kind, ink in INK.items())
         rules += '.trace{fill:none;stroke-width:3}.trace.flow{stroke-width:9;stroke-opacity:.35}'
+        rules += '.thin{stroke-width:1.5}.dense{fill-opacity:.5}'
         rules += '.label{font:13px sans-serif}'
         rules += ''.join(
             f':is(.label,.dot).{kind}{{stroke:none;fill:{ink[i][7:14]}}}'

@@ -2,43 +2,20 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+// @needs mixture.js
 //
 // The samplers in the plane, where the noise is known exactly: the data are a mixture of round
 // Gaussians, and so is what noise makes of them.
 (() => {
   'use strict';
   const { ddpm } = globalThis;
+  const { T, beta, bar, epsOf, draw, at } = ddpm.mixture;
 
-  const T = 1000, SPREAD = 0.12, MOST = 12;
+  const SPREAD = 0.12, MOST = 12;
   // Of so many starts the mean error is shown, and of the first the paths
   const STARTS = 64;
   /** @type {[number, number][]} */
   const CENTRES = [[-0.9, 0.7], [0.9, 0.8], [0.2, -1], [-0.7, -0.6]];
-  const beta = ddpm.betas.linear(T), bar = ddpm.alphaBar(beta);
-
-  /**
-   * $\epsilon(x_t, t)$ of the mixture, for a row of points: the mean over its parts of
-   * $\sqrt{1-\bar\alpha_t}\,(x_t - \sqrt{\bar\alpha_t}\,\mu_k) / v_t$, each with its share of the
-   * density, where $v_t = \bar\alpha_t s^2 + 1 - \bar\alpha_t$.
-   * @param {[number, number][]} centres @param {ArrayLike<number>} x @param {number} t
-   */
-  const epsOf = (centres, x, t) => {
-    const a = Math.sqrt(bar[t]), n2 = 1 - bar[t], v = bar[t] * SPREAD ** 2 + n2;
-    const out = new Float32Array(x.length);
-    for (let i = 0; i < x.length; i += 2) {
-      const squares = centres.map(([p, q]) => (x[i] - a * p) ** 2 + (x[i + 1] - a * q) ** 2);
-      const least = Math.min(...squares);
-      const shares = squares.map((s) => Math.exp((least - s) / (2 * v)));
-      const sum = shares.reduce((one, other) => one + other, 0);
-      centres.forEach(([p, q], k) => {
-        out[i] += shares[k] / sum * (x[i] - a * p);
-        out[i + 1] += shares[k] / sum * (x[i + 1] - a * q);
-      });
-      out[i] *= Math.sqrt(n2) / v;
-      out[i + 1] *= Math.sqrt(n2) / v;
-    }
-    return out;
-  };
 
   /**
    * The path of all starts under one sampler, a list of rows of points.
@@ -49,7 +26,7 @@
     const noise = ddpm.seededNoise(seed), x = noise(2 * STARTS);
     function* model(/** @type {Float32Array} */ xt, /** @type {number} */ t) {
       yield null;
-      return epsOf(centres, xt, t);
+      return epsOf(centres, SPREAD, xt, t);
     }
     const rows = [x];
     const walk = ddpm.SAMPLERS[name]({ beta, model, variance: 'beta' }, x, noise, { steps, clip: false });
@@ -64,16 +41,7 @@
     return sum / (x.length / 2);
   };
 
-  // ## The drawing: the square from -3 to 3
-  /** @param {string} tag @param {Record<string, string | number>} attributes */
-  const draw = (tag, attributes) => {
-    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-    return element;
-  };
-  /** @param {number} v */
-  const at = (v) => (100 * v).toFixed(1);
-
+  // ## The drawing
   const RINGS = [2, 1.5, 1, 0.5];
   /** @param {[number, number][]} centres @param {number} t */
   const rings = (centres, t) => centres.flatMap(([p, q]) => RINGS.map((r) => draw('circle', {
@@ -86,7 +54,7 @@
     const parts = [];
     for (let x = -2.75; x < 3; x += 0.5) {
       for (let y = -2.75; y < 3; y += 0.5) {
-        const [u, v] = epsOf(centres, [x, y], t).map((e) => -e), size = Math.hypot(u, v);
+        const [u, v] = epsOf(centres, SPREAD, [x, y], t).map((/** @type {number} */ e) => -e), size = Math.hypot(u, v);
         if (size < 1e-6) continue;
         const long = 0.4 * Math.tanh(size) / size, wide = 0.035 / size;
         parts.push(`M${at(x - v * wide)} ${at(-(y + u * wide))}L${at(x + u * long)} ${at(-(y + v * long))}`
@@ -132,7 +100,7 @@
       ddpm.button(say('Add a point'), () => add(3 * Math.random() - 1.5, 3 * Math.random() - 1.5)),
       ddpm.button(say('As at first'), () => { centres = [...CENTRES]; seed = 1; moved(); }),
     ];
-    plot.addEventListener('click', (event) => {
+    plot.addEventListener('click', (/** @type {Event} */ event) => {
       const { clientX, clientY } = /** @type {MouseEvent} */ (event);
       const box = plot.getBoundingClientRect();
       add(6 * (clientX - box.left) / box.width - 3, 3 - 6 * (clientY - box.top) / box.height);

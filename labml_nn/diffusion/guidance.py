@@ -64,6 +64,9 @@ they fill the rings; at w = 1 they have moved outwards and are fewer between the
 each is a small spot at its outer side](figure:guidance.py::gaussians
 "Guided samples of three Gaussian classes")
 
+![Two classes in the plane, one with two places and one with one, and points that were drawn of the
+first](live:classes)
+
 Each class moves away from the others and shrinks. At $w = 4$ nothing between the classes is drawn,
 and most of each class is not drawn either: guidance pays for certainty with variety.
 
@@ -104,6 +107,8 @@ The machine itself is right about 98.1 % of the real digits that it has not seen
 digits; at 0 most are those that were asked for; at 1 and 4 all are, and at 4 they are bolder and
 more alike](figure:guidance.py::digits
 "Guided digits, from the same noise")
+
+![The ten digits in two rows, as they are without guidance and with w = 2](live:guided)
 
 * Told nothing ($w = -1$), the model draws any digit, and is right as often as a guess.
 * Told the class ($w = 0$), it draws that class 19 times in 20; the rest are doubtful, as some real

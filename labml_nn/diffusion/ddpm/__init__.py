@@ -575,6 +575,9 @@ class DenoiseDiffusion(nn.Module):
         r"""
         ### Algorithm 2, step by step
 
+        ![A chain at eight steps: the noisy picture, the guessed noise, the guessed
+        picture](live:chain)
+
         * `xt` where to start: noise, or an image noised by the first `n_steps` steps
         * `noise` where each $z$ comes from
         * `n_steps` how many steps to undo; $T$ when not given

@@ -115,6 +115,9 @@
   const canvasOf = (label, size) =>
     make('canvas', { width: size, height: size, className: 'pixels', role: 'img', 'aria-label': label });
 
+  /** @param {Float32Array} x @param {Float32Array} y the root of the mean square of their difference */
+  const rms = (x, y) => Math.sqrt(x.reduce((sum, v, i) => sum + (v - y[i]) ** 2, 0) / x.length);
+
   const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
   /** @param {string} text @param {Record<string, string | number>} values for `{name}` */
@@ -164,8 +167,7 @@
     const place = slider(say('Along the chain'), { min: 0, max: 1, step: 1, value: 1 }, () => {
       shown(place.get());
     }, (i) => filled(say('step {k}'), { k: chains[0]?.[i]?.k ?? 0 }));
-    const command = make('code', {});
-    const copied = button(say('Copy'), () => { void copy(command.textContent ?? '', host); });
+    const command = commandOf(host);
     const state = make('p', { className: 'state' });
 
     host.root.append(
@@ -175,7 +177,7 @@
       make('div', { className: 'controls' }, place.element,
         ...(save ? [button(say('Save as PNG'), () => saved(pictures, `${packed.name}_${seed.get()}`))] : [])),
       state,
-      make('p', { className: 'command' }, command, copied),
+      command.element,
     );
 
     /** @param {number} k a place among the steps that were kept */
@@ -205,7 +207,7 @@
       stop.abort();
       const { signal } = stop = new AbortController();
       const about = { n, steps: steps.get(), seed: seed.get(), sampler: sampler.get() };
-      command.textContent = told.command(
+      command.code.textContent = told.command(
         `python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${n} `
         + `--seed ${about.seed} --sampler ${about.sampler} --steps ${about.steps}`
         + Object.entries(own()).map(([name, value]) => ` --${name} ${value}`).join(''),
@@ -278,6 +280,13 @@
     };
   };
 
+  /** @param {DDPM.Host} host a command, and a button that copies it */
+  const commandOf = (host) => {
+    const code = make('code', {});
+    const copied = button(host.say('Copy'), () => { void copy(code.textContent ?? '', host); });
+    return { element: make('p', { className: 'command' }, code, copied), code };
+  };
+
   /** @param {string} text @param {DDPM.Host} host */
   const copy = async (text, host) => {
     try {
@@ -305,5 +314,5 @@
     });
   };
 
-  Object.assign(ddpm, { make, slider, number, choice, button, paint, canvasOf, calm, filled, drawing });
+  Object.assign(ddpm, { make, slider, number, choice, button, paint, canvasOf, rms, calm, filled, commandOf, drawing });
 })((globalThis.ddpm ??= /** @type {any} */ ({})));

@@ -81,26 +81,28 @@
   /** @type {Record<string, DDPM.Chain>} */
   const SAMPLERS = {
     // ### Ancestral: Algorithm 2 on the shorter chain
+    // `from` steps are undone; all of them when it is not given
     *ddpm(process, x, noise, how) {
       const { short, predict } = prepared(process, how);
       const all = short.length === process.beta.length;
       const own = process.variance ?? 'beta';
       const variance = how.variance ?? (own === 'learned' || all ? own : 'beta_tilde');
-      for (let k = short.length - 1; k >= 0; k--) {
+      for (let k = (how.from ?? short.length) - 1; k >= 0; k--) {
         const at = short[k], z = noise(x.length);
         const { x0, more } = yield* predict(x, at);
         // $\tilde\beta_1 = 0$ has no logarithm, so the first step borrows the second's
         const low = Math.log(k ? at.tilde : short.length > 1 ? short[1].tilde : at.beta);
         const high = Math.log(at.beta);
         const given = Math.sqrt(variance === 'beta' ? at.beta : at.tilde);
-        const [a, b] = [at.next * at.beta / at.noise ** 2,
+        const weights = [at.next * at.beta / at.noise ** 2,
           Math.sqrt(1 - at.beta) * at.left ** 2 / at.noise ** 2];
-        x = Float32Array.from(x, (xt, i) => {
+        const mean = Float32Array.from(x, (xt, i) => weights[0] * x0[i] + weights[1] * xt);
+        x = mean.map((mu, i) => {
           const sigma = variance === 'learned'
             ? Math.exp((low + (more[i] + 1) / 2 * (high - low)) / 2) : given;
-          return a * x0[i] + b * xt + (k ? sigma * z[i] : 0);
+          return mu + (k ? sigma * z[i] : 0);
         });
-        yield { t: at.t, x, x0 };
+        yield { t: at.t, x, x0, mean, weights, sigma: k ? given : 0 };
       }
     },
 

@@ -19,7 +19,7 @@ declare namespace DDPM {
   type Noise = (n: number) => Float32Array;
   interface Process { beta: number[]; model: Model; variance?: string }
   interface How {
-    steps: number; spacing?: string; clip?: boolean; eta?: number; variance?: string;
+    steps: number; from?: number; spacing?: string; clip?: boolean; eta?: number; variance?: string;
   }
   interface Host {
     root: HTMLElement;
@@ -29,6 +29,7 @@ declare namespace DDPM {
     load?: (name: string) => Promise<void>;
   }
   interface Step { t: number; x: Float32Array; x0: Float32Array }
+  interface StepBack extends Step { mean: Float32Array; weights: [number, number]; sigma: number }
   type Chain = (process: Process, x: Float32Array, noise: Noise, how: How)
     => Generator<Step | null, void, any>;
 }

@@ -1,0 +1,158 @@
+"""The living figures of our own pages, as a reader meets them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labml_nn.data.pictures import to_uint8
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.configs import build, make_configs
+from labml_nn.diffusion.ddpm.sampler import Sampler
+from labml_nn.diffusion.guidance import Guided
+from labml_nn.pylit.__main__ import main
+from labml_nn.pylit.config import load
+from labml_nn.pylit.live import find
+from tests.kit.browser import needed
+from tests.kit.browsing import visit
+from tests.kit.sites import ROOT, project
+from tests.pylit.test_browser import AXE, STICKING_OUT, VIOLATIONS
+
+ENGINE = Path('labml_nn/diffusion/ddpm/engine')
+FIGURES = sorted(
+    path.stem for path in (ROOT / 'docs/live').glob('*.js') if not find(load(ROOT), path.stem).error
+)
+
+
+@pytest.fixture(scope='module')
+def lines(browser: Any) -> list[str]:
+    """The lines that the figure of the chain lights, as its script names them."""
+    page = browser.new_page()
+    page.evaluate('() => { globalThis.pylit = { figures: {} } }')
+    page.add_script_tag(content=find(load(ROOT), 'chain').code().decode())
+    return page.evaluate('() => ddpm.chain.LINES.map(([line]) => line)')
+
+
+@pytest.fixture(scope='module')
+def pages(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> Path:
+    """A page for each figure; that of the chain has the lines that are lit."""
+    folder = tmp_path_factory.mktemp('figures')
+    shutil.copytree(ROOT / 'docs/live', folder / 'docs/live')
+    shutil.copytree(ROOT / ENGINE, folder / ENGINE)
+    body = f'def chain(self, n_steps):\n    {lines[0]}\n'
+    body += ''.join(f'        {line}\n' for line in lines[1:])
+    texts = {
+        f'pages/{name}.py': f'r"""\n# A figure\n\n![A picture](live:{name})\n"""\n\n\n{body}'
+        for name in FIGURES
+    }
+    project(folder, texts)
+    assert main(['build', str(folder / 'pages'), '-o', str(folder / 'out')]) == 0
+    return folder / 'out'
+
+
+def started(page: Any) -> Any:
+    """The figure, when it has drawn and said something."""
+    page.locator('.start').click()
+    figure = page.locator('.figure')
+    figure.locator('button').first.wait_for(timeout=60_000)
+    return figure
+
+
+@pytest.mark.parametrize(('theme', 'width'), [('light', 1440), ('dark', 390), ('light', 320)])
+@pytest.mark.parametrize('name', FIGURES)
+def test_a_figure_fits_and_is_for_everybody(
+    pages: Path, browser: Any, name: str, theme: str, width: int
+) -> None:
+    if not AXE.exists():
+        needed('axe-core (run `npm ci` in tests/pylit)')
+    size = {'width': width, 'height': 900}
+    address = (pages / f'{name}.html').as_uri()
+    with visit(
+        browser, address, viewport=size, color_scheme=theme, reduced_motion='reduce'
+    ) as page:
+        started(page)
+        page.wait_for_timeout(500)
+        assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+        assert page.evaluate(STICKING_OUT) == []
+        page.evaluate(AXE.read_text())
+        assert page.evaluate(VIOLATIONS) == []
+
+
+# ## The chain
+def test_the_lines_that_are_lit_stand_on_the_page_once(lines: list[str]) -> None:
+    source = (ROOT / 'labml_nn/diffusion/ddpm/__init__.py').read_text(encoding='utf-8')
+    code = [line.partition('  #')[0].strip() for line in source.splitlines()]
+    assert [code.count(line) for line in lines] == [1] * len(lines)
+
+
+def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) -> None:
+    with visit(browser, (pages / 'chain.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_role('button', name='Stop').click()
+        last = figure.get_by_role('slider').get_attribute('aria-valuetext')
+        figure.get_by_role('button', name='Next line').click()
+        t = int(last.removeprefix('t = ')) - 1
+        for i, line in enumerate(lines):
+            lit = page.locator('.code .l.lit')
+            assert lit.text_content().strip() == line
+            assert figure.locator('.program .lit code').text_content() == line
+            page.locator('#pylit-status', has_text=line).wait_for(state='attached')
+            assert f't = {t}. ' in figure.locator('.state').text_content()
+            unmade = figure.locator('.unmade').count()
+            assert unmade == [5, 4, 3, 2, 2, 1, 0][i]
+            figure.get_by_role('button', name='Next line').click()
+        figure.get_by_role('button', name='Back').click()
+        assert page.locator('.code .l.lit').text_content().strip() == lines[-1]
+        # The number of a line leads to it
+        figure.locator('.program .lit .at').click()
+        assert page.locator('.l:target').text_content().strip() == lines[-1]
+
+
+# ## Digits
+def model_of(name: str) -> tuple[DenoiseDiffusion, Any]:
+    """The model that a script of weights holds, with its rounded weights, and its configuration."""
+    text = (ROOT / f'docs/live/{name}.weights.js').read_text(encoding='utf-8')
+    packed = json.loads(text.partition('packed = ')[2].rstrip(';\n'))
+    c = make_configs(packed['config'])
+    data, weights = base64.b64decode(packed['data']), {}
+    for key, shape in packed['tensors']:
+        n = math.prod(shape)
+        if len(shape) == 1:
+            values, data = torch.frombuffer(data[: 4 * n], dtype=torch.float32), data[4 * n :]
+        else:
+            rows = shape[0]
+            scale = torch.frombuffer(data[: 4 * rows], dtype=torch.float32)
+            q = torch.frombuffer(data[4 * rows : 4 * rows + n], dtype=torch.int8)
+            values, data = (scale[:, None] * q.reshape(rows, -1)), data[4 * rows + n :]
+        weights[key] = values.reshape(shape)
+    diffusion = build(c)
+    diffusion.eps_model.load_state_dict(weights)  # type: ignore[union-attr]
+    return diffusion.eval(), c
+
+
+PIXELS = """(row) => [...row.querySelectorAll('canvas')].map((canvas) =>
+  [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]
+    .filter((_, i) => i % 4 === 0))"""
+
+
+@pytest.mark.filterwarnings('ignore:The given buffer is not writable')
+def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) -> None:
+    diffusion, _ = model_of('guided')
+    network = diffusion.eps_model
+    with visit(browser, (pages / 'guided.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_text('With w = 2').wait_for(timeout=120_000)
+        rows = [figure.locator('.pictures').nth(i).evaluate(PIXELS) for i in (0, 1)]
+        assert figure.locator('.command code').text_content().endswith('--seed 0 --guidance 2')
+    for row, w in zip(rows, (0, 2), strict=True):
+        diffusion.eps_model = Guided(network, -1, w)
+        want = to_uint8(Sampler(diffusion, 1, 8, labels=range(10)).sample(10, seed=0)).flatten(1)
+        off = (torch.tensor(row) - want.int()).abs()
+        assert off.max() <= 2
