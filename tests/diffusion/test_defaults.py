@@ -15,6 +15,8 @@ from labml_nn.diffusion.samplers import contract, ddim, dpm_solver, pndm
 from labml_nn.evaluation import inception_score, precision_recall
 from tests.kit.sites import ROOT
 
+# Said once, of all samplers
+PLAINLY = r'Every sampler takes 20 steps with `trailing` unless told otherwise'
 # Of, name, default; words of the page, as a pattern; where it is from
 TABLE = [
     (linear_beta, 'first', 1e-4, 'ddpm/__init__', r'from \$10\^\{-4\}\$ to', 'DDPM, section 4'),
@@ -37,8 +39,11 @@ TABLE = [
      "the authors' code"),
     (likelihood.bound, 'clip_x0', False, 'ddpm/likelihood', 'clip_x0', 'DDPM, algorithm 2'),
     (guidance.Guided, 'scale', 0.0, 'guidance', 'guidance is 0 unless asked for', 'its page'),
-    (samplers.DDIM, 'n_steps', 20, 'samplers/__init__', r'20\s+steps', 'measured'),
-    (samplers.DDIM, 'spacing', 'trailing', 'samplers/__init__', r'20\s+steps', 'measured'),
+    *[
+        (sampler, name, default, 'samplers/__init__', PLAINLY, 'measured')
+        for sampler in samplers.SAMPLERS.values()
+        for name, default in (('n_steps', 20), ('spacing', 'trailing'))
+    ],
     (samplers.DDIM, 'clip_x0', True, 'samplers/contract', 'clip_x0: bool = True', "authors' code"),
     (ddim.DDIM, 'eta', 0.0, 'samplers/ddim', r'eta = 0', 'DDIM'),
     (ddim.DDIM.invert, 'n_iterations', 1, 'samplers/ddim', r'1 is the\s+paper', 'DDIM'),
@@ -77,3 +82,12 @@ def test_numbers_that_have_a_name():
     assert coding.BANDS == (1 / 2, 1 / 4, 1 / 10, 1 / 100)
     assert Configs().p_uncond == 0.1
     assert sampler.FAST == 'dpm'
+
+
+@pytest.mark.parametrize('name', samplers.SAMPLERS)
+def test_by_its_name_only_ancestral_sampling_takes_all_steps(name):
+    page = ROOT / 'labml_nn' / 'diffusion' / 'samplers' / '__init__.py'
+    words = r'only\s+> ancestral sampling, when it is asked for by its name `ddpm`, takes all \$T\$'
+    assert re.search(words, page.read_text(encoding='utf-8'))
+    made = samplers.make_sampler(name, DenoiseDiffusion(lambda xt, t: xt, 1000))
+    assert made.n_steps == (1000 if name == 'ddpm' else 20)

@@ -90,11 +90,11 @@ leads to the test that computes both sides of an equation.
 
 ## Notation
 
-**The index `t` is the paper's step $t+1$**, and `eps` is the *total* unit noise in $x_t$. The
-$\alpha$s and $\bar\alpha$s are shares of *variance*: an image is multiplied by their
-square root. Before the first step $\bar\alpha_0 = 1$: the whole image is there. In other libraries
-$\bar\alpha$ is called `alphas_cumprod`, $\tilde\beta$ `posterior_variance`, and $\hat x_0$
-`pred_original_sample`.
+**The index `t` in the code is the paper's step $t+1$.** `eps` is all the noise in $x_t$, that of
+all steps together, scaled to unit variance. The $\alpha$s and $\bar\alpha$s are shares of
+*variance*: an image is multiplied by their square root. Before the first step $\bar\alpha_0 = 1$:
+the whole image is there. In other libraries $\bar\alpha$ is called `alphas_cumprod`,
+$\tilde\beta$ `posterior_variance`, and $\hat x_0$ `pred_original_sample`.
 
 ## 1. The forward process: noise in small steps
 
@@ -163,7 +163,8 @@ $$\tilde\mu_t(x_t, x_0)
 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t
 \tag{7} \label{eq:posterior}$$
 
-With this mean and this variance, the average over $q(x_t|x_0)$ gives $q(x_{t-1}|x_0)$ back
+This fits the forward process: draw $x_t$ from $q(x_t|x_0)$, take this step back, and the result is
+distributed as $q(x_{t-1}|x_0)$
 [tested](test:diffusion/ddpm/test_posterior.py::test_composes_with_the_forward_process).
 
 ## 3. One step back, if $x_0$ is not known
@@ -192,9 +193,10 @@ little above $\beta_t$, by half a percent for a standard deviation of 3
 
 > **The first steps are not small.** Of the noise in $x_t$, step $t$ itself has added a share of 1,
 > 0.55 and 0.15 at $t = 1, 2, 10$. Whatever $T$ is, the share is about $1/t$
-> ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)). For
-> pixels with 17 levels the first step back is discrete. Up to 56 % of the probability of step 2 is
-> not where a Gaussian has it, 2 % in step 10, and less than 0.1 % from step 20 on
+> ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)). A
+> pixel with 17 grey levels has one of 17 values before the first step, so the true step back to it
+> is discrete, and no Gaussian fits. In step 2 a Gaussian still misplaces up to 56 % of the
+> probability, in step 10 up to 2 %, and from step 20 on less than 0.1 %
 > ([tested](test:diffusion/ddpm/test_derivation.py::test_a_short_step_back_is_nearly_gaussian)).
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
@@ -274,9 +276,10 @@ $$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-
 This holds for both choices of $\sigma_t^2$
 [tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error).
 
-> **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three is a linear
-> function of either other, so no information is gained or lost. What changes is the weight of an
-> error: the squared error of the noise is that of the image times the signal-to-noise ratio
+> **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
+> the other two, by a linear equation. So the network could predict any of them. What changes is
+> the weight of an error: the squared error of the noise is that of the image times the
+> signal-to-noise ratio
 > $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
 > noise is the *total* noise since $x_0$, not only that of the last step.
@@ -335,8 +338,8 @@ class DenoiseDiffusion(nn.Module):
     `[batch, ...]`; in this package they are `[batch, channels, height, width]` in $[-1, 1]$.
 
     > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
-    > be centred, and one unit of noise must be large beside it. With 0..255 the noise would never
-    > cover the image. With $[0, 1]$ the variance is a quarter, and so is the signal at each step
+    > be centred and no larger than the noise. With 0..255 the noise would never cover the image.
+    > With $[0, 1]$ the variance is a quarter, and so is the signal at each step
     > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1); clipping to $[-1, 1]$
     > lets through values darker than black; and pictures come out pale.
     """
@@ -477,7 +480,7 @@ class DenoiseDiffusion(nn.Module):
         r"""
         The guess, and the second half of the model's output, if the variance is learned
         """
-        # Only training hands labels on. A sampler's model has been told, or knows of none
+        # Only training passes labels. The model of a sampler has its label already, or takes none
         told = () if label is None else (label,)
         output = self.eps_model(xt, t, *told)
         if self.variance != 'learned':
@@ -554,12 +557,13 @@ class DenoiseDiffusion(nn.Module):
         > chain of means ends with 0.0064 of the spread
         > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses), and for
         > digits it ends on nearly [the same digit](troubles.html) each time.
-        > [DDIM](../samplers/ddim.html) adds no noise either, but keeps more of the old.
+        > [DDIM](../samplers/ddim.html) adds no new noise either, but in each step it keeps more of
+        > the noise that is in the image.
         """
         with evaluating(self.eps_model):
             mean, var, x0_hat = self.p_mean_var(xt, t, clip_x0=clip_x0)
-        # $z = 0$ at the last step: nothing would take its noise away again, so the paper shows
-        # the mean (section 3.3)
+        # $z = 0$ at the last step: no later step would remove its noise, so the paper shows the
+        # mean (section 3.3)
         last = (t == 0).reshape(-1, *[1] * (xt.ndim - 1))  # [batch, 1, 1, 1]
         return mean + torch.where(last, 0.0, var**0.5) * z, x0_hat
 

@@ -75,8 +75,8 @@ class TimeEmbedding(nn.Module):
     r"""
     ## Embedding of the time step
 
-    > **Why is $t$ given to the network?** The same pixels call for another answer at another
-    > noise level: at $t=10$ the texture is the image's own, at $t=900$ it is all noise.
+    > **Why is $t$ given to the network?** The same pixels mean different things at different noise
+    > levels: at $t=10$ their texture belongs to the image, at $t=900$ it is all noise.
 
     > **Why sinusoids?** A single number in 0..999 is a poor input: steps 10 and 11 would differ
     > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
@@ -129,8 +129,8 @@ class TimeEmbedding(nn.Module):
             emb = self.linear2(F.silu(self.linear1(emb)))
         if label is not None:
             check_label(label, len(t), self.n_classes)
-            # A vector for each class, added to that of the time: every block is told both at once.
-            # No label is no vector
+            # The vector of the class is added to that of the time, and every block gets the sum.
+            # Where there is no label, nothing is added
             emb = emb + self.label(label.clamp(min=0)) * (label >= 0)[:, None]  # type: ignore[misc]
         return emb
 
@@ -332,7 +332,7 @@ class UNet(nn.Module):
 
         # ### The way down
         #
-        # `skips` keeps account of the widths on the stack, as `forward` keeps the tensors
+        # `skips` is the stack of the widths, in the order in which `forward` stacks the tensors
         self.stem = nn.Conv2d(image_channels, n_channels, 3, padding=1)
         width, skips, down, up = n_channels, [n_channels], [], []
         for level, out in enumerate(widths):
@@ -347,7 +347,7 @@ class UNet(nn.Module):
 
         # ### The middle
         #
-        # Every position has seen the whole image here, or does so now
+        # After this attention every position has seen the whole image, whatever its size
         middle = [Block(width, width, *common, has_attn) for has_attn in (True, False)]
         self.middle = Stage(middle, None)
 

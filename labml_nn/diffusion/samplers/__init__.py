@@ -8,9 +8,9 @@ summary: >
 
 # Fast samplers
 
-Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time. The chain that will be run
-backwards plays no part in it. So a trained network can be used in another chain: with fewer and
-larger steps, without noise, or of higher order. No sampler here needs new training.
+Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time, and never runs a chain. So a
+trained network can be used in any chain: one with fewer and larger steps, one without noise, or one
+of higher order. No sampler here needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
@@ -18,7 +18,7 @@ larger steps, without noise, or of higher order. No sampler here needs new train
 * [DPM-Solver++](dpm_solver.html): the linear part of the equation solved exactly
 * [Heun's method](edm.html): the slope at both ends of a step, and the noise levels of EDM
 
-All keep [one contract](contract.html), and are used in the same way:
+All follow [one contract](contract.html), and are used in the same way:
 
     from labml_nn.diffusion.samplers import DDIM
     sampler = DDIM(diffusion, n_steps=50)
@@ -71,12 +71,12 @@ A fifth, `karras`, chooses by the noise itself, and is explained [with EDM](edm.
 
 **What separates them is the step just before the image.** Evenly spaced indices are not evenly
 spaced in noise. From index 53 to index 0, as `linspace` steps, half the logarithm of the
-signal-to-noise ratio, $\lambda$, climbs from 1.7 to 4.6: 30 % of the whole way, in one step of
-twenty
+signal-to-noise ratio, $\lambda$, climbs from 1.7 to 4.6. This one step of twenty is 30 % of the
+whole way
 ([tested](test:diffusion/samplers/test_contract.py::test_the_step_to_index_0_is_a_third_of_the_way)),
-and 4.4 times as much as in the step before. A method that extrapolates in $\lambda$ is carried far
-off by it: on Gaussian data with 10 and 20 steps of `linspace` or `leading`, DPM-Solver++ is further
-from the exact solution than DDIM
+and 4.4 times as long as the step before it. A method that extrapolates in $\lambda$ makes a large
+error there: on Gaussian data with 10 and 20 steps of `linspace` or `leading`, DPM-Solver++ is
+further from the exact solution than DDIM
 [tested](test:diffusion/samplers/test_formulas.py::test_extrapolation_in_lambda_needs_trailing).
 `trailing` leaves that step out and ends on $\hat x_0$ without extrapolating; `quadratic` divides
 the step into many.
@@ -136,10 +136,12 @@ ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier
 * **The last step** ends on $\hat x_0$ with every sampler. Stopping at index 0 instead would leave 1
   % of noise.
 
-> The default is therefore DPM-Solver++ without noise, with `trailing` and 20 steps. On this model
-> it comes as near to the data as all 1000 ancestral steps, with a fiftieth of the calls. PNDM needs
-> one call more and is as good. Small differences in the tables mean nothing, as the last of them
-> shows. Other data may need other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
+> **The defaults.** Every sampler takes 20 steps with `trailing` unless told otherwise; only
+> ancestral sampling, when it is asked for by its name `ddpm`, takes all $T$. The default sampler is
+> DPM-Solver++ without noise. On this model it comes as near to the data as all 1000 ancestral
+> steps, with a fiftieth of the calls. PNDM needs one call more and is as good. Small differences in
+> the tables mean nothing: the last table shows how far four seeds lie apart. Other data may need
+> other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 
 [Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """
