@@ -9,23 +9,34 @@ summary: Digits, MNIST, CIFAR-10, CelebA or a folder of pictures, as images in [
 | name | images | from |
 |---|---|---|
 | `digits` | 1,797 handwritten digits, 8 × 8, 17 grey levels | comes inside scikit-learn |
-| `mnist`, `fashion_mnist` | 60,000, 28 × 28, padded to 32 × 32 on request | torchvision |
+| `mnist`, `fashion_mnist` | 60,000, 28 × 28, padded to 32 × 32 on request | torchvision, Debian |
 | `cifar10` | 50,000, 32 × 32, colour | torchvision |
 | `celeba` | 162,770 faces (or any folder of CelebA or CelebA-HQ jpgs) | torchvision |
 | `folder` | every picture below a folder | yours |
 
 A data set gives `(image in [-1, 1], label)`, the label being 0 where there is none. What lies in
-`data_root` is used; what does not is downloaded and verified by its checksum; when that fails, the
-error names the file, its checksum and where to put it.
+`data_root` is used; what does not is downloaded; when that fails, the error names the file, its
+checksum and where to put it. On Debian and Ubuntu, `apt-get install dataset-fashion-mnist` brings
+Fashion-MNIST whole, and it is found where the package puts it.
+
+**Archives are known by what is in them**
+[tested](test:data/test_datasets.py::test_an_archive_made_anew_is_accepted_by_its_contents). Who
+packs a data set anew, as Debian does, compresses it anew, and the archive has another checksum. It
+is accepted if the unpacked bytes have the right one, and called damaged if they have not
+[tested](test:data/test_datasets.py::test_a_damaged_archive_is_refused_and_kept).
 
 > **Small sets are decoded once** and kept as bytes. On a GPU they are kept in its memory: then a
 > batch is one indexing operation, and the loader that users see eating half of their training
 > time is gone.
 """
 
+import gzip
+import hashlib
 import importlib.util
 import os
 import stat
+import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +45,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -43,6 +54,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from labml_nn.data.decode import BadPicture as BadPicture
 from labml_nn.data.decode import decode as decode
+from labml_nn.data.files import written
 from labml_nn.data.vision import vision
 
 # What counts as a picture in a folder, in any case of the letters
@@ -289,47 +301,123 @@ def digits_table() -> np.ndarray:
     return np.column_stack([data.data, data.target])
 
 
-# ## MNIST, Fashion-MNIST and CIFAR-10
-def archive_set(
-    class_name: str, folder: str, root: Path, image_size: int, image_channels: int
-) -> Images:
-    r"""
-    A training set that torchvision reads from archives it knows by checksum.
+# ## MNIST and Fashion-MNIST
+#
+# torchvision knows the checksums of the archives. These are those of the files in them.
+IDX_CONTENTS = {
+    'MNIST': {
+        'train-images-idx3-ubyte': '6bbc9ace898e44ae57da46a324031adb',
+        'train-labels-idx1-ubyte': 'a25bea736e30d166cdddb491f175f624',
+    },
+    'FashionMNIST': {
+        'train-images-idx3-ubyte': 'f4a8712d7a061bf5bd6d2ca38dc4d50a',
+        'train-labels-idx1-ubyte': '9018921c3c673c538a1fc5bad174d6f9',
+    },
+}
 
-    * `folder` where below `root` the archives lie
+# Where an operating system's package puts them: Debian's is called dataset-fashion-mnist
+PACKAGED = {'FashionMNIST': Path('/usr/share/datasets/fashion-mnist')}
+
+
+def idx_set(class_name: str, root: Path, image_size: int, image_channels: int) -> Images:
+    r"""
+    A training set in the idx format of MNIST, packed or not, from `root`, from a package of the
+    operating system, or from the network.
     """
     kind = getattr(vision().datasets, class_name)
-    files = archives(kind)
-    refuse_corrupt({root / folder / file: md5 for file, md5 in files.items()})
-    data = downloaded(partial(kind, str(root)), class_name, root / folder, files)
-    images = torch.as_tensor(np.asarray(data.data))
-    # MNIST is [n, height, width], CIFAR-10 [n, height, width, channels]
-    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    labels = torch.as_tensor(data.targets, dtype=torch.int64)
-    return Images(class_name, fit(images, image_size, image_channels), labels)
+    folder = root / class_name / 'raw'
+    places = [folder, *(p for n, p in PACKAGED.items() if n == class_name)]
+    archives = dict(kind.resources)
+
+    def values(name: str, contents: str) -> np.ndarray:
+        archive = f'{name}.gz'
+        paths = (place / file for place in places for file in (archive, name))
+        path = next((p for p in paths if p.is_file()), None)
+        if path is None:
+            fetch = partial(from_mirror, kind, archive, folder)
+            path = fetched(fetch, class_name, folder, archives)
+        return idx_values(verified(path, archives[archive], contents))
+
+    images, labels = (torch.from_numpy(values(*file)) for file in IDX_CONTENTS[class_name].items())
+    return Images(class_name, fit(images[:, None], image_size, image_channels), labels.long())
 
 
-def archives(kind: Any) -> dict[str, str | None]:
+def from_mirror(kind: Any, file: str, folder: Path) -> Path:
     r"""
-    The archives of one of torchvision's classes, and their checksums.
+    Download one file of a torchvision class into `folder`, from the first place that gives it.
     """
-    return dict(kind.resources) if hasattr(kind, 'resources') else {kind.filename: kind.tgz_md5}
+    errors = []
+    for mirror in kind.mirrors:
+        try:
+            url, md5 = f'{mirror}{file}', dict(kind.resources)[file]
+            vision().datasets.utils.download_url(url, str(folder), file, md5)
+            return folder / file
+        except (OSError, RuntimeError) as error:
+            errors.append(f'{url}: {error}')
+    raise OSError('; '.join(errors))
 
 
-def downloaded(
-    make: Callable[..., Any], name: str, folder: Path, files: dict[str, str | None]
-) -> Any:
+def verified(path: Path, archive: str, contents: str) -> bytes:
     r"""
-    The data set that lies in `folder`, downloaded first if it does not.
+    What is in a file, gzipped or not, if one of two md5 says that it is right.
+
+    Raises `ValueError` for other bytes.
+    """
+    packed = path.read_bytes()
+    found = [md5_of(packed)]
+    try:
+        unpacked = gzip.decompress(packed) if path.suffix == '.gz' else packed
+        found += [md5_of(unpacked)] if path.suffix == '.gz' else []
+    except (OSError, EOFError, zlib.error):
+        raise damaged(path, found, [archive, contents]) from None
+    if not {archive, contents} & set(found):
+        raise damaged(path, found, [archive, contents])
+    return unpacked
+
+
+def idx_values(content: bytes) -> np.ndarray:
+    r"""
+    The bytes of an idx file in their shape: two zeros, the code of uint8, the number of dimensions,
+    each of them as four bytes, the largest first.
+    """
+    shape = struct.unpack_from(f'>{content[3]}I', content, 4)
+    return np.frombuffer(bytearray(content), np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
+def md5_of(content: bytes) -> str:
+    r"""
+    The checksum that data sets are published with; it is no protection against forgery.
+    """
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def damaged(path: Path, found: Sequence[str | None], need: Sequence[str | None]) -> ValueError:
+    r"""
+    The error for a file that is there and is not what it has to be.
+
+    torchvision would download over it; it may have cost its owner an hour.
+    """
+    unpacked = ', unpacked '
+    return ValueError(
+        f'{path.absolute()} is damaged or not complete: md5 {unpacked.join(map(str, found))}, need '
+        f'{unpacked.join(map(str, need))} ({path.stat().st_size:,} bytes). Remove it to download '
+        f'it again'
+    )
+
+
+Found = TypeVar('Found')
+
+
+def fetched(
+    fetch: Callable[[], Found], name: str, folder: Path, files: dict[str, str | None]
+) -> Found:
+    r"""
+    What `fetch` downloads into `folder`.
 
     Raises `FileNotFoundError` when it cannot be had, and says what to put where.
     """
     try:
-        return make(download=False)
-    except RuntimeError:  # torchvision's way to say that it is not there
-        pass
-    try:
-        return make(download=True)
+        return fetch()
     except Exception as error:  # no network, no permission, a server's quota page …
         wanted = '\n'.join(f'  {file}  md5 {md5}' for file, md5 in files.items())
         raise FileNotFoundError(
@@ -338,23 +426,60 @@ def downloaded(
         ) from error
 
 
-def refuse_corrupt(files: dict[Path, str | None]) -> None:
+def there_or_fetched(
+    make: Callable[..., Any], name: str, folder: Path, files: dict[str, str | None]
+) -> Any:
     r"""
-    A `ValueError` for an archive that is there and damaged.
-
-    torchvision would download over it; it may have cost its owner an hour.
+    One of torchvision's data sets, downloaded first if it is not in `folder`.
     """
-    for path, md5 in files.items():
-        if md5 is not None and path.is_file():
-            found = vision().datasets.utils.calculate_md5(path)
-            if found != md5:
-                raise ValueError(
-                    f'{path.absolute()} is damaged or not complete: md5 {found}, need {md5} '
-                    f'({path.stat().st_size:,} bytes). Remove it to download it again'
-                )
+    try:
+        return make(download=False)
+    except RuntimeError:  # torchvision's way to say that it is not there
+        return fetched(partial(make, download=True), name, folder, files)
+
+
+# ## CIFAR-10
+def cifar10(root: Path, image_size: int, image_channels: int) -> Images:
+    r"""
+    The training set that torchvision reads from its archive, or from an archive made anew.
+    """
+    kind = vision().datasets.CIFAR10
+    archive = root / kind.filename
+    if archive.is_file():
+        found = vision().datasets.utils.calculate_md5(archive)
+        if found != kind.tgz_md5:
+            unpack_anew(archive, found, kind)
+    files = {kind.filename: kind.tgz_md5}
+    data = there_or_fetched(partial(kind, str(root)), 'CIFAR10', root, files)
+    images = torch.as_tensor(data.data).permute(0, 3, 1, 2)
+    labels = torch.as_tensor(data.targets, dtype=torch.int64)
+    return Images('CIFAR10', fit(images, image_size, image_channels), labels)
+
+
+def unpack_anew(archive: Path, found: str, kind: Any) -> None:
+    r"""
+    Unpack an archive of CIFAR-10 that others have compressed, each file verified by its checksum.
+    """
+    files = dict([*kind.train_list, *kind.test_list, (kind.meta['filename'], kind.meta['md5'])])
+    (archive.parent / kind.base_folder).mkdir(exist_ok=True)
+    try:
+        with tarfile.open(archive) as content:
+            for file, md5 in files.items():
+                member = content.extractfile(f'{kind.base_folder}/{file}')
+                data = b'' if member is None else member.read()
+                if md5_of(data) != md5:
+                    raise damaged(archive, [found], [kind.tgz_md5])
+                with written(archive.parent / kind.base_folder / file) as part:
+                    part.write_bytes(data)
+    # A file that is not in it, an archive that is cut off or none
+    except (KeyError, OSError, EOFError, zlib.error, tarfile.TarError):
+        raise damaged(archive, [found], [kind.tgz_md5]) from None
 
 
 # ## CelebA
+CELEBA_PICTURES = 202_599
+
+
 def celeba(root: Path, image_size: int, image_channels: int) -> Files:
     r"""
     CelebA's training split where torchvision finds it whole; else all jpgs below `root/celeba`.
@@ -372,17 +497,30 @@ def celeba(root: Path, image_size: int, image_channels: int) -> Files:
                 f'that says the download quota is used up?): remove it and get it again, md5 '
                 f'{files[archive.name]}'
             )
-        refuse_corrupt({archive: files[archive.name]})
-        with zipfile.ZipFile(archive) as content:
-            content.extractall(folder)
+        unpack_faces(archive, files[archive.name])
     # A folder of jpgs is enough, with or without the lists that torchvision wants beside it
     lists = [file for file in files if file.endswith('.txt')]
     has_lists = all((folder / file).is_file() for file in lists)
     if not has_lists and folder.is_dir() and any(pictures_below(folder)):
         return folder_set(folder, image_size, image_channels, name='celeba')
-    data = downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
+    data = there_or_fetched(partial(kind, str(root), split='train'), 'CelebA', folder, files)
     paths = [jpgs / file for file in data.filename]
     return Files('celeba', paths, image_size, image_channels, faces=True)
+
+
+def unpack_faces(archive: Path, md5: str | None) -> None:
+    r"""
+    Unpack the archive of CelebA's pictures beside it.
+
+    No checksum is published of the pictures themselves. An archive that was made anew has to have
+    all of them, and its own checksums must hold.
+    """
+    found = vision().datasets.utils.calculate_md5(archive)
+    with zipfile.ZipFile(archive) as content:
+        names = {f'img_align_celeba/{i + 1:06}.jpg' for i in range(CELEBA_PICTURES)}
+        if found != md5 and not (names <= set(content.namelist()) and content.testzip() is None):
+            raise damaged(archive, [found], [md5])
+        content.extractall(archive.parent)
 
 
 # ## A folder of pictures
@@ -485,9 +623,9 @@ def fit(images: Tensor, image_size: int, image_channels: int) -> Tensor:
 
 DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
     'digits': digits,
-    'mnist': partial(archive_set, 'MNIST', 'MNIST/raw'),
-    'fashion_mnist': partial(archive_set, 'FashionMNIST', 'FashionMNIST/raw'),
-    'cifar10': partial(archive_set, 'CIFAR10', ''),
+    'mnist': partial(idx_set, 'MNIST'),
+    'fashion_mnist': partial(idx_set, 'FashionMNIST'),
+    'cifar10': cifar10,
     'celeba': celeba,
     'folder': folder_set,
 }

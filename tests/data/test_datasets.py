@@ -1,10 +1,13 @@
 """Data sets: real archives in small, folders as they are in the world, and batches."""
 
 import contextlib
+import gzip
+import http.server
 import itertools
 import os
 import socket
 import struct
+import threading
 import urllib.error
 import urllib.request
 import zipfile
@@ -47,10 +50,15 @@ def no_network(monkeypatch):
 # torchvision takes the small archives for the real ones
 
 
+TRAINING_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
+
+
 def small_mnist(root, monkeypatch, name='MNIST'):
     files, images, labels = archives.mnist(root, name=name)
     kind = getattr(vision().datasets, name)
     monkeypatch.setattr(kind, 'resources', [(name, files[name]) for name, _ in kind.resources])
+    contents = {n: archives.md5_unpacked(root / name / 'raw' / f'{n}.gz') for n in TRAINING_FILES}
+    monkeypatch.setitem(datasets.IDX_CONTENTS, name, contents)
     return images, labels
 
 
@@ -68,6 +76,7 @@ def small_cifar10(root, monkeypatch):
 
 def small_celeba(root, monkeypatch):
     sums = archives.celeba(root)
+    monkeypatch.setattr(datasets, 'CELEBA_PICTURES', 6)
     kind = vision().datasets.CelebA
     monkeypatch.setattr(kind, 'file_list', [(i, sums[f], f) for i, _, f in kind.file_list])
 
@@ -143,14 +152,96 @@ def test_cifar10_from_its_archive(tmp_path, monkeypatch, no_network):
     assert load_dataset('cifar10', tmp_path, 16, 3)[0][0].shape == (3, 16, 16)
 
 
-def test_a_damaged_archive_is_refused_and_kept(tmp_path, monkeypatch, no_network):
-    small_cifar10(tmp_path, monkeypatch)
-    archive = tmp_path / 'cifar-10-python.tar.gz'
-    content = archive.read_bytes()[:-100]
+ARCHIVES = {
+    'mnist': 'MNIST/raw/train-images-idx3-ubyte.gz',
+    'fashion_mnist': 'FashionMNIST/raw/train-labels-idx1-ubyte.gz',
+    'cifar10': 'cifar-10-python.tar.gz',
+    'celeba': 'celeba/img_align_celeba.zip',
+}
+
+
+@pytest.mark.parametrize('name', ARCHIVES)
+def test_an_archive_made_anew_is_accepted_by_its_contents(tmp_path, monkeypatch, no_network, name):
+    SMALL[name](tmp_path, monkeypatch)
+    archives.made_anew(tmp_path / ARCHIVES[name])
+    again = load_dataset(name, tmp_path, 32, 3)
+    SMALL[name](tmp_path / 'as published', monkeypatch)
+    published = load_dataset(name, tmp_path / 'as published', 32, 3)
+    assert torch.equal(again.images, published.images)
+    assert torch.equal(again.labels, published.labels)
+
+
+@pytest.mark.parametrize('name', ARCHIVES)
+@pytest.mark.parametrize('fault', ['cut off', 'other contents'])
+def test_a_damaged_archive_is_refused_and_kept(tmp_path, monkeypatch, no_network, name, fault):
+    SMALL[name](tmp_path, monkeypatch)
+    archive = tmp_path / ARCHIVES[name]
+    content = archive.read_bytes()
+    if fault == 'cut off' and name != 'celeba':
+        content = content[:-100]
+    elif name == 'celeba':
+        content = archives.changed_zip(archive, cut_off=fault == 'cut off')
+    else:
+        # One bit of what is in it; compressed again, so that gzip's own checksum holds
+        unpacked = bytearray(gzip.decompress(content))
+        unpacked[len(unpacked) // 2 if name == 'cifar10' else -1] ^= 1
+        content = gzip.compress(bytes(unpacked))
     archive.write_bytes(content)
-    with pytest.raises(ValueError, match=rf'{archive} is damaged or not complete: md5 .*Remove it'):
-        load_dataset('cifar10', tmp_path, 32, 3)
+    message = rf'{archive} is damaged or not complete: md5 .*Remove it'
+    with pytest.raises(ValueError, match=message):
+        load_dataset(name, tmp_path, 32, 3)
     assert archive.read_bytes() == content
+
+
+def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path, monkeypatch, no_network):
+    images, labels = small_mnist(tmp_path, monkeypatch, name='FashionMNIST')
+    packaged = tmp_path / 'usr'
+    (tmp_path / 'FashionMNIST' / 'raw').rename(packaged)
+    for path in packaged.iterdir():
+        archives.made_anew(path)
+    monkeypatch.setitem(datasets.PACKAGED, 'FashionMNIST', packaged)
+    data = load_dataset('fashion_mnist', tmp_path / 'data', 28, 1)
+    assert np.array_equal(data.images[:, 0].numpy(), images)
+    assert data.labels.tolist() == labels.tolist()
+    assert not (tmp_path / 'data').exists()
+
+
+@pytest.mark.skipif(
+    not datasets.PACKAGED['FashionMNIST'].exists(), reason='dataset-fashion-mnist not installed'
+)
+def test_debians_fashion_mnist_is_the_real_one(tmp_path, no_network):
+    data = load_dataset('fashion_mnist', tmp_path, 28, 1)
+    assert data.labels.bincount().tolist() == [6000] * 10
+
+
+def test_what_is_not_there_comes_from_the_first_mirror_that_has_it(tmp_path, monkeypatch):
+    images, _ = small_mnist(tmp_path / 'mirror', monkeypatch)
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / 'mirror')
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        here = f'http://127.0.0.1:{server.server_port}'
+        mirrors = [f'{here}/gone/', f'{here}/MNIST/raw/']
+        monkeypatch.setattr(vision().datasets.MNIST, 'mirrors', mirrors)
+        data = load_dataset('mnist', tmp_path / 'data', 28, 1)
+        server.shutdown()
+    assert np.array_equal(data.images[:, 0].numpy(), images)
+    there = sorted(p.name for p in (tmp_path / 'data' / 'MNIST' / 'raw').iterdir())
+    assert there == [f'{name}.gz' for name in TRAINING_FILES]
+
+
+@pytest.mark.parametrize('sound', [True, False])
+def test_unpacked_files_are_verified_too(tmp_path, monkeypatch, no_network, sound):
+    images, _ = small_mnist(tmp_path, monkeypatch)
+    for path in (tmp_path / 'MNIST' / 'raw').iterdir():
+        content = gzip.decompress(path.read_bytes())
+        path.with_suffix('').write_bytes(content if sound else content[:-1])
+        path.unlink()
+    if sound:
+        data = load_dataset('mnist', tmp_path, 28, 1)
+        assert np.array_equal(data.images[:, 0].numpy(), images)
+    else:
+        with pytest.raises(ValueError, match='images-idx3-ubyte is damaged or not complete'):
+            load_dataset('mnist', tmp_path, 28, 1)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +253,10 @@ def test_a_damaged_archive_is_refused_and_kept(tmp_path, monkeypatch, no_network
         ('celeba', 'img_align_celeba.zip', '00d2c5bc6d35e252742224ab0c1e8fcb'),
     ],
 )
-def test_without_a_network_the_error_says_what_to_put_where(tmp_path, no_network, name, file, md5):
+def test_without_a_network_the_error_says_what_to_put_where(
+    tmp_path, monkeypatch, no_network, name, file, md5
+):
+    monkeypatch.setattr(datasets, 'PACKAGED', {})
     with pytest.raises(FileNotFoundError) as caught:
         load_dataset(name, tmp_path / 'data', 32, 3)
     message = str(caught.value)

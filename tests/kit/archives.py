@@ -17,6 +17,10 @@ def md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
+def md5_unpacked(path: Path) -> str:
+    return hashlib.md5(gzip.decompress(path.read_bytes())).hexdigest()
+
+
 def mnist(
     root: Path, n: int = 7, name: str = 'MNIST'
 ) -> tuple[dict[str, str], np.ndarray, np.ndarray]:
@@ -36,6 +40,33 @@ def mnist(
             path.write_bytes(gzip.compress(header + array.tobytes()))
             files[path.name] = md5(path)
     return files, images, labels
+
+
+def made_anew(path: Path) -> None:
+    """The same contents in other bytes, as when somebody else had compressed them."""
+    before = path.read_bytes()
+    if path.suffix == '.zip':
+        with zipfile.ZipFile(path) as archive:
+            content = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+    else:
+        path.write_bytes(gzip.compress(gzip.decompress(before), 1, mtime=1))
+    assert path.read_bytes() != before
+
+
+def changed_zip(path: Path, *, cut_off: bool) -> bytes:
+    """A zip of which the last file is missing, or has a byte that its checksum does not know."""
+    content = path.read_bytes()
+    if not cut_off:
+        at = content.index(b'\xff\xd8')  # where a jpg begins, stored as it is
+        return content[:at] + b'\0' + content[at + 1 :]
+    short = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(short, 'w') as other:
+        for name in archive.namelist()[:-1]:
+            other.writestr(name, archive.read(name))
+    return short.getvalue()
 
 
 def cifar10(root: Path, n: int = 4) -> tuple[dict[str, str], np.ndarray, list[int]]:

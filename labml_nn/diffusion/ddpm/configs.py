@@ -145,13 +145,24 @@ FREE_ON_RESUME = {name for name, said in declarations(Configs).items() if FREE i
 #
 # What differs from `digits`. `cifar10` and `celebahq256` are the paper's (appendix B, and the
 # released code for warm-up, clipping and the decay of the average). `celeba64` has the network
-# of the DDIM paper.
+# of the DDIM paper. `fashion` and `folder16` are for a laptop: the cool-down does in a few thousand
+# steps what the paper leaves to hundreds of thousands.
 CIFAR10: dict[str, Any] = dict(
     dataset='cifar10', image_size=32, image_channels=3, flip=True,
     n_groups=32, n_channels=128, ch_mults=(1, 2, 2, 2), is_attn=(False, True, False, False),
     n_blocks=2, dropout=0.1,
     batch_size=128, learning_rate=2e-4, warmup=5000, cooldown=0, steps=800_000,
     log_every=100, save_every=5000, preview_every=10_000,
+)  # fmt: skip
+# Of garments, as they come, 28 × 28: three levels have 28, 14 and 7 pixels a side
+FASHION: dict[str, Any] = dict(
+    dataset='fashion_mnist', image_size=28, flip=True,
+    n_channels=24, ch_mults=(1, 2, 4), is_attn=(False, False, True),
+    batch_size=32, learning_rate=1.5e-3, warmup=200, cooldown=1500, steps=3000,
+)  # fmt: skip
+# Of one's own pictures, in colour
+FOLDER: dict[str, Any] = dict(
+    dataset='folder', data_root='my_pictures', image_channels=3, flip=True,
 )  # fmt: skip
 PRESETS: dict[str, dict[str, Any]] = {
     'digits': {},
@@ -169,6 +180,30 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=128, learning_rate=2e-4, warmup=500, cooldown=0, steps=30_000,
         log_every=100, save_every=1000, preview_every=2000,
     ),
+    'fashion': FASHION,
+    'fashion_conditional': {**FASHION, 'n_classes': 10},
+    # For a laptop, half an hour
+    'folder16': {
+        **FOLDER, 'image_size': 16,
+        'n_channels': 32, 'ch_mults': (1, 2, 4), 'is_attn': (False, True, False),
+        'learning_rate': 1e-3, 'warmup': 200, 'cooldown': 2000, 'steps': 6000,
+        'save_every': 1000, 'preview_every': 1000,
+    },
+    # For a small GPU, and for a large one: the paper's networks, the first of them at half width
+    'folder32': {
+        **FOLDER, 'image_size': 32,
+        'n_groups': 32, 'n_channels': 64, 'ch_mults': (1, 2, 2, 2),
+        'is_attn': (False, True, False, False), 'n_blocks': 2, 'dropout': 0.1,
+        'learning_rate': 4e-4, 'warmup': 1000, 'cooldown': 10_000, 'steps': 50_000,
+        'log_every': 100, 'save_every': 2500, 'preview_every': 5000,
+    },
+    'folder64': {
+        **FOLDER, 'image_size': 64,
+        'n_groups': 32, 'n_channels': 128, 'ch_mults': (1, 2, 2, 2),
+        'is_attn': (False, False, True, False), 'n_blocks': 2, 'dropout': 0.1,
+        'learning_rate': 2e-4, 'warmup': 2000, 'cooldown': 20_000, 'steps': 200_000,
+        'log_every': 100, 'save_every': 5000, 'preview_every': 10_000,
+    },
     'cifar10': CIFAR10,
     # Pictures by class: not the paper's any more
     'cifar10_conditional': {**CIFAR10, 'n_classes': 10, 'schedule': 'cosine'},

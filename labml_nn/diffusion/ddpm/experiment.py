@@ -11,9 +11,14 @@ summary: The command line of Algorithm 1, with the presets of the paper, on one 
 This trains on real handwritten digits, which need no download, in about two minutes on two CPU
 cores, and writes everything to `runs/digits`. For another preset or other data:
 
+    python -m labml_nn.diffusion.ddpm.experiment --preset fashion_conditional
+    python -m labml_nn.diffusion.ddpm.experiment --preset folder16 --data_root my_pictures \
+        --out runs/mine
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10
-    python -m labml_nn.diffusion.ddpm.experiment --preset cifar10 --dataset folder \
-        --data_root my_pictures --out runs/mine
+
+For pictures of your own there are `folder16` for a laptop, `folder32` for a small GPU and
+`folder64` for a large one, named by the side of what they draw. Their warm-up and cool-down fit
+their number of steps.
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
 lists them, and `--dry-run` shows what would be done. Ctrl-C, or [another signal that asks a program
@@ -176,8 +181,8 @@ class Trainer(Run):
         return (
             f'  sample    {command}.evaluate sample {run}\n'
             f'  resume    {command}.experiment --out {run} --resume\n'
-            f'  your own  {command}.experiment --preset cifar10 --dataset folder '
-            f'--data_root PICTURES --out runs/mine'
+            f'  your own  {command}.experiment --preset folder16 --data_root PICTURES '
+            f'--out runs/mine'
         )
 
     def what_fits(self) -> str:

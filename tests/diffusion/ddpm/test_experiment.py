@@ -21,6 +21,7 @@ from labml_nn.diffusion.ddpm.experiment import (
     PRESETS,
     Configs,
     build,
+    data_of,
     main,
     make_configs,
     parser,
@@ -462,6 +463,21 @@ def test_presets_use_options_that_exist():
     for values in PRESETS.values():
         assert set(values) <= set(option_types(Configs))
         make_configs(values)
+
+
+@pytest.mark.parametrize('preset', sorted(PRESETS))
+def test_warm_up_and_cool_down_leave_most_of_a_preset_at_the_full_rate(preset):
+    c = make_configs(PRESETS[preset])
+    assert c.warmup <= c.steps / 4
+    assert c.warmup + c.cooldown <= 0.6 * c.steps
+
+
+def test_pictures_of_ones_own_need_no_other_options_than_where_they_are(tmp_path):
+    Image.new('RGB', (40, 30), (200, 0, 0)).save(tmp_path / 'a.png')
+    for size in (16, 32, 64):
+        c = make_configs({**PRESETS[f'folder{size}'], 'data_root': str(tmp_path)})
+        assert data_of(c)[0][0].shape == (3, size, size)
+        assert build(c, 'meta').eps_model.image_channels == 3
 
 
 def test_the_papers_numbers():
