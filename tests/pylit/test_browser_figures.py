@@ -21,9 +21,8 @@ from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
 from tests.kit.browser import needed
-from tests.kit.browsing import visit
+from tests.kit.browsing import AXE, STICKING_OUT, VIOLATIONS, visit
 from tests.kit.sites import ROOT, project
-from tests.pylit.test_browser import AXE, STICKING_OUT, VIOLATIONS
 
 ENGINE = Path('labml_nn/diffusion/ddpm/engine')
 FIGURES = sorted(
