@@ -4,9 +4,11 @@ import subprocess
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, web
 from labml_nn.diffusion.ddpm.configs import build, make_configs
+from labml_nn.diffusion.ddpm.sampler import SameNoise, Sampler
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import make_sampler
@@ -26,7 +28,7 @@ def plane():
     with chromium() as browser:
         page = browser.new_page()
         page.evaluate('() => { globalThis.pylit = { figures: {} } }')
-        for name in ('plane', 'forward', 'chain', 'classes'):
+        for name in ('plane', 'forward', 'chain', 'classes', 'board'):
             page.add_script_tag(content=find(load(ROOT), name).code().decode())
         yield page
 
@@ -142,8 +144,8 @@ CHAIN = """async ([k, until]) => {
 }"""
 
 
-def test_a_chain_is_that_of_algorithm_2(plane, small_network):
-    diffusion, c = small_network
+def test_a_chain_is_that_of_algorithm_2(plane):
+    diffusion, c = small_network(20)
     plane.add_script_tag(
         content=web.script(web.packed(diffusion.eps_model.state_dict(), c, precision='float32'))
     )
@@ -178,18 +180,49 @@ def test_a_chain_is_that_of_algorithm_2(plane, small_network):
     assert sigma == pytest.approx(diffusion.sigma2[t].item() ** 0.5, rel=1e-4)
 
 
-@pytest.fixture
-def small_network():
-    """A network of random weights, for a chain of twenty steps."""
+def small_network(n_steps):
+    """A network of random weights, and its configuration."""
     c = make_configs(
-        dict(image_size=8, n_channels=16, n_groups=8, n_blocks=1, ch_mults=(1, 2), n_steps=20,
-             is_attn=(False, True), schedule='cosine')
+        dict(image_size=8, n_channels=16, n_groups=8, n_blocks=1, ch_mults=(1, 2),
+             is_attn=(False, True), n_steps=n_steps, schedule='cosine')
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(1)
         diffusion = build(c).eval()
         torch.nn.init.normal_(diffusion.eps_model.head.weight, std=0.3)
     return diffusion, c
+
+
+# ## The board
+@pytest.mark.parametrize(('t', 'weight'), [(50, 0.25), (200, 1), (0, 0.5)])
+def test_what_lies_between_two_drawings_is_what_interpolate_finds(plane, t, weight):
+    diffusion, c = small_network(200)
+    plane.add_script_tag(
+        content=web.script(web.packed(diffusion.eps_model.state_dict(), c, precision='float32'))
+    )
+    got = plane.evaluate(
+        """async ([t, weight]) => {
+          const { schedule, n_steps, variance } = ddpm.packed.config;
+          const model = await ddpm.run(ddpm.networkOf(ddpm.packed));
+          const process = { beta: ddpm.betas[schedule](n_steps), variance, model };
+          const { noised, back } = await ddpm.board.between(process, ddpm.real.three,
+            ddpm.real.seven, weight, t, 2, () => {}, { aborted: false });
+          return [[...noised], [...back]];
+        }""",
+        [t, weight],
+    )
+    sampler = Sampler(diffusion, 1, 8, sampler='ddpm', steps=100)
+    # The chain of the shorter diffusion, whose step `t / 2` is step `t` of the whole one
+    shorter = Sampler(sampler.reverse.short, 1, 8)
+    x1, x2 = torch.tensor(load_digits().images[[3, 7]], dtype=torch.float32)[:, None] / 8 - 1
+    want = shorter.interpolate(x1, x2, weight, t // 2, seed=2)
+    assert torch.allclose(torch.tensor(got[1]), want.flatten(), atol=1e-3)
+    noise = SameNoise(1, 2)
+    mixed = ((1 - weight) * x1 + weight * x2)[None]
+    if t:
+        eps = noise(mixed.shape, 'cpu')
+        mixed = diffusion.q_sample(mixed, torch.tensor([t - 1]), eps)
+    assert torch.allclose(torch.tensor(got[0]), mixed.flatten(), atol=1e-5)
 
 
 def test_the_types_of_the_scripts():

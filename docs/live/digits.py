@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor
 
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, web
 from labml_nn.diffusion.ddpm.configs import make_configs
-from labml_nn.diffusion.ddpm.sampler import FAST, Sampler
+from labml_nn.diffusion.ddpm.sampler import FAST, SameNoise, Sampler
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.runs import checkpoint
@@ -27,6 +28,7 @@ def main(run: str, conditional: str) -> None:
     write('digits', sampler, run)
     pictured('digits', sampler.sample(8), 8)
     pictured('chain', chain(sampler.diffusion), len(STEPS))
+    pictured('board', between(sampler), 7)
     told = [Sampler.from_run(conditional, device='cpu', guidance=w) for w in (0, 2)]
     write('guided', told[0], conditional)
     pictured('guided', torch.cat([sampler.sample(10) for sampler in told]), 10)
@@ -55,6 +57,18 @@ def chain(diffusion: DenoiseDiffusion) -> Tensor:
             rows.append(torch.cat([before, eps, x0_hat]))
         before = after
     return torch.stack(rows, 1).flatten(0, 1).clamp(-1, 1)
+
+
+def between(sampler: Sampler) -> Tensor:
+    """Two digits, and between them the row of `interpolate`, noised and brought back."""
+    pair = torch.tensor(load_digits().images[[3, 7]], dtype=torch.float32)[:, None] / 8 - 1
+    weights, t = torch.linspace(0, 1, 5)[:, None, None, None], torch.tensor([249] * 5)
+    eps = SameNoise(5, 0)((5, 1, 8, 8), 'cpu')
+    noised = sampler.diffusion.q_sample((1 - weights) * pair[0] + weights * pair[1], t, eps)
+    back = sampler.interpolate(*pair, weights.flatten().tolist(), 250)
+    black = torch.full_like(pair, -1)
+    rows = [pair[:1], noised, pair[1:], black[:1], back, black[1:]]
+    return torch.cat(rows).clamp(-1, 1)
 
 
 def pictured(name: str, images: Tensor, columns: int) -> None:

@@ -2,6 +2,7 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+// @needs real.js
 //
 // One digit under one noise, at any step of a schedule that the reader chooses or bends.
 (() => {
@@ -9,12 +10,7 @@
   const { ddpm } = globalThis;
 
   const T = 1000, SIZE = 8;
-  // Image 3 of the digits, in sixteenths of white
-  const DIGIT = [
-    0, 0, 7, 15, 13, 1, 0, 0, 0, 8, 13, 6, 15, 4, 0, 0, 0, 2, 1, 13, 13, 0, 0, 0, 0, 0, 2, 15, 11, 1,
-    0, 0, 0, 0, 0, 1, 12, 12, 1, 0, 0, 0, 0, 0, 1, 10, 8, 0, 0, 0, 8, 4, 5, 14, 9, 0, 0, 0, 7, 13, 13,
-    9, 0, 0,
-  ].map((v) => v / 8 - 1);
+  const DIGIT = ddpm.real.three;
   const SHOWN = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => Math.max(0, i * T / 8 - 1));
   // Where the logarithm of the signal-to-noise ratio begins in a schedule of the reader's own
   const FIRST = Math.log(9999);

@@ -7,6 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from labml_nn.pylit import serve
+from tests.kit.sites import ROOT
+
+AXE = ROOT / 'tests/pylit/node_modules/axe-core/axe.min.js'
+# What axe finds, and what sticks out of the window; to be evaluated in a page
+VIOLATIONS = """async () => {
+  const options = { resultTypes: ['violations'], preload: false,
+    rules: { 'target-size': { enabled: true } } };
+  const found = await axe.run({ exclude: ['.katex-html'] }, options);
+  return found.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3)]);
+}"""
+STICKING_OUT = """() => [...document.querySelectorAll('main p, main h1, main h2, main h3, main li, main .note, main .code')]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 80))"""  # noqa: E501
 
 
 class Visit:

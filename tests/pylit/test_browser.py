@@ -24,10 +24,9 @@ from labml_nn.pylit.config import load
 from labml_nn.pylit.prose import for_katex, understand
 from labml_nn.pylit.site import Request
 from tests.kit.browser import REQUIRED, needed
-from tests.kit.browsing import visit
+from tests.kit.browsing import AXE, STICKING_OUT, VIOLATIONS, visit
 from tests.kit.sites import ROOT, project, reported, split
 
-AXE = Path(__file__).parent / 'node_modules' / 'axe-core' / 'axe.min.js'
 WIDTHS = (1440, 1024, 390, 320)
 THEMES = ('light', 'dark')
 PAGES = (
@@ -272,15 +271,6 @@ BOXES = """() => {
     e.style.cssText = `display:inline-block;width:${sizes[i].width}px;height:${sizes[i].height}px`;
   });
 }"""
-VIOLATIONS = """async () => {
-  const options = { resultTypes: ['violations'], preload: false,
-    rules: { 'target-size': { enabled: true } } };
-  const found = await axe.run({ exclude: ['.katex-html'] }, options);
-  return found.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3)]);
-}"""
-STICKING_OUT = """() => [...document.querySelectorAll('main p, main h1, main h2, main h3, main li, main .note, main .code')]
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-  .map((e) => e.outerHTML.slice(0, 80))"""  # noqa: E501
 
 
 @pytest.mark.parametrize('theme', THEMES)

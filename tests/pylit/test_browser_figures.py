@@ -21,9 +21,8 @@ from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
 from tests.kit.browser import needed
-from tests.kit.browsing import visit
+from tests.kit.browsing import AXE, STICKING_OUT, VIOLATIONS, visit
 from tests.kit.sites import ROOT, project
-from tests.pylit.test_browser import AXE, STICKING_OUT, VIOLATIONS
 
 ENGINE = Path('labml_nn/diffusion/ddpm/engine')
 FIGURES = sorted(
@@ -137,9 +136,13 @@ def model_of(name: str) -> tuple[DenoiseDiffusion, Any]:
     return diffusion.eval(), c
 
 
-PIXELS = """(row) => [...row.querySelectorAll('canvas')].map((canvas) =>
-  [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]
-    .filter((_, i) => i % 4 === 0))"""
+# Read from a copy: the browser advises against reading a canvas often
+PIXELS = """(row) => [...row.querySelectorAll('canvas')].map((canvas) => {
+  const { width, height } = canvas, copy = new OffscreenCanvas(width, height);
+  const context = copy.getContext('2d', { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  return [...context.getImageData(0, 0, width, height).data].filter((_, i) => i % 4 === 0);
+})"""
 
 
 @pytest.mark.filterwarnings('ignore:The given buffer is not writable')
@@ -156,3 +159,38 @@ def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) 
         want = to_uint8(Sampler(diffusion, 1, 8, labels=range(10)).sample(10, seed=0)).flatten(1)
         off = (torch.tensor(row) - want.int()).abs()
         assert off.max() <= 2
+
+
+# ## The board
+def test_one_draws_with_keys_and_with_the_mouse(pages: Path, browser: Any) -> None:
+    with visit(browser, (pages / 'board.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_role('slider').fill('0')
+        first, second = figure.locator('.board').all()
+        figure.get_by_role('button', name='Clear').first.click()
+        assert set(first.evaluate(PIXELS)[0]) == {0}
+        board = first.get_by_role('application')
+        board.focus()
+        for key in ('ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown', 'Space', 'ArrowDown'):
+            page.keyboard.press(key)
+        page.keyboard.press('Enter')
+        assert white(first) == [9, 17]
+        page.keyboard.press('Enter')
+        assert white(first) == [9]
+        box = board.bounding_box()
+        side = box['width'] / 8
+        page.mouse.move(box['x'] + 4.5 * side, box['y'] + 0.5 * side)
+        page.mouse.down()
+        page.mouse.move(box['x'] + 4.5 * side, box['y'] + 2.5 * side, steps=9)
+        page.mouse.up()
+        assert white(first) == [4, 9, 12, 20]
+        # With no noise the first picture of the lower row is the drawing, and the last the other
+        figure.get_by_text('t = 0: the first drawing has come back').wait_for()
+        page.locator('#pylit-status', has_text='difference of 0.00').wait_for(state='attached')
+        row = figure.locator('.pictures').nth(1).evaluate(PIXELS)
+        assert [row[0], row[-1]] == [first.evaluate(PIXELS)[0], second.evaluate(PIXELS)[0]]
+
+
+def white(board: Any) -> list[int]:
+    """The pixels of a board that are white."""
+    return [i for i, value in enumerate(board.evaluate(PIXELS)[0]) if value == 255]

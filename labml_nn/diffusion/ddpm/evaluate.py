@@ -26,6 +26,9 @@ Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of
 the [`Sampler`](sampler.html); `--sampler ddpm` takes all steps, as the paper does, and the default
 20 steps of a [fast one](../samplers/index.html).
 
+![A three and a seven, and the same after they were noised and brought back, with three mixtures
+between them](live:board)
+
 This page is a door: it reads the command line and opens the run. What is behind it has pages of its
 own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html),
 [`check`](check.html) and [`web`](web.html), a page that samples in a browser; and what to do if
