@@ -60,6 +60,9 @@ class Config:
     languages: tuple[str, ...] = ()
     # Pages whose displayed equations all name a test or say why not, as patterns of paths
     tested_pages: tuple[str, ...] = ()
+    # Pages whose named tests were all seen to fail on broken code, and the file that says on which
+    mutated_pages: tuple[str, ...] = ()
+    mutants: str = 'report-mutants.json'
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
     # Groups of words that readers of the search may use for the same thing, in any language
