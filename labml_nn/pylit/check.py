@@ -7,10 +7,12 @@ not exist. What may be intended is a warning.
 
 Where a project asks for it (`tested_pages` in `[tool.pylit]`), every displayed equation names
 [a test](claims.py), or says why not
-[tested](test:pylit/test_check.py::test_every_equation_has_a_test_or_a_reason). Where it asks for
-that too (`mutated_pages`), every test that is named was [seen to fail](claims.py) on a broken
-version of the code [tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers
-whose [source](measured.py) is named are compared with it.
+[tested](test:pylit/test_check.py::test_every_equation_has_a_test_or_a_reason).
+
+Where a project asks for that too (`mutated_pages`), every test that is named was
+[seen to fail](claims.py) on a broken version of the code
+[tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers whose
+[source](measured.py) is named are compared with it.
 
 Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
 
