@@ -42,6 +42,7 @@ DONE = {
     'One paragraph with $a_b$, `code` and [a link](#part).': '[链接](#part)、`code` 和 $a_b$。',
     'A note': '注释',
     'All pages': '所有页面',
+    'Copy': '复制',
 }
 
 
@@ -75,7 +76,7 @@ def test_messages_are_paragraphs(tmp_path: Path) -> None:
     assert main(['gettext', str(tmp_path / 'src'), '--pot']) == 0
     template = (tmp_path / 'locale' / 'messages.pot').read_text()
     ids = re.findall(r'^msgid "(.+)"$', template, re.M)
-    assert set(DONE) - {'All pages'} <= set(ids)
+    assert set(DONE) - {'All pages', 'Copy'} <= set(ids)
     assert 'Part' in ids
     assert 'An item' in ids
     # Display formulas and code are nothing to translate
