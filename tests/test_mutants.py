@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections import Counter
 
 import pytest
 
 from tests.kit.sites import ROOT
-from tests.mutants import Mutant, run, table
+from tests.mutants import WITHOUT, Mutant, run, table
 
 # Whose linked tests are shown broken versions: the pages of the mathematics
 PAGES = [
@@ -15,8 +16,6 @@ PAGES = [
     'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/guidance.py',
     'diffusion/samplers/*.py', 'diffusion/ddpm/exercises.md', 'evaluation/*.py',
 ]  # fmt: skip
-# Not of a formula: that no step waits, on a device that has no numbers
-NO_FORMULA = {'diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device'}
 
 
 def linked():
@@ -33,8 +32,29 @@ def test_every_text_occurs_once_and_every_test_exists():
 
 def test_every_linked_test_of_the_mathematics_has_a_mutant():
     have = {test for mutant in table() for test in mutant.tests}
-    without = [(page, test) for page, test in linked() if test not in have | NO_FORMULA]
+    without = [(page, test) for page, test in linked() if test not in have | set(WITHOUT)]
     assert without == []
+
+
+def test_what_was_caught_is_of_this_table():
+    """What the pages show: after a change of the table the command has to run."""
+    said = json.loads((ROOT / run.REPORT).read_text(encoding='utf-8'))
+    of = Counter(test for mutant in table() for test in mutant.tests)
+    caught = {test: {'killed': n, 'of': n} for test, n in of.items()}
+    assert said == caught | {test: {'without': why} for test, why in WITHOUT.items()}
+
+
+def test_a_part_of_the_table_changes_its_own_rows():
+    one, two = mutant('a', 'b', 'test_x', 'test_y'), mutant('c', 'd', 'test_y')
+    x, y, left = (f'test_page.py::{name}' for name in ('test_x', 'test_y', 'test_left'))
+    known = {x: {'killed': 0, 'of': 1}, y: {'killed': 0, 'of': 2}, left: {'killed': 1, 'of': 1}}
+    found = [run.Found(one, x, run.KILLED), run.Found(one, y, run.KILLED)]
+    report = run.merged(known, found, [one, two])
+    # Of `test_y` only one of two was run, and the last test has no mutant any more
+    assert {t: row for t, row in report.items() if t not in WITHOUT} == {
+        x: {'killed': 1, 'of': 1}, y: {'killed': 0, 'of': 2},
+    }  # fmt: skip
+    assert {t for t in report if t in WITHOUT} == set(WITHOUT)
 
 
 # ## The command

@@ -51,10 +51,10 @@ quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 co
 	$(RUN) docs/bench/digits_quality.py $(OUT)
 
 quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits it is asked for (a minute)
-	$(RUN) docs/bench/guidance_quality.py $(CONDITIONAL)
+	$(RUN) -m docs.bench.guidance_quality $(CONDITIONAL)
 
 bits: $(READY)  ## what a learned variance saves on the digits (12 minutes on 2 cores)
-	$(RUN) docs/bench/learned_variance.py $(OUT) $(OUT)_learned
+	$(RUN) -m docs.bench.learned_variance $(OUT) $(OUT)_learned
 
 faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (13 minutes)
 	$(RUN) -m tests.faults $(ARGS)

@@ -1,20 +1,24 @@
 """What does a learned variance save on the digits, in bits per dimension?
 
-    python docs/bench/learned_variance.py runs/digits runs/digits_learned
+    python -m docs.bench.learned_variance runs/digits runs/digits_learned
 
 The first run is of the preset `digits`; the second of the same with `--variance learned`, and is
 trained (8 minutes on one core) if its folder is not there. Both are scored on the same 256 of the
 training images with the same noise (2 minutes each on one core), under every variance: for one
-network they differ in the variance alone. Prints the page's tables and draws its picture.
+network they differ in the variance alone. Writes the page's tables
+(`docs/figures/data/learned_variance.json`) and draws its picture.
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from docs.figures.data.store import keep
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bands, bound_of, chosen, mean_and_error
@@ -70,6 +74,10 @@ def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
     figure.savefig(FIGURE, dpi=110)
 
 
+def rounded(values: Iterable[float]) -> list[float]:
+    return [round(v, 5) for v in values]
+
+
 def main(simple: str, hybrid: str) -> None:
     if not Path(hybrid).exists():
         train(['--preset', 'digits', '--variance', 'learned', '--out', hybrid])
@@ -84,19 +92,22 @@ def main(simple: str, hybrid: str) -> None:
         for loss, model in models.items()
     }
     learned = found['hybrid'].total('learned')
-    print('| trained with | variance | bits/dim | more than learned |\n|---|---|---|---|')
+    bits: list[list[Any]] = [['trained with', 'variance', 'bits/dim', 'more than learned']]
     for loss, of_run in found.items():
         for variance in of_run.terms:
             mean, error = mean_and_error(of_run.total(variance))
             more, more_error = mean_and_error(of_run.total(variance) - learned)
-            rest = '' if variance == 'learned' else f'{more:.3f} ± {more_error:.3f}'
-            print(f'| {loss} | {NAMES[variance]} | {mean:.3f} ± {error:.3f} | {rest} |')
+            rest = None if variance == 'learned' else rounded([more, more_error])
+            bits.append([loss, NAMES[variance], rounded([mean, error]), rest])
+            print(*bits[-1])
     terms = found['hybrid'].terms
-    print(f'\n| sent | {" | ".join(NAMES[v] for v in terms)} |\n|---{"|---" * len(terms)}|')
+    sent: list[list[Any]] = [['sent', *(NAMES[v] for v in terms)]]
     for high, low in bands(found['hybrid'].mse.shape[1]):
-        cells = (f'{float(t[:, low : high + 1].sum(1).mean()):.4f}' for t in terms.values())
+        cells = (float(t[:, low : high + 1].sum(1).mean()) for t in terms.values())
         name = f'$x_{{{high}}}$' if high == low else rf'$x_{{{high}}} \dots x_{{{low}}}$'
-        print(f'| {name} | {" | ".join(cells)} |')
+        sent.append([name, *rounded(cells)])
+        print(*sent[-1])
+    keep('learned_variance', {'bits': bits, 'sent': sent})
     draw(found['hybrid'], models['hybrid'].diffusion, x0)
 
 

@@ -44,6 +44,8 @@ line](__main__.py).
 [markup](markup.py) lets no file break its page,
 [swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
 
+[Measured](measured.py) compares the numbers of a page with the file that they are from.
+
 Which page is read after which, and where it stands in the list of all of them, is their
 [order](order.py).
 """

@@ -9,6 +9,11 @@ Where a project asks for it (`tested_pages` in `[tool.pylit]`), every displayed 
 [a test](claims.py), or says why not
 [tested](test:pylit/test_check.py::test_every_equation_has_a_test_or_a_reason).
 
+Where a project asks for that too (`mutated_pages`), every test that is named was
+[seen to fail](claims.py) on a broken version of the code
+[tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers whose
+[source](measured.py) is named are compared with it.
+
 Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
 
 A translation that has lost a formula, a link or an image is an error at any time. One that is
@@ -20,11 +25,23 @@ paragraph today, and its translators follow
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from . import figures, layout, live, outline, quantities, symbols, translate
+from . import (
+    claims,
+    figures,
+    layout,
+    live,
+    measured,
+    outline,
+    prose,
+    quantities,
+    symbols,
+    translate,
+)
 from . import inventory as inventories
+from .claims import Claim
 from .config import Config
 from .frame import texts
 from .page import Page
@@ -46,8 +63,11 @@ def run(request: Request) -> Problems:
     pages = [site.full(found) for found in site.shown()]
     for page in pages:
         look(page, problems)
+        measured.check(page, request.config.root, problems)
         if request.config.lists(page.source.path, request.config.tested_pages):
             _untested(page, problems)
+        if request.config.lists(page.source.path, request.config.mutated_pages):
+            _unbroken(page, site.caught, problems)
     quantities.check(pages, problems)
     _uncited(site, problems)
     for catalog in site.catalogs.values():
@@ -103,6 +123,24 @@ def _untested(page: Page, problems: Problems) -> None:
         elif formula.no_test is None and number not in covered:
             message = 'an equation without a test: name one, or write `<!-- no-test: why -->` below'
             problems.error(where, message, excerpt)
+
+
+# ## Tests that were never seen to fail
+def _unbroken(page: Page, caught: Mapping[str, claims.Caught], problems: Problems) -> None:
+    for note in page.notes:
+        for token, block in prose.walk(note.tokens):
+            href = str(token.attrs.get('href', '')) if token.type == 'link_open' else ''
+            claim = Claim.of(href) if href.startswith('test:') else None
+            if claim and (wrong := _never_failed(caught.get(claim.test))):
+                where, excerpt = page.spot(*note.where(block, href))
+                problems.error(where, f'{claim.test} {wrong}', excerpt)
+
+
+def _never_failed(caught: claims.Caught | None) -> str:
+    if caught is None or not (caught.of or caught.without):
+        return 'was shown no broken version of the code, and nobody says why'
+    passed = caught.of - caught.killed
+    return f'passes on {passed} of {caught.of} broken versions of the code' if passed else ''
 
 
 # ## Code that was commented out

@@ -17,6 +17,11 @@ A mark that follows a displayed equation stands beside it
 A displayed equation that only introduces a name has nothing to be tested. The line below it says
 so, `<!-- no-test: definition -->`, which no page shows; such an equation is not counted.
 
+A test that passes on a broken formula proves nothing. A project may break its own code, one place
+at a time, run the tests that pages name, and write down how many of those versions each has caught:
+`{"test_x.py::test_name": {"killed": 2, "of": 2}}` in the file of the setting `mutants`, or
+`{"without": "why none"}`. The panel of a mark shows the count.
+
 > **A tick is earned, never assumed.** Without a report nothing has passed. A test with several
 > cases passes if every case ran and passed; one that was skipped, or expected to fail, has not
 > passed. A report holds a hash of the sources and the tests that it was made from, and says nothing
@@ -37,9 +42,8 @@ from .config import Config
 from .problems import Refusal
 
 PASSED, FAILED, NOT_RUN = 'passed', 'failed', 'not run'
-# In the folder of `pyproject.toml`: what a run of the tests has said, and how many broken versions
-# of the sources each test was seen to catch
-REPORT, MUTANTS = 'report-tests.json', 'report-mutants.json'
+# In the folder of `pyproject.toml`: what a run of the tests has said
+REPORT = 'report-tests.json'
 KIND = 'pylit tests 1'
 
 
@@ -129,15 +133,29 @@ def believed(config: Config, paths: Sequence[Path], path: Path | None = None) ->
     return report, ''
 
 
-def killed(config: Config) -> dict[str, tuple[int, int]]:
-    """How many broken versions of the sources each test has caught, and of how many."""
+# ## What was broken
+@dataclass(frozen=True)
+class Caught:
+    """How many broken versions of the code a test was shown and has caught; or why none."""
+
+    killed: int = 0
+    of: int = 0
+    without: str = ''
+
+
+def caught(config: Config) -> dict[str, Caught]:
+    """By the name of the test, from the file that the setting `mutants` names."""
     try:
-        said = json.loads((config.root / MUTANTS).read_text(encoding='utf-8'))
-        return {str(test): (int(n['killed']), int(n['of'])) for test, n in said.items()}
+        said = json.loads((config.root / config.mutants).read_text(encoding='utf-8'))
+        found = {str(test): Caught(**row) for test, row in said.items()}
+        if not all(isinstance(n, int) for one in found.values() for n in (one.killed, one.of)):
+            raise TypeError
+        return found
     except OSError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Refusal(f'{MUTANTS}: not {{test: {{killed, of}}}} for each test') from None
+        known = '{test: {killed, of}} or {test: {without}}'
+        raise Refusal(f'{config.mutants}: not {known} for each test') from None
 
 
 # ## Of which sources
@@ -179,7 +197,7 @@ def _files(config: Config, below: str) -> Iterator[str]:
         for file in files:
             suffix = os.path.splitext(file)[1]
             told = suffix in TEXT or (below == config.tests and suffix != '.pyc')
-            told = told and file[0] != '.' and file not in (REPORT, MUTANTS)
+            told = told and file[0] != '.' and file not in (REPORT, Path(config.mutants).name)
             if told and os.path.isfile(os.path.join(folder, file)):
                 yield _called(root, Path(folder, file))
 

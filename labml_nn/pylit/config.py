@@ -62,6 +62,9 @@ class Config:
     languages: tuple[str, ...] = ()
     # Pages whose displayed equations all name a test or say why not, as patterns of paths
     tested_pages: tuple[str, ...] = ()
+    # Pages whose named tests were all seen to fail on broken code, and the file that says on which
+    mutated_pages: tuple[str, ...] = ()
+    mutants: str = 'report-mutants.json'
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
     # Where the names of other projects are documented

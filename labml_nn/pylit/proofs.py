@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .claims import Claim, Report
+from .claims import Caught, Claim, Report
 from .page import Page
 
 # What the panel says, in the language of the sources
@@ -58,7 +58,7 @@ def script(
     code: Sequence[str],
     named: Iterable[Claim],
     report: Report,
-    killed: Mapping[str, tuple[int, int]],
+    caught: Mapping[str, Caught],
 ) -> bytes:
     """The panels of the tests of one file that pages name, by their anchors."""
     made = {}
@@ -72,9 +72,13 @@ def script(
                 'verdict': report.verdict(claim),
                 'code': _code(lines),
                 **_told(report.tests.get(claim.test), report),
-                'killed': list(killed.get(claim.test, ())),
+                'killed': _killed(caught.get(claim.test)),
             }
     return f'pylitProofs.tests({_json(page.source.url)}, {_json(made)})\n'.encode()
+
+
+def _killed(caught: Caught | None) -> list[int]:
+    return [caught.killed, caught.of] if caught and caught.of else []
 
 
 def _json(said: Any) -> str:

@@ -117,6 +117,8 @@ QUOTED = re.compile(r'(?:\s|[-*+]\s|\d+[.)]\s)*>')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # Behind a display formula: why no test is named for it
 NO_TEST = re.compile(r'\s*<!--\s*no-test:[ ]*([^<>]*?)\s*-->')
+# Below a block: where its numbers are from
+MEASURED = re.compile(r'\s*<!--\s*measured:([^<>]*?)-->\s*')
 # KaTeX numbers these, and on a phone the number prints over the formula
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
 
@@ -293,10 +295,23 @@ def understand(lines: Sequence[Line]) -> Note:
     extractor = _Extractor(lines)
     extractor.run()
     known: dict[str, Any] = {}
-    tokens = MARKDOWN.parse(FORGED.sub('\ufffd', ''.join(extractor.out)), known)
+    tokens = _measured(MARKDOWN.parse(FORGED.sub('\ufffd', ''.join(extractor.out)), known))
     table = [*extractor.table, len(lines)]
     references = known.get('references', {})
     return Note(tokens, extractor.formulas, lines, table, extractor.mistakes, references)
+
+
+def _measured(tokens: list[Token]) -> list[Token]:
+    """Without the lines that say where numbers are from: the end of the block above has them."""
+    kept: list[Token] = []
+    for token in tokens:
+        found = MEASURED.fullmatch(token.content) if token.type == 'html_block' else None
+        if found and kept and kept[-1].nesting < 0:
+            token.meta['sources'] = found[1].split()
+            kept[-1].meta.setdefault('measured', []).append(token)
+        else:
+            kept.append(token)
+    return kept
 
 
 def inline(note: Note, text: str) -> list[Token]:

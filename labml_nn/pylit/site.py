@@ -596,11 +596,11 @@ class Site:
             self.code[url] = self._code(source)
         named = (claim for o in self.shown() for claim in o.claims)
         here = [c for c in named if (test := self.directory.find(c)) and test.url == url]
-        return proofs.script(source, self.code[url], here, self.report, self.killed)
+        return proofs.script(source, self.code[url], here, self.report, self.caught)
 
     @cached_property
-    def killed(self) -> dict[str, tuple[int, int]]:
-        return claims.killed(self.config)
+    def caught(self) -> dict[str, claims.Caught]:
+        return claims.caught(self.config)
 
     def _pictures(self) -> dict[str, Path]:
         """Files that are taken as they are."""

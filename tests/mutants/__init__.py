@@ -27,6 +27,14 @@ def mutants(file: str, *rows: tuple[str, str, str]) -> list[Mutant]:
     return [Mutant(file, old, new, tuple(tests.split())) for old, new, tests in rows]
 
 
+# Tests that pages name and that no broken formula can fail, and why
+WITHOUT = {
+    'diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device': (
+        'no formula: that no step waits, on a device that has no numbers'
+    ),
+}
+
+
 def table() -> list[Mutant]:
     """All of them, in the order of the files."""
     from tests.mutants import derivation, evaluation, exercises, holes, samplers, score

@@ -83,8 +83,8 @@ MUTANTS: list[Mutant] = [
          f'{ANCESTRAL}test_all_steps_are_algorithm_2'),
     ),
     *mutants(
-        'docs/figures/data/sampler_frontier.md',
-        ('| 1.95 | 0.77 |', '| 1.25 | 0.77 |',
+        'docs/figures/data/frontier.json',
+        ('beta$", 1.95, 0.77', 'beta$", 1.25, 0.77',
          f'{ANCESTRAL}test_which_variance_the_tables_speak_for'),
     ),
     # ## DDIM

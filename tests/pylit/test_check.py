@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -313,3 +314,45 @@ def test_every_equation_has_a_test_or_a_reason(
         assert [s[: len(e)] for s, e in zip(said, found, strict=True)] == found
     assert main(['build', str(tmp_path / 'page.py'), '-o', str(tmp_path / 'site')]) == 0
     assert 'no-test' not in (tmp_path / 'site' / 'page.html').read_text(encoding='utf-8')
+
+
+BROKEN = '[tool.pylit]\nmutated_pages = ["page.py"]\nmutants = "tests/caught.json"\n'
+
+
+@pytest.mark.parametrize(
+    ('caught', 'expected'),
+    [
+        ({}, 'was shown no broken version of the code, and nobody says why'),
+        ({'killed': 0, 'of': 0}, 'was shown no broken version'),
+        ({'without': ''}, 'was shown no broken version'),
+        ({'without': 'a reason'}, ''),
+        ({'killed': 2, 'of': 2}, ''),
+        ({'killed': 1, 'of': 3}, 'passes on 2 of 3 broken versions of the code'),
+    ],
+)
+def test_every_test_was_seen_to_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caught: dict[str, Any], expected: str
+) -> None:
+    """Only where the project says so."""
+    files = {
+        'page.py': '# Twice\n# is [tested](test:test_a.py::test_x).\nx = 1\n',
+        'tests/test_a.py': TEST,
+        'tests/caught.json': json.dumps({'test_a.py::test_x': caught} if caught else {}),
+    }
+    for config in (BROKEN, ''):
+        project(tmp_path, {'pyproject.toml': config, **files})
+        status = main(['check', str(tmp_path / 'page.py')])
+        said = re.findall(r'page\.py:(\d+:\d+: error: .*)', capsys.readouterr().err)
+        wanted = [f'2:15: error: test_a.py::test_x {expected}'] if expected and config else []
+        assert [s[: len(w)] for s, w in zip(said, wanted, strict=True)] == wanted
+        assert status == bool(wanted)
+
+
+def test_a_file_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ('{', '[]', '{"a": 1}', '{"a": {"killed": "x"}}', '{"a": {"other": 1}}'):
+        files = {'page.py': '# x\n', 'tests/caught.json': text, 'pyproject.toml': BROKEN}
+        project(tmp_path, files)
+        assert main(['check', str(tmp_path / 'page.py')]) == 2
+        assert 'tests/caught.json: not {test: {killed, of}}' in capsys.readouterr().err

@@ -12,6 +12,7 @@ import pytest
 
 from labml_nn.pylit import claims, testing
 from labml_nn.pylit.__main__ import main
+from labml_nn.pylit.config import Config
 from tests.kit import close
 from tests.kit.sites import project, render, reported
 
@@ -221,12 +222,12 @@ def test_broken_versions_that_a_test_has_caught(tmp_path: Path) -> None:
     project(tmp_path, FILES)
     assert panels(render(tmp_path, 'src'))['test_holds']['killed'] == []
     caught = {'test_a.py::test_holds': {'killed': 3, 'of': 4}}
-    (tmp_path / claims.MUTANTS).write_text(json.dumps(caught))
+    (tmp_path / Config.mutants).write_text(json.dumps(caught))
     found = panels(render(tmp_path, 'src'))
     assert (found['test_holds']['killed'], found['test_wrong']['killed']) == ([3, 4], [])
     # They are no source: what they say does not make a report another's
     reported(tmp_path, {'test_a.py::test_holds': {'': 'passed'}}, 'src')
-    (tmp_path / claims.MUTANTS).write_text('{}')
+    (tmp_path / Config.mutants).write_text('{}')
     assert panels(render(tmp_path, 'src'))['test_holds']['verdict'] == 'passed'
 
 

@@ -3,13 +3,14 @@
     python -m docs.figures.data.frontier runs/digits [CACHE]
 
 Draws 898 samples each way, and writes their Fréchet distance in pixel space from the 1,797 real
-digits and the seconds they took as the tables of the page (`sampler_frontier.md`), and for the
-picture. What the file CACHE holds is not measured again.
+digits and the seconds they took, for the tables of the page and for the picture. What the file
+CACHE holds is not measured again.
 """
 
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from labml_nn.evaluation.frechet import frechet_distance
 
 N, SEED, CHUNK = 898, 1, 128
 SEEDS = (1, 2, 3, 4)
-HERE = Path(__file__).parent
 STEPS = (5, 10, 20, 50)
 SPACINGS = ('leading', 'linspace', 'trailing', 'quadratic')
 # What is compared: a name for the tables, one for the pictures, the sampler, its options. The last
@@ -79,45 +79,44 @@ class Bench:
         return float(np.mean([frechet_distance(x, self.real) for x in draws]))
 
 
-def row(first: str, cells: list[str]) -> str:
-    return f'| {first} | {" | ".join(cells)} |'
-
-
-def tables(bench: Bench) -> str:
-    """Distance by steps, and distance by spacing."""
+def tables(bench: Bench) -> dict[str, Any]:
+    """Distance by steps, by spacing, and by seed: the tables of the page, with their heads."""
     whole, seconds = bench('ddpm', 1000, variance='beta', spacing='trailing')
-    lines = [
-        row('`trailing`, steps', [str(n) for n in STEPS]),
-        '|---' * (len(STEPS) + 1) + '|',
-        *(
-            row(name, [f'{bench(s, n, spacing="trailing", **o)[0]:.2f}' for n in STEPS])
-            for name, _, s, o in WAYS
-        ),
-        row(
-            'seconds',
-            [f'{bench("dpm", n, spacing="trailing", sde=False)[1]:.1f}' for n in STEPS],
-        ),
-        '',
-        f'Ancestral sampling with all 1000 steps: {whole:.2f}, in {seconds:.0f} seconds. '
-        f'Draws of the real digits: {bench.fresh():.2f}.',
-        '',
-        row('20 steps', [f'`{s}`' for s in SPACINGS]),
-        '|---' * (len(SPACINGS) + 1) + '|',
-    ]
+    steps: list[list[Any]] = [['`trailing`, steps', *STEPS]]
+    spacing: list[list[Any]] = [['20 steps', *(f'`{s}`' for s in SPACINGS)]]
     for name, _, s, o in WAYS:
-        cells = [
-            '–' if s == 'pndm' and spacing == 'quadratic'
-            else f'{bench(s, 20, spacing=spacing, **o)[0]:.2f}'
-            for spacing in SPACINGS
-        ]  # fmt: skip
-        lines.append(row(name, cells))
-    lines += ['', row('steps, of four seeds', ['mean', 'least', 'most']), '|---' * 4 + '|']
-    for steps in (10, 20, 50):
+        by_steps = (bench(s, n, spacing='trailing', **o)[0] for n in STEPS)
+        steps.append([name, *rounded(by_steps)])
+        # PNDM needs even steps
+        ways = [way for way in SPACINGS if (s, way) != ('pndm', 'quadratic')]
+        found = rounded(bench(s, 20, spacing=way, **o)[0] for way in ways)
+        spacing.append([name, *found, *[None] * (len(SPACINGS) - len(found))])
+    took = (bench('dpm', n, spacing='trailing', sde=False)[1] for n in STEPS)
+    steps.append(['seconds', *rounded(took)])
+    return {
+        'steps': steps,
+        'spacing': spacing,
+        'seeds': seeds(bench),
+        'whole': dict(zip(WHOLE, rounded([whole, seconds, bench.fresh()]), strict=True)),
+    }
+
+
+def seeds(bench: Bench) -> list[list[Any]]:
+    """How far the distances of several seeds lie apart."""
+    rows: list[list[Any]] = [['steps, of four seeds', 'mean', 'least', 'most']]
+    for n in (10, 20, 50):
         for name, _, s, o in WAYS[-3:]:
-            found = [bench(s, steps, seed, spacing='trailing', **o)[0] for seed in SEEDS]
-            cells = [f'{v:.2f}' for v in (sum(found) / len(found), min(found), max(found))]
-            lines.append(row(f'{name}, {steps}', cells))
-    return '\n'.join(lines) + '\n'
+            found = [bench(s, n, seed, spacing='trailing', **o)[0] for seed in SEEDS]
+            cells = [sum(found) / len(found), min(found), max(found)]
+            rows.append([f'{name}, {n}', *rounded(cells)])
+    return rows
+
+
+WHOLE = ('distance', 'seconds', 'real')
+
+
+def rounded(values: Iterable[float]) -> list[float]:
+    return [round(v, 4) for v in values]
 
 
 def curves(bench: Bench) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def curves(bench: Bench) -> dict[str, Any]:
 
 def main(run: str, cache: str | None = None) -> None:
     bench = Bench(run, Path(cache) if cache else None)
-    (HERE / 'sampler_frontier.md').write_text(tables(bench), encoding='utf-8')
+    keep('frontier', tables(bench))
     keep('samplers', {'frontier': curves(bench)})
 
 

@@ -96,8 +96,10 @@ Fréchet distance in pixel space of 898 samples from the 1,797 real digits, for 
 | DPM-Solver++ 2M | 1.19 | 0.37 | 0.24 | 0.23 |
 | 2M with noise | 1.54 | 0.41 | 0.26 | 0.21 |
 | seconds | 2.2 | 4.6 | 9.9 | 35.9 |
+<!-- measured: docs/figures/data/frontier.json#/steps -->
 
 Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real digits: 0.14.
+<!-- measured: docs/figures/data/frontier.json#/whole -->
 
 | 20 steps | `leading` | `linspace` | `trailing` | `quadratic` |
 |---|---|---|---|---|
@@ -108,6 +110,7 @@ Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real 
 | PNDM | 0.23 | 0.24 | 0.22 | – |
 | DPM-Solver++ 2M | 0.32 | 0.33 | 0.24 | 0.23 |
 | 2M with noise | 0.48 | 0.51 | 0.26 | 0.25 |
+<!-- measured: docs/figures/data/frontier.json#/spacing -->
 
 | steps, of four seeds | mean | least | most |
 |---|---|---|---|
@@ -120,6 +123,7 @@ Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real 
 | PNDM, 50 | 0.23 | 0.23 | 0.24 |
 | DPM-Solver++ 2M, 50 | 0.23 | 0.22 | 0.24 |
 | 2M with noise, 50 | 0.24 | 0.21 | 0.29 |
+<!-- measured: docs/figures/data/frontier.json#/seeds -->
 
 ![Distance against calls of the network: the methods of second order reach the line of 1000
 ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier

@@ -1,5 +1,6 @@
 """Ancestral sampling on a subset of the steps."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,17 +69,13 @@ def test_the_variance_is_the_one_asked_for():
 
 def test_which_variance_the_tables_speak_for():
     """The measured distances of the digits, and the paper's of CIFAR-10."""
-    measured = Path(__file__).parents[3] / 'docs' / 'figures' / 'data' / 'sampler_frontier.md'
-    rows = [
-        [cell.strip() for cell in line.split('|')[1:-1]]
-        for line in measured.read_text(encoding='utf-8').splitlines()
-    ]
-    steps, spacings = ([row for row in rows if row[:1] == [rf'ancestral, ${v}$']] for v in
-                       (r'\beta', r'\tilde\beta'))  # fmt: skip
-    more = [
-        [float(b) / float(a) for a, b in zip(large[1:], small[1:], strict=True)]
-        for large, small in zip(steps, spacings, strict=True)
-    ]
+    measured = Path(__file__).parents[3] / 'docs' / 'figures' / 'data' / 'frontier.json'
+    tables = json.loads(measured.read_text(encoding='utf-8'))
+    more = []
+    for table in (tables['steps'], tables['spacing']):
+        rows = {row[0]: row[1:] for row in table}
+        large, small = rows[r'ancestral, $\beta$'], rows[r'ancestral, $\tilde\beta$']
+        more.append([b / a for a, b in zip(large, small, strict=True)])
     by_steps, by_spacing = more  # trailing with 5, 10, 20 and 50; 20 in each of the four ways
     assert [round(r, 2) for r in (min(by_steps), max(by_steps))] == [1.16, 1.49]
     leading, linspace, trailing, quadratic = by_spacing

@@ -1,0 +1,145 @@
+r"""
+# Measured: numbers that a command has written
+
+A measurement is made by a command and kept in a file of JSON. What a page says of it was typed, and
+the page goes on saying it after the file has changed. A line below the table or the paragraph names
+where its numbers are from, by file and [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901):
+
+```md
+| steps | 10 | 20 |
+|---|---|---|
+| distance | 0.54 | 0.35 |
+<!-- measured: docs/data/samplers.json#/table -->
+```
+
+No page shows the line. `check` compares what stands above it with the file:
+
+* a table is a list of rows, the first of which is its head. A cell is a number, of which the page
+  may show as few digits as it likes; several of them; a text; or `null`, which is for a cell
+  without a number.
+* a paragraph has each value that is named, or each of a list of them, with two digits or more
+  unless the value has only one.
+
+[tested](test:pylit/test_measured.py::test_a_page_shows_what_was_measured)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from markdown_it.token import Token
+
+from .page import Page
+from .problems import Problems
+from .prose import Note
+
+# A number in a text, with thousands separated or a power of ten
+NUMBER = re.compile(
+    r'(?<![\w.])[-−+]?\d{1,3}(?:,\d{3})+(?![\w,])|[-−+]?(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?'
+)
+
+
+def check(page: Page, root: Path, problems: Problems) -> None:
+    """Every number of a page whose source is named, against that source."""
+    for note in page.notes:
+        for end, closing in enumerate(note.tokens):
+            for mark in closing.meta.get('measured', ()):
+                block = note.tokens[_begin(note.tokens, end) : end]
+                for said in _compare(note, block, closing.type, mark.meta['sources'], root):
+                    where, excerpt = page.spot(*note.where(mark))
+                    problems.error(where, said, excerpt)
+
+
+def _begin(tokens: Sequence[Token], end: int) -> int:
+    """Where the block begins that ends there."""
+    level = tokens[end].level
+    return next(i for i in range(end, -1, -1) if tokens[i].level == level and tokens[i].nesting > 0)
+
+
+def _compare(
+    note: Note, block: Sequence[Token], kind: str, sources: Sequence[str], root: Path
+) -> Iterator[str]:
+    if not sources:
+        yield 'measured, and no source: name `file.json#/key`'
+    for source in sources:
+        try:
+            value = look_up(source, root)
+        except (OSError, ValueError, KeyError, IndexError, TypeError):
+            yield f'there is no {source}'
+            continue
+        if kind == 'table_close':
+            yield from (f'{said} ({source})' for said in _table(rows(note, block), value))
+        else:
+            text = ' '.join(note.restore(token.content) for token in block)
+            shown = NUMBER.findall(text)
+            for one in _values(value):
+                if not isinstance(one, int | float) or not any(
+                    _shows(number, one, least=2) for number in shown
+                ):
+                    yield f'{json.dumps(one)} is not in the text ({source})'
+
+
+def _values(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
+
+
+def look_up(source: str, root: Path) -> Any:
+    """What stands at `file.json#/key/0`, of the project's files."""
+    name, _, pointer = source.partition('#')
+    path = (root / name).resolve()
+    path.relative_to(root.resolve())  # a file of the project
+    value = json.loads(path.read_text(encoding='utf-8'))
+    for part in pointer.split('/')[1:]:
+        key = part.replace('~1', '/').replace('~0', '~')
+        value = value[int(key) if isinstance(value, list) else key]
+    return value
+
+
+# ## Tables
+def rows(note: Note, block: Sequence[Token]) -> list[list[str]]:
+    """The cells of a table as their author wrote them, with the head."""
+    found: list[list[str]] = []
+    for token in block:
+        if token.type == 'tr_open':
+            found.append([])
+        elif token.type == 'inline':
+            found[-1].append(note.restore(token.content).strip())
+    return found
+
+
+def _table(shown: list[list[str]], value: Any) -> Iterator[str]:
+    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
+        yield 'no list of rows'
+    elif [len(row) for row in shown] != [len(row) for row in value]:
+        sizes = (f'{len(t)} rows of {len(t[0]) if t else 0}' for t in (shown, value))
+        yield 'the table has {}, its source {}'.format(*sizes)
+    else:
+        for cells, values in zip(shown, value, strict=True):
+            for cell, one in zip(cells, values, strict=True):
+                if not _is(cell, one):
+                    yield f'{cell!r} in the row {cells[0]!r}, but {json.dumps(one)} was measured'
+
+
+def _is(cell: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return cell == value
+    numbers = NUMBER.findall(cell)
+    values = [] if value is None else value if isinstance(value, list) else [value]
+    return len(numbers) == len(values) and all(map(_shows, numbers, values))
+
+
+def _shows(number: str, value: float, least: int = 0) -> bool:
+    """Whether a number as it is shown is that value, rounded to the digits that are shown."""
+    text = number.replace(',', '').replace('−', '-')
+    mantissa, _, exponent = text.partition('e')
+    unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition('.')[2]))
+    if len(mantissa.lstrip('+-0.').replace('.', '')) < least and float(text) != value:
+        return False
+    # What ends on a five may have gone either way
+    return abs(float(text) - value) <= unit / 2 + 1e-9 * abs(value)

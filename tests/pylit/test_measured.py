@@ -1,0 +1,103 @@
+"""Numbers that a page has from a file: the page and the file say the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from labml_nn.pylit.__main__ import main
+from tests.kit.sites import project
+
+DATA = {
+    'whole': 0.2547,
+    'seconds': 654.7,
+    'calls': 1797,
+    'few': 7,
+    'a/b': [1, 0.125],
+    'table': [
+        ['steps', 10, 20],
+        ['beta', 0.5449, 0.3512],
+        ['seeds', [0.35, 0.02], None],
+    ],
+}
+TABLE = """\
+| steps | 10 | 20 |
+|---|---|---|
+| beta | 0.54 | 0.3512 |
+| seeds | 0.35 ± 0.02 | – |
+"""
+
+
+def told(folder: Path, capsys: pytest.CaptureFixture[str], text: str) -> list[str]:
+    """What `check` says of a page with this text."""
+    project(folder, {'page.md': f'# Page\n\n{text}', 'data.json': json.dumps(DATA)})
+    status = main(['check', str(folder / 'page.md')])
+    said = re.findall(r'page\.md:(\d+:\d+: error: .*)', capsys.readouterr().err)
+    assert status == bool(said)
+    return said
+
+
+def below(text: str, *sources: str) -> str:
+    return f'{text.rstrip()}\n<!-- measured: {" ".join(sources)} -->\n'
+
+
+@pytest.mark.parametrize(
+    ('text', 'sources', 'expected'),
+    [
+        (TABLE, ['data.json#/table'], []),
+        (TABLE.replace('0.54', '0.55'), ['data.json#/table'], ["'0.55' in the row 'beta', but 0"]),
+        (TABLE.replace('0.3512', '0.35120'), ['data.json#/table'], []),
+        (TABLE.replace('beta', 'gamma'), ['data.json#/table'], ["'gamma' in the row 'gamma'"]),
+        (TABLE.replace('0.02', '0.03'), ['data.json#/table'], ["'0.35 ± 0.03' in the row 'seeds'"]),
+        (TABLE.replace('–', '0.1'), ['data.json#/table'], ["'0.1' in the row 'seeds', but null"]),
+        (TABLE + '| more | 1 | 2 |\n', ['data.json#/table'], ['the table has 4 rows of 3, its']),
+        (TABLE, ['data.json#/whole'], ['no list of rows']),
+        ('It is 0.25, in 655 seconds.', ['data.json#/whole', 'data.json#/seconds'], []),
+        ('It is 0.255, of 1,797.', ['data.json#/whole', 'data.json#/calls'], []),
+        ('It is 0.26.', ['data.json#/whole'], ['0.2547 is not in the text']),
+        # A single digit is a rounding of too much
+        ('It is 0 or 0.3.', ['data.json#/whole'], ['0.2547 is not in the text']),
+        ('Of 7 one is\n0.125.', ['data.json#/few', 'data.json#/a~1b/1'], []),
+        ('Of 1 one is 0.125.', ['data.json#/a~1b'], []),
+        ('Of 2 one is 0.13.', ['data.json#/a~1b'], ['1 is not in the text']),
+        ('> Quoted: 0.25.\n> More.', ['data.json#/whole'], []),
+        ('* an item with 0.25', ['data.json#/whole'], []),
+        ('x', ['data.json#/nothing'], ['there is no data.json#/nothing']),
+        ('x', ['none.json#/x'], ['there is no none.json#/x']),
+        ('x', ['../data.json#/whole'], ['there is no ../data.json#/whole']),
+        ('x', [], ['measured, and no source']),
+    ],
+)  # fmt: skip
+def test_a_page_shows_what_was_measured(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    sources: list[str],
+    expected: list[str],
+) -> None:
+    marked = below(text, *sources)
+    said = told(tmp_path, capsys, marked)
+    assert len(said) == len(expected), said
+    for line, wanted in zip(said, expected, strict=True):
+        # Where the source is named
+        number = 2 + marked.count('\n')
+        assert line.startswith(f'{number}:1: error: {wanted}')
+
+
+def test_nobody_sees_the_source(tmp_path: Path) -> None:
+    project(tmp_path, {'page.md': below(TABLE, 'data.json#/table'), 'data.json': json.dumps(DATA)})
+    assert main(['build', str(tmp_path / 'page.md'), '-o', str(tmp_path / 'site')]) == 0
+    page = (tmp_path / 'site' / 'page.html').read_text(encoding='utf-8')
+    assert '0.3512' in page
+    assert 'measured' not in page
+    assert 'data.json' not in page
+
+
+def test_in_comments_of_a_program_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '# It is 0.26.\n# <!-- measured: data.json#/whole -->\nx = 1\n'
+    project(tmp_path, {'page.py': text, 'data.json': json.dumps(DATA)})
+    assert main(['check', str(tmp_path / 'page.py')]) == 1
+    assert 'page.py:2:3: error: 0.2547 is not in the text' in capsys.readouterr().err
