@@ -24,9 +24,10 @@ A source passes through four rooms:
    [reST](rest.py) of docstrings become lists and boxes. What has a number is
    [referred to](references.py) by it, and what is [cited](bibliography.py) is listed.
 3. [page](page.py): sections → HTML. Code is coloured by [Pygments](highlight.py), its names
-   [lead to their definitions](names.py), its [symbols](symbols.py) know the formulas they
-   come from, and [claims](claims.py) know their tests, which are [run](testing.py) and
-   [recorded](recorder.py), so that a mark opens its [proof](proofs.py).
+   [lead to their definitions](names.py) or to [other projects](inventory.py), its
+   [symbols](symbols.py) know the formulas they come from, and [claims](claims.py) know their tests,
+   which are [run](testing.py) and [recorded](recorder.py), so that a mark opens its
+   [proof](proofs.py).
 4. [site](site.py): pages → a folder. Each gets a [frame](frame.py) with navigation, and links to
    where [its source is kept](origin.py); the folder is swapped in whole or not at all.
 

@@ -119,14 +119,13 @@ class Reach:
 
     def has(self, code: Code) -> set[str]:
         """A call is known by its last name: `model.loss` may be any `loss` of the project."""
-        found, seen = set(code.has), set[str]()
-        waiting = set(code.calls)
-        while waiting - seen:
-            name = (waiting - seen).pop()
-            seen.add(name)
-            for called in self.known.get(name, ()):
+        found, seen = set(code.has), set(code.calls)
+        waiting = list(seen)
+        while waiting:
+            for called in self.known.get(waiting.pop(), ()):
                 found |= called.has
-                waiting |= called.calls
+                waiting += called.calls - seen
+                seen |= called.calls
         return found
 
 
@@ -145,14 +144,16 @@ class _Row:
         shown = [line for i in self.row.sections for line in self.page.sections[i].code]
         spans = [range(line.number, line.number + 1) for line in shown]
         around = [_span(d) for d in self._around()]
-        if any(SILENCE in line.text for line in shown):
+        formulas = list(self._formulas())
+        silent = any(SILENCE in line.text for line in shown)
+        if silent or all(formula.display for formula, _ in formulas):
             return
         # What joined the row because there was room is not what the note stands on
         below = self.page.sections[self.row.sections[0]].code
         here = read(self.page, [range(line.number, line.number + 1) for line in below])
         has = self.reach.has(read(self.page, [*spans, *around]))
-        spoken = {key for formula, _ in self._formulas() for key in self._find(formula.tex)}
-        for formula, leads in self._formulas():
+        spoken = {key for formula, _ in formulas for key in self._find(formula.tex)}
+        for formula, leads in formulas:
             if formula.display:
                 continue
             left, right = _sides(formula.tex) if leads else ('', formula.tex)

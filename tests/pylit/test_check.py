@@ -167,7 +167,7 @@ def test_errors_planted_in_our_own_pages(
     copy = tmp_path / 'labml_nn' / 'diffusion'
     shutil.copytree(ROOT / 'labml_nn' / 'diffusion', copy)
     shutil.copy(ROOT / 'pyproject.toml', tmp_path)
-    (tmp_path / 'docs').mkdir()
+    shutil.copytree(ROOT / 'docs' / 'inventories', tmp_path / 'docs' / 'inventories')
     shutil.copy(ROOT / 'docs' / 'references.bib', tmp_path / 'docs')
     places = []
     for page, right, wrong in PLANTED:
