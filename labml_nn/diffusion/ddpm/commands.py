@@ -74,6 +74,7 @@ class Command(NamedTuple):
     options: type[RunOptions]
     endings: tuple[str, ...] = ('.png',)  # of the file `--out`
     is_folder: Callable[[Any], bool] = lambda a: False  # or whether that is a folder
+    takes_others: bool = False  # whether other runs are named after the first, as `others`
 
 
 def sampler_options(a: Any) -> dict[str, Any]:
