@@ -115,5 +115,6 @@ def run_dataset(c: Configs, data_root: str | None) -> AnySet:
     """
     root = data_root or c.data_root
     return load_dataset(
-        c.dataset, root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
-    )
+        c.dataset, root, c.image_size, c.image_channels,
+        bad_pictures=c.bad_pictures, by_class=c.n_classes > 0,
+    )  # fmt: skip
