@@ -43,7 +43,7 @@ setup(
     include_package_data=True,
     package_data={
         'labml_nn': ['py.typed'],
-        'labml_nn.diffusion.ddpm': ['*.md', 'engine/*'],
+        'labml_nn.diffusion.ddpm': ['*.md', 'engine/*', 'templates/*'],
         'labml_nn.pylit': ['*.md', 'static/*', 'templates/*', 'katex/*'],
     },
     python_requires='>=3.10',
@@ -56,6 +56,7 @@ setup(
         'matplotlib>=3.8',
         'pillow>=10.1',
         'pyyaml>=6',
+        'jinja2>=3.1',
         'safetensors>=0.4',
         'scikit-learn>=1.3',  # carries the handwritten digits of the default run
     ],

@@ -67,12 +67,12 @@ def test_what_is_no_number_is_not_saved_as_black(bad):
 
 @pytest.mark.parametrize('channels', [1, 3])
 def test_a_grid_shows_every_image_in_order(tmp_path, channels):
-    values = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, channels, 40, 40)
+    values = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, channels, 80, 80)
     path = pictures.save_png(tmp_path / 'g.png', pictures.grid(values, 2), {'seed': 3})
     with Image.open(path) as picture:
-        assert picture.size == (2 * 42 + 2, 3 * 42 + 2)
+        assert picture.size == (2 * 82 + 2, 3 * 82 + 2)
         assert picture.text == {'seed': '3'}
-        centres = [(42 * (i % 2) + 22, 42 * (i // 2) + 22) for i in range(5)]
+        centres = [(82 * (i % 2) + 42, 82 * (i // 2) + 42) for i in range(5)]
         shown = [picture.convert('L').getpixel(c) for c in centres]
     assert shown == pictures.to_uint8(values[:, 0, 0, 0]).tolist()
 
@@ -206,10 +206,40 @@ def test_an_unfinished_row_is_dropped_and_an_older_log_gets_the_new_columns(tmp_
     assert log.read_log(path)['step'].tolist() == [1]
 
 
-def test_smoothing_keeps_a_straight_line_and_its_ends():
+def test_smoothing_keeps_a_straight_line_and_its_beginning():
     line = np.linspace(3, 7, 20)
-    np.testing.assert_allclose(log.smoothed(line), line)
+    found = log.smoothed(line)
+    np.testing.assert_allclose(found[:-4], line[:-4])
+    np.testing.assert_allclose(found[-1], line[-5:].mean())
     assert log.smoothed(np.array([5.0])).tolist() == [5.0]
+    # A row that is the mean of no step at all, as the loss was no number
+    gap = log.smoothed(np.array([1.0, np.nan, 1.0, 1.0]))
+    np.testing.assert_allclose(gap, 1)
+
+
+def test_the_curve_does_not_end_in_noise():
+    """One odd row at the end moves the curve by its share; one of a single step is left out."""
+    step, loss = np.arange(25, 1001, 25.0), np.full(40, 0.1)
+    loss[-1] = 0.01
+    assert log.smoothed(loss)[-1] == pytest.approx(0.1 - 0.09 / 5)
+    for last, kept in ((1001.0, 40), (1012.0, 40), (1013.0, 41)):
+        steps, losses, each = log.whole_rows(np.append(step, last), np.append(loss, 0.0))
+        assert len(steps) == len(losses) == len(each) == kept
+    steps, losses, each = log.whole_rows(np.append(step, 1015.0), np.append(loss, 0.0))
+    assert each.tolist() == [25.0] * 40 + [15.0]
+    # Weighted by the steps that a row is the mean of
+    end = (3 * 25 * 0.1 + 25 * 0.01) / (4 * 25 + 15)
+    assert log.smoothed(losses, each)[-1] == pytest.approx(end)
+
+
+@pytest.mark.parametrize(('side', 'shown'), [(8, 64), (16, 64), (28, 84), (32, 64), (64, 64)])
+def test_small_pictures_are_enlarged_by_a_whole_factor(side, shown):
+    x = torch.rand(2, 1, side, side) * 2 - 1
+    whole = pictures.grid(x, 2)
+    assert whole.shape == (1, shown + 4, 2 * shown + 6)
+    factor = shown // side
+    assert torch.equal(whole[:, 2 : 2 + shown : factor, 2 : 2 + shown : factor],
+                       pictures.to_uint8(x)[0])  # fmt: skip
 
 
 @pytest.mark.parametrize('rows', [0, 1, 2, 40])

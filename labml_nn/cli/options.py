@@ -241,6 +241,16 @@ def read_options(path: str | Path, configs: type, more: Sequence[str] = ()) -> d
     return values
 
 
+def options_text(values: Mapping[str, Any]) -> str:
+    r"""
+    Options as the text of a file from which `read_options` has the same values.
+    """
+    import yaml
+
+    plainly = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return yaml.safe_dump(plainly, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
 def check_yaml(node: Any, path: str | Path) -> None:
     r"""
     A `ValueError` for what YAML would read as something else than what one sees: an option given

@@ -54,11 +54,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from labml_nn.data.decode import BadPicture as BadPicture
 from labml_nn.data.decode import decode as decode
-from labml_nn.data.files import written
+from labml_nn.data.files import refuse_when_looking, written
 from labml_nn.data.vision import vision
 
 # What counts as a picture in a folder, in any case of the letters
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+
+# What people take for pictures, and is not read here
+OTHER_PICTURES = (
+    '.heic', '.heif', '.avif', '.gif', '.jfif', '.jp2', '.jxl', '.svg', '.psd', '.dng', '.cr2',
+    '.nef',
+)  # fmt: skip
 
 # What to do with a file that cannot be read
 BAD_PICTURES = ('refuse', 'skip')
@@ -87,6 +93,7 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     skipped: Sequence[Path] = ()  # pictures left out, as they could not be read
     classes: Sequence[str] = ()  # the names of the labels, where a folder is a class
+    paths: Sequence[Path] = ()  # the files that the images are from, where each has its own
 
     def __init__(self, name: str, images: Tensor, labels: Tensor | None = None, levels: int = 256):
         self.name = name
@@ -138,7 +145,7 @@ class Files(Dataset[tuple[Tensor, int]]):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             pixels = torch.stack(list(pool.map(self.pixels, range(len(self)))))
         images = Images(self.name, pixels, self.labels)
-        images.skipped, images.classes = self.skipped, self.classes
+        images.skipped, images.classes, images.paths = self.skipped, self.classes, self.paths
         return images
 
     def by_class(self, root: Path) -> 'Files':
@@ -416,6 +423,7 @@ def fetched(
 
     Raises `FileNotFoundError` when it cannot be had, and says what to put where.
     """
+    refuse_when_looking(name, folder)
     try:
         return fetch()
     except Exception as error:  # no network, no permission, a server's quota page …
@@ -460,6 +468,7 @@ def unpack_anew(archive: Path, found: str, kind: Any) -> None:
     r"""
     Unpack an archive of CIFAR-10 that others have compressed, each file verified by its checksum.
     """
+    refuse_when_looking('CIFAR10', archive.parent)
     files = dict([*kind.train_list, *kind.test_list, (kind.meta['filename'], kind.meta['md5'])])
     (archive.parent / kind.base_folder).mkdir(exist_ok=True)
     try:
@@ -515,6 +524,7 @@ def unpack_faces(archive: Path, md5: str | None) -> None:
     No checksum is published of the pictures themselves. An archive that was made anew has to have
     all of them, and its own checksums must hold.
     """
+    refuse_when_looking('CelebA', archive.parent)
     found = vision().datasets.utils.calculate_md5(archive)
     with zipfile.ZipFile(archive) as content:
         names = {f'img_align_celeba/{i + 1:06}.jpg' for i in range(CELEBA_PICTURES)}
@@ -542,9 +552,11 @@ def folder_set(root: Path, image_size: int, image_channels: int, *, name: str = 
     return Files(name, paths, image_size, image_channels, faces=name == 'celeba')
 
 
-def pictures_below(root: Path) -> Iterator[Path]:
+def pictures_below(root: Path, endings: tuple[str, ...] = EXTENSIONS) -> Iterator[Path]:
     r"""
     The pictures in a folder and its folders, hidden ones left out, each real folder once.
+
+    * `endings` of the names of what counts as one
 
     What only has the name of a picture, a pipe or a socket, is none: to open it would hang.
     """
@@ -561,7 +573,7 @@ def pictures_below(root: Path) -> Iterator[Path]:
             links = (os.path.join(folder, f) for f in folders)
             waiting += [link for link in links if os.path.islink(link)]
             paths = (Path(folder, n) for n in names if not n.startswith('.'))
-            yield from (p for p in paths if p.name.lower().endswith(EXTENSIONS) and may_be_read(p))
+            yield from (p for p in paths if p.name.lower().endswith(endings) and may_be_read(p))
 
 
 def refuse_unreadable(error: OSError) -> None:

@@ -16,7 +16,11 @@ import glob
 import os
 import tempfile
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
+
+# Whether this is a look alone: nothing is downloaded, unpacked or made
+LOOKING = ContextVar('LOOKING', default=False)
 
 
 @contextlib.contextmanager
@@ -78,3 +82,31 @@ def is_full_disk(error: OSError) -> bool:
     Whether an error says so; torch and Pillow keep the number of theirs in the text at best.
     """
     return error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+# ## A look alone
+class NotHere(FileNotFoundError):
+    r"""
+    What was to be looked at has to be downloaded or unpacked first.
+    """
+
+
+@contextlib.contextmanager
+def looking_only() -> Iterator[None]:
+    r"""
+    Inside this block nothing is downloaded or unpacked: `NotHere` is raised instead
+    [tested](test:diffusion/ddpm/test_dry_run.py::test_nothing_is_downloaded_or_unpacked).
+    """
+    before = LOOKING.set(True)
+    try:
+        yield
+    finally:
+        LOOKING.reset(before)
+
+
+def refuse_when_looking(name: str, folder: Path) -> None:
+    r"""
+    `NotHere` for data of that name, which would have to be written into `folder` first.
+    """
+    if LOOKING.get():
+        raise NotHere(f'{name} is not in {folder.absolute()}, or not unpacked')

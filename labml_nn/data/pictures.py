@@ -18,8 +18,8 @@ from torch import Tensor
 
 from labml_nn.data.files import written
 
-# Pictures smaller than this are enlarged, pixel by pixel, before they are shown in a grid
-SHOWN_SIDE = 32
+# Pictures smaller than this are enlarged, by a whole factor, before they are shown in a grid
+SHOWN_SIDE = 64
 
 
 def to_uint8(images: Tensor) -> Tensor:

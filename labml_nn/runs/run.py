@@ -34,18 +34,19 @@ import torch
 from torch import Tensor, nn
 
 from labml_nn.cli.messages import first_line, shown, wanted
-from labml_nn.cli.options import option_values
+from labml_nn.cli.options import option_values, options_text
 from labml_nn.cli.progress import Progress, clock
 from labml_nn.compute.descent import Descent, is_out_of_memory
 from labml_nn.compute.distributed import World, is_lost_contact
 from labml_nn.data.datasets import AnySet, batches, fingerprint
 from labml_nn.data.decode import BadPicture
-from labml_nn.data.files import force_to_disk, is_full_disk
+from labml_nn.data.files import force_to_disk, is_full_disk, written
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.runs import checkpoint
 from labml_nn.runs.folder import part_of, refuse_used
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import COLUMNS, Guests, Window, append_row, cut_log, plot_loss
+from labml_nn.runs.pace import Pace, forecast
 from labml_nn.runs.safetensors import save_file
 from labml_nn.runs.signals import Stop
 from labml_nn.runs.trackers import Track, tracked
@@ -125,6 +126,11 @@ class Run(ABC):
         The message when memory has ended.
         """
 
+    def look_back(self, images: Tensor) -> None:  # noqa: B027
+        r"""
+        Make what else there is to be made of the last samples; nothing here.
+        """
+
     @property
     def step(self) -> int:
         return self.training.step
@@ -150,6 +156,8 @@ class Run(ABC):
             # step between two rows is of a window that goes on
             cut_log(out / 'log.csv', lambda s: s < step or (s == step and s % every == 0), COLUMNS)
             self.save()
+            with written(out / 'run.yaml') as part:
+                part.write_text(options_text(option_values(self.c)), encoding='utf-8')
         except (OSError, KeyboardInterrupt):
             if is_new:
                 shutil.rmtree(out, ignore_errors=True)
@@ -211,16 +219,17 @@ class Run(ABC):
         self.began = time.monotonic()
         self.window.forget_time()
         checkpoint.set_random_states(self.random)
-        data = self.window.timed(batches(
-            self.dataset, c.batch_size, seed=c.seed, start=self.step, flip=c.flip,
-            device=self.device, n_workers=c.workers, part=(self.world.rank, self.world.size),
-        ))  # fmt: skip
-        steps = self.training.steps(data)
+        steps = self.training.steps(self.window.timed(self.data()))
+        pace = Pace(self.step, self.device)
         while self.step < c.steps and not self.is_stopped():
             self.window.add(*next(steps))
             self.random, self.training.is_whole = checkpoint.random_states(), True
             if self.step % c.log_every == 0 or self.step == c.steps:
                 self.note = self.log()
+            each = pace.each(self.step)
+            if each and self.world.is_first:
+                progress.close()
+                print(forecast(each, c.steps - self.step, self.device))
             progress.update(self.step, self.note)
             self.refuse_bad_steps()
             if self.step % c.save_every == 0 or self.step == c.steps or self.save_due:
@@ -228,6 +237,16 @@ class Run(ABC):
             # The first grids come early, as most is learned then
             if self.step % c.preview_every == 0 or self.step in self.early_previews:
                 self.preview()
+
+    def data(self) -> Iterator[tuple[Tensor, Tensor]]:
+        r"""
+        The batches from the present step on, of this process.
+        """
+        c = self.c
+        return batches(
+            self.dataset, c.batch_size, seed=c.seed, start=self.step, flip=c.flip,
+            device=self.device, n_workers=c.workers, part=(self.world.rank, self.world.size),
+        )  # fmt: skip
 
     def is_stopped(self) -> bool:
         r"""
@@ -256,6 +275,7 @@ class Run(ABC):
             bar.close()
             if images is not None:
                 save_png(out / 'samples.png', grid(images), about)
+                self.look_back(images)
 
     # ### What is seen of it
     def log(self) -> str:

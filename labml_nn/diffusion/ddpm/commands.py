@@ -74,6 +74,7 @@ class Command(NamedTuple):
     options: type[RunOptions]
     endings: tuple[str, ...] = ('.png',)  # of the file `--out`
     is_folder: Callable[[Any], bool] = lambda a: False  # or whether that is a folder
+    takes_others: bool = False  # whether other runs are named after the first, as `others`
 
 
 def sampler_options(a: Any) -> dict[str, Any]:
@@ -114,5 +115,6 @@ def run_dataset(c: Configs, data_root: str | None) -> AnySet:
     """
     root = data_root or c.data_root
     return load_dataset(
-        c.dataset, root, c.image_size, c.image_channels, bad_pictures=c.bad_pictures
-    )
+        c.dataset, root, c.image_size, c.image_channels,
+        bad_pictures=c.bad_pictures, by_class=c.n_classes > 0,
+    )  # fmt: skip

@@ -15,6 +15,8 @@ summary: The command line to what can be had of a run - samples, pictures, likel
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate web runs/digits --out demo
+    python -m labml_nn.diffusion.ddpm.evaluate report runs/digits
+    python -m labml_nn.diffusion.ddpm.evaluate compare runs/digits runs/digits_conditional
 
 The checkpoint describes itself, so there is nothing else to say. The same in Python:
 
@@ -31,8 +33,8 @@ between them](live:board)
 
 This page is a door: it reads the command line and opens the run. What is behind it has pages of its
 own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html),
-[`check`](check.html) and [`web`](web.html), a page that samples in a browser; and what to do if
-[the samples look wrong](troubles.html).
+[`check`](check.html), [`report` and `compare`](report.html), and [`web`](web.html), a page that
+samples in a browser; and what to do if [the samples look wrong](troubles.html).
 
 [Exercises for this page](exercises.html#sampling), with answers.
 """
@@ -52,7 +54,7 @@ from labml_nn.cli.output import command
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
 from labml_nn.diffusion import samplers
-from labml_nn.diffusion.ddpm import check, coding, draw, metrics, web
+from labml_nn.diffusion.ddpm import check, coding, draw, metrics, report, web
 from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.samplers import SAMPLERS
@@ -61,7 +63,8 @@ from labml_nn.runs import checkpoint
 __all__ = ['Sampler', 'main']
 
 COMMANDS: dict[str, Command] = {
-    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS, **web.COMMANDS
+    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS, **web.COMMANDS,
+    **report.COMMANDS,
 }  # fmt: skip
 
 
@@ -77,6 +80,9 @@ def parser() -> Parser:
     for name, known in COMMANDS.items():
         of_command = commands.add_parser(name, help=known.text, description=known.text)
         of_command.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
+        if known.takes_others:
+            more = 'the runs to set beside it'
+            of_command.add_argument('others', type=Path, nargs='+', metavar='run', help=more)
         of_command.add_argument('-o', dest='out', type=Path, help=SUPPRESS)  # short for --out
         add_options(of_command, known.options)
         if issubclass(known.options, SamplerOptions):

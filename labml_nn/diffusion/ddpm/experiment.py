@@ -21,7 +21,8 @@ For pictures of your own there are `folder16` for a laptop, `folder32` for a sma
 their number of steps.
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
-lists them, and `--dry-run` shows what would be done. Ctrl-C, or [another signal that asks a program
+lists them, and [`--dry-run`](dry_run.html) does a few steps, keeps nothing, and says how long all
+of them take. Ctrl-C, or [another signal that asks a program
 to end](../../runs/signals.html), stops the run after the present step and saves it. `--resume` goes
 on from there, **as if it had never stopped**: weights, average, optimizer and log come out the same
 to the last bit
@@ -71,12 +72,14 @@ from labml_nn.cli.messages import nearest, shown, wanted
 from labml_nn.cli.options import Parser, add_configs, option_types, option_values
 from labml_nn.cli.output import command
 from labml_nn.cli.progress import Progress
-from labml_nn.compute.descent import halves, largest_that_fits
+from labml_nn.compute.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
 from labml_nn.compute.precision import check_compiler, for_sampling
-from labml_nn.data.datasets import AnySet
+from labml_nn.data.datasets import AnySet, Images
+from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import EpsModel
+from labml_nn.diffusion.ddpm.check import nearest as nearest_image
 from labml_nn.diffusion.ddpm.configs import (
     FREE_ON_RESUME,
     PRESETS,
@@ -87,8 +90,11 @@ from labml_nn.diffusion.ddpm.configs import (
     make_configs,
     network_of,
 )
+from labml_nn.diffusion.ddpm.dry_run import MadeUp, data_to_look_at, rehearse
 from labml_nn.diffusion.ddpm.forerunner import Notebook, free_folder
+from labml_nn.diffusion.ddpm.notes import notes
 from labml_nn.diffusion.ddpm.older import older_names
+from labml_nn.diffusion.ddpm.report import write_report
 from labml_nn.diffusion.ddpm.train import Training, losses_of, told_of
 from labml_nn.diffusion.ddpm.unet import check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
@@ -101,6 +107,10 @@ from labml_nn.runs.run import Run
 __all__ = [
     'PRESETS', 'Configs', 'Trainer', 'build', 'data_of', 'main', 'make_configs', 'make_sampler',
 ]  # fmt: skip
+
+
+# How many of the last samples are compared with all images
+NEAREST = 8
 
 
 class Trainer(Run):
@@ -143,35 +153,71 @@ class Trainer(Run):
                 progress.update(done)
         return x
 
+    def look_back(self, images: Tensor) -> None:
+        r"""
+        `nearest.png`: the first samples, each above the training image that is nearest to it; where
+        the data is in memory, as all of it is looked at.
+        """
+        if isinstance(self.dataset, Images):
+            few = images[:NEAREST].cpu()
+            _, near = nearest_image(few, self.dataset)
+            save_png(self.out / 'nearest.png', grid(torch.cat([few, near]), len(few)))
+
+    def finish(self) -> None:
+        r"""
+        Samples and weights, and a [report](report.html) of it all.
+        """
+        super().finish()
+        if self.world.is_first:
+            with self.guests.welcome('report.html', self.out):
+                write_report(self.out)
+
     def announce(self) -> None:
         r"""
         Print where the run is, the model, the data, and the number of steps.
         """
-        c, n, size = self.c, len(self.dataset), self.world.size
+        c, size = self.c, self.world.size
         if not self.world.is_first:
             return
         n_parameters = sum(p.numel() for p in self.training.model.parameters())
-        views = c.steps * c.batch_size / n
         each = f' ({c.batch_size // size} in each of {size} processes)' if size > 1 else ''
         how = [describe(self.device), self.training.precision, *['compiled'] * c.compile]
         if self.training.micro_batch < c.batch_size // size:
             how.append(f'{self.training.micro_batch} images at a time')
         print(f'{"new " * (self.saved_step < 0)}run in {self.out.absolute()}')
         print(self.what_next())
-        print(f'  images  {n:,} of {c.dataset}, {c.image_size}×{c.image_size}×{c.image_channels}')
+        views = self.announce_images()
+        classes = f', {c.n_classes} classes' if c.n_classes else ''
+        print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
+        print(f'  steps   {c.steps:,} of {c.batch_size} images{each}{views}')
+        print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
+        print(f'  device  {", ".join(how)}')
+        for note in self.notes:
+            print(f'  note    {note}')
+
+    def announce_images(self) -> str:
+        r"""
+        Print what the images are; returns how often each of them comes, in words.
+        """
+        c, n = self.c, len(self.dataset)
+        size = f'{c.image_size}×{c.image_size}×{c.image_channels}'
+        if isinstance(self.dataset, MadeUp):
+            print(f'  images  {n:,} made-up ones, {size}: {self.dataset.reason}')
+            return ''
+        print(f'  images  {n:,} of {c.dataset}, {size}')
         if skipped := len(self.dataset.skipped):
             print(f'  skipped {skipped:,} of {n + skipped:,} pictures, which cannot be read:')
             for path in self.dataset.skipped:  # the name may be none in UTF-8
                 print(f'    {os.fsencode(path).decode("utf-8", "backslashreplace")}')
-        classes = f', {c.n_classes} classes' if c.n_classes else ''
-        print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
-        print(
-            f'  steps   {c.steps:,} of {c.batch_size} images{each}: each image {views:,.0f} times'
-        )
-        print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
-        print(f'  device  {", ".join(how)}')
-        if n < 1000:
-            print(f'  note    {n:,} images are few: samples will be near copies of them')
+        return f': each image {c.steps * c.batch_size / n:,.0f} times'
+
+    @property
+    def notes(self) -> list[str]:
+        r"""
+        What does not fit.
+        """
+        is_made_up = isinstance(self.dataset, MadeUp)
+        return notes(self.c, None if is_made_up else self.dataset)
 
     def what_next(self) -> str:
         r"""
@@ -255,7 +301,7 @@ def parser() -> Parser:
     p.add_argument('--preset', help='where the options start from (digits)')
     p.add_argument('--out', type=Path, help='folder of the run (runs/PRESET)')
     p.add_argument('--resume', action='store_true', help='go on with the run in that folder')
-    p.add_argument('--dry-run', action='store_true', help='say what would be done, write nothing')
+    p.add_argument('--dry-run', action='store_true', help='say how long it takes, write nothing')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
     add_configs(p, Configs, option_values(Configs()))
     return p
@@ -369,13 +415,29 @@ def prepare(
     # labml rewrites its line in place, which a log file does not want
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
-        dataset = data_of(c)
-    if state is not None:
+        dataset = data_to_look_at(c) if arguments['dry_run'] else data_of(c)
+    if state is not None and not isinstance(dataset, MadeUp):
         refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
     trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def dry_run(trainer: Trainer) -> int:
+    r"""
+    Do a few steps and say how long all of them will take. Returns the exit status.
+    """
+    try:
+        said = rehearse(trainer)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f'error: {trainer.what_fits()}', file=sys.stderr)
+        return 1
+    if trainer.world.is_first:
+        print(said)
+    return 0
 
 
 @command
@@ -391,7 +453,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             trainer = prepare(arguments, out, World(), held)
             trainer.announce()
             if arguments['dry_run']:
-                return 0
+                return dry_run(trainer)
             if trainer.saved_step >= trainer.c.steps:
                 print(f'all {trainer.step:,} steps are done: give more with --steps')
                 return 0

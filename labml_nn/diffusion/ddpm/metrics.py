@@ -36,6 +36,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labml_nn.cli.messages import first_line
 from labml_nn.cli.options import plain
 from labml_nn.cli.progress import Progress, clock
 from labml_nn.data.datasets import AnySet, Images, to_unit_range
@@ -91,8 +92,8 @@ def metrics_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     c = make_configs(state['config'])
     dataset = run_dataset(c, a.data_root)
     n = min(len(dataset), COMPARABLE) if a.n is None else a.n
-    kind = a.features or ('digits' if (c.dataset, c.image_size) == ('digits', 8) else 'inception')
-    features = load_features(kind, sampler.image_shape, sampler.device)
+    usual = 'digits' if (c.dataset, c.image_size) == ('digits', 8) else 'inception'
+    features = features_at_hand(a.features, usual, sampler.image_shape, sampler.device)
     check_numbers(n, len(dataset), features)
     print(time_needed(sampler, features, dataset, n))
 
@@ -106,8 +107,24 @@ def metrics_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     notes = remarks(n, features)
     for note in notes:
         print(f'not comparable with papers: {note}')
-    out = out_of(a, f'metrics_{kind}', '.json')
+    out = out_of(a, f'metrics_{features.name}', '.json')
     yield save_json(out, {**numbers, 'protocol': told, 'not_comparable_with_papers': notes})
+
+
+def features_at_hand(
+    asked: str | None, usual: str, image_shape: tuple[int, int, int], device: torch.device | str
+) -> Features:
+    r"""
+    The features that were asked for; or else the usual ones, and the pixels where those are not
+    here and cannot be had, which is said.
+    """
+    try:
+        return load_features(asked or usual, image_shape, device)
+    except (FileNotFoundError, ImportError) as error:
+        if asked is not None:
+            raise
+        print(f'note: the features {usual} are not here ({first_line(error)}): pixels instead')
+        return load_features('pixels', image_shape, device)
 
 
 def measure(x: Floats, p: Floats | None, y: Floats) -> dict[str, float]:

@@ -59,7 +59,8 @@ def whole(tmp_path_factory):
 def test_a_run_leaves_what_it_promises(whole):
     out, printed = whole
     names = {p.relative_to(out).as_posix() for p in out.rglob('*') if p.is_file()}
-    expected = {'checkpoint.pt', 'log.csv', 'loss.png', 'samples.png'}
+    expected = {'checkpoint.pt', 'log.csv', 'loss.png', 'samples.png', 'run.yaml'}
+    expected |= {'nearest.png', 'report.html'}
     # Every 10 steps, and at an eighth, a quarter and a half of that
     expected |= {'checkpoint.1.pt', 'checkpoint.2.pt', 'weights.safetensors'}
     expected |= {f'samples/step_{step:07}.png' for step in (1, 2, 5, 10, 20)}
@@ -138,7 +139,7 @@ def test_a_relative_folder_is_one_folder(tmp_path, monkeypatch):
     assert run(*PLAIN, '--out', 'runs/r', '--steps', 1)[0] == 0
     assert {p.name for p in (tmp_path / 'runs' / 'r').iterdir()} == {
         'checkpoint.pt', 'checkpoint.1.pt', 'log.csv', 'loss.png', 'labml', 'weights.safetensors',
-        '.lock',
+        '.lock', 'run.yaml', 'report.html',
     }  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from PIL import Image
 
 from labml_nn.data.datasets import Files, load_dataset
 from labml_nn.diffusion.ddpm import evaluate, metrics
+from labml_nn.diffusion.ddpm.commands import run_dataset
+from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.evaluate import Sampler
-from labml_nn.evaluation.features import load_features
+from labml_nn.evaluation.features import FEATURES, load_features
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.runs import checkpoint
 from tests.kit.runs import called, opened
@@ -181,3 +183,27 @@ def test_check_needs_a_few_samples(trained):
     status, _, errors = run('check', trained, '--n', 3, *FAST)
     assert status == 2
     assert '3 samples and 1797 images: need at least 4 of each' in errors
+
+
+@pytest.mark.parametrize('error', [FileNotFoundError('no network'), ImportError('no fidelity')])
+def test_features_that_cannot_be_had_give_way_to_pixels(monkeypatch, capsys, error):
+    """Unless they were asked for by name."""
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setitem(FEATURES, 'inception', refuse)
+    found = metrics.features_at_hand(None, 'inception', (1, 8, 8), 'cpu')
+    assert (found.name, found.dimension) == ('pixels', 64)
+    assert f'({error}): pixels instead' in capsys.readouterr().out
+    with pytest.raises(type(error), match=str(error)):
+        metrics.features_at_hand('inception', 'digits', (1, 8, 8), 'cpu')
+
+
+def test_folders_are_classes_for_the_commands_too(tmp_path):
+    for name in ('cats', 'dogs'):
+        (tmp_path / name).mkdir()
+        Image.new('RGB', (8, 8)).save(tmp_path / name / 'a.png')
+    c = make_configs(dict(dataset='folder', data_root=str(tmp_path), n_classes=2))
+    assert list(run_dataset(c, None).classes) == ['cats', 'dogs']
+    assert run_dataset(c, None).labels.tolist() == [0, 1]
