@@ -183,7 +183,7 @@
       ddpm.make('ol', { className: 'program' }, ...lines),
       ddpm.make('div', { className: 'controls' }, once, onwards, fresh),
       compared,
-      ddpm.make('p', {}, say('Run the chain to its end, go back to t = 800, and take another z from there on: often another digit comes of the same xₜ. From t = 200 on it stays the same digit. Another z in one single step is hardly seen at the end, wherever the step is: it is one of a thousand.')),
+      ddpm.make('p', {}, say('Run the chain to its end, go back to t = 800, and take another z from there on: often another digit comes of the same xₜ. From t = 200 on it mostly stays the same digit. Another z in one single step is hardly seen at the end, wherever the step is: it is one of a thousand.')),
     );
 
     /** What the lines that have run have made; and the line itself, in the page too. */
