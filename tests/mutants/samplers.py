@@ -61,6 +61,12 @@ MUTANTS: list[Mutant] = [
         ('return i > 0 and self.signal', 'return i < 0 and self.signal',
          f'{COSINE}test_every_sampler_gives_the_spread'),
     ),
+    *mutants(
+        'labml_nn/diffusion/ddpm/__init__.py',
+        ('return mean + var**0.5 * eps', 'return mean + var * eps', f'{EDM}test_the_units_of_edm'),
+        ('return (xt - noise_std * eps) / gather(self.alpha_bar, t, xt.ndim) ** 0.5',
+         'return xt - noise_std * eps', f'{EDM}test_the_denoiser_is_x0_hat'),
+    ),
     # ## Heun
     *mutants(
         f'{FOLDER}edm.py',
