@@ -32,7 +32,7 @@ def write(
 
     A phone does not show the `indent` that all lines share.
     """
-    out = []
+    out: list[str] = []
     style = f' style="--in:{indent}"' if indent else ''
     waiting: list[Line] = []
     for section in sections:
