@@ -51,6 +51,8 @@ from .site import Request, Site
 
 def run(request: Request) -> Problems:
     """Every problem of the sources, errors and warnings."""
+    # What was found on a page is remembered with it
+    request.keep = request.remember
     site = Site(request)
     problems = Problems()
     try:

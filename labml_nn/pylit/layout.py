@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
 
-from . import highlight, listing, markup, names, prose, references
+from . import highlight, listing, markup, prose, references
 from .claims import Claim, Coverage
 from .directives import Marks
 from .formulas import Formula, Result
@@ -661,8 +661,7 @@ def meanings(context: PageContext, body: str) -> dict[str, list[str | int]]:
 
     Said once for all places where a symbol stands; the script shows it beside the pointer.
     """
-    module = context.page.module
-    lines = names.defined(module.tree) if module else {}
+    lines = context.page.given
     found: dict[str, list[str | int]] = {}
     for key, symbol in context.page.glossary.symbols.items():
         line = next((lines[name] for name in symbol.names if name in lines), 0)

@@ -28,7 +28,7 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import dialect, fields, markup, notebook, prose, references, rest
+from . import dialect, fields, markup, names, notebook, prose, references, rest
 from .formulas import Formula, Result
 from .notebook import Notebook
 from .parse import Docstring, Line, Module, Section, parse, read
@@ -94,6 +94,11 @@ class Page:
     def shown_anchors(self) -> set[str]:
         """What rows and headings are called; asked for when they have their names."""
         return {r.anchor for r in self.rows} | {h.anchor for h in self.headings}
+
+    @cached_property
+    def given(self) -> dict[str, int]:
+        """The lines that first give names a value: the same in all languages."""
+        return names.defined(self.module.tree) if self.module else {}
 
     def excerpt(self, line: int) -> str:
         lines = self.lines
