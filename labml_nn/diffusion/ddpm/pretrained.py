@@ -21,6 +21,9 @@ a matter of names.
     save_png('image.png', to_uint8(images)[0])
 
 ([tested](test:diffusion/ddpm/test_pretrained.py::test_the_snippet_of_the_page), on a small one).
+`python -m labml_nn.diffusion.ddpm.pretrained export runs/digits model` writes a run as such a
+folder, with a model card
+[tested](test:diffusion/ddpm/test_pretrained.py::test_a_run_is_exported_with_a_card).
 A folder on the disk needs no other package; a name on the hub needs `huggingface_hub`
 (`pip install 'labml-nn[hub]'`), and from the second time on no network.
 
@@ -40,7 +43,9 @@ A folder on the disk needs no other package; a name on the hub needs `huggingfac
 
 import json
 import re
-from collections.abc import Mapping
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -49,9 +54,13 @@ import torch
 from torch import Tensor, nn
 
 from labml_nn.cli.messages import first_line, shown
+from labml_nn.cli.options import Parser, plain
+from labml_nn.cli.output import command
 from labml_nn.compute.precision import bare
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.report import Left
+from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
 from labml_nn.diffusion.schedules import cosine
 from labml_nn.runs import safetensors
@@ -600,3 +609,84 @@ def scheduler_settings(diffusion: DenoiseDiffusion, clip_x0: bool) -> dict[str, 
     # Another schedule is written out
     is_named = squared or torch.equal(line, beta)
     return settings if is_named else {**settings, 'trained_betas': beta.tolist()}
+
+
+# ## Command line
+def parser() -> Parser:
+    r"""
+    The command line: `export` and `show`.
+    """
+    p = Parser(
+        prog='python -m labml_nn.diffusion.ddpm.pretrained',
+        description='Write a run as a folder that diffusers reads, or look at such a folder.',
+        epilog='example: python -m labml_nn.diffusion.ddpm.pretrained export runs/digits model',
+    )
+    commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    text = 'write the averaged weights of a run, and a model card, for diffusers'
+    export = commands.add_parser('export', help=text, description=text)
+    export.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
+    export.add_argument('folder', type=Path, help='where to write; made if it is not there')
+    text = 'say what a published model is, after reading all of it'
+    show = commands.add_parser('show', help=text, description=text)
+    show.add_argument('model', help='a folder, or a name on the hub such as google/ddpm-cifar10-32')
+    return p
+
+
+def export_run(run: Path, folder: Path) -> Path:
+    r"""
+    Write a run as a folder of diffusers with a model card, `README.md`, and a picture of samples.
+
+    Raises `ValueError` for a folder that holds something, and as `save_pretrained` does.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f'{folder.absolute()} is there already: name a new folder')
+    sampler, left = Sampler.from_run(run, device='cpu', sampler='ddpm'), Left(run)
+    if left.configs.n_classes:
+        raise ValueError('this model is told classes, which that format has no place for here')
+    save_pretrained(folder, sampler.diffusion, left.configs.image_size, clip_x0=sampler.clip_x0)
+    samples = left.folder / 'samples.png'
+    if samples.is_file():
+        shutil.copyfile(samples, folder / 'samples.png')
+    with written(folder / 'README.md') as part:
+        part.write_text(model_card(left, samples.is_file()), encoding='utf-8')
+    return folder
+
+
+def model_card(left: Left, has_samples: bool) -> str:
+    r"""
+    What a model is, for those who find it: data, steps, numbers, and how to use it.
+    """
+    facts = ''.join(f'* **{name}:** {value}\n' for name, value in left.facts.items())
+    numbers = ''.join(f'| {name} | {value:.4g} |\n' for name, value in left.numbers.items())
+    table = f'| measured | |\n|---|---|\n{numbers}\n' if numbers else ''
+    picture = '![Samples of the averaged weights](samples.png)\n\n' if has_samples else ''
+    return (
+        '---\nlibrary_name: diffusers\npipeline_tag: unconditional-image-generation\n'
+        'tags:\n- ddpm\n---\n\n# A DDPM of '
+        f'{left.configs.dataset}\n\n{picture}{facts}\n{table}'
+        '```python\nfrom diffusers import DDPMPipeline\n\n'
+        "DDPMPipeline.from_pretrained('.')(batch_size=4).images[0].save('image.png')\n```\n"
+    )
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    r"""
+    The command. Exit status: 0 done, 2 bad input.
+    """
+    a = parser().parse(sys.argv[1:] if argv is None else argv)
+    try:
+        if a.command == 'export':
+            print(export_run(a.run, a.folder))
+        else:
+            _, unet, options = from_pretrained(a.model)
+            print(unet, *(f'  {name:<16}{plain(value)}' for name, value in options.items()),
+                  sep='\n')  # fmt: skip
+    except (ValueError, OSError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -11,7 +11,7 @@ import warnings
 import pytest
 import torch
 
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, pretrained
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, experiment, pretrained
 from labml_nn.diffusion.ddpm.pretrained import from_pretrained, save_pretrained
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
@@ -19,6 +19,7 @@ from labml_nn.diffusion.schedules import cosine
 from labml_nn.runs import plain
 from tests.kit.close import agree
 from tests.kit.peers import diffusers
+from tests.kit.runs import called
 
 # The settings of the published models that are not the package's defaults
 PAPER = {
@@ -640,3 +641,37 @@ def test_a_learned_variance_is_not_written(tmp_path):
     with pytest.raises(ValueError, match='a learned variance, which is not written in that format'):
         save_pretrained(tmp_path / 'out', diffusion, 8)
     assert not (tmp_path / 'out').exists()
+
+
+# ## The command
+
+
+def test_a_run_is_exported_with_a_card(tmp_path):
+    """The averaged weights, to the bit, with what they were trained on; a folder in use is left."""
+    status, _, _ = called(experiment.main, '--preset', 'tests', '--steps', 2, '--track', 'none',
+                          '--out', tmp_path / 'run')  # fmt: skip
+    assert status == 0
+    folder = tmp_path / 'model'
+    status, printed, errors = called(pretrained.main, 'export', tmp_path / 'run', folder)
+    assert (status, printed.strip(), errors) == (0, str(folder), '')
+    _, unet, config = from_pretrained(folder)
+    averaged = plain.read_plain(tmp_path / 'run' / 'checkpoint.pt', '')['ema']
+    assert all(torch.equal(w, averaged[name]) for name, w in unet.state_dict().items())
+    assert config['image_size'] == 8
+    card = (folder / 'README.md').read_text()
+    for text in ('library_name: diffusers', '1,797 of digits', '2 of 2', '| loss |', 'samples.png'):
+        assert text in card
+    assert (folder / 'samples.png').read_bytes() == (tmp_path / 'run/samples.png').read_bytes()
+    status, _, errors = called(pretrained.main, 'export', tmp_path / 'run', folder)
+    assert status == 2
+    assert 'is there already' in errors
+    status, printed, _ = called(pretrained.main, 'show', folder)
+    assert status == 0
+    assert 'UNet of 271,649 parameters' in printed
+
+
+def test_help_says_what_the_command_does():
+    status, printed, _ = called(pretrained.main, '--help')
+    assert status == 0
+    assert 'export' in printed
+    assert 'a folder that diffusers reads' in printed
