@@ -100,14 +100,16 @@ Beside each page stands what you can do after reading it.
 
 18. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
 19. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+20. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+    each other
 
 ### Take it elsewhere
 
-20. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+21. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-21. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+22. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-22. [Trackers](runs/trackers.html): see your runs where you see your others
+23. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

@@ -157,7 +157,8 @@ def test_our_own_bibliography() -> None:
         assert entry.families, entry.key
         assert re.fullmatch(r'(19|20)\d\d', entry.year), entry.key
         assert entry.year in entry.key, entry.key
-        assert entry.link[0].startswith(('https://arxiv.org/abs/', 'https://doi.org/')), entry.key
+        lasting = ('https://arxiv.org/abs/', 'https://doi.org/', 'https://jmlr.org/papers/')
+        assert entry.link[0].startswith(lasting), entry.key
         number = re.fullmatch(r'arXiv:(\d\d)(\d\d)[.]\d{5}', entry.link[1])
         # What is on arXiv was there in the year before it was printed, or in the same
         assert not number or 0 <= int(entry.year) - 2000 - int(number[1]) <= 1, entry.key

@@ -26,7 +26,7 @@ def links(folder: Path, source: str) -> list[tuple[str, str]]:
         },
     )
     shown = render(folder)['pkg/sub/page.html'].partition('<main')[2]
-    code = ''.join(re.findall(r'<pre><code>(.*?)</code></pre>', shown, re.S))
+    code = ''.join(re.findall(r'<pre[^>]*><code>(.*?)</code></pre>', shown, re.S))
     found = re.findall(r'<a [^>]*?href="([^"]*)"[^>]*>([^<]*)</a>', code)
     return [(name, href) for href, name in found]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from labml_nn.data.files import written
-from labml_nn.data.pictures import to_uint8
+from labml_nn.data.pictures import SHOWN_SIDE, to_uint8
 
 
 def images(x: Tensor) -> list[str]:
@@ -36,9 +36,13 @@ def cut(grid: Path) -> list[list[str]]:
     with Image.open(grid) as picture:
         pixels = np.asarray(picture.convert('L'))
     height, width = pixels.shape
+    side, step = SHOWN_SIDE, SHOWN_SIDE // 8
     return [
-        [pixels[y : y + 32 : 4, x : x + 32 : 4].tobytes().hex() for x in range(2, width - 2, 34)]
-        for y in range(2, height - 2, 34)
+        [
+            pixels[y : y + side : step, x : x + side : step].tobytes().hex()
+            for x in range(2, width - 2, side + 2)
+        ]
+        for y in range(2, height - 2, side + 2)
     ]
 
 

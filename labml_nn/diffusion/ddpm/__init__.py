@@ -187,8 +187,7 @@ $$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^
 Of the fixed variances, $\beta_t$ is the best one for data of unit variance, and
 $\tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_best_variance_at_both_extremes). For
-Gaussian data of less than unit variance the best lies between the two; for wider data it is a
-little above $\beta_t$, by half a percent for a standard deviation of 3
+Gaussian data of less than unit variance the best lies between the two
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
 
 > **The first steps are not small.** Of the noise in $x_t$, step $t$ itself has added a share of 1,
@@ -301,10 +300,8 @@ between 0.005 and 0.010 from $t = 100$ on
 weight to noise that is too faint to see. Without the weight the network learns most from stronger
 noise, where the shapes in a picture are decided.
 
-![The weight against t on logarithmic axes: from 0.5 at t = 1 it falls in a nearly straight line to
-0.01 at t = 100, is smallest near 350, and comes back to 0.01 at the end. With the smaller variance
-it begins higher, at 0.6 for t = 2, and is the same from 30 on. The simple loss has 1
-everywhere.](figure:ddpm.py::weight
+![The weight against t on logarithmic axes falls from 0.5 at t = 1 to 0.01 at t = 100, and stays
+below that. The simple loss has 1 everywhere.](figure:ddpm.py::weight
 "The weight that the simple loss drops")
 
 Table 1 of the paper compares the two losses on CIFAR-10: the simple one costs 0.05 bits per
@@ -317,10 +314,9 @@ A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$ pe
 > so faint that no network can tell it from the texture of the image. Most of the remaining loss is
 > there and cannot be removed. Judge a run by samples from the same noise, not by the loss.
 
-![Above, the loss on logarithmic axes: 1 for the first ten steps, 0.13 after
-100, 0.11 after 300, 0.09 after 1,000, where it is nearly flat. Below, eight samples from the same
-noise at these moments: noise, then grey blurs of the right shape, then digits with ragged strokes,
-then clear ones](figure:ddpm.py::training
+![Above, the loss on logarithmic axes: 1 for the first ten steps, 0.11 after 300, then nearly
+flat. Below, eight samples from the same noise at four moments: noise, grey blurs, ragged digits,
+clear ones](figure:ddpm.py::training
 "The loss, and samples from the same noise, during training")
 """
 

@@ -106,14 +106,14 @@ def test_pictures(trained, tmp_path):
     assert status == 0
     assert str(out) in text
     with Image.open(out) as image:
-        assert image.size == (5 * 34 + 2, 2 * 34 + 2)
+        assert image.size == (5 * 66 + 2, 2 * 66 + 2)
         assert image.info['seed'] == '0'
     status, text, _ = run('shared', trained, '--n', 3, '--t', 40, 10, '--out', out)
     assert status == 0
     with Image.open(out) as image:
-        assert image.size == (4 * 34 + 2, 2 * 34 + 2)
-        left = [image.crop((2 + 34 * i, 36, 34 + 34 * i, 68)).tobytes() for i in range(4)]
-        top = [image.crop((2 + 34 * i, 2, 34 + 34 * i, 34)).tobytes() for i in range(4)]
+        assert image.size == (4 * 66 + 2, 2 * 66 + 2)
+        left = [image.crop((2 + 66 * i, 68, 66 + 66 * i, 132)).tobytes() for i in range(4)]
+        top = [image.crop((2 + 66 * i, 2, 66 + 66 * i, 66)).tobytes() for i in range(4)]
     # The chain's own end is in both rows; the samples and what they start from differ
     assert top[1] == left[1]
     assert len({*top, *left}) == 7
@@ -124,7 +124,7 @@ def test_x_1_shared_is_all_shared(trained, tmp_path):
     out = tmp_path / 'last.png'
     assert run('shared', trained, '--n', 3, '--t', 1, '--out', out)[0] == 0
     with Image.open(out) as image:
-        samples = {image.crop((2 + 34 * i, 2, 34 + 34 * i, 34)).tobytes() for i in (1, 2, 3)}
+        samples = {image.crop((2 + 66 * i, 2, 66 + 66 * i, 66)).tobytes() for i in (1, 2, 3)}
     assert len(samples) == 1
 
 

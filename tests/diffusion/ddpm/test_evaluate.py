@@ -318,7 +318,7 @@ def test_sample_writes_a_grid_that_says_how_it_was_made(trained):
     path = trained / 'sample_ema_seed5.png'
     assert str(path) in printed
     picture = opened(path)
-    assert picture.size == (2 * 34 + 2, 34 + 2)  # 8 × 8 shown at 32 × 32, a frame of 2 around each
+    assert picture.size == (2 * 66 + 2, 66 + 2)  # 8 × 8 shown at 64 × 64, a frame of 2 around each
     assert (picture.text['seed'], picture.text['weights'], picture.text['sampler']) == (
         '5', 'ema', 'dpm',
     )  # fmt: skip
@@ -368,7 +368,7 @@ def test_animate(trained, tmp_path, ending):
             assert gif.n_frames == 12
             assert gif.info['loop'] == 0
     strip = opened(out.with_suffix('.png'))
-    assert strip.size == (10 * 34 + 2, 2 * 34 + 2)
+    assert strip.size == (10 * 66 + 2, 2 * 66 + 2)
 
 
 def test_interpolate_rows_begin_and_end_with_the_images(trained, tmp_path):
@@ -378,11 +378,11 @@ def test_interpolate_rows_begin_and_end_with_the_images(trained, tmp_path):
     )
     assert status == 0, errors
     picture = opened(out)
-    assert picture.size == (6 * 34 + 2, 2 * 34 + 2)
+    assert picture.size == (6 * 66 + 2, 2 * 66 + 2)
     digits = load_dataset('digits', image_size=8, image_channels=1)
     for column, index in ((0, 3), (5, 10)):
-        left = column * 34 + 2
-        shown = picture.crop((left, 2, left + 32, 34)).resize((8, 8), Image.Resampling.NEAREST)
+        left = column * 66 + 2
+        shown = picture.crop((left, 2, left + 64, 66)).resize((8, 8), Image.Resampling.NEAREST)
         expected = ((digits[index][0] + 1) * 127.5).round().to(torch.uint8).flatten().tolist()
         assert list(shown.tobytes()) == expected
 
@@ -396,7 +396,7 @@ def test_interpolate_takes_files(trained, tmp_path):
         '--t', 3, '--out', out,
     )  # fmt: skip
     assert status == 0, errors
-    assert opened(out).size == (4 * 34 + 2, 34 + 2)
+    assert opened(out).size == (4 * 66 + 2, 66 + 2)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_first_and_last_lines_say_where_and_what_next(whole):
         assert str(out) in text
         assert f'evaluate sample {out}' in text
         assert f'--out {out} --resume' in text
-        assert '--dataset folder --data_root PICTURES' in text
+        assert '--preset folder16 --data_root PICTURES' in text
     assert 'U-Net with 271,649 parameters' in printed
     assert '1,797 of digits' in printed
 

@@ -161,7 +161,7 @@ def test_check_of_a_run_that_has_learned_nothing(trained, tmp_path):
     assert re.search(r'loss, steps 501 to 750 .*← not learned', printed)
     assert Path(re.search(r': see (.*/labml_nn/diffusion/ddpm/troubles\.md)', printed)[1]).is_file()
     # 24 samples, each above its nearest image
-    assert opened(tmp_path / 'c.png').size == (8 * 34 + 2, 6 * 34 + 2)
+    assert opened(tmp_path / 'c.png').size == (8 * 66 + 2, 6 * 66 + 2)
 
 
 def test_check_shows_images_of_the_data_below_the_samples(conditional, tmp_path):
@@ -170,12 +170,12 @@ def test_check_shows_images_of_the_data_below_the_samples(conditional, tmp_path)
     )
     assert status == 0, errors
     picture = opened(tmp_path / 'c.png')
-    assert picture.size == (4 * 34 + 2, 2 * 34 + 2)
+    assert picture.size == (4 * 66 + 2, 2 * 66 + 2)
     data = load_dataset('digits', image_size=8, image_channels=1)
     known = {((x + 1) * 127.5).round().to(torch.uint8).numpy().tobytes() for x, _ in data}
     for column in range(4):
-        left = column * 34 + 2
-        shown = picture.crop((left, 36, left + 32, 68)).resize((8, 8), Image.Resampling.NEAREST)
+        left = column * 66 + 2
+        shown = picture.crop((left, 68, left + 64, 132)).resize((8, 8), Image.Resampling.NEAREST)
         assert shown.tobytes() in known
 
 
