@@ -7,7 +7,6 @@ from setuptools import find_packages, setup
 # The renderer; KaTeX comes through npm
 DOCS = [
     'docstring-parser>=0.16',
-    'jinja2>=3.1',
     'markdown-it-py>=4.1',
     'mdit-py-plugins>=0.5',
     'nh3>=0.2.17',

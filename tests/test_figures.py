@@ -1,15 +1,18 @@
 """The figures show what the code computes."""
 
+import importlib
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from docs.figures import ddpm as drawing
-from docs.figures.data import ddpm, likelihood, samplers, schedules, store
+from docs.figures.data import ddpm, edm, likelihood, samplers, schedules, store
 from labml_nn.data.pictures import grid, save_png
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / 'docs' / 'figures'
@@ -64,6 +67,38 @@ def test_parts_of_the_data_are_kept_beside_the_others(monkeypatch, tmp_path):
     store.keep('x', {'b': [1], 'a': 2})
     store.keep('x', {'b': [3]})
     assert (tmp_path / 'x.json').read_text() == '{\n"a": 2,\n"b": [3]\n}\n'
+
+
+@pytest.mark.parametrize('name', sorted(p.stem for p in (FIGURES / 'data').glob('*.py')))
+def test_what_measures_can_be_started(monkeypatch, name):
+    """Most are run seldom, and would not show that what they take from another is gone."""
+    monkeypatch.setattr(sys, 'argv', [name, 'runs/none'])
+    importlib.import_module(f'docs.figures.data.{name}')
+
+
+def test_the_rows_of_samplers_are_of_equal_calls():
+    asked = []
+
+    class Bench:
+        diffusion = DenoiseDiffusion(None, 1000)
+
+        def __call__(self, name, steps, *, spacing):
+            asked.append((name, steps, spacing))
+            return len(asked) / 7, 0.0
+
+    head, *rows = edm.table(Bench())
+    assert head[1:] == [9, 19, 39]
+    assert asked[:3] == [
+        ('ddim', 9, 'trailing'),
+        ('ddim', 19, 'trailing'),
+        ('ddim', 39, 'trailing'),
+    ]
+    assert asked[-3:] == [
+        ('heun', 5, 'karras'),
+        ('heun', 10, 'karras'),
+        ('heun', 20, 'karras'),
+    ]
+    assert [cell for row in rows for cell in row[1:]] == store.rounded(i / 7 for i in range(1, 19))
 
 
 def test_every_figure_that_a_page_names_is_drawn_for_light_and_dark_pages():

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import SVC
 
-from docs.figures.data.store import keep
+from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.evaluation.precision_recall import precision_recall
@@ -44,7 +44,7 @@ def main(run: str) -> None:
         precision, recall = precision_recall(x, real)
         # Shares in per cent
         found = [100 * right.mean(), 100 * worst, frechet_distance(x, real), precision, recall]
-        table.append([w, *(round(float(v), 4) for v in found)])
+        table.append([w, *rounded(found)])
         print(*table[-1])
     keep('guidance_quality', {'table': table, 'unseen': round(100 * float(unseen), 2)})
 

@@ -10,7 +10,6 @@ network they differ in the variance alone. Writes the page's tables
 """
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from docs.figures.data.store import keep
+from docs.figures.data.store import keep, rounded
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bands, bound_of, chosen, mean_and_error
@@ -72,10 +71,6 @@ def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(FIGURE, dpi=110)
-
-
-def rounded(values: Iterable[float]) -> list[float]:
-    return [round(v, 5) for v in values]
 
 
 def main(simple: str, hybrid: str) -> None:

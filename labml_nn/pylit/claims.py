@@ -38,6 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import swap
 from .config import Config
 from .problems import Refusal
 
@@ -110,11 +111,9 @@ def read_report(path: Path) -> Report:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """In one step: there is never half a report."""
+    """What the tests have said, for `read_report`."""
     text = json.dumps({'kind': KIND, **vars(report)}, indent=1, sort_keys=True)
-    part = path.with_name(f'{path.name}.{os.getpid()}')
-    part.write_text(f'{text}\n', encoding='utf-8')
-    part.replace(path)
+    swap.put(path, f'{text}\n')
 
 
 def believed(config: Config, paths: Sequence[Path], path: Path | None = None) -> tuple[Report, str]:

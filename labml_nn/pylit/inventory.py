@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import swap
 from .problems import Refusal
 
 HEAD = '# Sphinx inventory version 2'
@@ -105,7 +106,7 @@ def write(names: Mapping[str, str], path: Path, of: Path) -> None:
         short = f'{place.removesuffix(name)}$' if place.endswith(name) else place
         lines.append(f'{name} py:data 1 {short} -')
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    swap.put(path, '\n'.join(lines) + '\n')
 
 
 def _told(path: Path, key: str) -> str:

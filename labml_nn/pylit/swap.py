@@ -25,6 +25,13 @@ from .problems import Refusal
 MANIFEST = '.pylit-manifest.json'
 
 
+def put(path: Path, text: str) -> None:
+    """A file of text, in one step: there is never half of it."""
+    part = path.with_name(f'{path.name}.{os.getpid()}')
+    part.write_text(text, encoding='utf-8')
+    part.replace(path)
+
+
 def check(out: Path) -> None:
     """Refuse a folder that is not ours, before any work is done."""
     if not out.exists():

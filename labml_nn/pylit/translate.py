@@ -29,7 +29,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from . import prose
+from . import prose, swap
 from .config import Config
 from .page import Page
 from .parse import Line
@@ -255,9 +255,7 @@ def _write(path: Path, catalog: Any) -> None:
     )
     # Babel puts a space before a version, and our pages have none
     text = re.sub(r'^("Project-Id-Version: .*?) +(?=\\n"$)', r'\1', text, count=1, flags=re.M)
-    fresh = path.with_name(f'{path.name}.tmp')
-    fresh.write_text(text, encoding='utf-8')
-    fresh.replace(path)
+    swap.put(path, text)
 
 
 # ## Checking a translation

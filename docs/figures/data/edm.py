@@ -2,48 +2,41 @@
 
     python -m docs.figures.data.edm runs/digits [CACHE]
 
-Fréchet distance in pixel space of 898 samples, as [frontier.py](frontier.py) measures it, at equal
-calls of the network. Writes the table of the page (`edm.md`). What the file CACHE holds is not
-measured again.
+Fréchet distance in pixel space of 898 samples, as `frontier.py` measures it, at equal calls of the
+network, for the table of the page. What the file CACHE holds is not measured again.
 """
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from docs.figures.data.frontier import Bench, row
+from docs.figures.data.frontier import Bench
+from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.samplers import SAMPLERS
 
-HERE = Path(__file__).parent
 CALLS = (9, 19, 39)
-WAYS: list[tuple[str, str, dict[str, Any]]] = [
-    ('DDIM', 'ddim', {}),
-    ('DPM-Solver++ 2M', 'dpm', {}),
-    ('Heun', 'heun', {}),
-]
+WAYS = {'DDIM': 'ddim', 'DPM-Solver++ 2M': 'dpm', 'Heun': 'heun'}
 
 
-def steps_of(name: str, calls: int) -> int:
-    return (calls + 1) // 2 if name == 'heun' else calls
+def distance(bench: Bench, name: str, calls: int, spacing: str) -> float:
+    """With as many steps as cost that many calls."""
+    steps = (calls + 1) // 2 if name == 'heun' else calls
+    assert SAMPLERS[name](bench.diffusion, steps, spacing=spacing).n_calls == calls
+    return bench(name, steps, spacing=spacing)[0]
 
 
-def table(bench: Bench) -> str:
-    lines = [row('calls of the network', [str(n) for n in CALLS]), '|---' * (len(CALLS) + 1) + '|']
-    for label, name, options in WAYS:
+def table(bench: Bench) -> list[list[Any]]:
+    """A row for each sampler and each of two spacings, below a head."""
+    rows: list[list[Any]] = [['calls of the network', *CALLS]]
+    for label, name in WAYS.items():
         for spacing in ('trailing', 'karras'):
-            cells = []
-            for calls in CALLS:
-                steps = steps_of(name, calls)
-                made = SAMPLERS[name](bench.diffusion, steps, spacing=spacing, **options)
-                assert made.n_calls == calls
-                cells.append(f'{bench(name, steps, spacing=spacing, **options)[0]:.2f}')
-            lines.append(row(f'{label}, `{spacing}`', cells))
-    return '\n'.join(lines) + '\n'
+            found = rounded(distance(bench, name, calls, spacing) for calls in CALLS)
+            rows.append([f'{label}, `{spacing}`', *found])
+    return rows
 
 
 def main(run: str, cache: str | None = None) -> None:
-    bench = Bench(run, Path(cache) if cache else None)
-    (HERE / 'edm.md').write_text(table(bench), encoding='utf-8')
+    keep('edm', {'table': table(Bench(run, Path(cache) if cache else None))})
 
 
 if __name__ == '__main__':

@@ -10,7 +10,6 @@ CACHE holds is not measured again.
 import json
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from docs.figures.data.store import keep
+from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.samplers import SAMPLERS, ReverseSampler
 from labml_nn.evaluation.frechet import frechet_distance
@@ -113,10 +112,6 @@ def seeds(bench: Bench) -> list[list[Any]]:
 
 
 WHOLE = ('distance', 'seconds', 'real')
-
-
-def rounded(values: Iterable[float]) -> list[float]:
-    return [round(v, 4) for v in values]
 
 
 def curves(bench: Bench) -> dict[str, Any]:

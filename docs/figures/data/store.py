@@ -4,6 +4,7 @@ Each file here computes what the drawings of the same name need, which then need
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ def rows(x: Tensor, n_columns: int) -> list[list[str]]:
     return [flat[i : i + n_columns] for i in range(0, len(flat), n_columns)]
 
 
-def rounded(values: Tensor, digits: int = 5) -> list[Any]:
-    """Numbers with as many digits as a picture can show."""
-    return [float(f'{v:.{digits}g}') for v in values.double().flatten().tolist()]
+def rounded(values: Tensor | Iterable[float], digits: int = 5) -> list[Any]:
+    """Numbers with as many digits as a picture or a table can show."""
+    numbers = values.double().flatten().tolist() if isinstance(values, Tensor) else values
+    return [float(f'{v:.{digits}g}') for v in numbers]
 
 
 def cut(grid: Path) -> list[list[str]]:

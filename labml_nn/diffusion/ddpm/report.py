@@ -30,7 +30,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 
 from labml_nn.cli.options import option_meanings, option_values, plain
@@ -46,12 +45,6 @@ from labml_nn.runs.log import read_log, smoothed, whole_rows
 GRIDS, MOST_BYTES = 8, 4_000_000
 # The drawing area of a chart, and its margins: left, top, right, bottom
 WIDTH, HEIGHT, MARGINS = 640, 300, (64, 12, 12, 40)
-
-
-class CompareOptions(RunOptions):
-    r"""
-    What `compare` can be told; the other runs stand on the command line after the first.
-    """
 
 
 # ## What a run has left
@@ -361,6 +354,8 @@ def page(title: str, runs: Sequence[Left], **more: Any) -> str:
     r"""
     The text of a page about runs.
     """
+    import jinja2  # which a training needs at its end, and most commands not at all
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name('templates')),
         autoescape=True,
@@ -444,6 +439,6 @@ COMMANDS = {
     ),
     'compare': Command(
         'several runs beside each other: numbers, curves, samples',
-        compare_command, CompareOptions, endings=('.html',), takes_others=True,
+        compare_command, RunOptions, endings=('.html',), takes_others=True,
     ),
 }  # fmt: skip

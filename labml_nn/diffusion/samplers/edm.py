@@ -82,6 +82,7 @@ network, with the model that `make train` makes
 | DPM-Solver++ 2M, `karras` | 0.33 | 0.23 | 0.22 |
 | Heun, `trailing` | 0.66 | 0.30 | 0.23 |
 | Heun, `karras` | 3.20 | 0.34 | 0.22 |
+<!-- measured: docs/figures/data/edm.json#/table -->
 
 * **Levels.** DPM-Solver++ gains by `karras` where calls are few, and DDIM loses. The levels of EDM
   are dense where there is almost no noise left; of nine, only one lies between 0.5 and 5, where
