@@ -397,3 +397,26 @@ def test_a_picture_for_white_paper_lies_on_a_card_by_night(small: Path, browser:
         with visit(browser, small.as_uri(), color_scheme=theme) as page:
             colour, _ = page.locator('main img').first.evaluate(card)
             assert colour == wanted
+
+
+# ## The mark of an equation
+BESIDE = """() => {
+  const [formula, mark] = ['.katex-display', '.claim'].map((name) =>
+    document.querySelector(`.display > ${name}`).getBoundingClientRect());
+  return [formula.width, mark.top >= formula.bottom - 1];
+}"""
+
+
+@pytest.mark.parametrize(('width', 'below'), [(320, True), (390, True), (1440, False)])
+def test_a_mark_leaves_a_phone_the_line(
+    tmp_path: Path, browser: Any, width: int, below: bool
+) -> None:
+    text = '# Title\n\n$$x + y + z = a + b + c$$\n\n[t](test:test_x.py::test_one)\n'
+    files = {'tests/test_x.py': 'def test_one():\n    pass\n', 'page.py': f'r"""\n{text}"""\n'}
+    project(tmp_path, {'pyproject.toml': '[tool.pylit]\n', **files})
+    assert main(['build', str(tmp_path / 'page.py'), '-o', str(tmp_path / 'out')]) == 0
+    url = (tmp_path / 'out' / 'page.html').as_uri()
+    with visit(browser, url, viewport={'width': width, 'height': 600}) as page:
+        room, is_below = page.evaluate(BESIDE)
+        assert is_below == below
+        assert not below or room > width - 60
