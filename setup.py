@@ -42,6 +42,7 @@ setup(
     include_package_data=True,
     package_data={
         'labml_nn': ['py.typed'],
+        'labml_nn.cli': ['templates/*'],
         'labml_nn.diffusion.ddpm': ['*.md', 'engine/*', 'templates/*'],
         'labml_nn.pylit': ['*.md', 'static/*', 'templates/*', 'katex/*'],
     },

@@ -30,7 +30,7 @@ MAY_KNOW = {
     'evaluation': ('data/vision',),  # for its Inception network alone
     'diffusion': ('cli', 'data', 'compute', 'runs', 'evaluation'),
     'doctor': ('cli', 'data', 'compute', 'runs', 'diffusion'),
-    'pylit': ('cli/output',),  # which imports the standard library alone
+    'pylit': ('cli/output', 'cli/pages'),  # the standard library, and Jinja where a page is made
     '__init__': ('cli/output',),  # where Ctrl-C finds a command that is still imported
 }
 # The mathematics imports torch alone, and no page that is not mathematics

@@ -41,8 +41,8 @@ the same data is [remembered](remembered.py). What readers [search](search.py) a
 titles has its formulas in one [readable](readable.py) line. The doors are in the [command
 line](__main__.py).
 
-[Layout](layout.py) sets a row of prose and code with its [listing](listing.py),
-[markup](markup.py) lets no file break its page,
+[Layout](layout.py) sets a row of prose and code with its [listing](listing.py), both out of
+[elements](elements.py), [markup](markup.py) lets no file break its page,
 [swap](swap.py) exchanges the folders, and [bench](bench.py) says how long all of it takes.
 
 [Measured](measured.py) compares the numbers of a page with the file that they are from.

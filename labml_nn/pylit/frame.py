@@ -12,15 +12,15 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
 from . import layout, listing, proofs, prose, search
+from .elements import fill
 from .layout import Material, PageContext, encoded, relative
 from .links import Target
 from .order import HOME, Branch, Order
@@ -28,12 +28,8 @@ from .outline import Link
 from .project import readable
 from .translate import Catalog, message
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 # Where a host looks for what it shows instead of a page that does not exist
 LOST = '404.html'
-TEMPLATES = Path(__file__).parent / 'templates'
 
 
 def _data(said: Any) -> Markup:
@@ -41,21 +37,6 @@ def _data(said: Any) -> Markup:
     text = json.dumps(said, ensure_ascii=False, separators=(',', ':'))
     text = text.replace('&', '&amp;').replace("'", '&#39;').replace('<', '&lt;')
     return Markup(f"'{text}'")
-
-
-@lru_cache(maxsize=1)
-def templates() -> Environment:
-    """The templates. A build in which no page has changed has no need of Jinja."""
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
 
 
 def picture(links: Mapping[Link, Target]) -> str:
@@ -154,8 +135,7 @@ class Frame:
             'steps': len(self.book.order.steps),
             'step': self.book.order.steps.get(self.source.source.url, 0) if self.source else 0,
         }
-        page = templates().get_template('page.html')
-        return page.render(values | self._head() | self._content()) + '\n'
+        return fill('page.html', **values, **self._head(), **self._content()) + '\n'
 
     def _content(self) -> dict[str, Any]:
         """What only pages with a source have, or what stands in their place."""
@@ -217,9 +197,8 @@ class Frame:
                 'in the run of {day} with {library}. Of {n} tests that the pages name, {k} passed; '
                 'a mark opens its test.'
             )
-        template = templates().get_template('coverage.html')
         shown = ' · '.join(self._filled(text, said) for text in counts)
-        return template.render(counts=shown, run=self._filled(run, said))
+        return fill('coverage.html', counts=shown, run=self._filled(run, said))
 
     def _filled(self, text: str, said: Mapping[str, object]) -> str:
         return re.sub(r'\{(\w+)\}', lambda m: str(said.get(m[1], m[0])), self.say(text))

@@ -8,19 +8,21 @@ there, and the script only adds comfort.
 
 from __future__ import annotations
 
-import html
 import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it.token import Token
+from markupsafe import Markup, escape
 
 from . import highlight, listing, markup, prose, references
 from .claims import Claim, Coverage
 from .directives import Marks
+from .elements import element, fill
 from .formulas import Formula, Result
 from .links import Target
 from .origin import Origin
@@ -127,7 +129,7 @@ class PageContext:
     def formula(self, formula: prose.Formula) -> str:
         result = self.material.formulas.get(self.page.request(formula), UNSET)
         if result.error:
-            source = f'<code>{html.escape(formula.source)}</code>'
+            source = element('code', formula.source)
             return markup.mistake(source, f'LaTeX: {result.error}')
         shown = result.html
         if 'color:' in shown:
@@ -135,9 +137,10 @@ class PageContext:
             shown = re.sub(r' mathcolor="[^"]*"', '', shown)
         if not self.links:
             # In the table of contents a screen reader hears the TeX instead of a second tree
+            heard = element('unseen', formula.tex)
             shown = re.sub(
                 r'<span class="katex-mathml">.*?</span>(?=<span class="katex-html")',
-                f'<span class="unseen">{html.escape(formula.tex)}</span>'.replace('\\', r'\\'),
+                lambda _: heard,
                 shown,
             )
         if not formula.display:
@@ -149,15 +152,12 @@ class PageContext:
         anchors = [references.anchor_of(label) for label, _ in references.labels(formula.tex)]
         anchors = [a for a in anchors if a in self.page.numbered] if self.links else []
         if not anchors:
-            return f'<span class="display">{shown}</span>'
-        first, *others = map(html.escape, anchors)
+            return element('display', Markup(shown))
+        first, *others = anchors
         if references.is_one(formula.tex):
-            said = html.escape(self.page.numbered[anchors[0]].number)
-            number = f'<a class="number" href="#{first}">({said})</a>'
-            return f'<span class="display numbered" id="{first}">{shown}{number}</span>'
+            return element('numbered', Markup(shown), first, self.page.numbered[first].number)
         # KaTeX has set the numbers of rows
-        places = ''.join(f'<span id="{other}"></span>' for other in others)
-        return f'<span class="display rows" id="{first}">{places}{shown}</span>'
+        return element('numbered_rows', Markup(shown), first, others)
 
     def _referred(self, formula: prose.Formula, shown: str) -> str:
         r"""The numbers that an equation refers to, where KaTeX has left room for them."""
@@ -166,7 +166,7 @@ class PageContext:
             if target.wrong:
                 where, excerpt = self.page.spot(*formula.at(offset))
                 self.material.problems.error(where, target.wrong, excerpt)
-            number = f'({html.escape(target.number or "?")})'
+            number = str(escape(f'({target.number or "?"})'))
             # First for ears, then for eyes
             shown = shown.replace(
                 f'<mtext>{references.UNKNOWN}</mtext>', f'<mtext>{number}</mtext>', 1
@@ -179,33 +179,31 @@ class PageContext:
 
     def _reference(self, target: Target, more: str, shown: str) -> str:
         """A link to an equation from inside of another."""
-        if target.wrong or not self.links:
-            return f'<b{more}>{shown}</b>'
-        title = f' title="{html.escape(self.say(target.title))}"' if target.title else ''
-        return (
-            f'<a href="{html.escape(self._address(target))}"{title}{more} tabindex="-1">{shown}</a>'
-        )
+        href = '' if target.wrong or not self.links else self._address(target)
+        title = self.say(target.title) if target.title else ''
+        return element('reference', Markup(shown), Markup(more), href, title)
 
     def code(self, text: str, language: str, marked: Collection[int] = ()) -> str:
         if language:
             if language == prose.UNSAID:
                 language = highlight.language_of(text)
             shown = highlight.block(text, language, self.page.glossary.by_name, marked)
-            return f'<pre class="block"><code>{shown}</code></pre>\n'
+            return element('block', Markup(shown))
         if text not in self.memo:
-            target = self._definition(text) if self.links else ''
             symbol = self.page.glossary.by_name.get(text, '') if self.links else ''
-            shown = _inline(text, symbol)
-            self.memo[text] = f'<a{target}>{shown}</a>' if target else shown
+            href, away = self._definition(text) if self.links else ('', False)
+            self.memo[text] = element('inline', Markup(_inline(text)), symbol, href, away)
         return self.memo[text]
 
-    def _definition(self, text: str) -> str:
-        """`Class.method` in a note leads to the definition on this page, `torch.cat` to torch's."""
+    def _definition(self, text: str) -> tuple[str, bool]:
+        """`Class.method` in a note leads to the definition on this page, `torch.cat` to torch's.
+
+        The address, if there is one, and whether it leads away.
+        """
         module = self.page.module
         if module and text in module.defined:
-            return f' href="#{html.escape(self.page.places[text])}"'
-        address = self.material.elsewhere.get(text)
-        return f' href="{html.escape(address)}" rel="noopener noreferrer"' if address else ''
+            return f'#{self.page.places[text]}', False
+        return self.material.elsewhere.get(text, ''), True
 
     # ### Links
     def link(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
@@ -221,9 +219,9 @@ class PageContext:
         if kind == 'cite':
             return self._citation(href, note, block)
         if kind in ('http', 'https') or href.startswith('//'):
-            return f'<a href="{html.escape(href)}" rel="noopener noreferrer">', '</a>'
+            return element('link', href, away=True), '</a>'
         if kind == 'mailto':
-            return f'<a href="{html.escape(href)}">', '</a>'
+            return element('link', href), '</a>'
         if kind:
             return self._wrong(note, block, href, f'a link may not begin with {kind}:')
         return self._inside(href, note, block)
@@ -236,39 +234,39 @@ class PageContext:
             if anchor and not self.page.has(anchor):
                 wrong = f'dead link: {self.page.source.shown} has no #{anchor}'
                 return self._wrong(note, block, href, wrong, f'#{anchor}')
-            return f'<a href="{html.escape(f"#{anchor}" if anchor else "")}">', '</a>'
+            return element('link', f'#{anchor}' if anchor else ''), '</a>'
         target = self.material.links[Link(href)]
         if not target.url:
             return self._wrong(note, block, href, target.wrong, href)
         if target.wrong:
             anchor = f'#{target.anchor}' if target.anchor else ''
             return self._wrong(note, block, href, target.wrong, self._to(target) + anchor)
-        return f'<a href="{html.escape(self._address(target))}">', '</a>'
+        return element('link', self._address(target)), '</a>'
 
     def _equation(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         target = self.material.links[Link(href)]
         if target.wrong:
             label = href.removeprefix('eqref:')
             opening, closing = self._wrong(note, block, f'{{{label}}}', target.wrong)
-            return f'{opening}({html.escape(label)})', closing
-        title = f'{html.escape(self.say(target.title))} ' if target.title else ''
-        address = html.escape(self._address(target))
-        return f'<a href="{address}">{title}({html.escape(target.number)})', '</a>'
+            return f'{opening}{escape(f"({label})")}', closing
+        title = f'{self.say(target.title)} ' if target.title else ''
+        link = element('link', self._address(target))
+        return f'{link}{escape(f"{title}({target.number})")}', '</a>'
 
     def _citation(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         target, key = self.material.links[Link(href)], href.removeprefix('cite:')
         if target.wrong:
             shown = f'@{key.removeprefix("@")}'
             opening, closing = self._wrong(note, block, shown, target.wrong)
-            return f'{opening}{html.escape(shown)}', closing
+            return f'{opening}{escape(shown)}', closing
         if not target.anchor:
             # Nobody has said that there is anything to cite from
-            return html.escape(f'@{key.removeprefix("@")}'), ''
+            return str(escape(f'@{key.removeprefix("@")}')), ''
         self.cited[target.anchor] = target
         year = target.year and (f' ({target.year})' if key[0] == '@' else f', {target.year}')
         # Those who point at it are told what stands in the list, which is on the page already
-        opening = f'<a class="cite" href="#{html.escape(target.anchor)}">'
-        return f'{opening}{html.escape(target.number + year)}', '</a>'
+        opening = element('citation', f'#{target.anchor}')
+        return f'{opening}{escape(target.number + year)}', '</a>'
 
     def _address(self, target: Target) -> str:
         """Where a target is, seen from here."""
@@ -280,11 +278,7 @@ class PageContext:
     ) -> tuple[str, str]:
         """What is wrong with a link, marked in its place. To a safe address it stays a link."""
         self._error(note, block, href, message)
-        said = html.escape(message)
-        opening, closing = '', ''
-        if address:
-            opening, closing = f'<a href="{html.escape(address)}">', '</a>'
-        return f'<span class="mistake" title="{said}">{opening}', f'{closing}</span>'
+        return element('wrong_link', message, address), '</a></span>' if address else '</span>'
 
     def _to(self, target: Target) -> str:
         if markup.scheme(target.url):
@@ -304,10 +298,7 @@ class PageContext:
             return self._wrong(note, block, href, target.wrong)
         where = f'{self._to(target)}#{target.anchor}'
         kind = target.verdict.replace(' ', '-')
-        return (
-            f'<a class="claim {kind}" href="{html.escape(where)}">',
-            f'<span class="state">{html.escape(self.say(target.verdict))}</span></a>',
-        )
+        return element('claim', where, kind), element('verdict', self.say(target.verdict))
 
     def _colab(self, href: str, note: Note, block: Token | None) -> tuple[str, str]:
         """The way to run a notebook; where there is none, nobody sees that it was looked for."""
@@ -316,7 +307,7 @@ class PageContext:
             return self._wrong(note, block, href, target.wrong)
         if not target.url:
             return '<span class="nowhere" hidden>', '</span>'
-        return f'<a href="{html.escape(target.url)}" rel="noopener noreferrer">', '</a>'
+        return element('link', target.url, away=True), '</a>'
 
     # ### Images
     def image(self, src: str, alt: str, note: Note, block: Token | None) -> str:
@@ -338,32 +329,25 @@ class PageContext:
         if target.dark == target.url:
             shown = self._picture(target, target.url, alt)
         else:
-            day = self._picture(target, target.url, alt, ' class="by-day"')
-            shown = day + self._picture(target, target.dark, alt, ' class="by-night"')
+            day = self._picture(target, target.url, alt, 'by-day')
+            shown = day + self._picture(target, target.dark, alt, 'by-night')
         return self._living(target, shown) if target.script else shown
 
     def _living(self, target: Target, shown: str) -> str:
         """A picture with a script beside it, which is asked for when a reader touches it."""
-        script = html.escape(relative(self.url, target.script))
-        style = html.escape(relative(self.url, target.style)) if target.style else ''
-        more = f' data-style="{style}"' if style else ''
-        start, wrong = (html.escape(self.say(text)) for text in LIVING)
-        return (
-            f'<span class="live" data-live="{script}"{more} data-start="{start}" '
-            f'data-wrong="{wrong}">{shown}</span>'
-        )
+        script = relative(self.url, target.script)
+        style = relative(self.url, target.style) if target.style else ''
+        return element('living', Markup(shown), script, style, *map(self.say, LIVING))
 
-    def _picture(self, target: Target, url: str, alt: str, more: str = '') -> str:
+    def _picture(self, target: Target, url: str, alt: str, shown_by: str = '') -> str:
         if any(self.say(label) != label for label in target.labels):
             url = self._language() + url
-        address = html.escape(relative(self.url, url))
         # Its room is kept for a picture that has not arrived: nothing moves when it does
-        size = ' width="{}" height="{}"'.format(*target.size) if target.size else ''
-        return f'<img{more} src="{address}" alt="{html.escape(alt)}"{size} loading="lazy">'
+        return element('picture', relative(self.url, url), alt, target.size, shown_by)
 
     def _no_image(self, note: Note, block: Token | None, src: str, alt: str, message: str) -> str:
         self._error(note, block, src, message)
-        shown = html.escape(alt or src)
+        shown = str(escape(alt or src))
         # What a page may not fetch, a reader may
         if markup.scheme(src) in ('http', 'https') and self.links:
             shown = f'{self.link(src, note, block)[0]}{shown}</a>'
@@ -379,7 +363,7 @@ class PageContext:
 
     def figure(self, number: str) -> str:
         """How a figure is called in front of its caption."""
-        return f'<b>{html.escape(self.say("Figure"))} {number}.</b>'
+        return element('figure', self.say('Figure'), number)
 
     def called(self, href: str) -> str:
         """What a link without words is called, if it leads to something with a number."""
@@ -390,8 +374,8 @@ class PageContext:
         own = self.page.numbered.get(anchor)
         number = self.material.links[Link(href)].number if parts.path else own.number if own else ''
         if anchor.startswith('eq:'):
-            return f'({html.escape(number)})' if number else ''
-        return f'{html.escape(self.say("Figure"))} {number}' if number else ''
+            return str(escape(f'({number})')) if number else ''
+        return str(escape(f'{self.say("Figure")} {number}')) if number else ''
 
     def anchor(self, name: str) -> bool:
         """Whether an anchor that an author wrote stands here, and only here."""
@@ -417,13 +401,12 @@ SEAM = re.compile(r'<[^>]*>|([./])(?=\w)')
 LONG = 24
 
 
-def _inline(text: str, symbol: str = '') -> str:
-    """Code in a sentence: the name of a symbol, and nothing else, belongs to that symbol."""
+def _inline(text: str) -> str:
+    """The words of code in a sentence."""
     shown = highlight.inline(text)
     if len(text) > LONG:
         shown = SEAM.sub(lambda found: f'{found[0]}<wbr>' if found[1] else found[0], shown)
-    data = f' data-sym="{symbol}"' if symbol else ''
-    return f'<code{data}>{shown}</code>'
+    return shown
 
 
 def _colour(match: re.Match[str]) -> str:
@@ -434,51 +417,45 @@ def _colour(match: re.Match[str]) -> str:
 def rows(context: PageContext) -> str:
     """The body of a page."""
     page = context.page
-    out = []
-    if not page.headings or page.headings[0].level != 1:
-        out.append(f'<h1>{html.escape(context.say(page.title))}</h1>\n')
-    for row in page.rows:
-        sections = [page.sections[i] for i in row.sections]
-        note = _note(context, page.notes[row.sections[0]], row) if row.kind != 'code' else ''
-        others = _other_names(page, row)
-        shown = _code(context, sections, others) if row.kind != 'prose' else ''
-        out.append(f'<section class="row {row.kind}" id="{html.escape(row.anchor)}">')
-        out.append(f'{note}{shown}</section>\n')
-    # Under the title, wherever that stands
-    body = ''.join(out).replace('</h1>\n', f'</h1>\n{_named(context)}', 1)
-    body += _references(context)
-    if 'class="claim ' in body:
-        script = relative(context.url, 'assets/proofs.js')
-        body += f'<script defer src="{script}"></script>\n'
-    return body
-
-
-def _references(context: PageContext) -> str:
-    """The list of what a page has cited, in the order of the alphabet."""
-    items = []
-    for anchor, target in sorted(context.cited.items(), key=lambda cited: cited[1].title.lower()):
-        link = f' <a href="{html.escape(target.url)}" rel="noopener noreferrer">'
-        link = f'{link}{html.escape(target.dark)}</a>' if target.url else ''
-        items.append(f'<li id="{html.escape(anchor)}">{html.escape(target.title)}{link}</li>\n')
-    if not items:
-        return ''
-    title = html.escape(context.say('References'))
-    return (
-        '<section class="row prose references"><div class="note">'
-        f'<h2 id="{REFERENCES}">{title}</h2>\n'
-        f'<ul lang="en">\n{"".join(items)}</ul></div></section>\n'
+    titled = bool(page.headings) and page.headings[0].level == 1
+    shown = [_row(context, row) for row in page.rows]
+    marked = any('class="claim ' in row['note'] + row['code'] for row in shown)
+    body = fill(
+        'rows.html',
+        say=context.say,
+        title=None if titled else context.say(page.title),
+        rows=shown,
+        # In the order of the alphabet
+        cited=sorted(context.cited.items(), key=lambda cited: cited[1].title.lower()),
+        references=REFERENCES,
+        script=relative(context.url, 'assets/proofs.js') if marked else '',
     )
+    # Under the title, wherever that stands
+    return body.replace('</h1>\n', f'</h1>\n{_named(context)}', 1)
+
+
+def _row(context: PageContext, row: Row) -> dict[str, Any]:
+    """A row of prose, of code, or of both."""
+    page = context.page
+    shown: dict[str, Any] = {'kind': row.kind, 'anchor': row.anchor, 'note': '', 'code': ''}
+    if row.kind != 'code':
+        note = page.notes[row.sections[0]]
+        shown['note'] = Markup(_blocks(context, note))
+        shown['mistakes'] = [_told(page, *mistake) for mistake in note.mistakes]
+    if row.kind != 'prose':
+        sections = [page.sections[i] for i in row.sections]
+        shown['origin'] = _origin(context, [line for section in sections for line in section.code])
+        shown['code'] = Markup(_code(context, sections, _other_names(page, row)))
+    return shown
 
 
 def _named(context: PageContext) -> str:
     """The way back from the source of a test to the pages that name it."""
-    links = ', '.join(
-        f'<a href="{html.escape(relative(context.url, url))}#{html.escape(anchor)}">'
-        f'{html.escape(title)}</a>'
+    named = [
+        (title, f'{relative(context.url, url)}#{anchor}')
         for title, url, anchor in context.material.named
-    )
-    label = html.escape(context.say('Named on'))
-    return f'<p class="named">{label} {links}</p>\n' if links else ''
+    ]
+    return fill('named.html', say=context.say, named=named) + '\n' if named else ''
 
 
 def _other_names(page: Page, row: Row) -> dict[int, str]:
@@ -498,15 +475,6 @@ def _other_names(page: Page, row: Row) -> dict[int, str]:
 def _others(page: Page, row: Row) -> list[tuple[str, str]]:
     by_line = page.module.by_line if page.module else {}
     return [(by_line[line].name, anchor) for line, anchor in _other_names(page, row).items()]
-
-
-def _note(context: PageContext, note: Note, row: Row) -> str:
-    label = html.escape(context.say('Link to this part'))
-    link = f'<a class="here" href="#{html.escape(row.anchor)}" aria-label="{label}"></a>'
-    shown = _blocks(context, note) + ''.join(
-        f'<p>{markup.mistake("", _told(context.page, *mistake))}</p>\n' for mistake in note.mistakes
-    )
-    return f'<div class="note"><div class="stick">{link}\n{shown}</div></div>\n'
 
 
 def _told(page: Page, line: int, column: int, message: str) -> str:
@@ -539,20 +507,19 @@ def _translated(context: PageContext, note: Note) -> str:
 
 
 def _code(context: PageContext, sections: list[Section], names: dict[int, str]) -> str:
+    """The code of a row; `names` are anchors that stand before a line."""
     code = context.material.code
     lines = [line for section in sections for line in section.code]
-    indent = min((_indent(x.text) for x in lines if x.text.strip()), default=0)
-    shown = {
-        x.number: (
-            f'<span id="{html.escape(names[x.number])}"></span>' if x.number in names else ''
-        )
-        + f'\0{_expanded(code[x.number - 1])}'
-        for x in lines
-    }
     module = context.page.module
-    marks = module.marks if module else Marks()
-    body = listing.write(sections, shown, marks, context.output, context.say, indent)
-    return f'<div class="code"><div class="stick">{_origin(context, lines)}{body}</div></div>\n'
+    return listing.write(
+        sections,
+        {line.number: _expanded(code[line.number - 1]) for line in lines},
+        names,
+        module.marks if module else Marks(),
+        context.output,
+        context.say,
+        min((_indent(line.text) for line in lines if line.text.strip()), default=0),
+    )
 
 
 def _origin(context: PageContext, lines: list[Line]) -> str:
@@ -561,11 +528,7 @@ def _origin(context: PageContext, lines: list[Line]) -> str:
     if context.page.notebook:
         # A host shows a notebook by its cells
         return ''
-    address = context.material.origin.address(path, lines[0].number, lines[-1].number)
-    if not address:
-        return ''
-    label = html.escape(context.say('Source'))
-    return f'<p class="acts"><a href="{html.escape(address)}">{label}</a></p>'
+    return context.material.origin.address(path, lines[0].number, lines[-1].number)
 
 
 # A tag, which has no width; a character that has to be escaped; or any other
@@ -594,7 +557,7 @@ def _indent(text: str) -> int:
 def contents(context: PageContext) -> str:
     """The headings, and the definitions without one."""
     quiet = PageContext(context.material, context.url, context.say, links=False)
-    entries = []
+    entries: list[tuple[int, str, str, str]] = []
     by_row: dict[int, list[Heading]] = {}
     for heading in context.page.headings:
         by_row.setdefault(heading.row, []).append(heading)
@@ -607,53 +570,34 @@ def contents(context: PageContext) -> str:
                 note = replace(note, formulas=list(note.formulas))
                 context.translate(note, token)
             shown = prose.write_inline(note, token, quiet)
-            entries.append((depth, heading.anchor, shown))
+            entries.append((depth, heading.anchor, Markup(shown), ''))
         named = [(row.name, row.anchor)] if row.name and number not in by_row else []
         for name, anchor in [*named, *_others(context.page, row)]:
             short = name.rpartition('.')[2]
             # What is private is for those who read the code
             if not short.startswith('_'):
                 level = min(depth, 2) + 1 + name.count('.')
-                entries.append((level, anchor, _long_name(short)))
+                entries.append((level, anchor, '', short))
     if any(
         link.href.startswith('cite:') and t.anchor for link, t in context.material.links.items()
     ):
-        entries.append((2, REFERENCES, html.escape(context.say('References'))))
-    items = ''.join(
-        f'<li class="d{min(level, 4)}"><a href="#{html.escape(anchor)}">{shown}</a></li>\n'
-        for level, anchor, shown in entries
-    )
-    return f'<ol>\n{items}</ol>' if items else '<p></p>'
-
-
-def _long_name(name: str) -> str:
-    """A name in the contents, which is cut between its words if at all."""
-    return f'<code>{html.escape(name).replace("_", "_<wbr>")}</code>'
+        entries.append((2, REFERENCES, context.say('References'), ''))
+    items = [(min(level, 4), *entry) for level, *entry in entries]
+    return fill('contents.html', entries=items)
 
 
 def notation(context: PageContext, code_keys: set[str]) -> str:
     """A row of buttons, one for each symbol that this page uses: the keyboard's way to them."""
     page = context.page
     used = set().union(*(page.glossary.find(f.tex) for _, f in page.formulas()))
-    buttons = []
+    symbols = []
     for key, symbol in page.glossary.symbols.items():
         if key in used and key in code_keys:
             request = Formula(symbol.tex[0], False, symbol.tex[0])
-            shown = context.material.formulas.get(request, UNSET).html
-            names = ', '.join(f'<code>{html.escape(name)}</code>' for name in symbol.names[:2])
-            meaning = html.escape(context.say(symbol.meaning))
-            meaning = f'<span>{meaning}</span>' if meaning else ''
-            buttons.append(
-                f'<button type="button" aria-pressed="false" data-sym="{key}" disabled>'
-                f'{shown}<span class="names">{names}</span>{meaning}</button>'
-            )
-    if not buttons:
-        return ''
-    label = html.escape(context.say('Notation'))
-    inner = '\n'.join(buttons)
-    return (
-        f'<div class="notation" role="group" aria-label="{label}"><p>{label}</p>\n{inner}\n</div>\n'
-    )
+            shown = Markup(context.material.formulas.get(request, UNSET).html)
+            names, meaning = symbol.names[:2], context.say(symbol.meaning)
+            symbols.append({'key': key, 'shown': shown, 'names': names, 'meaning': meaning})
+    return fill('notation.html', say=context.say, symbols=symbols) + '\n' if symbols else ''
 
 
 def meanings(context: PageContext, body: str) -> dict[str, list[str | int]]:

@@ -3,7 +3,7 @@ r"""
 
 Authors of older pages wrote `<a id="here"></a>` for an anchor, and `<kbd>` for a key. What is
 harmless is rendered, and the rest is left out and said. Two layers stand between a note and its
-reader. `Markup` goes through the tags of an author and keeps those of the list below. It knows
+reader. `AuthorHTML` goes through the tags of an author and keeps those of the list below. It knows
 where a picture lies and which anchors are taken. Then [nh3](https://nh3.readthedocs.io) reads the
 whole note as a browser would, and lets nothing through that is not on the list
 [tested](test:pylit/test_prose.py::test_what_is_unsafe_is_left_out_and_said).
@@ -19,6 +19,9 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 import nh3
+from markupsafe import Markup
+
+from .elements import element
 
 TAGS = frozenset(
     re.findall(
@@ -83,8 +86,7 @@ def is_html(text: str) -> bool:
 
 def mistake(shown: str, message: str) -> str:
     """What is wrong, marked in its place: `shown` is HTML, `message` is not."""
-    said = html.escape(message)
-    return f'<span class="mistake" title="{said}">{shown}<span class="said"> {said}</span></span>'
+    return element('mistake', Markup(shown), message)
 
 
 def _same(value: str) -> str:
@@ -114,7 +116,7 @@ class Answers:
     own: Callable[[str], str] = _same
 
 
-class Markup(HTMLParser):
+class AuthorHTML(HTMLParser):
     """The tags of an author, without what is not harmless."""
 
     def __init__(self, answers: Answers | None = None):
@@ -170,7 +172,7 @@ class Markup(HTMLParser):
 
     def _leave_out(self, shown: str) -> None:
         self.left_out.append(shown)
-        marked = mistake(f'<code>{html.escape(self.answers.restore(shown))}</code>', LEFT_OUT)
+        marked = mistake(element('code', self.answers.restore(shown)), LEFT_OUT)
         self.out.append(self.answers.own(marked))
 
     def _attributes(self, tag: str, attrs: list[tuple[str, str | None]], shown: str) -> list[str]:
@@ -237,9 +239,9 @@ def _is_address(name: str, value: str) -> bool:
     return name != 'href' or scheme(value) in ('', 'http', 'https', 'mailto')
 
 
-def look(text: str) -> Markup:
+def look(text: str) -> AuthorHTML:
     """What there is in some HTML, without a page to stand on."""
-    found = Markup()
+    found = AuthorHTML()
     found.read(text)
     return found
 

@@ -35,10 +35,12 @@ from typing import Any, Protocol
 
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
+from markupsafe import Markup
 
 from . import dialect, references
 from .dialect import MARKDOWN, PROMPT
-from .markup import Answers, Markup, Picture, is_html, sanitise
+from .elements import element
+from .markup import Answers, AuthorHTML, Picture, is_html, sanitise
 from .parse import Line
 from .readable import readable
 
@@ -409,8 +411,8 @@ class _State:
     # Whether authors' tags are here, and HTML of our own has to stand aside from the sanitiser
     marked: bool = False
     own: list[str] = field(default_factory=list)
-    # Of the admonitions around us, which are folded; and the footnotes that are open
-    boxes: list[bool] = field(default_factory=list)
+    # Of the admonitions around us, the tags of their titles; and the footnotes that are open
+    boxes: list[str] = field(default_factory=list)
     footnotes: list[Footnote | None] = field(default_factory=list)
 
     @cached_property
@@ -461,17 +463,11 @@ class _State:
             restore=self.note.restore,
             own=self.aside,
         )
-        return Markup(answers).read(content)
+        return AuthorHTML(answers).read(content)
 
 
 # What the writer says to the reader
 TEXTS = (*dict.fromkeys(dialect.TITLES.values()), 'Footnote', 'Back to the text')
-TASK = '<span class="task" role="img" aria-label="{said}">{sign}</span>'
-
-
-def _title_tags(state: _State, said: str = '') -> tuple[str, str, str]:
-    tag = 'summary' if state.boxes[-1] else 'p'
-    return f'<{tag} class="title">', said, f'</{tag}>\n'
 
 
 # ### What the first line of a fence says
@@ -547,7 +543,7 @@ class Writer(RendererHTML):
         fence = Fence.of(state.note.restore(tokens[idx].info))
         text = state.note.restore(tokens[idx].content)
         shown = state.page.code(text, fence.language, fence.marked)
-        title = f'<p class="file">{html.escape(fence.title)}</p>\n' if fence.title else ''
+        title = element('file', fence.title) if fence.title else ''
         return state.aside(title + shown)
 
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -582,40 +578,39 @@ class Writer(RendererHTML):
     def blockquote_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         inner = next((t.content for t in tokens[idx:] if t.type == 'inline'), '')
         kind = 'departure' if inner.startswith('**Departure.**') else 'aside'
-        return f'<blockquote class="{kind}">\n'
+        return element('quotation', kind)
 
     def admonition_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
         meta = tokens[idx].meta
         kind, titled = meta['kind'], tokens[idx + 1].type == 'admonition_title_open'
         css = ' '.join(filter(None, ('admonition', dialect.colour(kind))))
-        opening = f'<div class="{css}" role="note">\n'
-        if meta['folded']:
-            opened = ' open' if meta['folded'] == 'open' else ''
-            opening = f'<details class="{css}"{opened}>\n'
-        state.boxes.append(bool(meta['folded']))
+        opening = element('admonition', css, meta['folded'])
+        state.boxes.append('summary' if meta['folded'] else 'p')
         if not titled:
-            said = html.escape(state.page.say(dialect.TITLES.get(kind, kind.title())))
-            opening += ''.join(_title_tags(state, said))
+            said = state.page.say(dialect.TITLES.get(kind, kind.title()))
+            opening += element('admonition_title', state.boxes[-1], said)
         return state.aside(opening)
 
     def admonition_title_open(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
-        return env['state'].aside(_title_tags(env['state'])[0])
+        state: _State = env['state']
+        return state.aside(element('admonition_title_open', state.boxes[-1]))
 
     def admonition_title_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
-        return env['state'].aside(_title_tags(env['state'])[2])
+        state: _State = env['state']
+        return state.aside(f'</{state.boxes[-1]}>\n')
 
     def admonition_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
-        return state.aside('</details>\n' if state.boxes.pop() else '</div>\n')
+        return state.aside('</details>\n' if state.boxes.pop() == 'summary' else '</div>\n')
 
     def list_item_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
         done = (tokens[idx].meta or {}).get('checked')
         if done is None:
             return self.renderToken(tokens, idx, options, env)
-        said = html.escape(state.page.say('Done' if done else 'To do'))
-        return f'<li>{state.aside(TASK.format(said=said, sign="☑" if done else "☐"))} '
+        said = state.page.say('Done' if done else 'To do')
+        return f'<li>{state.aside(element("task", said, done))} '
 
     def footnote_ref(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
@@ -623,14 +618,10 @@ class Writer(RendererHTML):
         found = state.page.footnote(label)
         if found is None:
             return state.text(f'[^{label}]')
-        said = html.escape(f'{state.page.say("Footnote")} {found.number}')
+        said = f'{state.page.say("Footnote")} {found.number}'
         n = state.page.count(found.anchor)
-        if not n:
-            return state.aside(f'<sup>{found.number}</sup>')
-        here, there = html.escape(found.reference(n)), html.escape(found.anchor)
-        return state.aside(
-            f'<sup><a id="{here}" href="#{there}" aria-label="{said}">{found.number}</a></sup>'
-        )
+        here = found.reference(n) if n else ''
+        return state.aside(element('footnote_reference', found.number, here, found.anchor, said))
 
     def footnotes_open(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
         return env['state'].aside('<ol class="footnotes">\n')
@@ -644,18 +635,15 @@ class Writer(RendererHTML):
         # The second of a name has nobody who leads here
         first = found if found and state.page.count(f'{found.anchor}-text') == 1 else None
         state.footnotes.append(first)
-        place = f' id="{html.escape(first.anchor)}" value="{first.number}"' if first else ''
-        return state.aside(f'<li{place}>')
+        place = (first.anchor, first.number) if first else ()
+        return state.aside(element('footnote', *place))
 
     def footnote_close(self, tokens: Any, idx: int, options: Any, env: Any) -> str:
         state: _State = env['state']
         found = state.footnotes.pop()
-        back = html.escape(state.page.say('Back to the text'))
-        ways = (found.reference(n) for n in range(1, found.uses + 1)) if found else ()
-        shown = ''.join(
-            f' <a class="back" href="#{html.escape(way)}" aria-label="{back}">↩</a>' for way in ways
-        )
-        return state.aside(f'{shown}</li>\n')
+        back = state.page.say('Back to the text')
+        ways = [found.reference(n) for n in range(1, found.uses + 1)] if found else []
+        return state.aside(element('footnote_end', ways, back))
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return '<div class="scroll"><table>\n'
@@ -674,7 +662,7 @@ class Writer(RendererHTML):
         caption = Token('inline', '', 0, children=inline(note, title))
         label = state.page.figure(token.meta['number'])
         words = state.aside(f'{label} {write_inline(note, caption, state.page)}')
-        return f'{shown}<figcaption>{words}</figcaption>'
+        return shown + element('caption', Markup(words))
 
     def render(self, tokens: Sequence[Token], options: Any, env: Any) -> str:
         out = []

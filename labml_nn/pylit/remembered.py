@@ -25,6 +25,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from labml_nn.cli.pages import TEMPLATES
+
 HERE = Path(__file__).parent
 
 
@@ -43,9 +45,10 @@ def program() -> str:
     )  # fmt: skip
     for library in libraries:
         digest.update(importlib.metadata.version(library).encode())
-    for path in sorted(HERE.rglob('*')):
+    for path in sorted([*HERE.rglob('*'), *TEMPLATES.iterdir()]):
         if path.is_file() and path.suffix in ('.py', '.js', '.json', '.html'):
-            digest.update(path.relative_to(HERE).as_posix().encode() + b'\0' + path.read_bytes())
+            name = path.relative_to(HERE.parent).as_posix()
+            digest.update(name.encode() + b'\0' + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -13,7 +13,6 @@ what is wrong and where, and never an older state that looks right.
 
 from __future__ import annotations
 
-import html
 import json
 import sys
 import threading
@@ -27,7 +26,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from markupsafe import Markup
+
 from . import claims, layout, project
+from .elements import fill
 from .problems import Mistakes, Refusal, as_text
 from .site import Memo, Request, Site
 
@@ -281,11 +283,8 @@ def _enliven(data: bytes) -> bytes:
 
 
 def _empty(error: str) -> bytes:
-    said = html.escape(error)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pylit</title>'
-        f'<script defer src="{LIVE}"></script></head><body><pre>{said}</pre></body></html>'
-    ).encode()
+    shown = fill('fault.html', title='pylit', policy=Markup(layout.POLICY), message=error)
+    return _enliven(shown.encode())
 
 
 class Server(ThreadingHTTPServer):

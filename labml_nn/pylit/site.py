@@ -15,7 +15,6 @@ the byte [tested](test:pylit/test_site.py::test_two_builds_are_equal_to_the_byte
 
 from __future__ import annotations
 
-import html
 import json
 import posixpath
 import re
@@ -27,6 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from markdown_it.token import Token
+from markupsafe import Markup
 
 from . import (
     claims,
@@ -48,6 +48,7 @@ from . import (
 )
 from .claims import Claim, Coverage
 from .config import Config
+from .elements import fill
 from .formulas import Formula, Typesetter
 from .frame import LOST, Book, Entry, Frame, picture, source_script
 from .inventory import Inventory
@@ -638,13 +639,8 @@ class Site:
         shown = [p.source.url for p in self.shown() if not p.front.get('redirect')]
         if 'index.html' not in self.pages:
             shown.insert(0, 'index.html')
-        addresses = [
-            html.escape(self.book('').address(folder + u)) for folder in folders for u in shown
-        ]
-        urls = ''.join(f'<url><loc>{address}</loc></url>\n' for address in addresses)
-        head = '<?xml version="1.0" encoding="UTF-8"?>\n'
-        space = 'http://www.sitemaps.org/schemas/sitemap/0.9'
-        return f'{head}<urlset xmlns="{space}">\n{urls}</urlset>\n'.encode()
+        addresses = [self.book('').address(folder + url) for folder in folders for url in shown]
+        return f'{fill("sitemap.xml", addresses=addresses)}\n'.encode()
 
 
 def _once(links: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
@@ -715,10 +711,4 @@ def _leads_away(target: str) -> bool:
 
 
 def _redirect(target: str) -> str:
-    safe = html.escape(target)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">\n'
-        f'<meta http-equiv="refresh" content="0; url={safe}"></head>\n'
-        f'<body><p><a href="{safe}">{safe}</a></p></body></html>\n'
-    )
+    return fill('moved.html', title=target, policy=Markup("default-src 'none'")) + '\n'

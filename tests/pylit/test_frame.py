@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labml_nn.pylit import frame, layout
+from labml_nn.pylit import elements, frame, layout
 from labml_nn.pylit.config import load
 from labml_nn.pylit.problems import Mistakes
 from tests.kit.sites import ROOT, project, render
@@ -17,7 +17,7 @@ from tests.kit.sites import ROOT, project, render
 def test_all_that_the_templates_say_can_be_translated() -> None:
     said = {
         text
-        for path in frame.TEMPLATES.glob('*.html')
+        for path in elements.TEMPLATES.glob('*.html')
         for text in re.findall(r"say\('([^']+)'\)", path.read_text(encoding='utf-8'))
     }
     assert len(said) > 10
@@ -50,9 +50,9 @@ def test_the_notation_has_no_title_twice() -> None:
 HOSTILE = 'A "b" <i>c</i> & \'d\''
 
 
-@pytest.mark.parametrize('template', sorted(p.name for p in frame.TEMPLATES.glob('*.html')))
+@pytest.mark.parametrize('template', sorted(p.name for p in elements.TEMPLATES.glob('*.html')))
 def test_no_template_switches_escaping_off(template: str) -> None:
-    text = (frame.TEMPLATES / template).read_text(encoding='utf-8')
+    text = (elements.TEMPLATES / template).read_text(encoding='utf-8')
     assert 'autoescape' not in text
     # What is marked as HTML is a literal
     assert re.findall(r"(?<!')\|\s*safe", text) == []

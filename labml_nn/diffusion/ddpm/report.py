@@ -31,8 +31,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
 from labml_nn.cli.options import option_meanings, option_values, plain
+from labml_nn.cli.pages import environment
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm.commands import Command, RunOptions
 from labml_nn.diffusion.ddpm.configs import Configs, make_configs
@@ -41,6 +43,12 @@ from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.runs import checkpoint
 from labml_nn.runs.log import read_log, smoothed, whole_rows
 
+TEMPLATES = Path(__file__).with_name('templates')
+# The page runs nothing and asks nobody; its pictures and its style stand in it
+POLICY = Markup(
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'"
+)
 # How many sample grids there are in a report, at most, and how large a picture may be
 GRIDS, MOST_BYTES = 8, 4_000_000
 # The drawing area of a chart, and its margins: left, top, right, bottom
@@ -354,16 +362,8 @@ def page(title: str, runs: Sequence[Left], **more: Any) -> str:
     r"""
     The text of a page about runs.
     """
-    import jinja2  # which a training needs at its end, and most commands not at all
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name('templates')),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template('report.html').render(title=title, runs=runs, **more)
+    template = environment(TEMPLATES).get_template('report.html')
+    return template.render(title=title, runs=runs, policy=POLICY, **more)
 
 
 def write_page(path: Path, text: str) -> Path:

@@ -56,14 +56,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Annotated, Any
 
 import torch
+from markupsafe import Markup
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from labml_nn.cli.options import FLAG, option_values
+from labml_nn.cli.pages import environment
 from labml_nn.compute.precision import bare
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
@@ -75,6 +76,7 @@ from labml_nn.runs import checkpoint
 
 # The scripts of the page; installed with the package
 ENGINE = Path(__file__).with_name('engine')
+TEMPLATES = Path(__file__).with_name('templates')
 # In the order in which they need each other
 SCRIPTS = ('noise.js', 'unet.js', 'samplers.js', 'figure.js', 'demo.js')
 
@@ -212,11 +214,10 @@ class Page:
         The files of a folder, by name.
         """
         names = ['model.js', *SCRIPTS]
-        tags = ''.join(f'<script src="{name}"></script>\n' for name in names)
-        head = '<link rel="stylesheet" href="figure.css">'
         policy = "script-src 'self'; style-src 'self'"
         texts = {name: read(name) for name in (*SCRIPTS, 'figure.css')}
-        return {'index.html': self.html(head, tags, policy), 'model.js': self.weights, **texts}
+        page = self.html(policy, inside=False, style='figure.css', scripts=names)
+        return {'index.html': page, 'model.js': self.weights, **texts}
 
     def one_file(self) -> str:
         r"""
@@ -224,18 +225,17 @@ class Page:
         """
         scripts = [self.weights, *map(read, SCRIPTS)]
         style = read('figure.css')
-        tags = ''.join(f'<script>{text}</script>\n' for text in scripts)
         hashes = ' '.join(map(hash_of, scripts))
         policy = f'script-src {hashes}; style-src {hash_of(style)}'
-        return self.html(f'<style>{style}</style>', tags, policy)
+        return self.html(policy, inside=True, style=Markup(style), scripts=map(Markup, scripts))
 
-    def html(self, head: str, scripts: str, policy: str) -> str:
+    def html(self, policy: str, **parts: Any) -> str:
         r"""
-        The page around its scripts.
+        The page around its style and its scripts, which stand `inside` or are named.
         """
-        policy = f"default-src 'none'; {policy}; img-src data: blob:; base-uri 'none'"
-        text = Template(read('demo.html'))
-        return text.substitute(title=self.title, head=head, scripts=scripts, policy=policy)
+        policy = Markup(f"default-src 'none'; {policy}; img-src data: blob:; base-uri 'none'")
+        template = environment(TEMPLATES).get_template('demo.html')
+        return template.render(title=self.title, policy=policy, **parts) + '\n'
 
 
 def read(name: str) -> str:
@@ -300,10 +300,9 @@ def known_options(a: Any) -> dict[str, Any]:
 
 def title(run: Path) -> str:
     r"""
-    What the page is called, as HTML.
+    What the page is called.
     """
-    name = run.resolve().name if run.is_dir() else run.resolve().parent.name
-    return ''.join(f'&#{ord(letter)};' if letter in '&<>"' else letter for letter in name)
+    return run.resolve().name if run.is_dir() else run.resolve().parent.name
 
 
 def web_command(sampler: Sampler, a: Any) -> Iterator[Path]:

@@ -358,8 +358,9 @@ def test_names_cannot_leave_the_script():
 
 
 def test_noise_and_engine_are_installed():
-    for name in (*web.SCRIPTS, 'demo.html', 'figure.css'):
+    for name in (*web.SCRIPTS, 'figure.css'):
         assert (web.ENGINE / name).is_file()
+    assert (web.TEMPLATES / 'demo.html').is_file()
 
 
 def test_seeds_of_a_set_are_those_of_sampling():
