@@ -23,8 +23,11 @@
       ddpm.make('code', {}, ...parts));
   };
 
-  /** @param {string} text the line of the page's code that it is */
-  const inPage = (text) => linesOf().find((line) => line.textContent?.trim() === text);
+  /** @param {Element} line what it says, without the remark behind it */
+  const said = (line) => (line.textContent ?? '').replace(/\s\s#.*/, '').trim();
 
-  Object.assign(ddpm, { lines: { linesOf, shownLine, inPage } });
+  /** @param {string} text the line of the page's code that it is */
+  const inPage = (text) => linesOf().find((line) => said(line) === text);
+
+  Object.assign(ddpm, { lines: { linesOf, shownLine, said, inPage } });
 })((globalThis.ddpm ??= /** @type {any} */ ({})));

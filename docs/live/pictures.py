@@ -2,7 +2,7 @@
 
     python docs/live/pictures.py
 
-The figure itself draws its picture, in a browser, as it begins.
+The figure itself draws its picture, in a browser, as it begins; some are drawn by `docs/figures`.
 """
 
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from labml_nn.pylit import figures
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
 
@@ -19,6 +20,8 @@ SPACE = 'http://www.w3.org/2000/svg'
 SIDES = {
     'plane': (480, 480), 'forward': (720, 250), 'classes': (600, 440), 'unet': (714, 311),
 }  # fmt: skip
+# Those that a function of `docs/figures` draws
+DRAWN = {'noising': ('ddpm.py', 'forward')}
 # Of the classes of figure.css: a style by day, and by night
 INK = {
     'ring': ('fill:#5c615f;fill-opacity:.13', 'fill:#a7aaa5;fill-opacity:.13'),
@@ -90,6 +93,13 @@ def main() -> None:
         for name in SIDES:
             draw(browser, name)
         browser.close()
+    folder = HERE.parent / 'figures'
+    for name, (file, function) in DRAWN.items():
+        pictures = {'light': HERE / f'{name}.svg', 'dark': HERE / f'{name}.dark.svg'}
+        source = f'docs/figures/{file}::{function}'
+        error = figures.draw(folder / file, function, pictures, source, HERE.parents[1])
+        if error:
+            raise SystemExit(error)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@
 (() => {
   'use strict';
   const { ddpm } = globalThis;
-  const { linesOf, shownLine } = ddpm.lines, { draw } = ddpm.svg;
+  const { linesOf, shownLine, said } = ddpm.lines, { draw } = ddpm.svg;
 
   /**
    * @typedef {{name: string, kind: 'conv' | 'block' | 'attention' | 'halve' | 'double',
@@ -87,8 +87,6 @@
 
   /** @param {Element} line the row that it stands in */
   const rowOf = (line) => (line.closest('section')?.id ?? '').replace(/-\d+$/, '');
-  /** @param {Element} line without the remark behind it */
-  const said = (line) => (line.textContent ?? '').replace(/\s\s#.*/, '').trim();
 
   // ## The drawing
   const SIDE = 60, PITCH = 65, TOP = 45, BELOW = 140;
@@ -289,5 +287,5 @@
     await update();
   };
 
-  Object.assign(ddpm, { net: { boxesOf, callOf, CODE, ROWS, rowOf, said } });
+  Object.assign(ddpm, { net: { boxesOf } });
 })();

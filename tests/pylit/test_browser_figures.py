@@ -116,6 +116,54 @@ def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) 
         assert page.locator('.l:target').text_content().strip() == lines[-1]
 
 
+# ## Noise
+@pytest.fixture(scope='module')
+def ddpm_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our page of the derivation, alone."""
+    out = tmp_path_factory.mktemp('ddpm')
+    source = ROOT / 'labml_nn/diffusion/ddpm/__init__.py'
+    assert main(['build', str(source), '-o', str(out), '--lang', 'en']) == 0
+    return next(out.rglob('index.html'))
+
+
+@pytest.mark.parametrize('t', [1, 260, 1000])
+def test_the_numbers_stand_in_the_formula_and_in_the_code(
+    ddpm_page: Path, browser: Any, t: int
+) -> None:
+    diffusion = DenoiseDiffusion(None, 1000)  # type: ignore[arg-type]
+    bar = diffusion.alpha_bar[t - 1].item()
+    rest = diffusion.one_minus_alpha_bar[t - 1].item()
+    with visit(
+        browser, ddpm_page.as_uri(), viewport={'width': 320, 'height': 800}, has_touch=True
+    ) as page:
+        before = page.locator('.row .katex').all_text_contents()
+        page.locator('[data-live*="noising"] .start').tap()
+        figure = page.locator('.figure')
+        figure.get_by_role('slider').fill(str(t))
+        page.locator('#pylit-status', has_text=f't = {t}: ').wait_for(state='attached')
+        formula = figure.locator('.formula')
+        read = ''.join(formula.locator('math').text_content().split())
+        assert read == f'xt={bar:.4f}x0+1−{bar:.4f}ϵ'
+        assert formula.locator('.katex-html').text_content().count(f'{bar:.4f}') == 2
+        assert figure.locator('.program code').all_text_contents() == [
+            f'xt = {bar:.4f} ** 0.5 * x0 + (1 - {bar:.4f}) ** 0.5 * eps',
+            f'mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0  # {bar**0.5:.4f} * x0',
+            f'var = gather(self.one_minus_alpha_bar, t, x0.ndim)  # {rest:.4f}',
+            f'return mean + var**0.5 * eps  # mean + {rest**0.5:.4f} * eps',
+        ]
+        # Each leads to its line
+        assert figure.locator('.program .at').count() == 4
+        pixels = figure.locator('.sum').evaluate(PIXELS)
+        # The page keeps its own formulas
+        assert page.locator('.row .katex:not(.figure .katex)').all_text_contents() == before
+    x0 = torch.tensor(load_digits().images[[3]], dtype=torch.float32)[:, None] / 8 - 1
+    eps = SeededNoise(1, 0)((1, 1, 8, 8), 'cpu')
+    xt = diffusion.q_sample(x0, torch.tensor([t - 1]), eps)
+    for got, want in zip(pixels, (xt, x0, eps), strict=True):
+        off = torch.tensor(got) - to_uint8(want).flatten().int()
+        assert off.abs().max() <= 1
+
+
 # ## The network
 LIT = """() => [...document.querySelectorAll('section .code .l.lit')].map((line) =>
   [line.closest('section').id.replace(/-\\d+$/, ''), line.textContent.trim()])"""
