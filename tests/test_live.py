@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, web
 from labml_nn.diffusion.ddpm.configs import build, make_configs
 from labml_nn.diffusion.ddpm.sampler import SameNoise, Sampler
+from labml_nn.diffusion.ddpm.unet import AttentionBlock, Block, Downsample, Upsample
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import make_sampler
@@ -28,7 +29,7 @@ def plane():
     with chromium() as browser:
         page = browser.new_page()
         page.evaluate('() => { globalThis.pylit = { figures: {} } }')
-        for name in ('plane', 'forward', 'chain', 'classes', 'board'):
+        for name in ('plane', 'forward', 'chain', 'classes', 'board', 'unet'):
             page.add_script_tag(content=find(load(ROOT), name).code().decode())
         yield page
 
@@ -114,8 +115,10 @@ def test_a_schedule_of_ones_own_is_one(plane, bend):
     assert (alpha_bar[-1] / (1 - alpha_bar[-1])).log() == pytest.approx(-6)
 
 
-@pytest.mark.parametrize('name', ['plane', 'forward', 'classes'])
+@pytest.mark.parametrize('name', ['plane', 'forward', 'classes', 'unet'])
 def test_the_picture_is_what_the_figure_begins_with(plane, name):
+    for later in find(load(ROOT), name).later:
+        plane.add_script_tag(path=later)
     drawn = plane.evaluate(
         """async (name) => {
           const root = document.createElement('div'), say = (text) => text;
@@ -223,6 +226,41 @@ def test_what_lies_between_two_drawings_is_what_interpolate_finds(plane, t, weig
         eps = noise(mixed.shape, 'cpu')
         mixed = diffusion.q_sample(mixed, torch.tensor([t - 1]), eps)
     assert torch.allclose(torch.tensor(got[0]), mixed.flatten(), atol=1e-5)
+
+
+# ## The network
+def test_the_drawing_of_the_network_is_its_form(plane):
+    """Each box stands for a module, on the level of its resolution, and takes what that takes."""
+    c = make_configs(
+        dict(image_size=16, n_channels=16, n_groups=8, n_blocks=2, ch_mults=(1, 3, 4),
+             is_attn=(False, True, True))
+    )  # fmt: skip
+    network = build(c).eps_model
+    kinds = {Block: 'block', Downsample: 'halve', Upsample: 'double', torch.nn.Conv2d: 'conv'}
+    inputs, sides, want = {}, {}, {}
+
+    def seen(key, module, x, out):
+        inputs[key], sides[key] = x[0].shape[1], out.shape[2]
+        attends = isinstance(getattr(module, 'attention', None), AttentionBlock)
+        want[key] = 'attention' if attends else kinds[type(module)]
+
+    for key, module in network.named_modules():
+        if isinstance(module, Block | Downsample | Upsample) or key in ('stem', 'head'):
+            module.register_forward_hook(lambda m, x, out, key=key: seen(key, m, x, out))
+    network(torch.zeros(1, 1, 16, 16), torch.tensor([0]))
+    boxes = plane.evaluate(
+        '(config) => ddpm.net.boxesOf(config)',
+        {'ch_mults': c.ch_mults, 'is_attn': c.is_attn, 'n_blocks': c.n_blocks},
+    )
+    assert {box['name']: box['kind'] for box in boxes} == want
+    widths = {'x': 1}
+    for box in boxes:
+        name = box['name']
+        assert sum(widths[other] for other in box['from']) == inputs[name], name
+        module = network.get_submodule(name)
+        widths[name] = (module.residual.conv1 if isinstance(module, Block) else module).out_channels
+        # What doubles the image stands on the level that it comes from
+        assert 16 >> (box['level'] - (box['kind'] == 'double')) == sides[name], name
 
 
 def test_the_types_of_the_scripts():

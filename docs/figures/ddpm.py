@@ -16,7 +16,7 @@ def forward(theme: str) -> Figure:
     """Four digits, from the image to noise."""
     data = DATA['forward']
     made = figure(theme, 7, 3.3)
-    names = ['image', *(f't = {t}' for t in data['steps'][1:])]
+    names = [f't = {t}' for t in data['steps']]
     panel(made.subplots(), theme, data['rows'], [], names)
     return made
 

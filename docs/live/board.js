@@ -26,8 +26,7 @@
     const T = process.beta.length, from = Math.round(t * STEPS / T);
     const noise = ddpm.seededNoise(seed), mixed = one.map((v, i) => (1 - weight) * v + weight * other[i]);
     if (from === 0) return { noised: mixed, back: mixed };
-    const bar = ddpm.alphaBar(process.beta)[t - 1], eps = noise(ALL);
-    const noised = mixed.map((v, i) => Math.sqrt(bar) * v + Math.sqrt(1 - bar) * eps[i]);
+    const noised = ddpm.qSample(mixed, ddpm.alphaBar(process.beta)[t - 1], noise(ALL));
     told(noised);
     const walk = ddpm.SAMPLERS.ddpm(process, noised, noise, { steps: STEPS, from });
     const last = await ddpm.run(walk, (/** @type {DDPM.Step} */ step) => told(step.x), signal);

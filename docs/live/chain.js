@@ -3,6 +3,7 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+// @needs lines.js
 // @later digits.weights.js
 //
 // One chain of Algorithm 2, line by line: the line that runs is lit in the code of the page, and
@@ -10,6 +11,7 @@
 (() => {
   'use strict';
   const { ddpm } = globalThis;
+  const { inPage, shownLine } = ddpm.lines;
 
   // In the order in which they run: the line, and the picture that it makes
   /** @type {[string, string][]} */
@@ -25,26 +27,6 @@
   const LAST = LINES.length - 1;
   // A pixel that has moved by this has another grey, for the eye
   const SEEN = 0.2;
-
-  /** @param {string} text the line of the page's code that it is */
-  const inPage = (text) => Array.from(document.querySelectorAll('.code .l'))
-    .find((line) => line.textContent?.trim() === text);
-
-  /**
-   * The line as the page has it, with its number, which leads there.
-   * @param {string} text
-   */
-  const shownLine = (text) => {
-    const line = inPage(text);
-    const parts = line ? Array.from(line.cloneNode(true).childNodes) : [document.createTextNode(text)];
-    // Without the space that it is indented by
-    while (parts.length > 1 && !parts[0].textContent?.trim()) parts.shift();
-    if (parts[0] instanceof Text) parts[0].data = parts[0].data.trimStart();
-    const number = line?.id.slice(1) ?? '';
-    return ddpm.make('li', {},
-      ...(number ? [ddpm.make('a', { className: 'at', href: `#L${number}` }, number)] : []),
-      ddpm.make('code', {}, ...parts));
-  };
 
   /**
    * What a chain has made, and how it goes on: step `k` of it, from the noisy end, is index
@@ -124,8 +106,8 @@
       pictures[kind] = ddpm.canvasOf(name, size);
       return ddpm.make('figure', {}, pictures[kind], ddpm.make('figcaption', {}, name));
     });
-    const lines = LINES.map(([text]) => shownLine(text));
     const ofPage = LINES.map(([text]) => inPage(text));
+    const lines = LINES.map(([text], i) => shownLine(ofPage[i], text));
     const state = ddpm.make('p', { className: 'state' });
     const ends = ['was', 'is'].map(() => ddpm.canvasOf('', size));
     const captions = [say('the end before'), say('the end now')];

@@ -2,13 +2,14 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+// @needs svg.js
 // @needs mixture.js
 //
 // Guidance where everything is known: two classes in the plane, each a mixture of round Gaussians.
 (() => {
   'use strict';
   const { ddpm } = globalThis;
-  const { T, beta, epsOf, draw, at } = ddpm.mixture;
+  const { T, beta, epsOf, at } = ddpm.mixture, { draw } = ddpm.svg;
 
   const SPREAD = 0.45, STARTS = 300, STEPS = 50;
   // The first class has a place beside the second, and one of its own

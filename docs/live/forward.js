@@ -3,11 +3,13 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
 // @needs real.js
+// @needs svg.js
 //
 // One digit under one noise, at any step of a schedule that the reader chooses or bends.
 (() => {
   'use strict';
   const { ddpm } = globalThis;
+  const { draw } = ddpm.svg;
 
   const T = 1000, SIZE = 8;
   const DIGIT = ddpm.real.three;
@@ -30,18 +32,7 @@
     });
   };
 
-  /** @param {number[]} bar @param {number} t @param {Float32Array} eps $x_t$ */
-  const noised = (bar, t, eps) => Float32Array.from(DIGIT, (x0, i) =>
-    Math.sqrt(bar[t]) * x0 + Math.sqrt(1 - bar[t]) * eps[i]);
-
   // ## The drawing: the share of the signal on the left, the logarithm of the ratio on the right
-  /** @param {string} tag @param {Record<string, string | number>} attributes @param {string} [text] */
-  const draw = (tag, attributes, text = '') => {
-    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-    element.textContent = text;
-    return element;
-  };
   const PANELS = [
     { left: 40, low: 0, high: 1, ticks: [0, 0.5, 1], of: (/** @type {number} */ a) => a, name: 'ᾱ' },
     { left: 400, low: -12, high: 10, ticks: [-12, -6, 0, 6], of: logSnr, name: 'log SNR' },
@@ -108,9 +99,9 @@
       // What is chosen is drawn over the others
       const others = Object.entries(curves).filter(([name]) => name !== chosen);
       plot.replaceChildren(...plots({ ...Object.fromEntries(others), [chosen]: bar }, t, names));
-      ddpm.paint(large, noised(bar, t, eps), 1, SIZE);
+      ddpm.paint(large, ddpm.qSample(DIGIT, bar[t], eps), 1, SIZE);
       SHOWN.forEach((at, i) => {
-        ddpm.paint(strip[i], noised(bar, at, eps), 1, SIZE);
+        ddpm.paint(strip[i], ddpm.qSample(DIGIT, bar[at], eps), 1, SIZE);
         strip[i].setAttribute('aria-label', ddpm.filled(say('The digit at step {t}'), { t: at + 1 }));
       });
       const signal = Math.sqrt(bar[t]).toFixed(4), spread = Math.sqrt(1 - bar[t]).toFixed(4);
@@ -127,5 +118,5 @@
     update();
   };
 
-  Object.assign(ddpm, { forward: { barOf, noised, logSnr } });
+  Object.assign(ddpm, { forward: { barOf, logSnr } });
 })();

@@ -1,5 +1,5 @@
 // A mixture of round Gaussians in the plane, whose noise is known exactly, for the figures that have
-// points in the place of pictures; and what they are drawn with.
+// points in the place of pictures.
 ((ddpm) => {
   'use strict';
   const T = 1000;
@@ -30,15 +30,9 @@
     return out;
   };
 
-  // ## The drawing: the square from -3 to 3
-  /** @param {string} tag @param {Record<string, string | number>} attributes */
-  const draw = (tag, attributes) => {
-    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-    return element;
-  };
+  // ## Where a point is drawn: the square from -3 to 3
   /** @param {number} v */
   const at = (v) => (100 * v).toFixed(1);
 
-  Object.assign(ddpm, { mixture: { T, beta, bar, epsOf, draw, at } });
+  Object.assign(ddpm, { mixture: { T, beta, bar, epsOf, at } });
 })((globalThis.ddpm ??= /** @type {any} */ ({})));

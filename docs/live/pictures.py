@@ -2,7 +2,7 @@
 
     python docs/live/pictures.py
 
-The figure itself draws its picture, in a browser, as it begins.
+The figure itself draws its picture, in a browser, as it begins; some are drawn by `docs/figures`.
 """
 
 import shutil
@@ -10,13 +10,18 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from labml_nn.pylit import figures
 from labml_nn.pylit.config import load
 from labml_nn.pylit.live import find
 
 HERE = Path(__file__).parent
 SPACE = 'http://www.w3.org/2000/svg'
 # The sides of each picture
-SIDES = {'plane': (480, 480), 'forward': (720, 250), 'classes': (600, 440)}
+SIDES = {
+    'plane': (480, 480), 'forward': (720, 250), 'classes': (600, 440), 'unet': (714, 311),
+}  # fmt: skip
+# Those that a function of `docs/figures` draws
+DRAWN = {'noising': ('ddpm.py', 'forward')}
 # Of the classes of figure.css: a style by day, and by night
 INK = {
     'ring': ('fill:#5c615f;fill-opacity:.13', 'fill:#a7aaa5;fill-opacity:.13'),
@@ -31,13 +36,25 @@ INK = {
     'tick': ('fill:#5c615f;font:13px sans-serif', 'fill:#a7aaa5;font:13px sans-serif'),
     'now': ('stroke:#0b6070;stroke-width:2', 'stroke:#6cc3d0;stroke-width:2'),
     'ddpm': ('stroke:#7a3fa8;stroke-dasharray:7 6', 'stroke:#c79bee;stroke-dasharray:7 6'),
+    'box': ('fill:#000;stroke:#1d5fb4;stroke-width:2', 'fill:#000;stroke:#86b5f2;stroke-width:2'),
+    'attention': ('stroke:#9c4a00', 'stroke:#eda562'),
+    'input': ('stroke:none', 'stroke:none'),
+    'seen': ('fill:#fff', 'fill:#fff'),
+    'skip': (
+        'fill:none;stroke:#6d706b;stroke-dasharray:5 4',
+        'fill:none;stroke:#8f938e;stroke-dasharray:5 4',
+    ),
+    'way': ('fill:none;stroke:#6d706b;stroke-width:2', 'fill:none;stroke:#8f938e;stroke-width:2'),
 }
-BEGIN = """async ([name, code]) => {
+BEGIN = """async ([name, code, later]) => {
   globalThis.pylit = { figures: {} };
   const root = document.createElement('div');
-  await import(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
-  const say = (text) => text;
-  await pylit.figures[name]({ root, say, announce: say, failed: (error) => { throw error; } });
+  const begin = (text) =>
+    import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+  await begin(code);
+  const say = (text) => text, failed = (error) => { throw error; };
+  const load = (asked) => begin(later[asked]);
+  await pylit.figures[name]({ root, say, load, failed, announce: say });
   const { innerHTML, attributes } = root.querySelector('svg');
   return [innerHTML, attributes.viewBox.value];
 }"""
@@ -48,7 +65,8 @@ def draw(browser: Browser, name: str) -> None:
     found = find(load(HERE), name)
     if found.error:
         raise SystemExit(found.error)
-    drawn, box = browser.new_page().evaluate(BEGIN, [name, found.code().decode()])
+    later = {path.name: path.read_text('utf-8') for path in found.later}
+    drawn, box = browser.new_page().evaluate(BEGIN, [name, found.code().decode(), later])
     width, height = SIDES[name]
     for i, ending in enumerate(('.svg', '.dark.svg')):
         rules = ''.join(f'.{kind}{{{ink[i]}}}' for kind, ink in INK.items())
@@ -75,6 +93,13 @@ def main() -> None:
         for name in SIDES:
             draw(browser, name)
         browser.close()
+    folder = HERE.parent / 'figures'
+    for name, (file, function) in DRAWN.items():
+        pictures = {'light': HERE / f'{name}.svg', 'dark': HERE / f'{name}.dark.svg'}
+        source = f'docs/figures/{file}::{function}'
+        error = figures.draw(folder / file, function, pictures, source, HERE.parents[1])
+        if error:
+            raise SystemExit(error)
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+// @needs svg.js
 // @needs mixture.js
 //
 // The samplers in the plane, where the noise is known exactly: the data are a mixture of round
@@ -9,7 +10,7 @@
 (() => {
   'use strict';
   const { ddpm } = globalThis;
-  const { T, beta, bar, epsOf, draw, at } = ddpm.mixture;
+  const { T, beta, bar, epsOf, at } = ddpm.mixture, { draw } = ddpm.svg;
 
   const SPREAD = 0.12, MOST = 12;
   // Of so many starts the mean error is shown, and of the first the paths

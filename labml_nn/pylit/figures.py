@@ -94,7 +94,7 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
     stamp = _stamp(source, config.root)
     fresh = all(path.is_file() and _stamp_of(path) == stamp for path in files.values())
     if execute and not fresh:
-        error = _draw(source, function, files, stamp, config.root)
+        error = draw(source, function, files, stamp, config.root)
         return Drawn(error=error) if error else Drawn(files)
     if not all(path.is_file() for path in files.values()):
         return Drawn(error=f'figure {target} was never drawn: build with --execute')
@@ -102,7 +102,8 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
     return Drawn(error=f'figure {target}: {wrong}') if wrong else Drawn(files, stale=not fresh)
 
 
-def _draw(source: Path, function: str, files: dict[str, Path], stamp: str, root: Path) -> str:
+def draw(source: Path, function: str, files: dict[str, Path], stamp: str, root: Path) -> str:
+    """Write the files of a figure by theme; why it could not be drawn, or nothing."""
     drawn = {}
     for theme in files:
         command = [sys.executable, '-c', DRAW, str(source), function, theme]

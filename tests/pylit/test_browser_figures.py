@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.configs import build, make_configs
 from labml_nn.diffusion.ddpm.sampler import Sampler
+from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.pylit.__main__ import main
 from labml_nn.pylit.config import load
@@ -99,10 +101,10 @@ def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) 
         figure.get_by_role('button', name='Next line').click()
         t = int(last.removeprefix('t = ')) - 1
         for i, line in enumerate(lines):
+            page.locator('#pylit-status', has_text=line).wait_for(state='attached')
             lit = page.locator('.code .l.lit')
             assert lit.text_content().strip() == line
             assert figure.locator('.program .lit code').text_content() == line
-            page.locator('#pylit-status', has_text=line).wait_for(state='attached')
             assert f't = {t}. ' in figure.locator('.state').text_content()
             unmade = figure.locator('.unmade').count()
             assert unmade == [5, 4, 3, 2, 2, 1, 0][i]
@@ -114,13 +116,145 @@ def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) 
         assert page.locator('.l:target').text_content().strip() == lines[-1]
 
 
+# ## Noise
+@pytest.fixture(scope='module')
+def ddpm_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our page of the derivation, alone."""
+    out = tmp_path_factory.mktemp('ddpm')
+    source = ROOT / 'labml_nn/diffusion/ddpm/__init__.py'
+    assert main(['build', str(source), '-o', str(out), '--lang', 'en']) == 0
+    return next(out.rglob('index.html'))
+
+
+@pytest.mark.parametrize('t', [1, 260, 1000])
+def test_the_numbers_stand_in_the_formula_and_in_the_code(
+    ddpm_page: Path, browser: Any, t: int
+) -> None:
+    diffusion = DenoiseDiffusion(None, 1000)  # type: ignore[arg-type]
+    bar = diffusion.alpha_bar[t - 1].item()
+    rest = diffusion.one_minus_alpha_bar[t - 1].item()
+    with visit(
+        browser, ddpm_page.as_uri(), viewport={'width': 320, 'height': 800}, has_touch=True
+    ) as page:
+        before = page.locator('.row .katex').all_text_contents()
+        page.locator('[data-live*="noising"] .start').tap()
+        figure = page.locator('.figure')
+        figure.get_by_role('slider').fill(str(t))
+        page.locator('#pylit-status', has_text=f't = {t}: ').wait_for(state='attached')
+        formula = figure.locator('.formula')
+        read = ''.join(formula.locator('math').text_content().split())
+        assert read == f'xt={bar:.4f}x0+1−{bar:.4f}ϵ'
+        assert formula.locator('.katex-html').text_content().count(f'{bar:.4f}') == 2
+        assert figure.locator('.program code').all_text_contents() == [
+            f'xt = {bar:.4f} ** 0.5 * x0 + (1 - {bar:.4f}) ** 0.5 * eps',
+            f'mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0  # {bar**0.5:.4f} * x0',
+            f'var = gather(self.one_minus_alpha_bar, t, x0.ndim)  # {rest:.4f}',
+            f'return mean + var**0.5 * eps  # mean + {rest**0.5:.4f} * eps',
+        ]
+        # Each leads to its line
+        assert figure.locator('.program .at').count() == 4
+        pixels = figure.locator('.sum').evaluate(PIXELS)
+        # The page keeps its own formulas
+        assert page.locator('.row .katex:not(.figure .katex)').all_text_contents() == before
+    x0 = torch.tensor(load_digits().images[[3]], dtype=torch.float32)[:, None] / 8 - 1
+    eps = SeededNoise(1, 0)((1, 1, 8, 8), 'cpu')
+    xt = diffusion.q_sample(x0, torch.tensor([t - 1]), eps)
+    for got, want in zip(pixels, (xt, x0, eps), strict=True):
+        off = torch.tensor(got) - to_uint8(want).flatten().int()
+        assert off.abs().max() <= 1
+
+
+# ## The network
+LIT = """() => [...document.querySelectorAll('section .code .l.lit')].map((line) =>
+  [line.closest('section').id.replace(/-\\d+$/, ''), line.textContent.trim()])"""
+
+
+@pytest.fixture(scope='module')
+def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our page of the U-Net, alone."""
+    out = tmp_path_factory.mktemp('net')
+    source = ROOT / 'labml_nn/diffusion/ddpm/unet.py'
+    assert main(['build', str(source), '-o', str(out), '--lang', 'en']) == 0
+    return out / 'unet.html'
+
+
+def test_a_box_that_is_touched_lights_the_code_that_it_is(net: Path, browser: Any) -> None:
+    source = (ROOT / 'labml_nn/diffusion/ddpm/unet.py').read_text(encoding='utf-8')
+    with visit(
+        browser, net.as_uri(), viewport={'width': 320, 'height': 800}, has_touch=True,
+        reduced_motion='reduce',
+    ) as page:  # fmt: skip
+        figure = started(page)
+        boxes = figure.locator('.drawing button')
+        residual, attention = 4, 4
+        calls = {
+            'stem': (0, 'self.stem'), 'down.0.blocks.0': (residual, 'h = block(h, t)'),
+            'down.0.resample': (1, 'stage.resample'),
+            'middle.blocks.0': (residual + attention, 'h = block(h, t)'),
+            'middle.blocks.1': (residual, 'h = block(h, t)'),
+            'up.0.blocks.1': (residual + attention, 'torch.cat'),
+            'up.0.resample': (1, 'stage.resample'), 'head': (0, 'self.head'),
+        }  # fmt: skip
+        numbers = {}
+        for name, (n, call) in calls.items():
+            box = boxes.and_(figure.get_by_role('button', name=f'{name}: ', exact=False)).first
+            assert min(box.bounding_box()[side] for side in ('width', 'height')) >= 24
+            box.tap()
+            page.locator('#pylit-status', has_text=f'{name}: ').wait_for(state='attached')
+            assert box.get_attribute('aria-pressed') == 'true'
+            lit = page.evaluate(LIT)
+            *made, (where, last) = lit
+            assert (where, len(made)) == ('UNet.forward', n), name
+            assert call in last
+            shown = figure.locator('.program .lit')
+            assert [text.strip() for text in shown.locator('code').all_text_contents()] == [
+                text for _, text in lit
+            ]
+            numbers[name] = int(shown.last.locator('.at').text_content())
+            assert last.partition('  #')[0] in source.splitlines()[numbers[name] - 1]
+            # The row of code has gone to what made it
+            window = figure.locator('.program').bounding_box()
+            top = shown.nth(residual if n > residual else 0).bounding_box()['y']
+            assert window['y'] <= top < window['y'] + window['height'] - 10
+        assert numbers['down.0.blocks.0'] < numbers['middle.blocks.0'] < numbers['up.0.blocks.1']
+        assert numbers['down.0.resample'] < numbers['up.0.resample']
+
+
+def test_the_channels_of_a_box_are_shown(net: Path, browser: Any) -> None:
+    diffusion, _ = model_of('digits')
+    with visit(browser, net.as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_role('slider').fill('400')
+        page.locator('#pylit-status', has_text='t = 400').wait_for(state='attached')
+        figure.get_by_role('button', name='down.1.blocks.0').press('Enter')
+        rows = figure.locator('.channels')
+        shown = [torch.tensor(rows.nth(i).evaluate(PIXELS)) for i in (0, 1)]
+        figure.get_by_role('button', name='head').press('Space')
+        guess = figure.locator('.state').text_content()
+    network, made = diffusion.eps_model, {}
+    for key in ('down.1.blocks.0', 'down.1.blocks.0.residual'):
+        network.get_submodule(key).register_forward_hook(
+            lambda _m, _x, out, key=key: made.update({key: out[0].flatten(1)})
+        )
+    x0 = torch.tensor(load_digits().images[[3]], dtype=torch.float32)[:, None] / 8 - 1
+    eps = SeededNoise(1, 0)((1, 1, 8, 8), 'cpu')
+    t = torch.tensor([399])
+    with torch.no_grad():
+        off = diffusion.eps_theta(diffusion.q_sample(x0, t, eps), t) - eps
+    assert f'off by {off.square().mean().sqrt():.2f}' in guess
+    for got, key in zip(shown, ('down.1.blocks.0.residual', 'down.1.blocks.0'), strict=True):
+        low, high = made[key].amin(1, keepdim=True), made[key].amax(1, keepdim=True)
+        want = (made[key] - low) / (high - low) * 255
+        assert (got - want).abs().max() < 1
+
+
 # ## Digits
 def model_of(name: str) -> tuple[DenoiseDiffusion, Any]:
     """The model that a script of weights holds, with its rounded weights, and its configuration."""
     text = (ROOT / f'docs/live/{name}.weights.js').read_text(encoding='utf-8')
     packed = json.loads(text.partition('packed = ')[2].rstrip(';\n'))
     c = make_configs(packed['config'])
-    data, weights = base64.b64decode(packed['data']), {}
+    data, weights = bytearray(base64.b64decode(packed['data'])), {}
     for key, shape in packed['tensors']:
         n = math.prod(shape)
         if len(shape) == 1:
@@ -145,7 +279,6 @@ PIXELS = """(row) => [...row.querySelectorAll('canvas')].map((canvas) => {
 })"""
 
 
-@pytest.mark.filterwarnings('ignore:The given buffer is not writable')
 def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) -> None:
     diffusion, _ = model_of('guided')
     network = diffusion.eps_model

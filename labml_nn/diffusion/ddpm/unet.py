@@ -36,6 +36,12 @@ at 4 × 4; at the bottom two more, the first with attention; up the right side t
 to each of which a skip connection leads across.](figure:ddpm.py::unet
 "The paper's U-Net")
 
+The model of `make train`, which draws digits of 8 × 8 pixels, has the same form and two levels:
+
+![The U-Net of the digits as two rows of boxes, joined by dashed lines. In each box is the channel
+of its output that varies most: the digit in noise, at 8 × 8 on the way down, at 4 × 4 in the
+middle, at 8 × 8 again on the way up, and the guessed noise at the end](live:unet)
+
 A block on the way up takes two tensors, concatenated: the output of the block before it and one
 tensor from the way down. This is why its input is wider than its output. For a 32 × 32 image:
 

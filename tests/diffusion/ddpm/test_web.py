@@ -13,6 +13,13 @@ from labml_nn.diffusion.ddpm import web
 from labml_nn.diffusion.ddpm.configs import build, make_configs
 from labml_nn.diffusion.ddpm.evaluate import main
 from labml_nn.diffusion.ddpm.sampler import Sampler
+from labml_nn.diffusion.ddpm.unet import (
+    AttentionBlock,
+    Block,
+    Downsample,
+    ResidualBlock,
+    Upsample,
+)
 from labml_nn.diffusion.ddpm.utils import SeededNoise, image_seed
 from labml_nn.diffusion.guidance import Guided
 from tests.kit.browser import chromium
@@ -123,6 +130,46 @@ def test_the_forward_pass_is_the_one_of_pytorch(engine, name):
             )
             assert want.std() > 0.1  # there is something to be equal to
             assert (torch.tensor(got) - want).abs().max() < 1e-4
+
+
+SEEN = """async ([x, label]) => {
+  const found = {};
+  await done(net(Float32Array.from(x), 250, label, (name, { data, channels, height, width }) => {
+    found[name] = [[channels, height, width], data];
+  }));
+  return Object.entries(found).map(([name, [shape, data]]) => [name, shape, [...data]]);
+}"""
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_what_is_seen_on_the_way_is_the_output_of_each_module(engine, name):
+    diffusion, c = network(name)
+    give(engine, diffusion, c)
+    kinds = (Block, ResidualBlock, AttentionBlock, Downsample, Upsample)
+    named = {
+        key: module
+        for key, module in diffusion.eps_model.named_modules()
+        if isinstance(module, kinds) or key in ('stem', 'head')
+    }
+    want = {}
+    hooks = [
+        module.register_forward_hook(lambda _m, _x, out, key=key: want.update({key: out[0]}))
+        for key, module in named.items()
+    ]
+    x = torch.randn(
+        1, c.image_channels, c.image_size, c.image_size, generator=torch.Generator().manual_seed(0)
+    )
+    told = (torch.tensor([3]),) if c.n_classes else ()
+    with torch.no_grad():
+        diffusion.eps_model(x, torch.tensor([250]), *told)
+    for hook in hooks:
+        hook.remove()
+    got = engine.evaluate(SEEN, [x.flatten().tolist(), 3 if c.n_classes else -1])
+    # In the order in which they end, each once
+    assert [key for key, _, _ in got] == list(want)
+    for key, shape, values in got:
+        assert list(want[key].shape) == shape
+        assert (torch.tensor(values) - want[key].flatten()).abs().max() < 1e-4, key
 
 
 @pytest.mark.parametrize('size', [4, 32])

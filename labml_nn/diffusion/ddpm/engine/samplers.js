@@ -23,6 +23,13 @@
     return beta.map((b) => (product *= 1 - b));
   };
 
+  /**
+   * $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
+   * @param {Float32Array} x0 @param {number} bar $\bar\alpha_t$ @param {Float32Array} eps
+   */
+  const qSample = (x0, bar, eps) =>
+    x0.map((v, i) => Math.sqrt(bar) * v + Math.sqrt(1 - bar) * eps[i]);
+
   // ## The steps $\tau$, rising
   /** @type {Record<string, (i: number, n: number, T: number) => number>} */
   const SPACINGS = {
@@ -233,5 +240,5 @@
     return Math.min(255, Math.max(0, even));
   };
 
-  Object.assign(ddpm, { betas, alphaBar, spaced, SAMPLERS, guided, run, rest, toByte });
+  Object.assign(ddpm, { betas, alphaBar, qSample, spaced, SAMPLERS, guided, run, rest, toByte });
 })((globalThis.ddpm ??= /** @type {any} */ ({})));

@@ -14,7 +14,9 @@ declare namespace DDPM {
     };
   }
   type Rest<T> = Generator<null, T, any>;
-  type Network = (x: Float32Array, t: number, label?: number) => Rest<Float32Array>;
+  interface Maps { data: Float32Array; channels: number; height: number; width: number }
+  type Seen = (name: string, maps: Maps) => void;
+  type Network = (x: Float32Array, t: number, label?: number, seen?: Seen) => Rest<Float32Array>;
   type Model = (x: Float32Array, t: number) => Rest<Float32Array>;
   type Noise = (n: number) => Float32Array;
   interface Process { beta: number[]; model: Model; variance?: string }

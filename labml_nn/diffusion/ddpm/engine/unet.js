@@ -5,13 +5,16 @@
 //
 // What takes long is a generator that yields where the work may rest, each two million
 // multiplications or so, for the page must answer in between.
+//
+// Who wants to see what is made on the way passes a function `seen`. It is given the output of each
+// module by the name that the module has in PyTorch, `down.0.blocks.0` or `middle.blocks.0.attention`.
 ((ddpm) => {
   'use strict';
   const REST = 2e6;
   // So many numbers of the columns of a convolution are made at a time: they stay in the cache
   const COLUMNS = 1 << 16;
 
-  /** @typedef {{data: Float32Array, channels: number, height: number, width: number}} Maps */
+  /** @typedef {DDPM.Maps} Maps */
   /** @typedef {Record<string, {shape: number[], data: Float32Array}>} Tensors */
 
   // ## All products of rows
@@ -274,7 +277,8 @@
   // ## The network
   /**
    * @param {DDPM.Config} config @param {Tensors} tensors
-   * @returns {DDPM.Network} $\epsilon_\theta(x_t, t)$ of one image; class -1 is none
+   * @returns {DDPM.Network} $\epsilon_\theta(x_t, t)$ of one image; class -1 is none. What `seen` is
+   *   given is not written to afterwards
    */
   const unet = (config, tensors) => {
     const { get, linear, norm, conv, residual, attention } = layers(tensors);
@@ -298,39 +302,57 @@
       return out.map(silu);
     };
 
-    /** @param {string} name @param {Maps} x @param {Float32Array} t @param {boolean} has_attn */
-    function* block(name, x, t, has_attn) {
-      const h = yield* residual(`${name}.residual`, x, t, n_groups);
-      return has_attn ? yield* attention(`${name}.attention`, h, n_groups) : h;
+    /**
+     * @param {string} name @param {Maps} x @param {Float32Array} t @param {boolean} has_attn
+     * @param {DDPM.Seen} seen
+     */
+    function* block(name, x, t, has_attn, seen) {
+      let h = yield* residual(`${name}.residual`, x, t, n_groups);
+      seen(`${name}.residual`, h);
+      if (has_attn) {
+        h = yield* attention(`${name}.attention`, h, n_groups);
+        seen(`${name}.attention`, h);
+      }
+      seen(name, h);
+      return h;
     }
 
-    return function* (x, t, label = -1) {
+    /** @param {string} name @param {Maps} x @param {DDPM.Seen} seen @param {number} [stride] */
+    function* seenConv(name, x, seen, stride) {
+      const h = yield* conv(name, x, stride);
+      seen(name, h);
+      return h;
+    }
+
+    return function* (x, t, label = -1, seen = () => {}) {
       const size = config.image_size, last = ch_mults.length - 1;
       const time = embedded(t, label);
       /** @type {Maps} */
       const image = { data: x, channels: config.image_channels, height: size, width: size };
-      let h = yield* conv('stem', image);
+      let h = yield* seenConv('stem', image, seen);
       const skips = [h];
       for (let level = 0; level <= last; level++) {
         for (let i = 0; i < n_blocks; i++) {
-          h = yield* block(`down.${level}.blocks.${i}`, h, time, is_attn[level]);
+          h = yield* block(`down.${level}.blocks.${i}`, h, time, is_attn[level], seen);
           skips.push(h);
         }
         if (level < last) {
-          h = yield* conv(`down.${level}.resample`, h, 2);
+          h = yield* seenConv(`down.${level}.resample`, h, seen, 2);
           skips.push(h);
         }
       }
-      for (let i = 0; i < 2; i++) h = yield* block(`middle.blocks.${i}`, h, time, i === 0);
+      for (let i = 0; i < 2; i++) {
+        h = yield* block(`middle.blocks.${i}`, h, time, i === 0, seen);
+      }
       for (let level = last; level >= 0; level--) {
         const name = `up.${last - level}`;
         for (let i = 0; i <= n_blocks; i++) {
           const skip = /** @type {Maps} */ (skips.pop());
-          h = yield* block(`${name}.blocks.${i}`, joined(h, skip), time, is_attn[level]);
+          h = yield* block(`${name}.blocks.${i}`, joined(h, skip), time, is_attn[level], seen);
         }
-        if (level) h = yield* conv(`${name}.resample`, doubled(h));
+        if (level) h = yield* seenConv(`${name}.resample`, doubled(h), seen);
       }
-      return (yield* conv('head', yield* norm('norm', h, n_groups, true))).data;
+      return (yield* seenConv('head', yield* norm('norm', h, n_groups, true), seen)).data;
     };
   };
 
