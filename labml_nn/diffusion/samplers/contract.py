@@ -183,6 +183,10 @@ class ReverseSampler(ABC):
 
         Yields `(t, xt, x0_hat)` after each step: the index `t` that the model was asked at, where
         the step has led, and what it aimed at. The last `xt` is the image.
+
+        The chain goes on from `xt` as it is left: who writes other values into it, in place, has
+        changed where the next step begins
+        [tested](test:diffusion/test_editing.py::test_a_chain_goes_on_from_what_is_written).
         """
 
     def around(self, eps_model: EpsModel) -> 'ReverseSampler':
@@ -193,6 +197,19 @@ class ReverseSampler(ABC):
         other = copy.copy(self)
         other.diffusion = around(self.diffusion, eps_model)
         other.short = around(self.short, other.ask)
+        return other
+
+    def below(self, n_steps: int) -> 'ReverseSampler':
+        r"""
+        The same way back, begun at $\tau_n$: its last `n_steps` steps alone
+
+        * `n_steps` how many of the steps are left, `1 .. n_steps`
+        """
+        if not 1 <= n_steps <= self.n_steps:
+            raise ValueError(f'n_steps={n_steps}: use 1 to {self.n_steps} steps, which this way back has')
+        other = self.around(self.diffusion.eps_model)
+        other.n_steps = other.short.n_steps = n_steps
+        other.tau = self.tau[:n_steps]
         return other
 
     @property
@@ -313,3 +330,19 @@ class ReverseSampler(ABC):
         [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11)
         """
         return self.signal[s] * self.predict_x0(xt, eps, t) + self.noise[s] * eps
+
+    def noised(self, xs: Tensor, s: int, t: int, eps: Tensor) -> Tensor:
+        r"""
+        #### From step `s` up to step `t` by new noise: a draw of $q(x_t|x_s)$
+
+        $$x_t = \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s +
+        \sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_s}}\;\epsilon$$
+
+        [tested](test:diffusion/test_editing.py::test_up_again_is_the_forward_process); `s` is -1 for
+        the image, and `s = t` changes nothing.
+        """
+        kept = self.signal[t] / self.signal[s]
+        # $(1 - \bar\alpha_t) - \frac{\bar\alpha_t}{\bar\alpha_s}\,(1 - \bar\alpha_s)$ is the
+        # same, and small terms do not drown in the 1
+        added = self.noise[t] ** 2 - (kept * self.noise[s]) ** 2
+        return kept * xs + max(added, 0.0) ** 0.5 * eps

@@ -106,7 +106,7 @@ class PNDM(ReverseSampler):
 
     def prepare(self) -> None:
         r"""
-        The steps that begin, and the `ValueError` for steps of unequal length
+        The `ValueError` for steps of unequal length, and for a start that is not known
         """
         # The name is that of the contract's `start`, which begins a chain
         self.start_with = vars(self).pop('start')
@@ -118,9 +118,15 @@ class PNDM(ReverseSampler):
             )
         if self.start_with not in ('prk', 'plms'):
             raise ValueError(f"start={self.start_with!r} is not known: use 'prk' or 'plms'")
+
+    @property
+    def begins(self) -> list[int]:
+        r"""
+        The steps that begin, when those before are not known
+        """
         # The last step looks nowhere ahead: there is no $\epsilon_\theta$ of an image
         calm = [i for i in reversed(range(1, self.n_steps)) if not self.leaps(i)]
-        self.begins = calm[: 3 if self.start_with == 'prk' else 1]
+        return calm[: 3 if self.start_with == 'prk' else 1]
 
     @property
     def n_calls(self) -> int:
@@ -135,12 +141,13 @@ class PNDM(ReverseSampler):
         ### From noise to image
         """
         known: list[Tensor] = []  # $e_t, e_{t+\delta}, \dots$, four at most
+        begins = self.begins
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
             known = [self.predict(xt, t)[0], *known[:3]]
-            if i in self.begins and self.start_with == 'prk':
+            if i in begins and self.start_with == 'prk':
                 eps = self.runge_kutta(xt, known[0], t, s)
-            elif i in self.begins:
+            elif i in begins:
                 # $\frac12\,(e_t + e_s)$
                 eps = (known[0] + self.predict(self.transfer(xt, known[0], t, s), s)[0]) / 2
             else:

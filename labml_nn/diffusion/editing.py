@@ -1,0 +1,336 @@
+r"""
+---
+title: Edit pictures, SDEdit, inpainting and RePaint
+summary: >
+  What can be done to a picture with a model that was trained to draw new ones: make it real
+  (SDEdit), fill a hole (replacement, RePaint); and what replacement gets wrong, in closed form.
+---
+
+# Edit pictures: SDEdit, inpainting and RePaint
+
+A model that draws pictures from noise knows what pictures look like, and this can be used on a
+picture that is there already. Nothing on this page needs new training, classes or another network:
+any trained model will do, also a [published one](ddpm/pretrained.html), with
+[any sampler](samplers/index.html).
+
+    python -m labml_nn.diffusion.ddpm.evaluate edit runs/digits --image 3 --from 300 600
+    python -m labml_nn.diffusion.ddpm.evaluate inpaint runs/digits --image 3 --mask hole.png
+
+In Python, with images `[batch, channels, height, width]` in $[-1, 1]$ and a mask that is true where
+the picture is to be made anew:
+
+    from labml_nn.diffusion.editing import Edit, Inpaint
+    from labml_nn.diffusion.samplers import DDIM
+
+    way = DDIM(diffusion, n_steps=50, eta=1.0)
+    others = Edit(way, n_steps=25).sample(x0, seed=0)
+    filled = Inpaint(way, jump=5, resamplings=10).sample(x0, anew, seed=0)
+
+Image $i$ depends on `(seed, i)` alone, as in all sampling
+[tested](test:diffusion/test_editing.py::test_same_seed_and_place_same_image).
+
+## SDEdit: noise it, and bring it back
+
+SDEdit [@meng2022] turns a crude picture, such as a sketch, into a real one. Noise it up to some
+step $t$, and go back from there by any sampler:
+
+$$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, \qquad
+x_t \to \dots \to x_0'$$
+
+[tested](test:diffusion/test_editing.py::test_an_edit_is_noise_and_the_way_back). Noise hides fine
+things before it hides large ones. What is hidden is invented anew, as real pictures have it; what
+still shows through is kept. So $t$ decides how much of the picture is the model's. At 0 it is
+returned as it is
+[tested](test:diffusion/test_editing.py::test_no_steps_return_the_image). At $T$ there is 0.6 % of
+it left, and this is plain sampling
+[tested](test:diffusion/test_editing.py::test_from_the_end_it_is_plain_sampling).
+
+FIGURE-EDIT
+
+TABLE-EDIT
+
+## Inpainting: put what is known into every step
+
+Some pixels are known, $m$ is 1 at the others. Nobody has told the model which. Replacement
+[@song2021b, appendix I.2] tells it at every step: after the step to $x_s$, the known pixels are
+overwritten by what the forward process would have made of them,
+
+$$x_s \gets m \odot x_s + (1 - m) \odot \big(\sqrt{\bar\alpha_s}\,x_0 +
+\sqrt{1-\bar\alpha_s}\,\epsilon\big)$$
+
+with new $\epsilon$ each time
+[tested](test:diffusion/test_editing.py::test_known_pixels_are_noised_as_far_as_the_chain_is). The
+network sees both together at the next step, and draws what is not known so that it fits. At the end
+$\bar\alpha = 1$: the known pixels are $x_0$ to the last bit
+[tested](test:diffusion/test_editing.py::test_known_pixels_are_kept_to_the_last_bit).
+
+It works with every sampler that comes through $x_s$ at its own steps, and all here do: a
+[chain](samplers/contract.html) goes on from what it is handed.
+
+## What replacement gets wrong
+
+Look at two pixels, $a$ and $b$, that are Gaussian with mean 0, variance 1 and correlation $\rho$,
+and let $a$ be known. The right answer is
+
+$$b\,|\,a \sim \mathcal N\big(\rho\,a,\ 1 - \rho^2\big)$$
+<!-- no-test: of the Gaussian itself; the next equations are compared with it -->
+
+The network, however good, is asked for the noise in $(a_t, b_t)$, and guesses what $b_t$ should be
+from $a_t$, in which $a$ is hidden by noise. It is not told that the noise in $a_t$ is new at every
+step, and that the mean of all these $a_t$ would give $a$ away. So early on, when the large decisions
+are made, it knows much less of $a$ than we do. For steps so small that sums become integrals,
+ancestral sampling with replacement ends with
+
+$$\mathbb E\,b = \frac{1 - \sqrt{1-\rho^2}}{\rho}\,a, \qquad
+\operatorname{Var} b = (1-\rho^2)\,\frac{\operatorname{artanh}\rho}{\rho}$$
+
+[tested](test:diffusion/test_editing.py::test_replacement_on_a_gaussian_in_closed_form). For a
+small $\rho$ the mean is $\frac\rho2 a$: **replacement goes half of the way.** With $\rho = 0.9$ it
+ends at $0.63\,a$ instead of $0.9\,a$, and the variance is 0.31 instead of 0.19
+([tested](test:diffusion/test_editing.py::test_numbers_of_replacement)). A perfect network and a
+million steps do not mend that.
+
+> **Derivation.** Let $u = \bar\alpha$, which grows from 0 to 1 on the way back. In the limit of
+> small steps the noise in $a_t$, new at every step, averages out. As $\operatorname{Cov}(a_t, b_t) =
+> u\rho$, the score of $b_t$ given $a_t$ is $-(b_t - u\rho\,a_t)/(1 - u^2\rho^2)$, and its mean over
+> $a_t$ has $\sqrt u\,a$ in the place of $a_t$. The reverse equation of [the score](ddpm/score.html)
+> then gives the mean $m$ of $b$
+> $$\frac{dm}{du} = \frac{m}{2u} - \frac{m - u^{3/2}\rho\,a}{u\,(1-\rho^2u^2)}$$
+> <!-- no-test: a step between; its solution is compared with the code -->
+> which $m = \sqrt{(1-\rho^2u^2)/u}\;\frac a\rho\,\big((1-\rho^2u^2)^{-1/2} - 1\big)$ solves.
+
+Without noise it is worse: DDIM with $\eta = 0$ goes a third of the way for a small $\rho$
+[tested](test:diffusion/test_editing.py::test_without_noise_it_goes_a_third_of_the_way). What has
+been decided early stays; noise allows it to be decided again.
+
+## RePaint: go up again, and come back
+
+So let it be decided again. RePaint [@lugmayr2022] goes down some steps with replacement, noises
+the *whole* picture up again as many steps, what was invented included, and comes back, several
+times over before it goes on:
+
+$$x_t \gets \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s +
+\sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_s}}\;\epsilon$$
+
+([tested](test:diffusion/test_editing.py::test_up_again_is_the_forward_process)). When the chain comes
+back, the network sees known and invented pixels that have met before, and has another chance to make
+them fit. `resamplings` is how often each part of the way is gone, $U$, and `jump` how many steps
+are gone up again. With one resampling it is replacement, bit for bit
+[tested](test:diffusion/test_editing.py::test_one_resampling_is_replacement).
+
+For the two pixels, with jumps of one step, and small steps,
+
+$$\mathbb E\,b = a\,\frac{U\rho}{W^U}\int_0^W \frac{w^U\,dw}{\sqrt{1+\rho^2w^2}}, \qquad
+\operatorname{Var} b = \frac{2U-1}{W^{2U}}\int_0^W \frac{w^{2U-2}\,dw}{\sqrt{1+\rho^2w^2}}, \qquad
+W = \frac1{\sqrt{1-\rho^2}}$$
+
+[tested](test:diffusion/test_editing.py::test_resampling_on_a_gaussian_in_closed_form). For a small
+$\rho$ the mean is $\frac{U}{U+1}\,\rho\,a$. **What is missing falls as $1/(U+1)$**
+[tested](test:diffusion/test_editing.py::test_what_is_missing_falls_with_the_resamplings), and $U$
+times the calls of the network are the price.
+
+FIGURE-PLANE
+
+TABLE-PLANE
+
+## On digits
+
+FIGURE-DIGITS
+
+TABLE-DIGITS
+
+[Exercises for this page](ddpm/exercises.html#edit-pictures), with answers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labml_nn.diffusion.samplers.contract import ReverseSampler
+
+# What a chain yields: the step that the model was asked at, where it led, and what it aimed at
+Chain = Iterator[tuple[int, Tensor, Tensor]]
+
+
+def nearest_start(sampler: ReverseSampler, t: int) -> int:
+    r"""
+    ## How many steps of a sampler undo the first `t` steps of the forward process
+
+    * `t` how many of the $T$ steps, `0 .. T`
+
+    The sampler takes few of the $T$ steps: the nearest is meant, and for all but 0 at least one.
+    Raises `ValueError` for a number out of range.
+    """
+    T = sampler.diffusion.n_steps
+    if not 0 <= t <= T:
+        raise ValueError(f'from={t}: it counts the steps of noise, from 0 to {T}')
+    if t == 0:
+        return 0
+    # Index $\tau_k$ is reached after $\tau_k + 1$ steps
+    apart = [abs(tau + 1 - t) for tau in sampler.tau]
+    return apart.index(min(apart)) + 1
+
+
+@dataclass(frozen=True)
+class Edit:
+    r"""
+    ## SDEdit
+
+    Raises `ValueError` for more steps than the sampler has.
+    """
+
+    sampler: ReverseSampler  # the way back
+    n_steps: int  # how many of its steps are taken: 0 is the image as it is, all are plain sampling
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_steps <= self.sampler.n_steps:
+            raise ValueError(
+                f'n_steps={self.n_steps}: the sampler has {self.sampler.n_steps} steps, take 0 to '
+                f'{self.sampler.n_steps} of them'
+            )
+
+    def chain(self, x0: Tensor, seed: int = 0, *, first: int = 0) -> Chain:
+        r"""
+        ### From an image to another, step by step
+
+        * `x0` images, `[batch, ...]`
+        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
+
+        Yields what a sampler's chain does; nothing if there is no step.
+        """
+        if self.n_steps == 0:
+            return
+        way = self.sampler.below(self.n_steps)
+        # The noise from which plain sampling would begin
+        eps, noise = way.start(tuple(x0.shape), seed, first=first)
+        x0 = x0.to(eps.device)
+        # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
+        yield from way.chain(way.noised(x0, -1, way.tau[-1], eps), noise)
+
+    def sample(self, x0: Tensor, seed: int = 0, *, first: int = 0) -> Tensor:
+        r"""
+        ### From an image to another
+
+        The arguments are those of `chain`. Returns images of the shape of `x0`.
+        """
+        for _, xt, _ in self.chain(x0, seed, first=first):
+            pass
+        return xt if self.n_steps else x0
+
+
+def descents(n_steps: int, jump: int, resamplings: int) -> Iterator[tuple[int, int]]:
+    r"""
+    ## The walk of RePaint
+
+    Pairs: how many steps are left where a way down begins, and where it ends. From each end the
+    next way begins `jump` steps higher. The image is 0, and from there nothing goes up again, as in
+    Algorithm 1 of the paper
+    [tested](test:diffusion/test_editing.py::test_the_walk_is_that_of_the_paper).
+
+    > **Departure.** The scheduler of diffusers also noises the finished image up again: its walk is
+    > this one, a step lower
+    > [tested](test:diffusion/test_editing.py::test_the_walk_of_diffusers_is_a_step_lower).
+    """
+    at = n_steps
+    for end in reversed(range(1, n_steps - jump + 1, jump)):
+        for _ in range(resamplings - 1):
+            yield at, end
+            at = end + jump
+    yield at, 0
+
+
+@dataclass(frozen=True)
+class Inpaint:
+    r"""
+    ## Inpainting by replacement, and by RePaint
+
+    Raises `ValueError` for a jump or a number of resamplings below 1, and for a jump that no chain
+    of so many steps has room for.
+    """
+
+    sampler: ReverseSampler  # the way back
+    jump: int = 1  # steps that are gone up again
+    resamplings: int = 1  # how often each part of the way is gone, $U$; 1 is replacement
+
+    def __post_init__(self) -> None:
+        for name in ('jump', 'resamplings'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name}={getattr(self, name)}: need at least 1')
+        if self.resamplings > 1 and self.jump >= self.sampler.n_steps:
+            raise ValueError(
+                f'jump={self.jump}: the chain has {self.sampler.n_steps} steps, so a jump has at '
+                f'most {self.sampler.n_steps - 1}. Take a shorter jump, or more steps'
+            )
+
+    @property
+    def n_steps(self) -> int:
+        r"""
+        How many steps down are taken in all
+        """
+        walk = descents(self.sampler.n_steps, self.jump, self.resamplings)
+        return sum(start - end for start, end in walk)
+
+    @torch.no_grad()
+    def chain(self, x0: Tensor, anew: Tensor, seed: int = 0, *, first: int = 0) -> Chain:
+        r"""
+        ### Fill the hole, step by step (Algorithm 1 of RePaint)
+
+        * `x0` images, `[batch, ...]`; what they have in the hole plays no part
+        * `anew` where they are to be made anew, true or false, of a shape that broadcasts to theirs
+        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
+
+        Yields what a sampler's chain does. Raises `ValueError` for a mask that does not fit.
+        """
+        check_mask(anew, x0)
+        # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
+        xt, noise = self.sampler.start(tuple(x0.shape), seed, first=first)
+        x0, anew = x0.to(xt), anew.to(xt.device)
+        top = 0
+        for start, end in descents(self.sampler.n_steps, self.jump, self.resamplings):
+            way = self.sampler.below(start)
+            if top:
+                # Up again, the whole picture
+                z = noise(xt.shape, xt.device)
+                xt = way.noised(xt, way.before(top), way.tau[-1], z)
+            # In this order no step is asked for that is not taken
+            taken = zip(reversed(range(end, start)), way.chain(xt, noise), strict=False)
+            for i, (t, xt, x0_hat) in taken:
+                s = way.before(i)
+                # $\sqrt{\bar\alpha_s}\,x_0 + \sqrt{1-\bar\alpha_s}\,\epsilon$
+                known = way.noised(x0, -1, s, noise(xt.shape, xt.device)) if s >= 0 else x0
+                # $x_s \gets m \odot x_s + (1 - m) \odot x_s^\text{known}$
+                xt.copy_(torch.where(anew, xt, known))
+                yield t, xt, x0_hat
+            top = end
+
+    def sample(self, x0: Tensor, anew: Tensor, seed: int = 0, *, first: int = 0) -> Tensor:
+        r"""
+        ### Fill the hole
+
+        The arguments are those of `chain`. Returns images of the shape of `x0`, which have its
+        values where nothing was to be made anew.
+        """
+        for _, xt, _ in self.chain(x0, anew, seed, first=first):
+            pass
+        return xt
+
+
+def check_mask(anew: Tensor, x0: Tensor) -> None:
+    r"""
+    A `ValueError` unless a mask is true or false, fits the images, and asks for something.
+    """
+    if anew.dtype != torch.bool:
+        raise ValueError(
+            f'the mask has the type {anew.dtype}: need true where the image is to be made anew, '
+            f'and false elsewhere, as `mask > 0.5` makes it'
+        )
+    sides = zip(reversed(anew.shape), reversed(x0.shape), strict=False)
+    if anew.ndim > x0.ndim or any(n not in (1, of) for n, of in sides):
+        raise ValueError(
+            f'the mask has shape {list(anew.shape)}, the images have {list(x0.shape)}: need the '
+            f'same sides, or 1 for all'
+        )
+    if not bool(anew.any()):
+        raise ValueError('the mask is false throughout: there is nothing to be made anew')
