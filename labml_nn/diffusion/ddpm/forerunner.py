@@ -13,7 +13,7 @@ but the lines that lead here.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ import torch
 from labml.configs import BaseConfigs
 from torch import Tensor
 
+from labml_nn.cli.messages import shown
 from labml_nn.cli.options import option_types
 from labml_nn.cli.progress import Tell
 from labml_nn.data.pictures import grid, save_animation, to_pil, to_uint8
@@ -180,6 +181,8 @@ class Notebook(BaseConfigs):
     diffusion: Any
     optimizer: Any
     data_loader: Any
+    # Whether a run has its values from here
+    _is_made = False
 
     def __init_subclass__(cls) -> None:
         # labml keeps the types in its record of a run: without what is said of the options
@@ -211,6 +214,19 @@ class Notebook(BaseConfigs):
         )
         if 'device' not in values:
             self.device = trainer.device
+        self._is_made = True
+
+    def _check_open(self, values: Mapping[str, Any]) -> None:
+        r"""
+        A `ValueError` for values that come after the configuration was made.
+        """
+        if self._is_made and values:
+            name, value = next(iter(values.items()))
+            raise ValueError(
+                f'{name}={shown(value)} comes too late: the configuration is made, and a run keeps '
+                f'the values that it has. Say {name} before: make_configs({{{name!r}: …}}), or '
+                f'before init()'
+            )
 
     def run(self) -> None:
         r"""
