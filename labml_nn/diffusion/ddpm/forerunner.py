@@ -44,7 +44,7 @@ class Calls:
     device: torch.device
     denoise: Callable[..., Tensor]
     check_interpolation: Callable[..., None]
-    told: Callable[..., Any]
+    with_labels: Callable[..., Any]
 
     eps_model = property(lambda self: self.diffusion.eps_model)
     beta = property(lambda self: self.diffusion.beta)
@@ -146,7 +146,7 @@ class Calls:
             eps = noise(x1.shape, self.device)
             x1, x2 = (self.diffusion.q_sample(x, t, eps) for x in (x1, x2))
         mixed = (1 - lambda_) * x1 + lambda_ * x2
-        return self.told(0, len(x1), one=True).denoise(mixed, noise, t_, tell)
+        return self.with_labels(0, len(x1), one=True).denoise(mixed, noise, t_, tell)
 
 
 # ## The notebook
@@ -233,8 +233,8 @@ class Notebook(BaseConfigs):
         Train, as [`experiment`](experiment.html) does. Raises `RuntimeError` when that fails.
         """
         trainer = made(self)
-        with contextlib.ExitStack() as held:
-            trainer.start(held)
+        with contextlib.ExitStack() as cleanup:
+            trainer.start(cleanup)
             if trainer.run() == 1:
                 raise RuntimeError(f'the run in {trainer.out} has failed, as said above')
 
