@@ -323,7 +323,7 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
 
-class Several(argparse.Action):
+class AppendWords(argparse.Action):
     r"""
     An option that takes several words: with blanks, or by being given again.
     """
@@ -386,7 +386,7 @@ def add_option(
     words = next((x for x in said if isinstance(x, Words)), None)
     item = get_args(kind)[0] if words else kind
     if words:
-        more |= {'action': Several, 'nargs': words.number}
+        more |= {'action': AppendWords, 'nargs': words.number}
 
     def convert(text: str) -> Any:
         try:

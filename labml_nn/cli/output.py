@@ -39,7 +39,7 @@ def writable(text: str, encoding: str | None) -> str:
     return text.encode(encoding, 'labml_nn').decode(encoding)
 
 
-def instead(error: UnicodeError) -> tuple[str, int]:
+def replacement(error: UnicodeError) -> tuple[str, int]:
     r"""
     What Python's encoders ask for: the text for what has none, and where to go on.
     """
@@ -49,10 +49,10 @@ def instead(error: UnicodeError) -> tuple[str, int]:
     return shown.encode('ascii', 'backslashreplace').decode(), error.end
 
 
-codecs.register_error('labml_nn', instead)
+codecs.register_error('labml_nn', replacement)
 
 
-class Nowhere(io.StringIO):
+class NullStream(io.StringIO):
     r"""
     In the place of a stream that there is not: `>&-` leaves a program without one.
     """
@@ -61,14 +61,14 @@ class Nowhere(io.StringIO):
         return len(text)
 
 
-class Forgiving:
+class ForgivingStream:
     r"""
     A stream that takes any text, and drops what nobody can be given. All else is as the `stream`
     has it.
     """
 
     def __init__(self, stream: TextIO | None):
-        self.stream = Nowhere() if stream is None else stream
+        self.stream = NullStream() if stream is None else stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -134,10 +134,10 @@ def forgiving(stream: TextIO | None) -> TextIO:
     r"""
     The stream, so that it takes any text and never raises.
     """
-    return stream if isinstance(stream, Forgiving) else cast(TextIO, Forgiving(stream))
+    return stream if isinstance(stream, ForgivingStream) else cast(TextIO, ForgivingStream(stream))
 
 
-def keep_numbers_taken() -> None:
+def open_closed_streams() -> None:
     r"""
     Open what was closed of the three standard streams: the next file would get its number, and what
     a library writes to the number 1 would end in a checkpoint.
@@ -155,11 +155,11 @@ def keep_numbers_taken() -> None:
 
 
 @contextlib.contextmanager
-def spoken() -> Iterator[None]:
+def forgiving_output() -> Iterator[None]:
     r"""
     Inside this block no print raises; after it the streams are those of before.
     """
-    keep_numbers_taken()
+    open_closed_streams()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = ours = forgiving(before[0]), forgiving(before[1])
     try:
@@ -167,10 +167,10 @@ def spoken() -> Iterator[None]:
     finally:
         sys.stdout, sys.stderr = before
         for stream in ours:
-            cast(Forgiving, stream).settle()
+            cast(ForgivingStream, stream).settle()
 
 
-def given_up() -> int:
+def say_given_up() -> int:
     r"""
     Say so, and give the status of what Ctrl-C has ended.
     """
@@ -188,7 +188,7 @@ def quiet_at_ctrl_c() -> None:
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            sys.exit(given_up())
+            sys.exit(say_given_up())
         before(kind, error, trace)
 
     sys.excepthook = show
@@ -202,10 +202,10 @@ def command(main: Callable[P, R]) -> Callable[P, R | int]:
 
     @functools.wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> R | int:
-        with spoken():
+        with forgiving_output():
             try:
                 return main(*args, **kwargs)
             except KeyboardInterrupt:
-                return given_up()
+                return say_given_up()
 
     return run

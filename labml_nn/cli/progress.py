@@ -94,7 +94,7 @@ def clock(seconds: float) -> str:
     return f'{h}:{m:02}:{s:02}' if h else f'{m}:{s:02}'
 
 
-def told(total: int) -> tuple[Progress, Tell]:
+def progress_bar(total: int) -> tuple[Progress, Tell]:
     r"""
     A progress bar over `total` calls of the network, and what moves it on.
     """

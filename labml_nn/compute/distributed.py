@@ -59,12 +59,12 @@ class World:
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ):
-        def told(name: str, default: int) -> int:
+        def number(name: str, default: int) -> int:
             return int(environment.get(name, default))
 
-        self.rank, self.size = told('RANK', 0), told('WORLD_SIZE', 1)
+        self.rank, self.size = number('RANK', 0), number('WORLD_SIZE', 1)
         self.local_rank, self.restarts = (
-            told('LOCAL_RANK', 0), told('TORCHELASTIC_RESTART_COUNT', 0),
+            number('LOCAL_RANK', 0), number('TORCHELASTIC_RESTART_COUNT', 0),
         )  # fmt: skip
         self.pending: tuple[Any, Tensor] | None = None
         self.gradients: dist.ProcessGroup | None = None  # None is the one that all are in
@@ -83,7 +83,7 @@ class World:
         """
         if self.size > 1 and not dist.is_initialized():
             store, *_ = next(rendezvous('env://'))
-            store = PrefixStore(meeting(store, self.rank, self.size), store)
+            store = PrefixStore(agreed_name(store, self.rank, self.size), store)
             options: dict[str, Any] = dict(rank=self.rank, world_size=self.size)
             dist.init_process_group('gloo', store=store, **options)
             # What is on its way while the next step computes has connections of its own, and so is
@@ -170,7 +170,7 @@ class World:
         """
         return self.total(x) / self.size if self.size > 1 else x
 
-    def of_all(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         r"""
         What each process has, by rank.
         """
@@ -180,7 +180,7 @@ class World:
         dist.all_gather_object(values, value)
         return values
 
-    def of_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         r"""
         What the process of rank 0 has.
         """
@@ -196,7 +196,7 @@ class World:
         """
         if self.size == 1:
             return x
-        return torch.cat([part.to(x.device) for part in self.of_all(x.cpu())])
+        return torch.cat([part.to(x.device) for part in self.all_gather(x.cpu())])
 
     def part(self, n: int) -> range:
         r"""
@@ -206,7 +206,7 @@ class World:
         return range(first, last)
 
 
-def meeting(store: Any, rank: int, size: int) -> str:
+def agreed_name(store: Any, rank: int, size: int) -> str:
     r"""
     A name on which the processes that are there now agree, and none that were there before.
 

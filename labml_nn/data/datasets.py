@@ -54,7 +54,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from labml_nn.data.decode import BadPicture as BadPicture
 from labml_nn.data.decode import decode as decode
-from labml_nn.data.files import refuse_when_looking, written
+from labml_nn.data.files import refuse_unless_allowed, written
 from labml_nn.data.vision import vision
 
 # What counts as a picture in a folder, in any case of the letters
@@ -227,7 +227,9 @@ def load_dataset(
         return dataset
     if bad_pictures == 'skip':
         dataset = dataset.sound()
-    return kept(dataset.by_class(Path(root)) if by_class and name == 'folder' else dataset)
+    if by_class and name == 'folder':
+        dataset = dataset.by_class(Path(root))
+    return in_memory_if_small(dataset)
 
 
 def check_bad_pictures(choice: str) -> None:
@@ -342,7 +344,7 @@ def idx_set(class_name: str, root: Path, image_size: int, image_channels: int) -
         path = next((p for p in paths if p.is_file()), None)
         if path is None:
             fetch = partial(from_mirror, kind, archive, folder)
-            path = fetched(fetch, class_name, folder, archives)
+            path = downloaded(fetch, class_name, folder, archives)
         return idx_values(verified(path, archives[archive], contents))
 
     images, labels = (torch.from_numpy(values(*file)) for file in IDX_CONTENTS[class_name].items())
@@ -412,18 +414,16 @@ def damaged(path: Path, found: Sequence[str | None], need: Sequence[str | None])
     )
 
 
-Found = TypeVar('Found')
+T = TypeVar('T')
 
 
-def fetched(
-    fetch: Callable[[], Found], name: str, folder: Path, files: dict[str, str | None]
-) -> Found:
+def downloaded(fetch: Callable[[], T], name: str, folder: Path, files: dict[str, str | None]) -> T:
     r"""
     What `fetch` downloads into `folder`.
 
     Raises `FileNotFoundError` when it cannot be had, and says what to put where.
     """
-    refuse_when_looking(name, folder)
+    refuse_unless_allowed(name, folder)
     try:
         return fetch()
     except Exception as error:  # no network, no permission, a server's quota page …
@@ -434,7 +434,7 @@ def fetched(
         ) from error
 
 
-def there_or_fetched(
+def found_or_downloaded(
     make: Callable[..., Any], name: str, folder: Path, files: dict[str, str | None]
 ) -> Any:
     r"""
@@ -443,7 +443,7 @@ def there_or_fetched(
     try:
         return make(download=False)
     except RuntimeError:  # torchvision's way to say that it is not there
-        return fetched(partial(make, download=True), name, folder, files)
+        return downloaded(partial(make, download=True), name, folder, files)
 
 
 # ## CIFAR-10
@@ -458,7 +458,7 @@ def cifar10(root: Path, image_size: int, image_channels: int) -> Images:
         if found != kind.tgz_md5:
             unpack_anew(archive, found, kind)
     files = {kind.filename: kind.tgz_md5}
-    data = there_or_fetched(partial(kind, str(root)), 'CIFAR10', root, files)
+    data = found_or_downloaded(partial(kind, str(root)), 'CIFAR10', root, files)
     images = torch.as_tensor(data.data).permute(0, 3, 1, 2)
     labels = torch.as_tensor(data.targets, dtype=torch.int64)
     return Images('CIFAR10', fit(images, image_size, image_channels), labels)
@@ -468,7 +468,7 @@ def unpack_anew(archive: Path, found: str, kind: Any) -> None:
     r"""
     Unpack an archive of CIFAR-10 that others have compressed, each file verified by its checksum.
     """
-    refuse_when_looking('CIFAR10', archive.parent)
+    refuse_unless_allowed('CIFAR10', archive.parent)
     files = dict([*kind.train_list, *kind.test_list, (kind.meta['filename'], kind.meta['md5'])])
     (archive.parent / kind.base_folder).mkdir(exist_ok=True)
     try:
@@ -512,7 +512,7 @@ def celeba(root: Path, image_size: int, image_channels: int) -> Files:
     has_lists = all((folder / file).is_file() for file in lists)
     if not has_lists and folder.is_dir() and any(pictures_below(folder)):
         return folder_set(folder, image_size, image_channels, name='celeba')
-    data = there_or_fetched(partial(kind, str(root), split='train'), 'CelebA', folder, files)
+    data = found_or_downloaded(partial(kind, str(root), split='train'), 'CelebA', folder, files)
     paths = [jpgs / file for file in data.filename]
     return Files('celeba', paths, image_size, image_channels, faces=True)
 
@@ -524,7 +524,7 @@ def unpack_faces(archive: Path, md5: str | None) -> None:
     No checksum is published of the pictures themselves. An archive that was made anew has to have
     all of them, and its own checksums must hold.
     """
-    refuse_when_looking('CelebA', archive.parent)
+    refuse_unless_allowed('CelebA', archive.parent)
     found = vision().datasets.utils.calculate_md5(archive)
     with zipfile.ZipFile(archive) as content:
         names = {f'img_align_celeba/{i + 1:06}.jpg' for i in range(CELEBA_PICTURES)}
@@ -606,7 +606,7 @@ def listing(folder: Path) -> str:
     return ', '.join(names[:6]) + more if names else 'nothing in it'
 
 
-def kept(files: Files) -> AnySet:
+def in_memory_if_small(files: Files) -> AnySet:
     r"""
     The pictures in memory when they are few, else as they are.
     """

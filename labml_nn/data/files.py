@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 # Whether this is a look alone: nothing is downloaded, unpacked or made
-LOOKING = ContextVar('LOOKING', default=False)
+LOCAL_ONLY = ContextVar('LOCAL_ONLY', default=False)
 
 
 @contextlib.contextmanager
@@ -85,28 +85,28 @@ def is_full_disk(error: OSError) -> bool:
 
 
 # ## A look alone
-class NotHere(FileNotFoundError):
+class NotLocal(FileNotFoundError):
     r"""
     What was to be looked at has to be downloaded or unpacked first.
     """
 
 
 @contextlib.contextmanager
-def looking_only() -> Iterator[None]:
+def local_only() -> Iterator[None]:
     r"""
-    Inside this block nothing is downloaded or unpacked: `NotHere` is raised instead
+    Inside this block nothing is downloaded or unpacked: `NotLocal` is raised instead
     [tested](test:diffusion/ddpm/test_dry_run.py::test_nothing_is_downloaded_or_unpacked).
     """
-    before = LOOKING.set(True)
+    before = LOCAL_ONLY.set(True)
     try:
         yield
     finally:
-        LOOKING.reset(before)
+        LOCAL_ONLY.reset(before)
 
 
-def refuse_when_looking(name: str, folder: Path) -> None:
+def refuse_unless_allowed(name: str, folder: Path) -> None:
     r"""
-    `NotHere` for data of that name, which would have to be written into `folder` first.
+    `NotLocal` for data of that name, which would have to be written into `folder` first.
     """
-    if LOOKING.get():
-        raise NotHere(f'{name} is not in {folder.absolute()}, or not unpacked')
+    if LOCAL_ONLY.get():
+        raise NotLocal(f'{name} is not in {folder.absolute()}, or not unpacked')

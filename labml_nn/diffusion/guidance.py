@@ -198,7 +198,7 @@ class Guided(nn.Module):
         # Channels beyond the image's say how wide the step back is: that is left to the class
         return torch.cat([guided, eps[:, n:]], dim=1)
 
-    def told(self, label: Tensor | int) -> 'Guided':
+    def with_label(self, label: Tensor | int) -> 'Guided':
         r"""
         The same model, asked for other classes
         """

@@ -195,9 +195,9 @@ def _files(config: Config, below: str) -> Iterator[str]:
         folders[:] = [f for f in folders if f[0] != '.' and f not in MADE and not _made(folder, f)]
         for file in files:
             suffix = os.path.splitext(file)[1]
-            told = suffix in TEXT or (below == config.tests and suffix != '.pyc')
-            told = told and file[0] != '.' and file not in (REPORT, Path(config.mutants).name)
-            if told and os.path.isfile(os.path.join(folder, file)):
+            is_source = suffix in TEXT or (below == config.tests and suffix != '.pyc')
+            is_ours = file[0] != '.' and file not in (REPORT, Path(config.mutants).name)
+            if is_source and is_ours and os.path.isfile(os.path.join(folder, file)):
                 yield _called(root, Path(folder, file))
 
 

@@ -227,7 +227,7 @@ def _message(label: str) -> tuple[str, list[str]]:
     return NUMBER.sub(lambda _: f'{{{next(count)}}}', text), numbers
 
 
-def spoken(path: Path, language: str, say: Callable[[str], str]) -> bytes:
+def translated(path: Path, language: str, say: Callable[[str], str]) -> bytes:
     """A drawing in another language. What has no translation stays as it is."""
 
     def there(found: re.Match[str]) -> str:

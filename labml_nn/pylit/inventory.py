@@ -99,8 +99,8 @@ def known(root: Path, inventories: Iterable[Inventory]) -> dict[str, str]:
 
 def write(names: Mapping[str, str], path: Path, of: Path) -> None:
     """Some names of an inventory, as text."""
-    project = _told(of, 'Project')
-    version = _told(of, 'Version')
+    project = _header(of, 'Project')
+    version = _header(of, 'Version')
     lines = [HEAD, f'# Project: {project}', f'# Version: {version}', '# Not compressed.']
     for name, place in sorted(names.items()):
         short = f'{place.removesuffix(name)}$' if place.endswith(name) else place
@@ -109,7 +109,7 @@ def write(names: Mapping[str, str], path: Path, of: Path) -> None:
     swap.put(path, '\n'.join(lines) + '\n')
 
 
-def _told(path: Path, key: str) -> str:
+def _header(path: Path, key: str) -> str:
     head = path.read_bytes()[:1000].decode('utf-8', 'replace')
     found = re.search(rf'^# {key}: ?(.*)$', head, re.M)
     return found[1].strip() if found else ''

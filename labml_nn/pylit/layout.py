@@ -441,7 +441,7 @@ def _row(context: PageContext, row: Row) -> dict[str, Any]:
     if row.kind != 'code':
         note = page.notes[row.sections[0]]
         shown['note'] = Markup(_blocks(context, note))
-        shown['mistakes'] = [_told(page, *mistake) for mistake in note.mistakes]
+        shown['mistakes'] = [_located(page, *mistake) for mistake in note.mistakes]
     if row.kind != 'prose':
         sections = [page.sections[i] for i in row.sections]
         shown['origin'] = _origin(context, [line for section in sections for line in section.code])
@@ -477,7 +477,7 @@ def _others(page: Page, row: Row) -> list[tuple[str, str]]:
     return [(by_line[line].name, anchor) for line, anchor in _other_names(page, row).items()]
 
 
-def _told(page: Page, line: int, column: int, message: str) -> str:
+def _located(page: Page, line: int, column: int, message: str) -> str:
     (_, line, column), _ = page.spot(line, column)
     return f'{line}:{column}: {message}'
 

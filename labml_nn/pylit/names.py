@@ -254,7 +254,7 @@ def uses(name: str, module: Module, package: bool, index: Index) -> dict[tuple[i
     return _Walker(name, module, package, index).found
 
 
-def meant(text: str, exported: Mapping[str, Place], index: Index) -> Place | None:
+def resolve(text: str, exported: Mapping[str, Place], index: Index) -> Place | None:
     """What `nn.Linear` or `torch.cat()` in a sentence is, on a page with these imports."""
     dotted = text.removesuffix('()')
     head, _, rest = dotted.partition('.')

@@ -87,7 +87,7 @@ def _cells(text: str, shown: str) -> tuple[list[dict[str, Any]], str]:
     if not isinstance(found, dict) or 'nbformat' not in found:
         raise _refused(shown, 'not a notebook: there is no "nbformat"', text)
     if found['nbformat'] != 4:
-        at = _at(text, text.find('"nbformat"'))
+        at = _position(text, text.find('"nbformat"'))
         message = f'a notebook of format {found["nbformat"]!r}, and we read 4: `jupyter nbconvert'
         raise _refused(shown, f'{message} --to notebook {shown}` writes it anew', text, at)
     cells = found.get('cells')
@@ -114,7 +114,7 @@ def _refused(shown: str, message: str, text: str, at: tuple[int, int] = (1, 1)) 
     return Mistakes([Problem(shown, at[0], at[1], 'error', message, excerpt)])
 
 
-def _at(text: str, offset: int) -> tuple[int, int]:
+def _position(text: str, offset: int) -> tuple[int, int]:
     before = text[: max(offset, 0)]
     return before.count('\n') + 1, len(before) - before.rfind('\n')
 
@@ -122,7 +122,7 @@ def _at(text: str, offset: int) -> tuple[int, int]:
 def _cell(text: str, n: int) -> tuple[int, int]:
     """Where the `n`-th cell begins, as far as can be told from its type."""
     found = [m.start() for m in re.finditer(r'"cell_type"\s*:', text)]
-    return _at(text, found[n - 1]) if n <= len(found) else (1, 1)
+    return _position(text, found[n - 1]) if n <= len(found) else (1, 1)
 
 
 def _joined(said: Any) -> str | None:

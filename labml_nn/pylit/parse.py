@@ -241,7 +241,7 @@ def understood(
     except SyntaxError as error:
         line, column = error.lineno or 1, max(error.offset or 1, 1)
         raise Mistakes(
-            [Problem(name, line, column, 'error', _said(error), _line(text, line))]
+            [Problem(name, line, column, 'error', _syntax_message(error), _line(text, line))]
         ) from None
     except tokenize.TokenError as error:
         raise Mistakes([Problem(name, error.args[1][0], 1, 'error', error.args[0])]) from None
@@ -249,7 +249,7 @@ def understood(
         raise Mistakes([Problem(name, 1, 1, 'error', 'nested too deeply to be read')]) from None
 
 
-def _said(error: SyntaxError) -> str:
+def _syntax_message(error: SyntaxError) -> str:
     """Python's own words, and which Python's: a newer one may well accept the file."""
     return f'{error.msg} (says Python {sys.version_info[0]}.{sys.version_info[1]})'
 

@@ -71,7 +71,7 @@ def script(
                 'title': _title(page, claim.name),
                 'verdict': report.verdict(claim),
                 'code': _code(lines),
-                **_told(report.tests.get(claim.test), report),
+                **_outcome(report.tests.get(claim.test), report),
                 'killed': _killed(caught.get(claim.test)),
             }
     return f'pylitProofs.tests({_json(page.source.url)}, {_json(made)})\n'.encode()
@@ -120,7 +120,7 @@ def _code(lines: Sequence[str]) -> str:
 
 
 # ## Numbers for people
-def _told(said: Mapping[str, Any] | None, report: Report) -> dict[str, Any]:
+def _outcome(said: Mapping[str, Any] | None, report: Report) -> dict[str, Any]:
     if not said or not said['cases']:
         return {'ran': None, 'rows': [], 'facts': [], 'cases': []}
     compared = [one for one in said['recorded'] if 'difference' in one]

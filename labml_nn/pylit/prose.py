@@ -693,18 +693,20 @@ OPENED = re.compile(r'\s*([(（]?)\s*')
 ENDED = re.compile(r'\s*[.,;:。，；：、]?\s*')
 
 
-def _beside(note: Note, tokens: Sequence[Token]) -> list[Token]:
+def _with_proofs(note: Note, tokens: Sequence[Token]) -> list[Token]:
     """The same tokens, with each mark that follows an equation taken into the equation."""
     out: list[Token] = []
     for token in tokens:
         if token.type == 'inline' and token.children and any(map(_is_mark, token.children)):
-            token = token.copy(children=_taken(note, token.children))
+            token = token.copy(children=_with_own_proofs(note, token.children))
             above = _above(out)
             last = _equation_of(note, above.children or []) if above else None
             found = _mark(token.children or []) if last else None
             if above and last and found:
                 mark, rest = found
-                out[-3] = above.copy(children=[*(above.children or [])[:-1], _proved(last, mark)])
+                out[-3] = above.copy(
+                    children=[*(above.children or [])[:-1], _with_proof(last, mark)]
+                )
                 token.children = rest
         out.append(token)
         if token.type == 'paragraph_close' and out[-2].type == 'inline' and not out[-2].children:
@@ -754,12 +756,12 @@ def _mark(children: Sequence[Token]) -> tuple[list[Token], list[Token]] | None:
     return list(children[words : closing + 1]), rest
 
 
-def _proved(equation: Token, mark: list[Token]) -> Token:
+def _with_proof(equation: Token, mark: list[Token]) -> Token:
     marks = [*equation.meta.get('proof', ()), *mark]
     return equation.copy(content=equation.content.rstrip(), meta={**equation.meta, 'proof': marks})
 
 
-def _taken(note: Note, children: Sequence[Token]) -> list[Token]:
+def _with_own_proofs(note: Note, children: Sequence[Token]) -> list[Token]:
     """The same within one paragraph, where words go on behind the mark."""
     out: list[Token] = []
     rest = list(children)
@@ -767,7 +769,7 @@ def _taken(note: Note, children: Sequence[Token]) -> list[Token]:
         last = _equation_of(note, out)
         found = _mark(rest) if last else None
         if last and found:
-            out[-1] = _proved(last, found[0])
+            out[-1] = _with_proof(last, found[0])
             rest = found[1]
         else:
             out.append(rest.pop(0))
@@ -777,7 +779,7 @@ def _taken(note: Note, children: Sequence[Token]) -> list[Token]:
 def write(note: Note, tokens: Sequence[Token], page: Context) -> str:
     """The HTML of some of a note's tokens."""
     state = _State(note, page, marked=_has_html(tokens))
-    shown = WRITER.render(_beside(note, tokens), MARKDOWN.options, {'state': state})
+    shown = WRITER.render(_with_proofs(note, tokens), MARKDOWN.options, {'state': state})
     return state.finish(shown)
 
 

@@ -43,11 +43,11 @@ RELATION = re.compile(r':?=|\\(?:sim|approx|propto|leftarrow|gets|coloneqq|to|ma
 def check(pages: Iterable[Page], problems: Problems) -> None:
     """Warn about every quantity of a note that its code does not have."""
     listed = [page for page in pages if page.module and page.glossary.symbols]
-    reach = Reach(listed)
+    calls_of = CallGraph(listed)
     for page in listed:
         for row in page.rows:
             if row.kind == 'pair':
-                _Row(page, row, reach).check(problems)
+                _Row(page, row, calls_of).check(problems)
 
 
 # ## What code has
@@ -106,7 +106,7 @@ def read(page: Page, lines: Iterable[range]) -> Code:
     return found
 
 
-class Reach:
+class CallGraph:
     """What the functions of a project have, and what they have through those they call."""
 
     def __init__(self, pages: list[Page]):
@@ -138,7 +138,7 @@ def _span(definition: Definition) -> range:
 class _Row:
     page: Page
     row: Row
-    reach: Reach
+    calls_of: CallGraph
 
     def check(self, problems: Problems) -> None:
         shown = [line for i in self.row.sections for line in self.page.sections[i].code]
@@ -151,7 +151,7 @@ class _Row:
         # What joined the row because there was room is not what the note stands on
         below = self.page.sections[self.row.sections[0]].code
         here = read(self.page, [range(line.number, line.number + 1) for line in below])
-        has = self.reach.has(read(self.page, [*spans, *around]))
+        has = self.calls_of.has(read(self.page, [*spans, *around]))
         spoken = {key for formula, _ in formulas for key in self._find(formula.tex)}
         for formula, leads in formulas:
             if formula.display:

@@ -107,7 +107,7 @@ class _Entries:
                     now.anchor = heading.anchor
                 self._head(now, heading)
             elif token.type == 'inline':
-                now.prose.append(self._said(note, token))
+                now.prose.append(self._words(note, token))
             elif token.type in ('fence', 'code_block'):
                 now.prose.append(note.restore(token.content).strip())
             elif token.type == 'html_block':
@@ -122,7 +122,7 @@ class _Entries:
         return found
 
     def _head(self, entry: Entry, heading: Heading) -> None:
-        entry.heading = self._said(heading.note, heading.token)
+        entry.heading = self._words(heading.note, heading.token)
         entry.english = heading.text if heading.text != entry.heading else ''
         while self.above and self.above[-1][0] >= heading.level:
             self.above.pop()
@@ -137,7 +137,7 @@ class _Entries:
                 return scope
         return self.above[-1][1] if self.above else ''
 
-    def _said(self, note: prose.Note, token: Token) -> str:
+    def _words(self, note: prose.Note, token: Token) -> str:
         """A paragraph in words, in the language if it has been translated."""
         if self.catalog:
             words = self.catalog.words(translate.message(note, token), within=note)
@@ -154,12 +154,12 @@ def _defined(page: Page) -> dict[int, tuple[list[str], list[str]]]:
     for definition in page.module.definitions:
         found.setdefault(definition.line, ([], []))[0].append(definition.name)
     for body in bodies(page.module.tree):
-        for line, name in _held(body):
+        for line, name in _declared(body):
             found.setdefault(line, ([], []))[1].append(name)
     return found
 
 
-def _held(body: ast.AST) -> Iterator[tuple[int, str]]:
+def _declared(body: ast.AST) -> Iterator[tuple[int, str]]:
     """The parameters of a function; the constants of a module, the fields of a class."""
     if isinstance(body, (ast.FunctionDef, ast.AsyncFunctionDef)):
         taken = body.args

@@ -224,14 +224,14 @@ class Handler(BaseHTTPRequestHandler):
         # A name and no path: nothing outside the site can be asked for
         data, error = self.live.file(name)
         if data is None and error:
-            return self._send(500, TYPES['.html'], _empty(error))
+            return self._send(500, TYPES['.html'], _fault_page(error))
         if data is None:
             wanted = name.endswith('.html') or '.' not in name.rpartition('/')[2]
             if wanted:
-                return self._send(404, TYPES['.html'], _enliven(self.live.lost()))
+                return self._send(404, TYPES['.html'], _with_reload(self.live.lost()))
             return self._send(404, 'text/plain', b'no such file\n')
         kind = TYPES.get(Path(name).suffix, 'application/octet-stream')
-        return self._send(200, kind, _enliven(data) if name.endswith('.html') else data)
+        return self._send(200, kind, _with_reload(data) if name.endswith('.html') else data)
 
     def _send(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
@@ -275,16 +275,16 @@ class Handler(BaseHTTPRequestHandler):
         """A request is nothing to write home about."""
 
 
-def _enliven(data: bytes) -> bytes:
+def _with_reload(data: bytes) -> bytes:
     policy = layout.POLICY.encode()
     data = data.replace(policy, policy + b"; connect-src 'self'", 1)
     script = f'<script defer src="{LIVE}"></script>\n</head>'.encode()
     return data.replace(b'</head>', script, 1)
 
 
-def _empty(error: str) -> bytes:
+def _fault_page(error: str) -> bytes:
     shown = fill('fault.html', title='pylit', policy=Markup(layout.POLICY), message=error)
-    return _enliven(shown.encode())
+    return _with_reload(shown.encode())
 
 
 class Server(ThreadingHTTPServer):

@@ -376,7 +376,7 @@ class Site:
                 continue
             address = '' if target.source == place else relative(place.url, target.source.url)
             found[at] = address + (f'#{target.place(use.name)}' if use.name else '')
-        return found | _once(outside)
+        return found | _first_of_each(outside)
 
     def outside(self, source: Page) -> set[str]:
         """The names of other projects that a page uses, as far as they are documented."""
@@ -397,7 +397,7 @@ class Site:
         exported = self.index.exports.get(source.source.module, {})
         found = {}
         for text in {note.restore(t.content) for note in source.notes for t in _codes(note)}:
-            place = names.meant(text, exported, self.index) if self.index.documented else None
+            place = names.resolve(text, exported, self.index) if self.index.documented else None
             if place and place.dotted in self.index.documented:
                 found[text] = place.dotted
         return found
@@ -552,7 +552,7 @@ class Site:
             files[source_script(url)] = partial(self._source, url)
             if url in self.naming:
                 files[proofs.script_of(url)] = partial(self._proofs, found)
-        files |= {f'assets/{path.name}': partial(_lean, path) for path in _comfort()}
+        files |= {f'assets/{path.name}': partial(_minified, path) for path in _assets()}
         files['assets/katex/katex.css'] = _style
         address = self.directory.origin.site
         files[LOST] = partial(self.lost, urlsplit(address).path.rstrip('/') + '/')
@@ -563,7 +563,9 @@ class Site:
     def _spoken(self) -> dict[str, Callable[[], bytes]]:
         """The drawings of each language that has words for theirs."""
         return {
-            f'{language}/{url}': partial(figures.spoken, self.directory.assets[url], language, say)
+            f'{language}/{url}': partial(
+                figures.translated, self.directory.assets[url], language, say
+            )
             for language, say in ((code, catalog.say) for code, catalog in self.catalogs.items())
             for target in self.directory.drawn.values()
             if any(say(label) != label for label in target.labels)
@@ -606,7 +608,7 @@ class Site:
     def _pictures(self) -> dict[str, Path]:
         """Files that are taken as they are."""
         fonts = sorted((formulas.katex() / 'dist' / 'fonts').glob('*.woff2'))
-        ours = (path for path in sorted(STATIC.iterdir()) if path not in _comfort())
+        ours = (path for path in sorted(STATIC.iterdir()) if path not in _assets())
         return {
             **{f'assets/{path.name}': path for path in ours},
             **{f'assets/katex/fonts/{font.name}': font for font in fonts},
@@ -643,7 +645,7 @@ class Site:
         return f'{fill("sitemap.xml", addresses=addresses)}\n'.encode()
 
 
-def _once(links: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
+def _first_of_each(links: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
     """Links of the code that leave the site: the first to each place."""
     first: dict[str, tuple[int, int]] = {}
     for at, address in sorted(links.items()):
@@ -655,7 +657,7 @@ def _codes(note: Note) -> Iterator[Token]:
     return (token for token, _ in prose.walk(note.tokens) if token.type == 'code_inline')
 
 
-def _comfort() -> list[Path]:
+def _assets() -> list[Path]:
     """Our style sheets and scripts."""
     return [path for path in sorted(STATIC.iterdir()) if path.suffix in ('.css', '.js')]
 
@@ -675,7 +677,7 @@ SIGNS = re.compile(
 )
 
 
-def _lean(path: Path) -> bytes:
+def _minified(path: Path) -> bytes:
     """A style sheet or a script as browsers need it."""
     text = REMARK[path.suffix].sub('', path.read_text('utf-8'))
     if path.suffix == '.js':
@@ -688,10 +690,10 @@ def _lean(path: Path) -> bytes:
         ).encode()
     # What is between quotation marks is every other part
     parts = QUOTED.split(text)
-    return ''.join(part if i % 2 else _closer(part) for i, part in enumerate(parts)).encode()
+    return ''.join(part if i % 2 else _minified_css(part) for i, part in enumerate(parts)).encode()
 
 
-def _closer(css: str) -> str:
+def _minified_css(css: str) -> str:
     """Without the blanks that a style sheet has for people."""
     css = re.sub(r'\s*([{};,>])\s*', r'\1', re.sub(r'\s+', ' ', css))
     return css.replace(': ', ':').replace(';}', '}')

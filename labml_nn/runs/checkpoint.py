@@ -41,7 +41,7 @@ from torch import Tensor, nn
 
 from labml_nn.cli.messages import shown
 from labml_nn.data.files import force_to_disk, written
-from labml_nn.runs.plain import check_plain, read_plain, tell_old_torch
+from labml_nn.runs.plain import check_plain, read_plain, warn_of_old_torch
 
 # The name that all our checkpoints carry, and the version of their layout; the first one had no
 # checksum
@@ -184,7 +184,7 @@ def load(run_or_file: str | Path) -> dict[str, Any]:
     ours or of a later version.
     """
     file = find(run_or_file)
-    tell_old_torch()
+    warn_of_old_torch()
     if file == Path(run_or_file):
         return read(file)
     problems = []

@@ -22,7 +22,7 @@ NEEDED = ('config', 'step', 'model', 'ema', 'ema_updates', 'optimizer')
 
 
 def open_folder(
-    out: Path, resume: bool, held: contextlib.ExitStack, *, look_only: bool = False
+    out: Path, resume: bool, cleanup: contextlib.ExitStack, *, look_only: bool = False
 ) -> dict[str, Any] | None:
     r"""
     The state of the run in `out`, which is locked from now on; `None` for a new run.
@@ -35,7 +35,7 @@ def open_folder(
         return None
     checkpoint.find(out)
     if not look_only:
-        held.callback(Lock(out).release)
+        cleanup.callback(Lock(out).release)
     state = checkpoint.load(out)
     missing = [name for name in NEEDED if name not in state]
     if missing:
@@ -84,7 +84,7 @@ def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def part_of(source: Path, name: str) -> Iterator[None]:
+def named_part(source: Path, name: str) -> Iterator[None]:
     r"""
     Inside this block any error is a `ValueError` that names the part of a checkpoint: a file of a
     stranger, with a checksum that is right, may hold anything in any place

@@ -172,7 +172,7 @@ class Window:
             yield batch
 
 
-class Guests:
+class OptionalOutput:
     r"""
     ## What may fail
 
@@ -187,7 +187,7 @@ class Guests:
         self.told: set[str] = set()
 
     @contextlib.contextmanager
-    def welcome(self, what: str, folder: Path) -> Iterator[None]:
+    def attempt(self, what: str, folder: Path) -> Iterator[None]:
         r"""
         Make `what` in the `folder` of a run inside a `with` block.
         """

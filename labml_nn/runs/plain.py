@@ -100,15 +100,15 @@ def old_torch() -> str:
     )
 
 
-TOLD: set[str] = set()
+WARNED: set[str] = set()
 
 
-def tell_old_torch() -> None:
+def warn_of_old_torch() -> None:
     r"""
     The same as a note on stderr, once: a run's own checkpoints have to be read.
     """
-    if is_old_torch() and not TOLD:
-        TOLD.add(torch.__version__)
+    if is_old_torch() and not WARNED:
+        WARNED.add(torch.__version__)
         print(f'note: {old_torch()}', file=sys.stderr)
 
 

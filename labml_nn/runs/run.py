@@ -43,9 +43,9 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.data.files import force_to_disk, is_full_disk, written
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.runs import checkpoint
-from labml_nn.runs.folder import part_of, refuse_used
+from labml_nn.runs.folder import named_part, refuse_used
 from labml_nn.runs.lock import Lock
-from labml_nn.runs.log import COLUMNS, Guests, Window, append_row, cut_log, plot_loss
+from labml_nn.runs.log import COLUMNS, OptionalOutput, Window, append_row, cut_log, plot_loss
 from labml_nn.runs.pace import Pace, forecast
 from labml_nn.runs.safetensors import save_file
 from labml_nn.runs.signals import Stop
@@ -77,7 +77,7 @@ class Training(Protocol):
         Train; what each step gives is what [the log](log.html) takes of it.
         """
 
-    def draw_apart(self) -> None:
+    def seed_by_rank(self) -> None:
         r"""
         Let this process draw random numbers that no other draws, from this step on.
         """
@@ -103,7 +103,7 @@ class Run(ABC):
         self.random = checkpoint.random_states()  # after the last whole step
         self.stop, self.stopped_by, self.save_due = Stop(), 0, 0
         self.track: Track = lambda step, values: None
-        self.window, self.guests = Window(c.n_steps, self.device), Guests()
+        self.window, self.guests = Window(c.n_steps, self.device), OptionalOutput()
         self.preview_seconds = 0.0
         self.note, self.saved_step, self.saved_at = '', -1, time.monotonic()
         self.early_previews = {c.preview_every // 8, c.preview_every // 4, c.preview_every // 2}
@@ -126,7 +126,7 @@ class Run(ABC):
         The message when memory has ended.
         """
 
-    def look_back(self, images: Tensor) -> None:  # noqa: B027
+    def after_samples(self, images: Tensor) -> None:  # noqa: B027
         r"""
         Make what else there is to be made of the last samples; nothing here.
         """
@@ -136,11 +136,11 @@ class Run(ABC):
         return self.training.step
 
     # ### From the first step to the last
-    def start(self, held: contextlib.ExitStack) -> None:
+    def start(self, cleanup: contextlib.ExitStack) -> None:
         r"""
         Make the folder and write the first checkpoint: a full disk shows now, not after a night.
 
-        * `held` what has to be given back in the end: the lock on the folder
+        * `cleanup` what has to be given back in the end: the lock on the folder
         """
         out, step, every = self.out, self.step, self.c.log_every
         if not self.world.is_first:
@@ -148,7 +148,7 @@ class Run(ABC):
         is_new = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         if self.saved_step < 0:
-            held.callback(Lock(out).release)
+            cleanup.callback(Lock(out).release)
             # Somebody may have come first, and be gone again
             refuse_used(out)
         try:
@@ -170,12 +170,12 @@ class Run(ABC):
         c, out, began = self.c, self.out, time.monotonic()
         quiet = open(os.devnull, 'w') if not self.world.is_first else None  # noqa: SIM115
         progress = Progress(c.steps, self.step, file=quiet)
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as cleanup:
             if quiet is not None:
-                held.callback(quiet.close)
+                cleanup.callback(quiet.close)
             else:
-                self.track = held.enter_context(tracked(c.track, out, c, self.step))
-            held.enter_context(self.stop.listening())
+                self.track = cleanup.enter_context(tracked(c.track, out, c, self.step))
+            cleanup.enter_context(self.stop.listening())
             try:
                 self.train_to_the_end(progress)
                 progress.close()
@@ -270,12 +270,12 @@ class Run(ABC):
             return
         bar = Progress(min(c.preview_steps, c.n_steps))
         about = {'step': self.step, 'seed': 0, 'weights': 'ema', 'sampler': c.preview_sampler}
-        with self.guests.welcome('samples.png', out):
+        with self.guests.attempt('samples.png', out):
             images = self.sample(c.n_samples, bar)
             bar.close()
             if images is not None:
                 save_png(out / 'samples.png', grid(images), about)
-                self.look_back(images)
+                self.after_samples(images)
 
     # ### What is seen of it
     def log(self) -> str:
@@ -293,7 +293,7 @@ class Run(ABC):
         }
         row = {name: row[name] for name in COLUMNS}
         if self.world.is_first:
-            with self.guests.welcome('log.csv', self.out):
+            with self.guests.attempt('log.csv', self.out):
                 append_row(self.out / 'log.csv', row)
             self.track(self.step, {k: v for k, v in row.items() if k != 'step'})
         # The row of a last step between two others is taken back when the run goes on
@@ -312,7 +312,7 @@ class Run(ABC):
         if not self.world.is_first:
             return
         if c.n_previews and self.preview_seconds <= c.preview_share * (began - self.began):
-            with self.window.paused(), self.guests.welcome('a sample grid', self.out):
+            with self.window.paused(), self.guests.attempt('a sample grid', self.out):
                 self.show(self.sample(c.n_previews))
             self.preview_seconds += time.monotonic() - began
 
@@ -337,7 +337,7 @@ class Run(ABC):
         """
         training, descent = self.training, self.training.descent
         own = {'random': self.random, 'log': self.window.state().cpu()}
-        _, *others = [own] if alone else self.world.of_all(own)
+        _, *others = [own] if alone else self.world.all_gather(own)
         epoch, position = divmod(self.step * self.c.batch_size, len(self.dataset))
         return {
             'config': option_values(self.c),
@@ -369,14 +369,14 @@ class Run(ABC):
             # A checkpoint is not to know of rows that a power cut has taken
             log = self.out / 'log.csv'
             if log.is_file():
-                with self.guests.welcome('log.csv', self.out):
+                with self.guests.attempt('log.csv', self.out):
                     force_to_disk(log)
             # A second one of the same step takes the place of the first
             keep = self.c.keep_checkpoints if self.step > self.saved_step else 1
             checkpoint.save(self.out / checkpoint.FILE_NAME, state, keep=keep)
             self.saved_step, self.saved_at = self.step, time.monotonic()
             if self.step:
-                with self.guests.welcome('loss.png', self.out):
+                with self.guests.attempt('loss.png', self.out):
                     plot_loss(log, self.out / 'loss.png')
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -391,18 +391,18 @@ class Run(ABC):
         checkpoint.load_weights(training.model, state['model'], source)
         checkpoint.load_weights(training.ema.module, state['ema'], source)
         training.ema.n_averaged.fill_(state['ema_updates'])
-        with part_of(source, 'optimizer'):
+        with named_part(source, 'optimizer'):
             # No scaler in files of the first version
             training.descent.restore(state['optimizer'], state.get('scaler'))
         training.step = self.saved_step = state['step']
-        with part_of(source, 'log'):
+        with named_part(source, 'log'):
             own = own_part(state, self.world)
             if 'log' in own:
                 self.window.restore(own['log'])
         if 'random' not in own:
-            training.draw_apart()
+            training.seed_by_rank()
         self.random = own['random'] if 'random' in own else checkpoint.random_states()
-        with part_of(source, 'random'):
+        with named_part(source, 'random'):
             checkpoint.set_random_states(self.random)
 
     # ### What goes wrong

@@ -254,7 +254,7 @@ class Guarded:
         self.name = name
         self.manager: contextlib.AbstractContextManager[Write] | None = None
         self.write: Write | None = None
-        self.told = False
+        self.has_warned = False
 
     def __call__(self, what: Callable[..., Any], *arguments: Any) -> Any:
         r"""
@@ -264,12 +264,12 @@ class Guarded:
         try:
             return what(*arguments)
         except (Exception, SystemExit) as error:
-            if not self.told:
+            if not self.has_warned:
                 hint = ''
                 if isinstance(error, ImportError):
                     hint = f": pip install 'labml-nn[{self.name}]'"
                 warn(f'{self.name} does not record all of this run ({first_line(error)}){hint}')
-            self.told = True
+            self.has_warned = True
 
     def open(self, out: Path, configs: BaseConfigs, step: int) -> None:
         self.manager = self(TRACKERS[self.name], out, configs, step)
@@ -284,7 +284,7 @@ class Guarded:
     ) -> None:
         if self.manager is not None and self.write is not None:
             # It is told how the run ended, and raises that again
-            self.told |= error is not None
+            self.has_warned |= error is not None
             self(self.manager.__exit__, kind, error, trace)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from labml_nn import doctor
-from labml_nn.cli.output import Forgiving, Nowhere, command, writable
+from labml_nn.cli.output import ForgivingStream, NullStream, command, writable
 from labml_nn.cli.progress import Progress
 from labml_nn.diffusion.ddpm import evaluate, experiment
 from labml_nn.pylit import __main__ as pylit
@@ -108,11 +108,11 @@ def test_a_bar_outside_of_a_command_takes_any_encoding():
 def test_a_stream_that_is_closed_or_missing(start):
     stream = io.StringIO()
     stream.close()
-    ours = Forgiving(stream if start == 'closed' else None)
+    ours = ForgivingStream(stream if start == 'closed' else None)
     print('text', file=ours, flush=True)
     ours.writelines(['a', 'b'])
     ours.settle()
-    assert start == 'closed' or (isinstance(ours.stream, Nowhere) and not ours.isatty())
+    assert start == 'closed' or (isinstance(ours.stream, NullStream) and not ours.isatty())
 
 
 def test_a_full_disk_takes_text_again_when_it_has_room():
@@ -125,7 +125,7 @@ def test_a_full_disk_takes_text_again_when_it_has_room():
             return super().write(text)
 
     disk = Disk()
-    ours = Forgiving(disk)
+    ours = ForgivingStream(disk)
     ours.write('lost')
     disk.full = False
     ours.write('kept')
@@ -137,8 +137,8 @@ def test_the_streams_are_those_of_before_afterwards(capsys):
 
     @command
     def fails():
-        assert isinstance(sys.stdout, Forgiving)
-        assert isinstance(sys.stderr, Forgiving)
+        assert isinstance(sys.stdout, ForgivingStream)
+        assert isinstance(sys.stderr, ForgivingStream)
         print('said')
         raise LookupError
 

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from labml_nn.compute.distributed import World, is_lost_contact, meeting
+from labml_nn.compute.distributed import World, agreed_name, is_lost_contact
 from labml_nn.data.datasets import IndexStream
 from labml_nn.diffusion.ddpm import evaluate
 from labml_nn.diffusion.ddpm.experiment import main
@@ -132,9 +132,9 @@ def test_those_who_are_gone_are_not_waited_for():
     names = []
     for _ in range(3):
         with ThreadPoolExecutor(3) as pool:
-            others = [pool.submit(meeting, store, rank, 3) for rank in (1, 2)]
+            others = [pool.submit(agreed_name, store, rank, 3) for rank in (1, 2)]
             time.sleep(0.1)
-            first = pool.submit(meeting, store, 0, 3).result(timeout=60)
+            first = pool.submit(agreed_name, store, 0, 3).result(timeout=60)
             assert [o.result(timeout=60) for o in others] == [first, first]
             names.append(first)
     record('meetings with a name of their own', len(set(names)))
@@ -283,8 +283,8 @@ def test_alone_there_is_nobody_to_ask(monkeypatch):
     x, model = torch.tensor(3.0), torch.nn.Linear(1, 1)
     assert world.is_first
     assert world.agree(2, 0) == [2, 0]
-    assert world.of_all('a') == ['a']
-    assert world.of_first('a') == 'a'
+    assert world.all_gather('a') == ['a']
+    assert world.broadcast('a') == 'a'
     assert world.total(x) is x
     assert world.mean(x) is x
     assert world.wrap(model) is model

@@ -67,7 +67,7 @@ MUTANTS: list[Mutant] = [
         ('eps = noise((n, *self.image_shape), self.device)[:1].expand(2, -1, -1, -1)',
          'eps = torch.randn(2, *self.image_shape)',
          f'{D}test_evaluate.py::test_interpolation_keeps_the_noise_level'),
-        ('told = copy.copy(self)\n', 'told = self\n',
+        ('labelled = copy.copy(self)\n', 'labelled = self\n',
          f'{D}test_evaluate.py::test_what_one_call_is_told_is_unknown_to_the_next'),
     ),
 ]  # fmt: skip

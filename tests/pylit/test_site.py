@@ -606,7 +606,7 @@ def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize('name', ['live', 'panel', 'proofs', 'pylit', 'search', 'theme'])
 def test_a_lean_script_says_the_same(name: str) -> None:
     path = site_module.STATIC / f'{name}.js'
-    lean = site_module._lean(path).decode()
+    lean = site_module._minified(path).decode()
     whole = path.read_text(encoding='utf-8')
     assert len(lean) < 0.85 * len(whole)
 

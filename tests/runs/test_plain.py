@@ -132,7 +132,7 @@ def test_an_old_torch_refuses_or_tells(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch, '__version__', '2.6.0')
     with pytest.raises(ValueError, match=r'CVE-2026-24747.* 2\.10 .*LABML_NN_TRUST_FILES=1'):
         plain.refuse_old_torch(tmp_path / 'c.pt')
-    monkeypatch.setattr(plain, 'TOLD', set())
+    monkeypatch.setattr(plain, 'WARNED', set())
     for _ in range(2):
         assert checkpoint.load(tmp_path / 'c.pt')['step'] == 1
     assert capsys.readouterr().err.count('note: reading a pickle with torch 2.6.0') == 1

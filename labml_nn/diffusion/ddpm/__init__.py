@@ -475,8 +475,8 @@ class DenoiseDiffusion(nn.Module):
         The guess, and the second half of the model's output, if the variance is learned
         """
         # Only training passes labels. The model of a sampler has its label already, or takes none
-        told = () if label is None else (label,)
-        output = self.eps_model(xt, t, *told)
+        condition = () if label is None else (label,)
+        output = self.eps_model(xt, t, *condition)
         if self.variance != 'learned':
             return same_shape('the output of eps_model', output, xt), None
         need = [len(xt), 2 * xt.shape[1], *xt.shape[2:]]

@@ -91,7 +91,7 @@ import torch
 from torch import Tensor
 
 from labml_nn.cli.options import FLAG, Words
-from labml_nn.cli.progress import Tell, told
+from labml_nn.cli.progress import Tell, progress_bar
 from labml_nn.data.datasets import AnySet, load_dataset
 from labml_nn.data.files import written
 from labml_nn.data.pictures import grid, save_png
@@ -175,7 +175,7 @@ def bound_of(
     own = diffusion.variance
     variances = (own, *(v for v in ('beta', 'beta_tilde') if v != own))
     batches = x0.split(BATCH)
-    bar, tell = told(len(batches) * diffusion.n_steps)
+    bar, tell = progress_bar(len(batches) * diffusion.n_steps)
     parts = [
         bound(
             diffusion, batch.to(diffusion.beta.device), n_levels, variances=variances, tell=tell,
@@ -300,7 +300,7 @@ def progressive_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     `progressive`: $\hat x_0$ along the chain, a row for each image (figure 6).
     """
-    bar, tell = told(sampler.n_steps)
+    bar, tell = progress_bar(sampler.n_steps)
     frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
     bar.close()
     rows = torch.stack(frames, dim=1).flatten(0, 1)
@@ -321,9 +321,9 @@ def shared_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     steps = list(a.t or ()) or sorted({max(1, round(T * share)) for share in shares}, reverse=True)
     if a.n < 2 or not all(1 <= t <= T for t in steps):
         raise ValueError(f'--n {a.n} must be at least 2, and --t {steps} within 1 to {T}')
-    bar, tell = told(T + sum(steps))
-    frozen, end = one_chain(sampler.told(0, 1, one=True), a.seed, steps, tell)
-    rest = sampler.told(0, a.n - 1, one=True)
+    bar, tell = progress_bar(T + sum(steps))
+    frozen, end = one_chain(sampler.with_labels(0, 1, one=True), a.seed, steps, tell)
+    rest = sampler.with_labels(0, a.n - 1, one=True)
     rows = []
     for t in steps:
         # New noise from there on, for all but the chain itself

@@ -88,8 +88,8 @@ def sampler_options(a: Any) -> dict[str, Any]:
         asked['guidance'] = a.guidance
     if not hasattr(a, 'sampler'):  # these commands are ancestral
         return {'sampler': 'ddpm', **asked}
-    told = {name: getattr(a, name) for name in samplers.options()}
-    own = {name: value for name, value in told.items() if value is not None}
+    values = {name: getattr(a, name) for name in samplers.options()}
+    own = {name: value for name, value in values.items() if value is not None}
     return {'sampler': a.sampler, 'steps': a.steps, **own, **asked}
 
 

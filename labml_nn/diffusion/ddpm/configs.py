@@ -60,9 +60,20 @@ class Configs(forerunner.Notebook):
     One line an option: its name, its kind, what it means, and its value in the preset `digits`.
 
     labml records the class, as a `BaseConfigs`, and [its notebook](moving.html) sets values of it
-    before a run. A value that was read once does not change any more
-    [tested](test:diffusion/ddpm/test_configs.py::test_a_configuration_that_was_read_does_not_change).
+    before a run. A configuration that is made does not change any more
+    [tested](test:diffusion/ddpm/test_configs.py::test_a_configuration_that_is_made_does_not_change):
+    the run would not notice.
     """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith('_'):
+            self._check_open({name: value})
+        super().__setattr__(name, value)
+
+    def _set_values(self, values: Mapping[str, Any]) -> None:
+        # How labml sets what `experiment.configs` is told
+        self._check_open(values)
+        super()._set_values(dict(values))
 
     #
     dataset: Annotated[str, 'digits, mnist, fashion_mnist, cifar10, celeba or folder'] = 'digits'
@@ -244,6 +255,7 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
             f'learning_rate={c.learning_rate:g} and grad_clip={c.grad_clip:g} must be positive, '
             f'dropout={c.dropout:g} in [0, 1)'
         )
+    c._is_made = True
     return c
 
 

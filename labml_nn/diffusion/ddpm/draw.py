@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from labml_nn.cli.options import FLAG, Words
-from labml_nn.cli.progress import told
+from labml_nn.cli.progress import progress_bar
 from labml_nn.data.datasets import to_unit_range
 from labml_nn.data.decode import decode
 from labml_nn.data.pictures import grid, save_animation, save_png, to_uint8
@@ -82,7 +82,7 @@ def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     """
     if a.separate and a.out is None:
         raise ValueError('--separate writes many files: give the folder for them with --out')
-    bar, tell = told(-(-a.n // BATCH) * sampler.reverse.n_steps)
+    bar, tell = progress_bar(-(-a.n // BATCH) * sampler.reverse.n_steps)
     images = sampler.sample(a.n, a.seed, tell=tell)
     bar.close()
     if not a.separate:
@@ -101,7 +101,7 @@ def animate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     `animate`: the animation, and ten of its frames as a strip.
     """
     out = out_of(a, 'animate', '.gif')
-    bar, tell = told(sampler.reverse.n_steps)
+    bar, tell = progress_bar(sampler.reverse.n_steps)
     frames = sampler.sample_animation(a.frames, a.n, a.seed, tell=tell)
     bar.close()
     yield save_animation(out, [grid(f) for f in frames])
@@ -123,7 +123,7 @@ def interpolate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     lambdas = torch.linspace(0, 1, a.n).tolist()
     for t_ in steps:
         sampler.check_interpolation(x1, x2, torch.tensor(lambdas), t_)
-    bar, tell = told(sum(steps))
+    bar, tell = progress_bar(sum(steps))
     rows = []
     for t_ in steps:
         row = sampler.interpolate(x1, x2, lambdas, t_, a.seed, tell=tell).cpu()

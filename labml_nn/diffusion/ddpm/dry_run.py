@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from labml_nn.data.datasets import AnySet, Images
-from labml_nn.data.files import NotHere, looking_only
+from labml_nn.data.files import NotLocal, local_only
 from labml_nn.diffusion.ddpm.configs import Configs, data_of
 from labml_nn.runs.pace import Pace, forecast
 from labml_nn.runs.run import Run
 
 
-class MadeUp(Images):
+class NoiseImages(Images):
     r"""
     Images of noise, in the place of data that is not there.
     """
@@ -41,14 +41,14 @@ def data_to_look_at(c: Configs) -> AnySet:
     have to be downloaded or unpacked.
     """
     try:
-        with looking_only():
+        with local_only():
             return data_of(c)
-    except NotHere as error:
+    except NotLocal as error:
         shape = (c.batch_size, c.image_channels, c.image_size, c.image_size)
         noise = torch.Generator().manual_seed(0)
         images = torch.randint(256, shape, generator=noise, dtype=torch.uint8)
         labels = torch.arange(c.batch_size) % max(c.n_classes, 1)
-        return MadeUp(c.dataset, images, labels, f'{error}, and a dry run gets none')
+        return NoiseImages(c.dataset, images, labels, f'{error}, and a dry run gets none')
 
 
 def rehearse(run: Run) -> str:

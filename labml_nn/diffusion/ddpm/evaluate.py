@@ -108,11 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     a = parser().parse(sys.argv[1:] if argv is None else argv)
     world = World()
     world.join()
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as cleanup:
         if not world.is_first:
             # The others take their share of the samples, and one writes and speaks for all
-            held.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            folder = held.enter_context(tempfile.TemporaryDirectory())
+            cleanup.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            folder = cleanup.enter_context(tempfile.TemporaryDirectory())
             a.out = Path(folder, a.out.name if a.out is not None else 'out')
         return carry_out(a, world)
 
@@ -122,7 +122,7 @@ def carry_out(a: Any, world: World) -> int:
     Do what the command line says. Returns the exit status.
     """
     try:
-        check_told(a)
+        check_given(a)
         options = sampler_options(a)
         device = world.use(pick_device(a.device, world.local_rank))
         how = {'weights': a.weights, 'precision': a.precision, 'device': device}
@@ -149,7 +149,7 @@ def carry_out(a: Any, world: World) -> int:
     return 0
 
 
-def check_told(a: Any) -> None:
+def check_given(a: Any) -> None:
     r"""
     A `ValueError` unless what the command was told passes the checks of its options.
     """

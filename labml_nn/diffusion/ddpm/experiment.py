@@ -90,12 +90,12 @@ from labml_nn.diffusion.ddpm.configs import (
     make_configs,
     network_of,
 )
-from labml_nn.diffusion.ddpm.dry_run import MadeUp, data_to_look_at, rehearse
+from labml_nn.diffusion.ddpm.dry_run import NoiseImages, data_to_look_at, rehearse
 from labml_nn.diffusion.ddpm.forerunner import Notebook, free_folder
 from labml_nn.diffusion.ddpm.notes import notes
 from labml_nn.diffusion.ddpm.older import older_names
 from labml_nn.diffusion.ddpm.report import write_report
-from labml_nn.diffusion.ddpm.train import Training, losses_of, told_of
+from labml_nn.diffusion.ddpm.train import Training, condition_of, losses_of
 from labml_nn.diffusion.ddpm.unet import check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided
@@ -153,7 +153,7 @@ class Trainer(Run):
                 progress.update(done)
         return x
 
-    def look_back(self, images: Tensor) -> None:
+    def after_samples(self, images: Tensor) -> None:
         r"""
         `nearest.png`: the first samples, each above the training image that is nearest to it; where
         the data is in memory, as all of it is looked at.
@@ -169,7 +169,7 @@ class Trainer(Run):
         """
         super().finish()
         if self.world.is_first:
-            with self.guests.welcome('report.html', self.out):
+            with self.guests.attempt('report.html', self.out):
                 write_report(self.out)
 
     def announce(self) -> None:
@@ -201,7 +201,7 @@ class Trainer(Run):
         """
         c, n = self.c, len(self.dataset)
         size = f'{c.image_size}×{c.image_size}×{c.image_channels}'
-        if isinstance(self.dataset, MadeUp):
+        if isinstance(self.dataset, NoiseImages):
             print(f'  images  {n:,} made-up ones, {size}: {self.dataset.reason}')
             return ''
         print(f'  images  {n:,} of {c.dataset}, {size}')
@@ -216,7 +216,7 @@ class Trainer(Run):
         r"""
         What does not fit.
         """
-        is_made_up = isinstance(self.dataset, MadeUp)
+        is_made_up = isinstance(self.dataset, NoiseImages)
         return notes(self.c, None if is_made_up else self.dataset)
 
     def what_next(self) -> str:
@@ -258,7 +258,7 @@ class Trainer(Run):
         x0 = torch.zeros(n, c.image_channels, c.image_size, c.image_size, device=self.device)
         t = torch.zeros(n, dtype=torch.int64, device=self.device)
         training.optimizer.zero_grad()
-        losses, _ = losses_of(training.diffusion, x0, t, x0, told_of(t, c), training.levels)
+        losses, _ = losses_of(training.diffusion, x0, t, x0, condition_of(t, c), training.levels)
         losses.mean().backward()
         training.optimizer.zero_grad()
 
@@ -392,19 +392,19 @@ def check_model(c: Configs, device: torch.device) -> None:
 
 
 def prepare(
-    arguments: Mapping[str, Any], out: Path, world: World, held: contextlib.ExitStack
+    arguments: Mapping[str, Any], out: Path, world: World, cleanup: contextlib.ExitStack
 ) -> Trainer:
     r"""
     Read, check and build everything before the first step, without writing anything.
 
-    * `held` what has to be given back in the end, such as the lock on the folder
+    * `cleanup` what has to be given back in the end, such as the lock on the folder
     """
     world.join()
     resume = arguments['resume'] or (world.restarts > 0 and checkpoint.exists(out))
     state = None
     if world.is_first:
-        state = open_folder(out, resume, held, look_only=arguments['dry_run'])
-    state = world.of_first(state)
+        state = open_folder(out, resume, cleanup, look_only=arguments['dry_run'])
+    state = world.broadcast(state)
     c = configs_of(arguments, state)
     if state is not None and arguments['preset'] and world.is_first:
         note_preset(c, arguments['preset'])
@@ -416,7 +416,7 @@ def prepare(
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = data_to_look_at(c) if arguments['dry_run'] else data_of(c)
-    if state is not None and not isinstance(dataset, MadeUp):
+    if state is not None and not isinstance(dataset, NoiseImages):
         refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
     trainer = Trainer(c, out, dataset, device, world)
     if state is not None:
@@ -448,16 +448,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
     out = Path(arguments['out'] or Path('runs', arguments['preset'] or 'digits'))
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as cleanup:
         try:
-            trainer = prepare(arguments, out, World(), held)
+            trainer = prepare(arguments, out, World(), cleanup)
             trainer.announce()
             if arguments['dry_run']:
                 return dry_run(trainer)
             if trainer.saved_step >= trainer.c.steps:
                 print(f'all {trainer.step:,} steps are done: give more with --steps')
                 return 0
-            trainer.start(held)
+            trainer.start(cleanup)
         except (ValueError, OSError, ImportError, ShortChainWarning) as error:
             if arguments['debug']:
                 raise

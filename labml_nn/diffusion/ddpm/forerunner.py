@@ -13,7 +13,7 @@ but the lines that lead here.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ import torch
 from labml.configs import BaseConfigs
 from torch import Tensor
 
+from labml_nn.cli.messages import shown
 from labml_nn.cli.options import option_types
 from labml_nn.cli.progress import Tell
 from labml_nn.data.pictures import grid, save_animation, to_pil, to_uint8
@@ -43,7 +44,7 @@ class Calls:
     device: torch.device
     denoise: Callable[..., Tensor]
     check_interpolation: Callable[..., None]
-    told: Callable[..., Any]
+    with_labels: Callable[..., Any]
 
     eps_model = property(lambda self: self.diffusion.eps_model)
     beta = property(lambda self: self.diffusion.beta)
@@ -145,7 +146,7 @@ class Calls:
             eps = noise(x1.shape, self.device)
             x1, x2 = (self.diffusion.q_sample(x, t, eps) for x in (x1, x2))
         mixed = (1 - lambda_) * x1 + lambda_ * x2
-        return self.told(0, len(x1), one=True).denoise(mixed, noise, t_, tell)
+        return self.with_labels(0, len(x1), one=True).denoise(mixed, noise, t_, tell)
 
 
 # ## The notebook
@@ -180,6 +181,8 @@ class Notebook(BaseConfigs):
     diffusion: Any
     optimizer: Any
     data_loader: Any
+    # Whether a run has its values from here
+    _is_made = False
 
     def __init_subclass__(cls) -> None:
         # labml keeps the types in its record of a run: without what is said of the options
@@ -211,14 +214,27 @@ class Notebook(BaseConfigs):
         )
         if 'device' not in values:
             self.device = trainer.device
+        self._is_made = True
+
+    def _check_open(self, values: Mapping[str, Any]) -> None:
+        r"""
+        A `ValueError` for values that come after the configuration was made.
+        """
+        if self._is_made and values:
+            name, value = next(iter(values.items()))
+            raise ValueError(
+                f'{name}={shown(value)} comes too late: the configuration is made, and a run keeps '
+                f'the values that it has. Say {name} before: make_configs({{{name!r}: …}}), or '
+                f'before init()'
+            )
 
     def run(self) -> None:
         r"""
         Train, as [`experiment`](experiment.html) does. Raises `RuntimeError` when that fails.
         """
         trainer = made(self)
-        with contextlib.ExitStack() as held:
-            trainer.start(held)
+        with contextlib.ExitStack() as cleanup:
+            trainer.start(cleanup)
             if trainer.run() == 1:
                 raise RuntimeError(f'the run in {trainer.out} has failed, as said above')
 

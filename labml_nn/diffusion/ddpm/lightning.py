@@ -53,12 +53,12 @@ from labml_nn.diffusion.ddpm.experiment import (
     parser,
     preview_sampler,
 )
-from labml_nn.diffusion.ddpm.train import losses_of, share_of_rate, told_of
+from labml_nn.diffusion.ddpm.train import condition_of, losses_of, share_of_rate
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.runs import checkpoint, folder
 from labml_nn.runs.lock import Lock
-from labml_nn.runs.log import Guests
+from labml_nn.runs.log import OptionalOutput
 from labml_nn.runs.plain import read_plain
 from labml_nn.runs.trackers import NONE
 
@@ -90,7 +90,7 @@ INSTEAD = {
 }
 
 # What a run that was killed before its first checkpoint has left
-LEFT = ('log', 'samples', 'tensorboard')
+LEFT_BY_KILLED = ('log', 'samples', 'tensorboard')
 
 
 class DDPM(L.LightningModule):
@@ -119,7 +119,7 @@ class DDPM(L.LightningModule):
 
     def training_step(self, batch: Any, _: int) -> Tensor:
         x0 = batch[0] if isinstance(batch, Sequence) else batch
-        label = told_of(batch[1], self.c) if self.c.n_classes else None
+        label = condition_of(batch[1], self.c) if self.c.n_classes else None
         # All of Algorithm 1 that is no plumbing
         t = torch.randint(0, self.c.n_steps, (len(x0),), device=x0.device)
         eps = torch.randn_like(x0)
@@ -166,7 +166,7 @@ class Averaged(L.Callback):
         self.out = None if out is None else Path(out)
         self.ema: EMA | None = None
         self.kept: Mapping[str, Any] = {}
-        self.guests = Guests()
+        self.guests = OptionalOutput()
 
     def on_fit_start(self, trainer: Any, module: DDPM) -> None:
         self.ema = EMA(module.unet, module.c.ema_decay)
@@ -179,7 +179,7 @@ class Averaged(L.Callback):
         c, step = module.c, trainer.global_step
         if self.out is not None and c.n_previews and step % c.preview_every == 0:
             self.out.mkdir(parents=True, exist_ok=True)
-            with self.guests.welcome('a sample grid', self.out):
+            with self.guests.attempt('a sample grid', self.out):
                 pixels = grid(self.sample(module, c.n_previews))
                 save_png(self.out / f'step_{step:07}.png', pixels, {'step': step, 'weights': 'ema'})
                 for logger in trainer.loggers:
@@ -305,11 +305,11 @@ def refuse_used(out: Path) -> None:
     """
     if newest(out) is not None:
         raise ValueError(f'{out} holds a run: pass --resume, or choose another --out')
-    folder.refuse_used(out, LEFT)
+    folder.refuse_used(out, LEFT_BY_KILLED)
 
 
 def open_folder(
-    out: Path, resume: bool, held: contextlib.ExitStack, *, look_only: bool
+    out: Path, resume: bool, cleanup: contextlib.ExitStack, *, look_only: bool
 ) -> dict[str, Any] | None:
     r"""
     What [our loop](experiment.html) has to know of the run in `out`, which is locked from now on;
@@ -322,7 +322,7 @@ def open_folder(
     if path is None:
         raise ValueError(f'{out} holds no last.ckpt to resume: leave --resume out')
     if not look_only:
-        held.callback(Lock(out).release)
+        cleanup.callback(Lock(out).release)
     # Looked at before Lightning does, whose reader runs what it finds
     state = read_plain(path, 'remove it, to go on from the step_….ckpt beside it')
     return {
@@ -334,17 +334,17 @@ def open_folder(
 
 
 def prepare(
-    arguments: Mapping[str, Any], out: Path, held: contextlib.ExitStack
+    arguments: Mapping[str, Any], out: Path, cleanup: contextlib.ExitStack
 ) -> tuple[DDPM, Any, AnySet, Path | None]:
     r"""
     Everything that can go wrong before the first step, with nothing written yet; in the end the
     checkpoint to go on from.
 
-    * `held` what has to be given back in the end: the lock on the folder
+    * `cleanup` what has to be given back in the end: the lock on the folder
     """
     given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
     refuse_others(given, arguments['preset'] or 'digits')
-    state = open_folder(out, arguments['resume'], held, look_only=arguments['dry_run'])
+    state = open_folder(out, arguments['resume'], cleanup, look_only=arguments['dry_run'])
     c = configs_of(arguments, state)
     if state is not None and arguments['preset']:
         note_preset(c, arguments['preset'])
@@ -357,12 +357,12 @@ def prepare(
     return module, trainer_of(c, out), dataset, None if state is None else state['path']
 
 
-def start_folder(out: Path, held: contextlib.ExitStack) -> None:
+def start_folder(out: Path, cleanup: contextlib.ExitStack) -> None:
     r"""
     Make the folder of a new run, and lock it.
     """
     out.mkdir(parents=True, exist_ok=True)
-    held.callback(Lock(out).release)
+    cleanup.callback(Lock(out).release)
     # Somebody may have come first, and be gone again
     refuse_used(out)
 
@@ -381,14 +381,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
     out = Path(arguments['out'] or Path('runs', 'lightning'))
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as cleanup:
         try:
-            module, trainer, dataset, path = prepare(arguments, out, held)
+            module, trainer, dataset, path = prepare(arguments, out, cleanup)
             if arguments['dry_run']:
                 print(f'would train {module.c.steps:,} steps on {len(dataset):,} images, in {out}')
                 return 0
             if path is None:
-                start_folder(out, held)
+                start_folder(out, cleanup)
         except (ValueError, OSError, ImportError, ShortChainWarning) as error:
             if arguments['debug']:
                 raise

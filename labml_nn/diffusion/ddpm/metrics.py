@@ -100,15 +100,15 @@ def metrics_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     x, p = sample_features(sampler, features, n, a.seed)
     y, _ = data_features(features, dataset)
     numbers = measure(x, p, y)
-    told = protocol(sampler, a, state, c, dataset, features, n)
-    for name, value in {**numbers, **told}.items():
+    settings = protocol(sampler, a, state, c, dataset, features, n)
+    for name, value in {**numbers, **settings}.items():
         print(f'{name.replace("_", " "):20}{value:.4f}' if isinstance(value, float) else
               f'  {name.replace("_", " "):18}{value}')  # fmt: skip
     notes = remarks(n, features)
     for note in notes:
         print(f'not comparable with papers: {note}')
     out = out_of(a, f'metrics_{features.name}', '.json')
-    yield save_json(out, {**numbers, 'protocol': told, 'not_comparable_with_papers': notes})
+    yield save_json(out, {**numbers, 'protocol': settings, 'not_comparable_with_papers': notes})
 
 
 def features_at_hand(
@@ -218,7 +218,7 @@ def time_needed(sampler: Sampler, features: Features, dataset: AnySet, n: int) -
     """
     some = min(n, CHUNK)
     seconds = {'sampling': 0.0, 'features': 0.0}
-    reverse = sampler.told(0, some).reverse
+    reverse = sampler.with_labels(0, some).reverse
     xt, noise = reverse.start((some, *sampler.image_shape))
     images = to_uint8(data_images(dataset, range(min(32, len(dataset)))))
     for _ in range(2):  # the first time is slower
@@ -248,7 +248,7 @@ def protocol(
     split = {'digits': 'all there are', 'folder': 'all in the folder'}.get(
         c.dataset, 'training split'
     )
-    told = {
+    settings = {
         'samples': f'{n:,}, seed {a.seed}, rounded to 8 bits',
         'run': f'{checkpoint.find(a.run)}, step {state["step"]:,}',
         'weights': 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged',
@@ -257,10 +257,10 @@ def protocol(
     }
     if sampler.labels is not None:
         shown = ' '.join('none' if label < 0 else str(label) for label in sampler.labels)
-        told['classes'] = f'{shown}, in turn; guidance w = {float(a.guidance or 0):g}'
+        settings['classes'] = f'{shown}, in turn; guidance w = {float(a.guidance or 0):g}'
     size = f'{c.image_size}×{c.image_size}×{c.image_channels}'
     return {
-        **told,
+        **settings,
         'reference': f'{len(dataset):,} images of {c.dataset} ({split}), {size}',
         'features': features.about,
         'settings': f'precision and recall with k = {K}, inception score in {SPLITS} parts',

@@ -59,7 +59,7 @@ from labml_nn.cli.output import command
 from labml_nn.compute.precision import bare
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.report import Left
+from labml_nn.diffusion.ddpm.report import RunRecord
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
 from labml_nn.diffusion.schedules import cosine
@@ -640,7 +640,7 @@ def export_run(run: Path, folder: Path) -> Path:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f'{folder.absolute()} is there already: name a new folder')
-    sampler, left = Sampler.from_run(run, device='cpu', sampler='ddpm'), Left(run)
+    sampler, left = Sampler.from_run(run, device='cpu', sampler='ddpm'), RunRecord(run)
     if left.configs.n_classes:
         raise ValueError('this model is told classes, which that format has no place for here')
     save_pretrained(folder, sampler.diffusion, left.configs.image_size, clip_x0=sampler.clip_x0)
@@ -652,7 +652,7 @@ def export_run(run: Path, folder: Path) -> Path:
     return folder
 
 
-def model_card(left: Left, has_samples: bool) -> str:
+def model_card(left: RunRecord, has_samples: bool) -> str:
     r"""
     What a model is, for those who find it: data, steps, numbers, and how to use it.
     """

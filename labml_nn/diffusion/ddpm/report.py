@@ -57,7 +57,7 @@ WIDTH, HEIGHT, MARGINS = 640, 300, (64, 12, 12, 40)
 
 # ## What a run has left
 @dataclass
-class Left:
+class RunRecord:
     r"""
     The folder of a run, and what can be read in it.
     """
@@ -196,7 +196,7 @@ class Option(NamedTuple):
     name: str
     value: str
     meaning: str
-    is_other: bool  # than in the preset `digits`
+    differs: bool  # than in the preset `digits`
 
 
 class Picture(NamedTuple):
@@ -358,7 +358,7 @@ class Axis:
 
 
 # ## The page
-def page(title: str, runs: Sequence[Left], **more: Any) -> str:
+def page(title: str, runs: Sequence[RunRecord], **more: Any) -> str:
     r"""
     The text of a page about runs.
     """
@@ -379,7 +379,7 @@ def write_report(run: Path, path: Path | None = None) -> Path:
     r"""
     Write the report of a run, into its folder if nothing else is said.
     """
-    left = Left(run)
+    left = RunRecord(run)
     name = left.folder.resolve().name
     return write_page(path or left.folder / 'report.html', page(name, [left], table=[], charts=[]))
 
@@ -395,7 +395,7 @@ def compare_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     ## `compare`: several runs beside each other
     """
-    runs = [Left(run) for run in (a.run, *a.others)]
+    runs = [RunRecord(run) for run in (a.run, *a.others)]
     table = rows_of(runs)
     print(as_text(table))
     lines = [run.column('loss')._replace(name=str(run.run)) for run in runs if run.log]
@@ -406,7 +406,7 @@ def compare_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     )
 
 
-def rows_of(runs: Sequence[Left]) -> list[list[str]]:
+def rows_of(runs: Sequence[RunRecord]) -> list[list[str]]:
     r"""
     The table of a comparison: a head, facts, numbers, and the options that differ.
     """

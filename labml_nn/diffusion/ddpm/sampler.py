@@ -53,7 +53,7 @@ FAST = 'dpm'
 BATCH = 256
 
 # No other process takes part, unless torchrun has started the command
-ALONE = World({})
+ONE_PROCESS = World({})
 
 
 class Sampler(forerunner.Calls):
@@ -100,7 +100,7 @@ class Sampler(forerunner.Calls):
         self.clip_x0 = clip_x0
         self.device = diffusion.beta.device
         self.n_steps = diffusion.n_steps
-        self.world = ALONE
+        self.world = ONE_PROCESS
         self.labels = labels
 
     @classmethod
@@ -199,7 +199,7 @@ class Sampler(forerunner.Calls):
         images = [torch.empty(0, *self.image_shape, device=self.device)]
         for at in range(first + share.start, first + share.stop, BATCH):
             n = min(BATCH, first + share.stop - at)
-            reverse = self.told(at, n).reverse
+            reverse = self.with_labels(at, n).reverse
             # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
             start = reverse.start((n, *self.image_shape), seed, first=at)
             for t, xt, _ in reverse.chain(*start):
@@ -208,7 +208,7 @@ class Sampler(forerunner.Calls):
             images.append(xt)
         return self.world.joined(torch.cat(images))
 
-    def told(self, first: int, n: int, *, one: bool = False) -> 'Sampler':
+    def with_labels(self, first: int, n: int, *, one: bool = False) -> 'Sampler':
         r"""
         This sampler with a model that is told which classes images `first .. first + n - 1` are of.
 
@@ -219,10 +219,10 @@ class Sampler(forerunner.Calls):
         labels = self.labels if not one or len(self.labels) == 1 else [NO_LABEL]
         label = torch.tensor([labels[i % len(labels)] for i in range(first, first + n)])
         guided: Guided = self.diffusion.eps_model  # type: ignore[assignment]
-        told = copy.copy(self)
-        told.reverse = self.reverse.around(guided.told(label.to(self.device)))
-        told.diffusion = told.reverse.diffusion
-        return told
+        labelled = copy.copy(self)
+        labelled.reverse = self.reverse.around(guided.with_label(label.to(self.device)))
+        labelled.diffusion = labelled.reverse.diffusion
+        return labelled
 
     def sample_animation(
         self,
@@ -250,7 +250,7 @@ class Sampler(forerunner.Calls):
         """
         if isinstance(n_samples, bool):
             n_samples, create_video = 1, bool(n_samples)
-        reverse = self.told(0, n_samples).reverse
+        reverse = self.with_labels(0, n_samples).reverse
         wanted = set(frame_steps(reverse.n_steps, n_frames))
         start = reverse.start((n_samples, *self.image_shape), seed)
         frames = []
@@ -318,7 +318,7 @@ class Sampler(forerunner.Calls):
             pair = self.diffusion.q_sample(pair, t, eps)
         weight = lambdas.to(self.device)[:, None, None, None]
         mixed = (1 - weight) * pair[0] + weight * pair[1]  # [n_lambda, channels, height, width]
-        return self.told(0, n, one=True).denoise(mixed, noise, t_, tell)
+        return self.with_labels(0, n, one=True).denoise(mixed, noise, t_, tell)
 
     def interpolate_animate(
         self,

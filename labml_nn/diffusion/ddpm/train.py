@@ -80,11 +80,11 @@ class Training:
         fused = device.type in ('cpu', 'cuda')
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=c.learning_rate, fused=fused)
         self.descent = Descent(self.optimizer, c.grad_clip, scale=self.precision == 'fp16')
-        self.call_in_another_way()
+        self.wrap_model()
         self.step = 0  # steps done
         self.is_whole = True  # whether all of the state is after one and the same step
         if not self.world.is_first:
-            self.draw_apart()
+            self.seed_by_rank()
 
     def steps(self, data: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Step]:
         r"""
@@ -99,7 +99,7 @@ class Training:
         self.model.train()
         # **repeat** $x_0, c \sim q(x_0, c)$
         for x0, label in data:
-            told = told_of(label, c)
+            condition = condition_of(label, c)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$
             t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
@@ -107,7 +107,7 @@ class Training:
             # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             self.optimizer.zero_grad()
-            loss, errors = self.gradient(x0, t, eps, told)
+            loss, errors = self.gradient(x0, t, eps, condition)
             # Take a gradient step. The gradient is clipped to `grad_clip`: an unlucky batch of $t$
             # can have one many times the usual, and Adam would remember it for a thousand steps
             self.set_learning_rate()
@@ -153,7 +153,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group['lr'] = self.c.learning_rate * share
 
-    def call_in_another_way(self) -> None:
+    def wrap_model(self) -> None:
         r"""
         Wrap the model, whose weights stay the same, for speed, memory or several processes.
         """
@@ -165,7 +165,7 @@ class Training:
             self.wrapped, self.precision, compiled=c.compile, channels_last=c.channels_last
         )
 
-    def draw_apart(self) -> None:
+    def seed_by_rank(self) -> None:
         r"""
         From this step on, let this process draw other random numbers than the others.
         """
@@ -191,7 +191,7 @@ def losses_of(
     return errors, errors.detach()
 
 
-def told_of(label: Tensor, c: Configs) -> Tensor | None:
+def condition_of(label: Tensor, c: Configs) -> Tensor | None:
     r"""
     The labels that the model is given: none, or [all except some](../guidance.html).
     """

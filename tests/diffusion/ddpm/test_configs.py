@@ -93,13 +93,20 @@ def test_a_name_that_is_none_is_refused_with_the_nearest():
         make_configs({'batchsize': 3})
 
 
-def test_a_configuration_that_was_read_does_not_change():
-    """labml's `BaseConfigs` keeps what was asked for."""
+def test_a_configuration_that_is_made_does_not_change():
+    """Neither a value that was read, nor one that nobody has read yet."""
     c = make_configs({'steps': 3})
-    values = option_values(c)
-    with pytest.raises(ValueError, match='Cannot set Configs:steps after it was accessed'):
+    assert c.steps == 3
+    late = 'comes too late: .* make_configs'
+    with pytest.raises(ValueError, match=rf'steps=4 {late}'):
         c.steps = 4
-    assert option_values(c) == values
+    with pytest.raises(ValueError, match=rf'log_every=1 {late}'):
+        c.log_every = 1
+    # As labml's `experiment.configs` does it, for which all is there to be recorded
+    with pytest.raises(ValueError, match=rf'seed=5 {late}'):
+        c._set_values({'seed': 5})
+    c._set_values({})
+    assert option_values(c) == {**option_values(Configs()), 'steps': 3}
 
 
 def test_labml_is_handed_plain_values_and_types():

@@ -259,8 +259,8 @@ def test_what_one_call_is_told_is_unknown_to_the_next(conditional, monkeypatch):
     guided = sampler.diffusion.eps_model
     before = guided.label
     alone = sampler.sample(2, seed=1)
-    told = sampler.told(0, 2)
-    chain = told.reverse.chain(*told.reverse.start((2, 1, 8, 8), seed=1))
+    labelled = sampler.with_labels(0, 2)
+    chain = labelled.reverse.chain(*labelled.reverse.start((2, 1, 8, 8), seed=1))
     next(chain)
     monkeypatch.setattr('labml_nn.diffusion.ddpm.sampler.BATCH', 1)
     sampler.sample(3)

@@ -223,6 +223,12 @@ def test_a_notebook_runs(tmp_path, monkeypatch, capsys):
     (images,) = [next(iter(configs.data_loader))]
     assert images.shape == (600, 1, 8, 8)
     assert images.min() == -1
+    # The run has its values: a further one would change nothing
+    for name, value in (('warmup', 3), ('epochs', 2), ('eps_model', torch.nn.Identity())):
+        with pytest.raises(ValueError, match=r'comes too late: .* before init\(\)'):
+            Experiment.configs(configs, {name: value})
+        with pytest.raises(ValueError, match=f'{name}=.* comes too late'):
+            setattr(configs, name, value)
     before = configs.eps_model.stem.weight.clone()
     configs.run()
     assert not torch.equal(before, configs.eps_model.stem.weight)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from labml_nn.diffusion.ddpm import experiment, report
 from labml_nn.diffusion.ddpm.evaluate import main
-from labml_nn.diffusion.ddpm.report import Axis, Left, Line, chart
+from labml_nn.diffusion.ddpm.report import Axis, Line, RunRecord, chart
 from tests.kit.runs import PLAIN, called
 
 train, evaluate = partial(called, experiment.main), partial(called, main)
@@ -115,7 +115,7 @@ def test_runs_beside_each_other(runs):
     assert re.search(r'0\.002 +0\.001$', lines['learning_rate'])
     assert 'batch_size' not in lines  # is the same
     loss = [float(v) for v in lines['loss'].split()[1:]]
-    assert loss == pytest.approx([Left(run).numbers['loss'] for run in runs], rel=1e-3)
+    assert loss == pytest.approx([RunRecord(run).numbers['loss'] for run in runs], rel=1e-3)
     page = Seen((runs[0] / 'compare.html').read_text())
     assert page.texts.count(str(runs[1])) >= 2  # not taken for tags
     assert not page.all('b')
@@ -133,12 +133,12 @@ def test_a_page_with_many_grids_shows_some_of_them(tmp_path):
         path.parent.mkdir(exist_ok=True)
         Image.new('L', (4, 4)).save(path)
     (tmp_path / 'checkpoint.pt').write_bytes(b'')
-    captions = [grid.caption for grid in Left(tmp_path).grids]
+    captions = [grid.caption for grid in RunRecord(tmp_path).grids]
     assert len(captions) == report.GRIDS
     assert (captions[0], captions[-1]) == ('step 0', 'step 990')
     with (tmp_path / 'samples/step_0000990.png').open('ab') as file:
         file.truncate(report.MOST_BYTES + 1)
-    assert len(Left(tmp_path).grids) == report.GRIDS - 1  # none that makes the page a burden
+    assert len(RunRecord(tmp_path).grids) == report.GRIDS - 1  # none that makes the page a burden
 
 
 # ## Charts
