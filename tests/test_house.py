@@ -27,7 +27,8 @@ MAY_KNOW = {
     'data': ('cli',),
     'compute': ('cli',),
     'runs': ('cli', 'data', 'compute'),
-    'evaluation': ('data/vision',),  # for its Inception network alone
+    # For its Inception network, and for the command that trains a classifier
+    'evaluation': ('cli', 'data', 'runs/checkpoint', 'runs/safetensors'),
     'diffusion': ('cli', 'data', 'compute', 'runs', 'evaluation'),
     'doctor': ('cli', 'data', 'compute', 'runs', 'diffusion'),
     'pylit': ('cli/output', 'cli/pages'),  # the standard library, and Jinja where a page is made

@@ -1,7 +1,7 @@
 # What those need who look after all this. `make help-all` lists it; the variables are in Makefile.
 
 .PHONY: pages docs-check translations translations-check notebooks notebooks-check figures live bench bench-docs \
-	quality quality-classes bits faults mutants sizes newest lock audit dist
+	quality quality-classes bits faults mutants sizes newest lock audit dist gpu
 
 docs-check: $(READY)  ## what is wrong in the pages: links, formulas, claims, alt texts
 	@$(RUN) -m labml_nn.pylit setup
@@ -55,6 +55,9 @@ quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits i
 
 bits: $(READY)  ## what a learned variance saves on the digits (12 minutes on 2 cores)
 	$(RUN) -m docs.bench.learned_variance $(OUT) $(OUT)_learned
+
+gpu: $(READY)  ## all that wants a GPU, in one call: tests, times, a training, into build/gpu (half an hour)
+	tools/gpu.sh $(ARGS)
 
 faults: $(READY)  ## kill, fill and damage what a run needs, and see that nothing is lost (13 minutes)
 	$(RUN) -m tests.faults $(ARGS)

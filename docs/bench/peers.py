@@ -75,16 +75,18 @@ def forward_of(model: Any, x0: Any) -> Callable[[], object]:
 
 
 def peer(
-    model: Any, batch: int, device: str, *, bf16: bool = False, compiled: bool = False
-) -> Work:
+    model: Any, batch: int, device: str, *,
+    bf16: bool = False, compiled: bool = False, channels_last: bool = False,
+) -> Work:  # fmt: skip
     """The step that their own training loops take: loss, gradient, clipping, Adam; no average."""
     import torch
     from torch.nn.functional import mse_loss
 
-    model = model.to(device).train()
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = model.to(device, memory_format=layout).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     alpha_bar = (1 - torch.linspace(1e-4, 0.02, 1000, device=device)).cumprod(0)
-    x0 = torch.rand(batch, 3, 32, 32, device=device) * 2 - 1
+    x0 = (torch.rand(batch, 3, 32, 32, device=device) * 2 - 1).contiguous(memory_format=layout)
     inner = torch.compile(model) if compiled else model
 
     class Called(torch.nn.Module):
@@ -157,9 +159,15 @@ COMPETITORS: dict[str, tuple[Callable[..., Work], dict[str, Any], str]] = {
     'labml_nn, bf16': (ours, {'precision': 'bf16'}, OURS),
     'labml_nn, bf16, channels last': (ours, {'precision': 'bf16', 'channels_last': True}, OURS),
     'labml_nn, bf16, compiled': (ours, {'precision': 'bf16', 'compile': True}, OURS),
+    'labml_nn, bf16, channels last, compiled': (
+        ours, {'precision': 'bf16', 'channels_last': True, 'compile': True}, OURS,
+    ),
     'diffusers, fp32': (diffusers, {}, OURS),
     'diffusers, bf16': (diffusers, {'bf16': True}, OURS),
     'diffusers, bf16, compiled': (diffusers, {'bf16': True, 'compiled': True}, OURS),
+    'diffusers, bf16, channels last, compiled': (
+        diffusers, {'bf16': True, 'compiled': True, 'channels_last': True}, OURS,
+    ),
     'older labml-nn, fp32': (older_labml, {}, LABML),
     'older labml-nn, bf16': (older_labml, {'bf16': True}, LABML),
     'denoising-diffusion-pytorch, fp32': (lucidrains, {}, THEIRS),

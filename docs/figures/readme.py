@@ -1,10 +1,12 @@
-"""The picture of the README: one set of digits, from the same noise, as training goes on.
+"""A picture of the README: one set of images, from the same noise, as training goes on.
 
     python docs/figures/readme.py runs/digits
+    python docs/figures/readme.py runs/fashion_conditional garments_training
 
-Takes the sample grids that the run left in `samples/`, and writes `docs/images/digits.png`: a row
-of the same eight digits at each doubling of the steps, and at the end. The labels are grey on
-nothing, for light pages and dark ones.
+Takes the sample grids that the run left in `samples/`, and writes `docs/images/digits.png`, or
+another name: a row of the same eight images at each doubling of the steps, and at the end. The
+labels are grey on nothing, for light pages and dark ones. A third argument is the number of columns
+of the grids: 4 for the 16 images that a preset asks for.
 """
 
 import sys
@@ -12,12 +14,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-CELL, EDGE, LABEL = 34, 2, 96
-SCALE = 3
-N = 8
+EDGE, LABEL = 2, 96
+# How many images of a grid are shown, and how large at least
+N, SIDE = 8, 100
 
 
-def main(run: str) -> None:
+def main(run: str, name: str = 'digits', columns: int = 4) -> None:
     grids = sorted(Path(run, 'samples').glob('step_*.png'))
     if not grids:
         sys.exit(f'error: {Path(run).absolute()}/samples has no grids: train with previews first')
@@ -26,26 +28,29 @@ def main(run: str) -> None:
     while later := [step for step in steps if step >= 2 * shown[-1]]:
         shown.append(min(later))
     shown[-1] = max(steps)
-    width, height = LABEL + N * CELL + EDGE, len(shown) * CELL + EDGE
-    picture = Image.new('LA', (SCALE * width, SCALE * height))
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13 * SCALE)
+    with Image.open(grids[0]) as grid:
+        side = (grid.width - EDGE) // columns
+    scale = -(-SIDE // side)
+    label = 3 * LABEL
+    picture = Image.new(
+        'LA', (label + scale * (N * side + EDGE), scale * (len(shown) * side + EDGE))
+    )
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=39)
     for row, step in enumerate(shown):
-        y = SCALE * row * CELL
-        draw.text((0, y + SCALE * 9), f'step {step:,}', fill=(125, 255), font=font)
-        path = steps[step]
-        with Image.open(path) as grid:
-            columns = (grid.width - EDGE) // CELL
+        y = scale * row * side
+        draw.text((0, y + scale * side // 2 - 24), f'step {step:,}', fill=(125, 255), font=font)
+        with Image.open(steps[step]) as grid:
             for i in range(N):
-                left, top = i % columns * CELL, i // columns * CELL
-                cell = grid.crop((left, top, left + CELL + EDGE, top + CELL + EDGE))
-                size = (SCALE * cell.width, SCALE * cell.height)
+                left, top = i % columns * side, i // columns * side
+                cell = grid.crop((left, top, left + side + EDGE, top + side + EDGE))
+                size = (scale * cell.width, scale * cell.height)
                 cell = cell.resize(size, Image.Resampling.NEAREST).convert('LA')
-                picture.paste(cell, (SCALE * (LABEL + i * CELL), y))
-    out = Path(__file__).parents[1] / 'images' / 'digits.png'
+                picture.paste(cell, (label + scale * i * side, y))
+    out = Path(__file__).parents[1] / 'images' / f'{name}.png'
     out.parent.mkdir(exist_ok=True)
-    picture.save(out)
+    picture.save(out, optimize=True)
     print(out)
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    main(*sys.argv[1:3], *map(int, sys.argv[3:]))

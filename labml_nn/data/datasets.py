@@ -317,10 +317,14 @@ IDX_CONTENTS = {
     'MNIST': {
         'train-images-idx3-ubyte': '6bbc9ace898e44ae57da46a324031adb',
         'train-labels-idx1-ubyte': 'a25bea736e30d166cdddb491f175f624',
+        't10k-images-idx3-ubyte': '2646ac647ad5339dbf082846283269ea',
+        't10k-labels-idx1-ubyte': '27ae3e4e09519cfbb04c329615203637',
     },
     'FashionMNIST': {
         'train-images-idx3-ubyte': 'f4a8712d7a061bf5bd6d2ca38dc4d50a',
         'train-labels-idx1-ubyte': '9018921c3c673c538a1fc5bad174d6f9',
+        't10k-images-idx3-ubyte': '8181f5470baa50b63fa0f6fddb340f0a',
+        't10k-labels-idx1-ubyte': '15d484375f8d13e6eb1aabb0c3f46965',
     },
 }
 
@@ -328,10 +332,14 @@ IDX_CONTENTS = {
 PACKAGED = {'FashionMNIST': Path('/usr/share/datasets/fashion-mnist')}
 
 
-def idx_set(class_name: str, root: Path, image_size: int, image_channels: int) -> Images:
+def idx_set(
+    class_name: str, root: Path, image_size: int, image_channels: int, *, part: str = 'train'
+) -> Images:
     r"""
-    A training set in the idx format of MNIST, packed or not, from `root`, from a package of the
-    operating system, or from the network.
+    A set in the idx format of MNIST, packed or not, from `root`, from a package of the operating
+    system, or from the network.
+
+    * `part` `train`, or `t10k` for the 10,000 images of the test set
     """
     kind = getattr(vision().datasets, class_name)
     folder = root / class_name / 'raw'
@@ -347,7 +355,8 @@ def idx_set(class_name: str, root: Path, image_size: int, image_channels: int) -
             path = downloaded(fetch, class_name, folder, archives)
         return idx_values(verified(path, archives[archive], contents))
 
-    images, labels = (torch.from_numpy(values(*file)) for file in IDX_CONTENTS[class_name].items())
+    files = [f for f in IDX_CONTENTS[class_name].items() if f[0].startswith(part)]
+    images, labels = (torch.from_numpy(values(*file)) for file in files)
     return Images(class_name, fit(images[:, None], image_size, image_channels), labels.long())
 
 
@@ -447,9 +456,10 @@ def found_or_downloaded(
 
 
 # ## CIFAR-10
-def cifar10(root: Path, image_size: int, image_channels: int) -> Images:
+def cifar10(root: Path, image_size: int, image_channels: int, *, train: bool = True) -> Images:
     r"""
-    The training set that torchvision reads from its archive, or from an archive made anew.
+    The training set that torchvision reads from its archive, or from an archive made anew; or the
+    test set.
     """
     kind = vision().datasets.CIFAR10
     archive = root / kind.filename
@@ -458,7 +468,7 @@ def cifar10(root: Path, image_size: int, image_channels: int) -> Images:
         if found != kind.tgz_md5:
             unpack_anew(archive, found, kind)
     files = {kind.filename: kind.tgz_md5}
-    data = found_or_downloaded(partial(kind, str(root)), 'CIFAR10', root, files)
+    data = found_or_downloaded(partial(kind, str(root), train=train), 'CIFAR10', root, files)
     images = torch.as_tensor(data.data).permute(0, 3, 1, 2)
     labels = torch.as_tensor(data.targets, dtype=torch.int64)
     return Images('CIFAR10', fit(images, image_size, image_channels), labels)
@@ -641,6 +651,26 @@ DATASETS: dict[str, Callable[[Path, int, int], AnySet]] = {
     'celeba': celeba,
     'folder': folder_set,
 }
+
+# ## Images that no run has seen
+HELD_OUT: dict[str, Callable[[Path, int, int], Images]] = {
+    'mnist': partial(idx_set, 'MNIST', part='t10k'),
+    'fashion_mnist': partial(idx_set, 'FashionMNIST', part='t10k'),
+    'cifar10': partial(cifar10, train=False),
+}
+
+
+def held_out(
+    name: str, root: str | Path = 'data', image_size: int = 32, image_channels: int = 3
+) -> Images | None:
+    r"""
+    The test set of a data set, by the arguments of `load_dataset`; `None` where it has none.
+
+    What is drawn from the same source and was not trained on is what samples can be measured by.
+    """
+    if name not in HELD_OUT:
+        return None
+    return HELD_OUT[name](Path(root), image_size, image_channels)
 
 
 def fingerprint(dataset: AnySet) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 r"""
 ---
 title: Features
-summary: What images are compared by, their pixels, a small classifier of digits, or Inception.
+summary: What images are compared by, their pixels, a small classifier, or Inception.
 ---
 
 # Features
@@ -13,6 +13,7 @@ which they are compared, and to a classifier's probabilities, if it is one.
 |---|---|---|---|
 | `pixels` | channels × height × width | the pixels themselves, in [-1, 1] | small images |
 | `digits` | 32 | a perceptron, trained on the spot on the real digits | the 8 × 8 digits |
+| a file | 64 | [a classifier](classifier.html), trained by a command | sets with labels |
 | `inception` | 2,048 | the network that FID and inception score are defined with | all others |
 
 Only the last gives numbers that can be compared with papers. Its weights are a file of 95 MB that
@@ -34,7 +35,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from labml_nn.data.datasets import to_unit_range
 from labml_nn.data.vision import vision
+from labml_nn.evaluation import classifier
 
 Array = NDArray[Any]
 
@@ -52,7 +55,7 @@ class Features:
     r"""
     ## A set of features
 
-    * `name` `pixels`, `digits` or `inception`
+    * `name` `pixels`, `digits`, `inception`, or `classifier` for one from a file
     * `dimension` of the features
     * `compute` images, uint8 `[n, channels, height, width]`, to features `[n, dimension]` and
       probabilities `[n, classes]`, or `None`
@@ -79,14 +82,24 @@ def load_features(
     name: str, image_shape: tuple[int, int, int], device: torch.device | str = 'cpu'
 ) -> Features:
     r"""
-    The features of that name, ready to use.
+    The features of that name, or of the classifier in the file of that name, ready to use.
 
     Raises `ValueError` for a name that is not known or images that they are not for,
     `FileNotFoundError` for weights that are not there, and `ImportError` without torch-fidelity.
     """
-    if name not in FEATURES:
-        raise ValueError(f'features={name!r} is not known: use one of {", ".join(FEATURES)}')
-    return FEATURES[name](image_shape, device)
+    if name in FEATURES:
+        return FEATURES[name](image_shape, device)
+    if Path(name).is_file():
+        return from_file(Path(name), image_shape, device)
+    if name.endswith('.safetensors'):
+        raise FileNotFoundError(
+            f'{Path(name).absolute()} is not there: python -m labml_nn.evaluation.classifier '
+            f'makes such a file'
+        )
+    raise ValueError(
+        f'features={name!r} is not known: use one of {", ".join(FEATURES)}, or the file of a '
+        f'classifier'
+    )
 
 
 def pixels(image_shape: tuple[int, int, int], _: torch.device | str) -> Features:
@@ -144,6 +157,36 @@ def perceptron(x: Array, y: Array) -> Any:
         # That 100 steps are not enough to converge: they are enough to tell digits apart
         warnings.simplefilter('ignore')
         return net.fit(x, y)
+
+
+def from_file(
+    path: Path, image_shape: tuple[int, int, int], device: torch.device | str
+) -> Features:
+    r"""
+    ## A classifier from a file
+    """
+    model, about = classifier.load(path)
+    need = (int(about['image_channels']), *2 * [int(about['image_size'])])
+    if tuple(image_shape) != need:
+        raise ValueError(
+            f'{path} is for images of {list(need)}, these are {list(image_shape)}: train another '
+            f'with python -m labml_nn.evaluation.classifier --image_size {image_shape[1]} '
+            f'--image_channels {image_shape[0]}'
+        )
+    model.to(device)
+
+    @torch.no_grad()
+    def compute(images: Tensor) -> tuple[Array, Array]:
+        found = [model.features(to_unit_range(part.to(device))) for part in images.split(512)]
+        h = torch.cat(found)
+        return h.double().cpu().numpy(), model.classes(h).double().softmax(1).cpu().numpy()
+
+    text = (
+        f'layer of {about["n_features"]} of {path.name} (sha256 {sha256(path)[:8]}…), a classifier '
+        f'of {about.get("dataset")}, right about {float(about.get("accuracy", "nan")):.1%} of '
+        f'{about.get("of")}'
+    )
+    return Features('classifier', int(about['n_features']), compute, text)
 
 
 # ## Inception

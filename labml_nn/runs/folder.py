@@ -6,19 +6,26 @@ is refused, in words, where the other is meant. Nothing is written before that i
 """
 
 import contextlib
+import hashlib
+import json
+import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labml_nn.cli.messages import first_line, wanted
 from labml_nn.compute.descent import is_out_of_memory
-from labml_nn.data.datasets import AnySet, fingerprint
+from labml_nn.data.datasets import AnySet, Images, fingerprint
+from labml_nn.data.files import written
 from labml_nn.runs import checkpoint
 from labml_nn.runs.lock import FILE_NAME as LOCK_NAME
 from labml_nn.runs.lock import Lock
 
 # What a checkpoint of any version has, if it is one of a training run
 NEEDED = ('config', 'step', 'model', 'ema', 'ema_updates', 'optimizer')
+# The files of the data, and how many of them an error names
+LIST, MOST = 'data.json', 5
 
 
 def open_folder(
@@ -69,18 +76,73 @@ def refuse_used(out: Path, left: Sequence[str] = ()) -> None:
         raise ValueError(f'{out.absolute()} is not empty and holds no run: choose another --out')
 
 
-def refuse_other_data(dataset: AnySet, kept: Mapping[str, Any]) -> None:
+# ## The same data
+def refuse_other_data(
+    dataset: AnySet, kept: Mapping[str, Any], out: Path | None = None, root: str | Path = ''
+) -> None:
     r"""
-    A `ValueError` unless the data is what the run began with.
+    A `ValueError` unless the data is what the run began with; it names the files that came, went or
+    differ, where the run in `out` has [a list of them](#write_list).
+
+    * `root` the folder of the pictures
     """
     # As text: a file of a stranger may have a tensor there, which compares with nothing
     changed = [f'{k}={v} (the run has {kept[k]})' for k, v in fingerprint(dataset).items()
                if repr(kept.get(k, v)) != repr(v)]  # fmt: skip
     if changed:
+        where = '' if out is None else f' with these weights, --init {shlex.quote(str(out))}'
         raise ValueError(
             f'the data of {dataset.name} has changed since the run began: {", ".join(changed)}. '
-            f'Put back what there was, or start another run with another --out'
+            f'{"" if out is None else what_changed(dataset, out, root)}Put back what there was, or '
+            f'start another run{where} with another --out'
         )
+
+
+def write_list(dataset: AnySet, out: Path, root: str | Path) -> None:
+    r"""
+    A list of the files that the images are from, each with a checksum: of its pixels where those
+    are in memory, else the number of its bytes. Nothing where images have no files of their own.
+    """
+    if dataset.paths:
+        with written(out / LIST) as part:
+            # Names that are none in UTF-8 are written out
+            part.write_text(json.dumps(files_of(dataset, root), indent=0), encoding='ascii')
+
+
+def files_of(dataset: AnySet, root: str | Path) -> dict[str, str]:
+    r"""
+    A checksum for each file of the images, by its path from `root`.
+    """
+    names = [os.path.relpath(path, root) for path in dataset.paths]
+    if isinstance(dataset, Images):
+        rows = dataset.images.flatten(1).numpy()
+        sums = [hashlib.blake2b(row.data, digest_size=8).hexdigest() for row in rows]
+    else:
+        sums = [str(path.stat().st_size) for path in dataset.paths]
+    return dict(zip(names, sums, strict=True))
+
+
+def what_changed(dataset: AnySet, out: Path, root: str | Path) -> str:
+    r"""
+    Which files came, went or differ since the run began, in a sentence; empty where nobody knows.
+    """
+    try:
+        old = json.loads((out / LIST).read_text(encoding='ascii'))
+        new = files_of(dataset, root)
+        found = {
+            'came': sorted(new.keys() - old.keys()),
+            'went': sorted(old.keys() - new.keys()),
+            'differ': sorted(name for name in new if old.get(name, new[name]) != new[name]),
+        }
+    except (OSError, ValueError, AttributeError):  # no list, or not ours: it is a guest
+        return ''
+    told = (
+        f'{len(names):,} {what} ({", ".join(names[:MOST])}{" …" * (len(names) > MOST)})'
+        for what, names in found.items()
+        if names
+    )
+    text = ', '.join(told).encode('utf-8', 'backslashreplace').decode()
+    return f'Of its files {text}. ' if text else ''
 
 
 @contextlib.contextmanager

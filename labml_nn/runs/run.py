@@ -43,7 +43,7 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.data.files import force_to_disk, is_full_disk, written
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.runs import checkpoint
-from labml_nn.runs.folder import named_part, refuse_used
+from labml_nn.runs.folder import LIST, named_part, refuse_used, write_list
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import COLUMNS, OptionalOutput, Window, append_row, cut_log, plot_loss
 from labml_nn.runs.pace import Pace, forecast
@@ -155,6 +155,8 @@ class Run(ABC):
             # Rows beyond the checkpoint are of steps that will be done again, and one of a last
             # step between two rows is of a window that goes on
             cut_log(out / 'log.csv', lambda s: s < step or (s == step and s % every == 0), COLUMNS)
+            if self.saved_step < 0 or not (out / LIST).exists():
+                write_list(self.dataset, out, self.c.data_root)
             self.save()
             with written(out / 'run.yaml') as part:
                 part.write_text(options_text(option_values(self.c)), encoding='utf-8')

@@ -14,6 +14,7 @@ where the tensors fill it to the byte, without holes and overlaps
 added here is that a file is written whole or not at all.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,9 +27,12 @@ from labml_nn.data.files import written
 from labml_nn.runs.plain import refuse_pointer
 
 
-def save_file(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+def save_file(
+    path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None
+) -> None:
     r"""
-    Write `tensors` to `path`, all or not at all. Raises `OSError`.
+    Write `tensors` to `path`, all or not at all, and what is to be known `about` them into its
+    header. Raises `OSError`.
     """
     # The package takes no strides, and no tensors that share their numbers
     own = {
@@ -37,7 +41,7 @@ def save_file(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
     }
     with written(Path(path)) as part:
         try:
-            package.save_file(own, part, metadata={'format': 'pt'})
+            package.save_file(own, part, metadata={'format': 'pt', **(about or {})})
         except SafetensorError as error:
             raise OSError(f'could not write {path}: {error}') from error
 
@@ -48,12 +52,21 @@ def load_file(path: str | Path) -> dict[str, Tensor]:
 
     Raises `ValueError` for a file that is damaged or in another format.
     """
+    return load_with_header(path)[0]
+
+
+def load_with_header(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    r"""
+    The same, and what the header says about them.
+    """
     path = Path(path)
     refuse_pointer(path)
     # Read, not mapped: a file that is changed later would change the weights, or end the process
     content = path.read_bytes()
     try:
-        return package.load(content)
+        tensors = package.load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], 'little')])
+        return tensors, header.get('__metadata__', {})
     # Not its own error alone: a type that this torch does not have is a KeyError
     except Exception as error:
         raise ValueError(

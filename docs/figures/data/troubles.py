@@ -14,9 +14,10 @@ from torch import Tensor
 from docs.figures.data.store import keep, rows
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
-from labml_nn.diffusion.ddpm.check import copies, look, nearest, spread_out
+from labml_nn.diffusion.ddpm.check import copies, look, nearest
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import build, make_configs
+from labml_nn.diffusion.ddpm.metrics import spread_out
 from labml_nn.diffusion.samplers import DDIM, Ancestral, DPMSolver
 from labml_nn.runs import checkpoint
 

@@ -59,7 +59,7 @@ from labml_nn.diffusion.ddpm.commands import (
     run_dataset,
 )  # fmt: skip
 from labml_nn.diffusion.ddpm.configs import make_configs
-from labml_nn.diffusion.ddpm.metrics import chunks, data_images
+from labml_nn.diffusion.ddpm.metrics import chunks, data_images, spread_out
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.utils import around, evaluating
 from labml_nn.diffusion.guidance import Guided
@@ -127,14 +127,6 @@ def check_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     rows = [part for i in range(0, min(n // width, 3) * width, width)
             for part in (x[i : i + width], near[i : i + width])]  # fmt: skip
     yield save_png(out_of(a, 'check'), grid(torch.cat(rows), width))
-
-
-def spread_out(n: int, many: int) -> range:
-    r"""
-    `many` of the indices `0 .. n-1`, from all over.
-    """
-    step = max(1, n // many)
-    return range(0, step * min(many, n), step)
 
 
 # ## What one can see

@@ -37,6 +37,9 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
 > **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
 > `--channels_last true` and `--compile true`; [`make bench`](benchmarks.html) measures them.
+> **Other data, another rate?** A resumed run is the same run. [`--init RUN`](initial.html) begins a
+> new one with the weights of one that is there.
+
 > **Out of memory?** `--micro_batch 16` takes a batch in parts, with the same gradient;
 > `--activation_checkpointing true` computes activations twice instead of storing them. All of these
 > options may be changed when a run is resumed.
@@ -68,7 +71,7 @@ import torch
 from labml import monit
 from torch import Tensor
 
-from labml_nn.cli.messages import nearest, shown, wanted
+from labml_nn.cli.messages import nearest, wanted
 from labml_nn.cli.options import Parser, add_configs, option_types, option_values
 from labml_nn.cli.output import command
 from labml_nn.cli.progress import Progress
@@ -88,11 +91,11 @@ from labml_nn.diffusion.ddpm.configs import (
     data_of,
     diffusion_around,
     make_configs,
-    network_of,
 )
 from labml_nn.diffusion.ddpm.dry_run import NoiseImages, data_to_look_at, rehearse
 from labml_nn.diffusion.ddpm.forerunner import Notebook, free_folder
-from labml_nn.diffusion.ddpm.notes import notes
+from labml_nn.diffusion.ddpm.initial import Initial, check_shapes, kept_options
+from labml_nn.diffusion.ddpm.notes import notes, of_rate
 from labml_nn.diffusion.ddpm.older import older_names
 from labml_nn.diffusion.ddpm.report import write_report
 from labml_nn.diffusion.ddpm.train import Training, condition_of, losses_of
@@ -129,6 +132,8 @@ class Trainer(Run):
     """
 
     training: Training
+    initial: Initial | None = None  # the weights that it has begun with
+    more_notes: Sequence[str] = ()
 
     def __init__(
         self, c: Configs, out: Path, dataset: AnySet, device: torch.device,
@@ -192,6 +197,8 @@ class Trainer(Run):
         print(f'  steps   {c.steps:,} of {c.batch_size} images{each}{views}')
         print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
         print(f'  device  {", ".join(how)}')
+        if self.initial is not None:
+            print(f'  init    {self.initial.line()}')
         for note in self.notes:
             print(f'  note    {note}')
 
@@ -217,7 +224,7 @@ class Trainer(Run):
         What does not fit.
         """
         is_made_up = isinstance(self.dataset, NoiseImages)
-        return notes(self.c, None if is_made_up else self.dataset)
+        return [*self.more_notes, *notes(self.c, None if is_made_up else self.dataset)]
 
     def what_next(self) -> str:
         r"""
@@ -300,11 +307,20 @@ def parser() -> Parser:
     )
     p.add_argument('--preset', help='where the options start from (digits)')
     p.add_argument('--out', type=Path, help='folder of the run (runs/PRESET)')
+    p.add_argument('--init', type=Path, help='begin with the weights of this run, or file')
+    p.add_argument('--init_weights', '--init-weights', help='which of them: ema or raw (ema)')
     p.add_argument('--resume', action='store_true', help='go on with the run in that folder')
     p.add_argument('--dry-run', action='store_true', help='say how long it takes, write nothing')
     p.add_argument('--debug', action='store_true', help='show where an error came from')
     add_configs(p, Configs, option_values(Configs()))
     return p
+
+
+def given_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    r"""
+    The options of the run that the command line gives.
+    """
+    return {k: v for k, v in arguments.items() if k in option_types(Configs)}
 
 
 def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) -> Configs:
@@ -316,7 +332,7 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     preset = arguments['preset'] or 'digits'
     if preset not in PRESETS:
         raise ValueError(nearest(preset, list(PRESETS), 'preset'))
-    given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
+    given = given_in(arguments)
     if state is None:
         return make_configs({**PRESETS[preset], **given})
     kept = kept_options(state, option_values(Configs()))
@@ -335,23 +351,6 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     return make_configs({**kept, **given})
 
 
-def kept_options(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    r"""
-    The options of the run that a checkpoint is of; `defaults` for those that its version of the
-    package did not have.
-
-    Raises `ValueError` for options that this version does not have.
-    """
-    config = wanted(state, 'config', Mapping, 'the checkpoint')
-    unknown = [f'{k}={shown(v)}' for k, v in config.items() if k not in defaults]
-    if unknown:
-        raise ValueError(
-            f'the run has options that this version does not know: {", ".join(unknown)}. Go on '
-            f'with the version that began it, or update: pip install -U labml-nn'
-        )
-    return {**defaults, **config}
-
-
 def note_preset(c: Configs, preset: str) -> None:
     r"""
     Say where a run that is resumed differs from the preset that was named: the run decides.
@@ -364,17 +363,6 @@ def note_preset(c: Configs, preset: str) -> None:
     ]
     if differing:
         print(f'note: the run keeps its own options: {", ".join(differing)}', file=sys.stderr)
-
-
-def check_shapes(c: Configs, state: Mapping[str, Any], source: Path) -> None:
-    r"""
-    A `ValueError` unless the weights of a checkpoint are those of its configuration; of shapes
-    alone, so that no configuration gets more memory than its weights have.
-    """
-    for name in ('model', 'ema'):
-        with torch.device('meta'):
-            model = network_of(c)
-        checkpoint.fitting_weights(model, wanted(state, name, Mapping, source), source)
 
 
 def check_model(c: Configs, device: torch.device) -> None:
@@ -401,11 +389,13 @@ def prepare(
     """
     world.join()
     resume = arguments['resume'] or (world.restarts > 0 and checkpoint.exists(out))
-    state = None
+    state = initial = None
     if world.is_first:
+        if arguments['init'] and not world.restarts:
+            initial = Initial.read(arguments)
         state = open_folder(out, resume, cleanup, look_only=arguments['dry_run'])
-    state = world.broadcast(state)
-    c = configs_of(arguments, state)
+    state, initial = world.broadcast((state, initial))
+    c = configs_of(arguments, state) if initial is None else initial.options(given_in(arguments))
     if state is not None and arguments['preset'] and world.is_first:
         note_preset(c, arguments['preset'])
     device = world.use(pick_device(c.device, world.local_rank))
@@ -417,11 +407,25 @@ def prepare(
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = data_to_look_at(c) if arguments['dry_run'] else data_of(c)
     if state is not None and not isinstance(dataset, NoiseImages):
-        refuse_other_data(dataset, wanted({'data': {}, **state}, 'data', Mapping, out))
+        known = wanted({'data': {}, **state}, 'data', Mapping, out)
+        refuse_other_data(dataset, known, out, c.data_root)
     trainer = Trainer(c, out, dataset, device, world)
+    go_on(trainer, state, initial)
+    return trainer
+
+
+def go_on(trainer: Trainer, state: Mapping[str, Any] | None, initial: Initial | None) -> None:
+    r"""
+    Let a run begin where another has ended: with all of its own state, or with weights alone.
+    """
+    c = trainer.c
     if state is not None:
         trainer.restore(state)
-    return trainer
+        steps = kept_options(state, option_values(Configs()))['steps']
+        trainer.more_notes = [*of_rate(c, steps, trainer.step, trainer.out)]
+    elif initial is not None:
+        initial.put_into(trainer.training)
+        trainer.initial, trainer.more_notes = initial, initial.notes(c)
 
 
 def dry_run(trainer: Trainer) -> int:

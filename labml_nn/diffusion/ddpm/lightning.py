@@ -344,6 +344,10 @@ def prepare(
     """
     given = {k: v for k, v in arguments.items() if k in option_types(Configs)}
     refuse_others(given, arguments['preset'] or 'digits')
+    if arguments['init']:
+        raise ValueError(
+            '--init is an option of labml_nn.diffusion.ddpm.experiment: train with that'
+        )
     state = open_folder(out, arguments['resume'], cleanup, look_only=arguments['dry_run'])
     c = configs_of(arguments, state)
     if state is not None and arguments['preset']:

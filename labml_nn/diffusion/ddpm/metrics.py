@@ -10,6 +10,8 @@ summary: >
 
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/cifar10 --features inception --n 50000
+    python -m labml_nn.diffusion.ddpm.evaluate metrics runs/fashion --floor \
+        --features fashion_mnist.classifier.safetensors
 
 computes the [Fréchet distance](../../evaluation/frechet.html), the
 [inception score](../../evaluation/inception_score.html), and
@@ -23,7 +25,15 @@ they depend on; the same goes into a JSON file in the folder of the run.
 > can be compared if all of this is the same.
 
 Samples and data go the same way: rounded to the 256 levels of a picture's file first, as one who
-publishes samples as PNG would have it.
+publishes samples as PNG would have it. Precision and recall are of as many images as there are
+samples, from all over the data, since the balls around many points are smaller.
+
+> **The floor.** Real images are not at a distance of zero from other real ones. `--floor` computes
+> every number for as many images of the test set, too, which is what a perfect model would have
+> [tested](test:diffusion/ddpm/test_metrics.py::test_the_floor_is_of_images_that_no_run_has_seen).
+
+The distance to the nearest training image is in the same features, as a root mean square over
+them. Samples that come nearer than test images do are copies.
 """
 
 import json
@@ -37,9 +47,9 @@ import torch
 from torch import Tensor
 
 from labml_nn.cli.messages import first_line
-from labml_nn.cli.options import plain
+from labml_nn.cli.options import FLAG, plain
 from labml_nn.cli.progress import Progress, clock
-from labml_nn.data.datasets import AnySet, Images, to_unit_range
+from labml_nn.data.datasets import AnySet, Images, held_out, to_unit_range
 from labml_nn.data.files import written
 from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion import samplers
@@ -57,7 +67,7 @@ from labml_nn.evaluation import Floats
 from labml_nn.evaluation.features import FEATURES, Features, load_features
 from labml_nn.evaluation.frechet import frechet_distance
 from labml_nn.evaluation.inception_score import inception_score
-from labml_nn.evaluation.precision_recall import precision_recall
+from labml_nn.evaluation.precision_recall import precision_recall, squared
 from labml_nn.runs import checkpoint
 
 # Below this number of samples nothing should be set beside a number of a paper
@@ -79,8 +89,11 @@ class MetricsOptions(SamplerOptions):
         None
     )
     features: Annotated[
-        str | None, f'{", ".join(FEATURES)} (digits for the 8 × 8 digits, else inception)'
+        str | None,
+        f'{", ".join(FEATURES)} or the file of a classifier (digits for the 8 × 8 digits, else '
+        f'inception)',
     ] = None
+    floor: Annotated[bool, 'the numbers of as many test images, too', FLAG] = False
     data_root: DataRoot = None
 
 
@@ -95,20 +108,47 @@ def metrics_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     usual = 'digits' if (c.dataset, c.image_size) == ('digits', 8) else 'inception'
     features = features_at_hand(a.features, usual, sampler.image_shape, sampler.device)
     check_numbers(n, len(dataset), features)
+    unseen = test_images(c, a.data_root, n) if a.floor else None
     print(time_needed(sampler, features, dataset, n))
 
     x, p = sample_features(sampler, features, n, a.seed)
     y, _ = data_features(features, dataset)
-    numbers = measure(x, p, y)
-    settings = protocol(sampler, a, state, c, dataset, features, n)
-    for name, value in {**numbers, **settings}.items():
-        print(f'{name.replace("_", " "):20}{value:.4f}' if isinstance(value, float) else
-              f'  {name.replace("_", " "):18}{value}')  # fmt: skip
+    numbers, floor = measure(x, p, y), {}
+    told = protocol(sampler, a, state, c, dataset, features, n)
+    if unseen is not None:
+        floor = measure(*data_features(features, unseen), y)
+        told['floor'] = f'{len(unseen):,} images of the test set'
+    tell_numbers(numbers, floor, told)
     notes = remarks(n, features)
     for note in notes:
         print(f'not comparable with papers: {note}')
     out = out_of(a, f'metrics_{features.name}', '.json')
-    yield save_json(out, {**numbers, 'protocol': settings, 'not_comparable_with_papers': notes})
+    content = {**numbers, **({'floor': floor} if floor else {}), 'protocol': told}
+    yield save_json(out, {**content, 'not_comparable_with_papers': notes})
+
+
+def test_images(c: Configs, data_root: str | None, n: int) -> Images:
+    r"""
+    `n` images that the run has not seen, or as many as there are. Raises `ValueError` where the
+    data set has none.
+    """
+    unseen = held_out(c.dataset, data_root or c.data_root, c.image_size, c.image_channels)
+    if unseen is None:
+        raise ValueError(f'{c.dataset} has no test set that a floor could be of: leave out --floor')
+    return Images(c.dataset, unseen.images[list(spread_out(len(unseen), n))], levels=unseen.levels)
+
+
+def tell_numbers(numbers: dict[str, float], floor: dict[str, float], told: dict[str, str]) -> None:
+    r"""
+    Print the numbers, those of test images beside them, and what they depend on.
+    """
+    if floor:
+        print(f'{"":20}{"samples":>12}{"test images":>14}')
+    for name, value in numbers.items():
+        beside = f'{floor[name]:14.4f}' if floor else ''
+        print(f'{name.replace("_", " "):20}{value:12.4f}{beside}')
+    for name, text in told.items():
+        print(f'  {name:18}{text}')
 
 
 def features_at_hand(
@@ -135,8 +175,15 @@ def measure(x: Floats, p: Floats | None, y: Floats) -> dict[str, float]:
     if p is not None:
         mean, std = inception_score(p, SPLITS)
         numbers |= {'inception_score': mean, 'inception_score_std': std}
-    precision, recall = precision_recall(x, y, K)
-    return {**numbers, 'precision': precision, 'recall': recall}
+    # As many of each: the more points, the smaller the balls around them
+    precision, recall = precision_recall(x, y[list(spread_out(len(y), len(x)))], K)
+    near = np.sqrt(np.concatenate(
+        [squared(x[i : i + CHUNK], y).min(axis=1) for i in range(0, len(x), CHUNK)]
+    ) / x.shape[1])  # fmt: skip
+    return {
+        **numbers, 'precision': precision, 'recall': recall,
+        'nearest_median': float(np.median(near)), 'nearest_smallest': float(near.min()),
+    }  # fmt: skip
 
 
 def check_numbers(n: int, n_data: int, features: Features) -> None:
@@ -170,6 +217,14 @@ def chunks(n: int) -> Iterator[range]:
     `0 .. n-1` in parts.
     """
     return (range(at, min(at + CHUNK, n)) for at in range(0, n, CHUNK))
+
+
+def spread_out(n: int, many: int) -> range:
+    r"""
+    `many` of the indices `0 .. n-1`, from all over.
+    """
+    step = max(1, n // many)
+    return range(0, step * min(many, n), step)
 
 
 def sample_features(
@@ -263,7 +318,8 @@ def protocol(
         **settings,
         'reference': f'{len(dataset):,} images of {c.dataset} ({split}), {size}',
         'features': features.about,
-        'settings': f'precision and recall with k = {K}, inception score in {SPLITS} parts',
+        'settings': f'precision and recall with k = {K}, of as many images as samples; inception '
+        f'score in {SPLITS} parts',
         'versions': features.versions(),
     }
 

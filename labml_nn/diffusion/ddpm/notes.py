@@ -12,6 +12,7 @@ No number here is wrong by itself, and no run is refused for it. Each note is on
 
 import hashlib
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,23 @@ def best_share(c: Configs) -> float:
         share_of_rate(c, min(max(s, 0), max(c.steps - 1, 0)))
         for s in (math.floor(meet), math.ceil(meet), warmup - 1)
     )
+
+
+def of_rate(c: Configs, old_steps: int, step: int, out: Path) -> Iterator[str]:
+    r"""
+    What the learning rate does where a run goes on at `step` that was to have `old_steps`: after a
+    cool-down it jumps up again.
+    """
+    old = Configs()
+    old.warmup, old.cooldown, old.steps = c.warmup, c.cooldown, old_steps
+    before, now = share_of_rate(old, max(step - 1, 0)), share_of_rate(c, step)
+    if step < c.steps and step > old_steps - c.cooldown and now > before:
+        yield (
+            f'the learning rate had fallen to {before:.2%} of {c.learning_rate:g} and is at '
+            f'{now:.0%} from here on, until the last {c.cooldown:,} steps: samples get worse '
+            f'before they get better. For another rate, begin a new run with these weights: '
+            f'--init {shlex.quote(str(out))} --learning_rate {c.learning_rate / 4:g} --out NEW'
+        )
 
 
 # ## Pictures

@@ -31,13 +31,17 @@ A folder on the disk needs no other package; a name on the hub needs `huggingfac
 |---|---|
 | published architectures, a call | [1e-5](test:diffusion/ddpm/test_pretrained.py::test_published) |
 | odd ones, a call | [1e-5](test:diffusion/ddpm/test_pretrained.py::test_odd_architectures) |
+| with their own defaults | [1e-5](test:diffusion/ddpm/test_pretrained.py::test_their_defaults) |
 | a DDIM image, 50 steps | [1e-4](test:diffusion/ddpm/test_pretrained.py::test_a_whole_image) |
 | there and back | [bit by bit](test:diffusion/ddpm/test_pretrained.py::test_round_trip) |
 
 > **What can go wrong without a sound?** Much: diffusers' own defaults are not the paper's (the
 > frequencies of the time embedding, sine and cosine swapped, another $\epsilon$ in GroupNorm,
 > symmetric padding, heads of eight channels). With any of them wrong, the weights load and the
-> pictures are slightly bad. So each setting is compared with what this network is, and refused by
+> pictures are slightly bad
+> [tested](test:diffusion/ddpm/test_pretrained.py::test_each_of_their_defaults_matters). Most models
+> on the hub were trained with the package's example, and so have these; our network takes them as
+> [a variant](unet.html). Each other setting is compared with what this network is, and refused by
 > name when it is another.
 """
 
@@ -61,7 +65,7 @@ from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.report import RunRecord
 from labml_nn.diffusion.ddpm.sampler import Sampler
-from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet
+from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet, Variant
 from labml_nn.diffusion.schedules import cosine
 from labml_nn.runs import safetensors
 from labml_nn.runs.checkpoint import fitting_weights, load_weights, named_tensors
@@ -78,14 +82,13 @@ UNET: dict[str, tuple[Any, tuple[Any, ...]]] = {
     'center_input_sample': (False, (False,)),
     'class_embed_type': (None, (None,)),
     'num_class_embeds': (None, (None,)),
-    'downsample_padding': (1, (0,)),
+    'downsample_padding': (1, (0, 1)),
     'downsample_type': ('conv', ('conv',)),
     'upsample_type': ('conv', ('conv',)),
-    'flip_sin_to_cos': (True, (False,)),
-    'freq_shift': (0, (1,)),
+    'flip_sin_to_cos': (True, (False, True)),
+    'freq_shift': (0, (1, 0)),
     'mid_block_scale_factor': (1, (1,)),
     'mid_block_type': ('UNetMidBlock2D', ('UNetMidBlock2D',)),
-    'norm_eps': (1e-5, (1e-6,)),
     'resnet_time_scale_shift': ('default', ('default',)),
     'time_embedding_type': ('positional', ('positional',)),
     'time_embedding_dim': (None, (None,)),
@@ -105,6 +108,7 @@ NUMBERS: dict[str, tuple[Any, type, float, float]] = {
     'layers_per_block': (2, int, 1, 32),
     'norm_num_groups': (32, int, 1, 2**16),
     'dropout': (0.0, float, 0, 0.999),
+    'norm_eps': (1e-5, float, 1e-12, 1),
     'num_train_timesteps': (1000, int, 1, 10**6),
     'beta_start': (1e-4, float, 1e-12, 0.9999),
     'beta_end': (0.02, float, 1e-12, 0.9999),
@@ -189,12 +193,27 @@ def read_unet(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return {
         'image_channels': number(config, 'in_channels', file),
         'n_channels': widths[0],
-        'ch_mults': tuple(w // widths[0] for w in widths),
+        'ch_mults': tuple(w / widths[0] if w % widths[0] else w // widths[0] for w in widths),
         'is_attn': attention_of(config),
         'n_blocks': number(config, 'layers_per_block', file),
         'dropout': number(config, 'dropout', file),
         'n_groups': number(config, 'norm_num_groups', file),
+        'variant': read_variant(config, file),
     }
+
+
+def read_variant(config: Mapping[str, Any], file: Path) -> Variant:
+    r"""
+    What is otherwise than in the paper's network, as diffusers' own defaults are.
+    """
+    default = {name: config.get(name, UNET[name][0]) for name in UNET}
+    return Variant(
+        norm_eps=number(config, 'norm_eps', file),
+        head_channels=config.get('attention_head_dim', 8),
+        symmetric=bool(default['downsample_padding']),
+        cosine_first=bool(default['flip_sin_to_cos']),
+        last_frequency=bool(default['freq_shift']),
+    )
 
 
 def attention_of(config: Mapping[str, Any]) -> tuple[bool, ...]:
@@ -214,21 +233,21 @@ def check_blocks(config: Mapping[str, Any], file: Path) -> None:
         name, wanted = f'{way.lower()}_block_types', [f'{"Attn" * a}{way}Block2D' for a in levels]
         if list(config[name]) != wanted:
             refuse(file, str(wanted), **{name: config[name]})
-    if any(w % widths[0] for w in widths):
-        refuse(file, 'multiples of the first', block_out_channels=widths)
     groups = number(config, 'norm_num_groups', file)
-    if widths[0] % groups or widths[0] % 2:
+    if any(w % groups for w in widths) or widths[0] % 2:
         need = 'even widths that the groups divide'
         refuse(file, need, block_out_channels=widths, norm_num_groups=groups)
     channels = [number(config, name, file) for name in ('in_channels', 'out_channels')]
     if channels[0] != channels[1]:
         need = 'the same: eps alone, no variance'
         refuse(file, need, in_channels=channels[0], out_channels=channels[1])
-    # One head, as wide as the feature map; the middle has attention in any case
+    # The middle has attention in any case
     head = config.get('attention_head_dim', 8)
     with_attn = {w for w, a in zip(widths, is_attn, strict=True) if a} | {widths[-1]}
-    if head is not None and with_attn != {head if isinstance(head, int) else None}:
-        refuse(file, f'None, one head of full width: {sorted(with_attn)}', attention_head_dim=head)
+    fits = is_number(head, int, 1, WIDEST) and not any(w % head for w in with_attn)
+    if head is not None and not fits:
+        need = f'null, for one head, or channels of a head that divide {sorted(with_attn)}'
+        refuse(file, need, attention_head_dim=head)
 
 
 def read_schedule(config: Mapping[str, Any], file: Path) -> tuple[Tensor, str]:
@@ -574,7 +593,11 @@ def unet_settings(unet: UNet, image_size: int) -> dict[str, Any]:
         '_class_name': 'UNet2DModel',
         # What the paper's network has and diffusers' defaults have not, and all the rest
         **{name: values[0] for name, (_, values) in UNET.items()},
-        'attention_head_dim': None,
+        'norm_eps': unet.variant.norm_eps,
+        'downsample_padding': int(unet.variant.symmetric),
+        'flip_sin_to_cos': unet.variant.cosine_first,
+        'freq_shift': int(unet.variant.last_frequency),
+        'attention_head_dim': unet.variant.head_channels,
         'sample_size': image_size,
         'in_channels': unet.image_channels,
         'out_channels': unet.image_channels,
@@ -680,6 +703,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(export_run(a.run, a.folder))
         else:
             _, unet, options = from_pretrained(a.model)
+            options |= options.pop('variant')._asdict()
             print(unet, *(f'  {name:<16}{plain(value)}' for name, value in options.items()),
                   sep='\n')  # fmt: skip
     except (ValueError, OSError, ImportError) as error:

@@ -68,6 +68,8 @@ number of groups, 32.
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -75,6 +77,24 @@ from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm.older import labml_blocks, older_calls, older_names, older_weights
 from labml_nn.diffusion.ddpm.utils import check_label, without_autocast
+
+
+class Variant(NamedTuple):
+    r"""
+    ## What other networks have otherwise
+
+    The defaults are the paper's. In diffusers' `UNet2DModel` the defaults are others, and
+    [networks that were trained with them](pretrained.html) work with these alone.
+    """
+
+    norm_eps: float = 1e-6  # of every GroupNorm
+    head_channels: int | None = None  # of each head of attention; None: one head has them all
+    symmetric: bool = False  # whether an image is padded on all four sides to be halved
+    cosine_first: bool = False  # in the embedding of the time
+    last_frequency: bool = True  # whether the lowest frequency is 1e-4, or the one after it
+
+
+PAPER = Variant()
 
 
 class TimeEmbedding(nn.Module):
@@ -97,10 +117,11 @@ class TimeEmbedding(nn.Module):
 
     frequency: Tensor
 
-    def __init__(self, n_channels: int, n_classes: int | None = None):
+    def __init__(self, n_channels: int, n_classes: int | None = None, variant: Variant = PAPER):
         r"""
         * `n_channels` the size of the sinusoidal embedding; the output has `4 * n_channels`
         * `n_classes` how many classes a label can name; `None` for a network that takes no labels
+        * `variant` in which order and at which frequencies
 
         Raises `ValueError` for no classes at all.
         """
@@ -112,7 +133,8 @@ class TimeEmbedding(nn.Module):
         # $10000^{-i/(h-1)}$ for $i = 0 \dots h-1$, with $h$ half the channels. The authors' code
         # divides by $h - 1$, the transformer's by $h$
         i = torch.arange(half, dtype=torch.float64)
-        frequency = torch.exp(-math.log(10000) * i / max(half - 1, 1))
+        frequency = torch.exp(-math.log(10000) * i / max(half - variant.last_frequency, 1))
+        self.cosine_first = variant.cosine_first
         self.register_buffer('frequency', frequency.float(), persistent=False)
         self.linear1 = nn.Linear(n_channels, 4 * n_channels)
         self.linear2 = nn.Linear(4 * n_channels, 4 * n_channels)
@@ -130,7 +152,9 @@ class TimeEmbedding(nn.Module):
         # In float32 also where the other layers are not: bfloat16 has no number between 512 and 516
         with without_autocast(t.device):
             angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
-            emb = torch.cat([angle.sin(), angle.cos()], dim=1)  # [batch, n_channels]
+            waves = [angle.sin(), angle.cos()]
+            waves = waves[::-1] if self.cosine_first else waves
+            emb = torch.cat(waves, dim=1)  # [batch, n_channels]
             # Without the activation the two linear layers would be one
             emb = self.linear2(F.silu(self.linear1(emb)))
         if label is not None:
@@ -152,13 +176,13 @@ class ResidualBlock(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, time_channels: int,
-        *, dropout: float = 0.1, n_groups: int = 32,
+        *, dropout: float = 0.1, n_groups: int = 32, variant: Variant = PAPER,
     ):  # fmt: skip
         super().__init__()
-        self.norm1 = nn.GroupNorm(n_groups, in_channels, eps=1e-6)
+        self.norm1 = nn.GroupNorm(n_groups, in_channels, eps=variant.norm_eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time = nn.Linear(time_channels, out_channels)
-        self.norm2 = nn.GroupNorm(n_groups, out_channels, eps=1e-6)
+        self.norm2 = nn.GroupNorm(n_groups, out_channels, eps=variant.norm_eps)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         # Where the widths differ, a 1×1 convolution makes the shortcut fit
@@ -190,7 +214,8 @@ class AttentionBlock(nn.Module):
 
     [tested](test:diffusion/ddpm/test_unet.py::test_attention_is_the_formula)
 
-    One head as wide as the feature map, and a residual connection around it.
+    One head as wide as the feature map, and a residual connection around it. With heads of
+    `head_channels` each, $d$ is theirs, and they lie side by side.
 
     > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image. Attention can, but its
     > cost grows with the *square* of the number of positions: $16^2$ positions make 65,536
@@ -199,9 +224,10 @@ class AttentionBlock(nn.Module):
     > data set, whatever the image size, and once more in the middle, where it costs very little.
     """
 
-    def __init__(self, n_channels: int, *, n_groups: int = 32):
+    def __init__(self, n_channels: int, *, n_groups: int = 32, variant: Variant = PAPER):
         super().__init__()
-        self.norm = nn.GroupNorm(n_groups, n_channels, eps=1e-6)
+        self.n_heads = n_channels // (variant.head_channels or n_channels)
+        self.norm = nn.GroupNorm(n_groups, n_channels, eps=variant.norm_eps)
         self.query = nn.Linear(n_channels, n_channels)
         self.key = nn.Linear(n_channels, n_channels)
         self.value = nn.Linear(n_channels, n_channels)
@@ -212,9 +238,13 @@ class AttentionBlock(nn.Module):
         * `x` `[batch, n_channels, height, width]`, and so is the output
         """
         h = self.norm(x).flatten(2).transpose(1, 2)  # [batch, height * width, n_channels]
-        # `[:, None]` is the dimension of heads. torch's fused kernels never store all the pairs
-        q, k, v = (layer(h)[:, None] for layer in (self.query, self.key, self.value))
-        h = F.scaled_dot_product_attention(q, k, v)[:, 0]  # [batch, height * width, n_channels]
+        # [batch, heads, height * width, n_channels / heads]
+        q, k, v = (
+            layer(h).unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        # torch's fused kernels never store all the pairs
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return x + self.out(h).transpose(1, 2).reshape(x.shape)
 
 
@@ -233,14 +263,16 @@ class Block(nn.Module):
         dropout: float,
         n_groups: int,
         has_attn: bool,
+        variant: Variant = PAPER,
     ):
         super().__init__()
+        common: dict[str, Any] = dict(n_groups=n_groups, variant=variant)
         self.residual = ResidualBlock(
-            in_channels, out_channels, time_channels, dropout=dropout, n_groups=n_groups
+            in_channels, out_channels, time_channels, dropout=dropout, **common
         )
         self.attention: nn.Module = nn.Identity()
         if has_attn:
-            self.attention = AttentionBlock(out_channels, n_groups=n_groups)
+            self.attention = AttentionBlock(out_channels, **common)
 
     def __repr__(self) -> str:
         conv = self.residual.conv1
@@ -260,14 +292,15 @@ class Downsample(nn.Conv2d):
     network is as good, but the authors' weights would see every feature half a pixel off.
     """
 
-    def __init__(self, n_channels: int):
+    def __init__(self, n_channels: int, variant: Variant = PAPER):
         super().__init__(n_channels, n_channels, 3, stride=2)
+        self.sides = (1, 1, 1, 1) if variant.symmetric else (0, 1, 0, 1)
 
     def __repr__(self) -> str:
         return 'halve'
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, (0, 1, 0, 1)))  # [batch, n_channels, height/2, width/2]
+        return super().forward(F.pad(x, self.sides))  # [batch, n_channels, height/2, width/2]
 
 
 class Upsample(nn.Conv2d):
@@ -315,7 +348,7 @@ class UNet(nn.Module):
         self,
         image_channels: int = 3,  # 3 for colour, 1 for grey
         n_channels: int = 128,  # width of the first level
-        ch_mults: Sequence[int] = (1, 2, 2, 2),  # width of level i is n_channels * ch_mults[i]
+        ch_mults: Sequence[float] = (1, 2, 2, 2),  # width of level i is n_channels * ch_mults[i]
         is_attn: Sequence[bool] = (False, True, False, False),  # attention at level i
         n_blocks: int = 2,  # blocks a level on the way down; one more on the way up
         *,
@@ -323,17 +356,19 @@ class UNet(nn.Module):
         n_groups: int = 32,  # of every GroupNorm
         out_channels: int | None = None,  # the image's; twice as many for a learned variance
         n_classes: int | None = None,  # classes that a label can name; None: it takes no labels
+        variant: Variant = PAPER,  # what is otherwise than in the paper
     ):
         r"""
         Raises `ValueError` where the numbers do not fit together.
         """
         super().__init__()
         check_sizes(n_channels, ch_mults, is_attn, n_blocks, n_groups)
-        self.image_channels = image_channels
-        self.time = TimeEmbedding(n_channels, n_classes)
+        self.image_channels, self.variant = image_channels, variant
+        self.time = TimeEmbedding(n_channels, n_classes, variant)
         common = (4 * n_channels, dropout, n_groups)  # time channels, and the same for all blocks
+        block = partial(Block, variant=variant)
 
-        widths = [n_channels * mult for mult in ch_mults]
+        widths = [round(n_channels * mult) for mult in ch_mults]
         last = len(widths) - 1
 
         # ### The way down
@@ -344,9 +379,9 @@ class UNet(nn.Module):
         for level, out in enumerate(widths):
             blocks = []
             for _ in range(n_blocks):
-                blocks.append(Block(width, out, *common, is_attn[level]))
+                blocks.append(block(width, out, *common, is_attn[level]))
                 width = out
-            down.append(Stage(blocks, Downsample(out) if level < last else None))
+            down.append(Stage(blocks, Downsample(out, variant) if level < last else None))
             # Each block's output, and the halved image
             skips += [out] * (n_blocks + (level < last))
         self.down: Sequence[Stage] = nn.ModuleList(down)  # type: ignore[assignment]
@@ -354,20 +389,19 @@ class UNet(nn.Module):
         # ### The middle
         #
         # After this attention every position has seen the whole image, whatever its size
-        middle = [Block(width, width, *common, has_attn) for has_attn in (True, False)]
-        self.middle = Stage(middle, None)
+        self.middle = Stage([block(width, width, *common, attn) for attn in (True, False)], None)
 
         # ### The way up
         for level in reversed(range(len(widths))):
             blocks = []
             for _ in range(n_blocks + 1):
-                blocks.append(Block(width + skips.pop(), widths[level], *common, is_attn[level]))
+                blocks.append(block(width + skips.pop(), widths[level], *common, is_attn[level]))
                 width = widths[level]
             up.append(Stage(blocks, Upsample(width) if level else None))
         assert not skips
         self.up: Sequence[Stage] = nn.ModuleList(up)  # type: ignore[assignment]
 
-        self.norm = nn.GroupNorm(n_groups, width, eps=1e-6)
+        self.norm = nn.GroupNorm(n_groups, width, eps=variant.norm_eps)
         self.head = nn.Conv2d(width, out_channels or image_channels, 3, padding=1)
         self.initialise()
 
@@ -470,7 +504,11 @@ def check_image_size(image_size: int, n_levels: int) -> None:
 
 
 def check_sizes(
-    n_channels: int, ch_mults: Sequence[int], is_attn: Sequence[bool], n_blocks: int, n_groups: int
+    n_channels: int,
+    ch_mults: Sequence[float],
+    is_attn: Sequence[bool],
+    n_blocks: int,
+    n_groups: int,
 ) -> None:
     r"""
     A `ValueError` unless the numbers that describe a U-Net fit together.
@@ -480,7 +518,8 @@ def check_sizes(
             f'ch_mults={tuple(ch_mults)} has {len(ch_mults)} levels, is_attn={tuple(is_attn)} has '
             f'{len(is_attn)}: give both one entry a level'
         )
-    if n_blocks < 1 or min(ch_mults) < 1:
+    widths = [round(n_channels * mult) for mult in ch_mults]
+    if n_blocks < 1 or (n_channels > 0 and min(widths) < 1):
         raise ValueError(
             f'n_blocks={n_blocks}, ch_mults={tuple(ch_mults)}: each level needs at least one block '
             f'and a multiplier of at least 1'
@@ -490,4 +529,9 @@ def check_sizes(
         raise ValueError(
             f'n_channels={n_channels} is not a multiple of the {n_groups} groups of GroupNorm '
             f'(or odd): use {below}, {below + n_groups} or n_groups={math.gcd(n_channels, 32)}'
+        )
+    if any(width % n_groups for width in widths):
+        raise ValueError(
+            f'the widths {widths} of the levels are no multiples of the {n_groups} groups of '
+            f'GroupNorm: use n_groups={math.gcd(32, *widths)}'
         )

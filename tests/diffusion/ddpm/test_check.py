@@ -16,8 +16,8 @@ from labml_nn.diffusion.ddpm.check import (
     losses,
     nearest,
     spectrum,
-    spread_out,
 )
+from labml_nn.diffusion.ddpm.metrics import spread_out
 from labml_nn.diffusion.guidance import Guided
 from tests.kit.close import agree
 

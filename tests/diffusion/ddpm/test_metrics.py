@@ -10,13 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.data.datasets import Files, load_dataset
+from labml_nn.data import datasets
+from labml_nn.data.datasets import Files, Images, load_dataset
 from labml_nn.diffusion.ddpm import evaluate, metrics
 from labml_nn.diffusion.ddpm.commands import run_dataset
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.evaluation.features import FEATURES, load_features
 from labml_nn.evaluation.frechet import frechet_distance
+from labml_nn.evaluation.precision_recall import precision_recall
 from labml_nn.runs import checkpoint
 from tests.kit.runs import called, opened
 
@@ -41,7 +43,12 @@ def test_the_numbers_are_those_of_the_formulas(trained, tmp_path):
     assert 'inception_score' not in content  # pixels classify nothing
     assert 0 <= content['precision'] <= 1
     assert 0 <= content['recall'] <= 1
-    assert f'frechet distance    {content["frechet_distance"]:.4f}' in printed
+    assert re.search(rf'frechet distance +{content["frechet_distance"]:.4f}\n', printed)
+    # The nearest of all images, and the balls around as many as there are samples
+    d = np.sqrt(((x[:, None] - y[None]) ** 2).mean(axis=2)).min(axis=1)
+    assert content['nearest_median'] == pytest.approx(np.median(d), rel=1e-6)
+    assert content['nearest_smallest'] == pytest.approx(d.min(), rel=1e-6)
+    assert content['precision'] == precision_recall(x, y[: 90 * (len(y) // 90) : len(y) // 90])[0]
 
 
 def test_the_protocol_says_all_that_the_numbers_depend_on(trained):
@@ -82,6 +89,25 @@ def test_the_same_twice(trained):
         assert run('metrics', trained, '--n', 40, *FAST)[0] == 0
         found.append((trained / 'metrics_digits_ema_seed0.json').read_text())
     assert found[0] == found[1]
+
+
+def test_the_floor_is_of_images_that_no_run_has_seen(trained, monkeypatch, tmp_path):
+    data = load_dataset('digits', image_size=8, image_channels=1)
+    unseen = Images('unseen', 16 - data.images[:300], levels=17)
+    monkeypatch.setitem(datasets.HELD_OUT, 'digits', lambda *_: unseen)
+    out = tmp_path / 'm.json'
+    options = ['--n', 90, '--features', 'pixels', '--floor', '--out', out, *FAST]
+    status, printed, errors = run('metrics', trained, *options)
+    assert status == 0, errors
+    floor = json.loads(out.read_text())['floor']
+
+    def pixels(images):
+        return np.round(images.flatten(1).double().numpy() / 16 * 255) / 127.5 - 1
+
+    x = pixels(unseen.images[0:270:3])  # from all over the test set
+    assert floor['frechet_distance'] == pytest.approx(frechet_distance(x, pixels(data.images)))
+    assert 'floor             90 images of the test set' in printed
+    assert re.search(rf'precision .* {floor["precision"]:.4f}\n', printed)
 
 
 def test_what_may_be_compared_with_papers():
@@ -135,6 +161,8 @@ def test_images_that_are_no_numbers_are_refused(trained, tmp_path, command):
         (['--n', 64, '--features', 'pixels'], '64 samples are too few for the 64 features'),
         (['--features', 'vgg'], "features='vgg' is not known: use one of pixels, digits"),
         (['--n', 40, '--sampler', 'ddi'], 'did you mean ddim'),
+        (['--n', 40, '--floor'], 'digits has no test set that a floor could be of'),
+        (['--features', 'gone.safetensors'], 'gone.safetensors is not there: python -m'),
     ],
 )
 def test_what_cannot_be_measured_is_refused(trained, arguments, message):

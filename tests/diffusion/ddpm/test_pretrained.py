@@ -29,6 +29,14 @@ PAPER = {
     'norm_eps': 1e-6,
     'attention_head_dim': None,
 }
+# Those, which most published models have: the package's example trains with them
+THEIRS = {
+    'downsample_padding': 1,
+    'flip_sin_to_cos': True,
+    'freq_shift': 0,
+    'norm_eps': 1e-5,
+    'attention_head_dim': 8,
+}
 CIFAR10 = dict(
     block_out_channels=(128, 256, 256, 256), is_attn=(0, 1, 0, 0), layers_per_block=2,
     sample_size=32,
@@ -125,8 +133,54 @@ def test_odd_architectures(tmp_path, architecture, side):
     close(theirs, ours, side, architecture['in_channels'])
 
 
-def test_a_whole_image(tmp_path):
-    theirs = their_folder(tmp_path, **SMALL)
+@pytest.mark.parametrize(
+    ('architecture', 'side'),
+    [
+        # The example's six levels, and the defaults of the class, whose widths are no multiples of
+        # the first; each of them narrower
+        (
+            dict(
+                block_out_channels=(16, 16, 32, 32, 64, 64), is_attn=(0, 0, 0, 0, 1, 0),
+                norm_num_groups=8, sample_size=64,
+            ),
+            32,
+        ),
+        (dict(block_out_channels=(32, 48, 80), is_attn=(0, 1, 1), norm_num_groups=16,
+              sample_size=8), 8),
+        (dict(block_out_channels=(64, 32), is_attn=(1, 1), sample_size=8), 8),
+    ],
+)  # fmt: skip
+def test_their_defaults(tmp_path, architecture, side):
+    theirs = their_folder(tmp_path / 'a', **{**THEIRS, **architecture})
+    # As of a file that does not say them
+    edit(tmp_path / 'a' / 'unet/config.json', **dict.fromkeys(THEIRS, ...))
+    diffusion, ours, _ = from_pretrained(tmp_path / 'a')
+    close(theirs, ours, side, 3)
+    # And back: their package reads what we write
+    save_pretrained(tmp_path / 'b', diffusion, architecture['sample_size'])
+    back = diffusers().UNet2DModel.from_pretrained(tmp_path / 'b' / 'unet')
+    assert {name: back.config[name] for name in THEIRS} == THEIRS
+    close(back.eval(), ours, side, 3)
+
+
+@pytest.mark.parametrize('name', THEIRS)
+def test_each_of_their_defaults_matters(tmp_path, name):
+    """The weights fit without it, too, and give something else."""
+    theirs = their_folder(tmp_path, **{**SMALL, name: THEIRS[name]})
+    _, ours, _ = from_pretrained(tmp_path)
+    close(theirs, ours, 8, 1)
+    edit(tmp_path / 'unet/config.json', **{name: PAPER[name]})
+    _, paper, _ = from_pretrained(tmp_path)
+    x, t = torch.randn(2, 1, 8, 8), torch.tensor([999, 3])
+    with torch.no_grad():
+        off = float((paper(x, t) - ours(x, t)).abs().max())
+    # What is added to a variance of one is seen least
+    assert off > (1e-6 if name == 'norm_eps' else 1e-2)
+
+
+@pytest.mark.parametrize('settings', [{}, THEIRS], ids=['paper', 'diffusers'])
+def test_a_whole_image(tmp_path, settings):
+    theirs = their_folder(tmp_path, **{**SMALL, **settings})
     diffusion, _, _ = from_pretrained(tmp_path)
     sampler = DDIM(diffusion, 50)
     xt, _ = sampler.start((2, 1, 8, 8), seed=4)
@@ -155,7 +209,8 @@ def test_round_trip(tmp_path, variance, clip_x0):
         )
     assert config == {
         'image_channels': 1, 'n_channels': 32, 'ch_mults': (1, 2), 'is_attn': (False, True),
-        'n_blocks': 1, 'dropout': 0.25, 'n_groups': 32, 'image_size': 8, 'n_steps': 1000,
+        'n_blocks': 1, 'dropout': 0.25, 'n_groups': 32, 'variant': UNet(1, 32).variant,
+        'image_size': 8, 'n_steps': 1000,
         'variance': variance, 'clip_x0': clip_x0,
     }  # fmt: skip
 
@@ -296,20 +351,18 @@ def test_keys_that_do_not_fit_are_named(folder):
     ('name', 'value'),
     [
         ('act_fn', 'gelu'), ('add_attention', False), ('center_input_sample', True),
-        ('downsample_padding', 1), ('downsample_type', 'resnet'), ('flip_sin_to_cos', True),
-        ('flip_sin_to_cos', ...), ('freq_shift', 0), ('mid_block_scale_factor', 1.4),
-        ('norm_eps', 1e-5), ('resnet_time_scale_shift', 'scale_shift'),
-        ('time_embedding_type', 'fourier'), ('num_class_embeds', 10), ('attention_head_dim', 8),
-        ('attention_head_dim', ...), ('out_channels', 2), ('block_out_channels', [32, 48]),
+        ('downsample_padding', 2), ('downsample_type', 'resnet'), ('flip_sin_to_cos', 'yes'),
+        ('freq_shift', 2), ('mid_block_scale_factor', 1.4),
+        ('norm_eps', 0), ('resnet_time_scale_shift', 'scale_shift'),
+        ('time_embedding_type', 'fourier'), ('num_class_embeds', 10), ('attention_head_dim', 7),
+        ('out_channels', 2), ('block_out_channels', [32, 48]),
         ('down_block_types', ['DownBlock2D', 'ResnetDownsampleBlock2D']),
-        ('up_block_types', ['UpBlock2D', 'AttnUpBlock2D']), ('attention_head_dim', 32),
+        ('up_block_types', ['UpBlock2D', 'AttnUpBlock2D']), ('attention_head_dim', 48),
     ],
 )  # fmt: skip
 def test_networks_that_are_not_ours_are_refused_by_name(folder, name, value):
     edit(folder / 'unet/config.json', **{name: value})
-    default = {'flip_sin_to_cos': True, 'attention_head_dim': 8}
-    found = default[name] if value is Ellipsis else value
-    with pytest.raises(ValueError, match=re.escape(f'{name}={found!r}')) as error:
+    with pytest.raises(ValueError, match=re.escape(f'{name}={value!r}')) as error:
         from_pretrained(folder)
     assert 'unet/config.json' in str(error.value)
 
@@ -466,7 +519,9 @@ def test_an_index_that_does_not_fit_its_files(folder):
                                 [32] * 99, [True, 64], [32, [64]]]),
         ('down_block_types', [None, 'abc', [], [1, 2], ['DownBlock2D'], {}]),
         ('up_block_types', [None, [None, None], ['UpBlock2D'] * 3]),
-        ('attention_head_dim', ['abc', [8], {}, float('nan'), 8]),
+        ('attention_head_dim', ['abc', [8], {}, float('nan'), 0, -8, True, 10**9]),
+        ('norm_eps', [None, 'abc', -1, float('nan'), [1e-5]]),
+        ('freq_shift', [None, 'abc', [0], 0.5]),
         ('act_fn', [None, ['silu'], {}]),
         ('sample_size', ['abc', -1, 10**9, [8], [8, None], {}]),
     ],

@@ -439,6 +439,32 @@ def test_other_data_is_refused(tmp_path):
     status, _, errors = run('--out', tmp_path / 'r', '--resume', '--steps', 4)
     assert status == 2
     assert 'the data of folder has changed since the run began: images=4 (the run has 3)' in errors
+    assert 'Of its files 1 came (3.png). Put back what there was' in errors
+    (pictures / '3.png').unlink()
+    (pictures / '0.png').rename(pictures / 'a b.png')
+    Image.new('L', (8, 8), 7).save(pictures / '1.png')
+    _, _, errors = run('--out', tmp_path / 'r', '--resume', '--steps', 4)
+    assert 'Of its files 1 came (a b.png), 1 went (0.png), 1 differ (1.png). Put' in errors
+    assert f'start another run with these weights, --init {tmp_path / "r"} with another' in errors
+
+
+def test_files_too_many_for_memory_are_known_by_their_names_and_sizes(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, 'KEEP_BYTES', 0)
+    pictures = tmp_path / 'pictures'
+    (pictures / 'in').mkdir(parents=True)
+    for i in range(3):
+        Image.new('L', (8, 8), 50 * i).save(pictures / 'in' / f'{i}.png')
+    options = ['--dataset', 'folder', '--data_root', pictures, '--batch_size', 2, '--workers', 0]
+    assert run(*SMALL, *options, '--steps', 2, '--out', tmp_path / 'r')[0] == 0
+    (pictures / 'in' / '0.png').rename(pictures / 'in' / '9.png')
+    Image.new('L', (80, 80), 7).save(pictures / 'in' / '1.png')
+    _, _, errors = run('--out', tmp_path / 'r', '--resume', '--steps', 4)
+    assert 'Of its files 1 came (in/9.png), 1 went (in/0.png), 1 differ (in/1.png). Put' in errors
+    # A list that somebody has spoiled is no reason to say less
+    (tmp_path / 'r' / 'data.json').write_text('[1]')
+    _, _, errors = run('--out', tmp_path / 'r', '--resume', '--steps', 4)
+    assert 'has changed since the run began: crc32_of_names' in errors
+    assert 'Of its files' not in errors
 
 
 def test_a_second_process_is_refused_and_nothing_is_touched(tmp_path):
