@@ -10,9 +10,14 @@ import pytest
 import torch
 
 from docs.figures import ddpm as drawing
-from docs.figures.data import ddpm, edm, likelihood, samplers, schedules, store
+from docs.figures.data import ddpm, edm, frontier, likelihood, samplers, schedules, store
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.pylit import measured
+from labml_nn.pylit.config import load
+from labml_nn.pylit.page import understand
+from labml_nn.pylit.problems import Problems
+from labml_nn.pylit.project import collect
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / 'docs' / 'figures'
@@ -128,3 +133,15 @@ def test_a_figure_is_the_same_each_time(tmp_path):
         for path in (tmp_path / 'a.svg', tmp_path / 'b.svg'):
             drawing.forward('light').savefig(path, metadata={'Date': None})
     assert (tmp_path / 'a.svg').read_bytes() == (tmp_path / 'b.svg').read_bytes()
+
+
+def test_the_readme_shows_what_was_measured():
+    """It is no page of the site, whose `check` does not see it."""
+    found = json.loads((FIGURES / 'data' / 'frontier.json').read_text(encoding='utf-8'))
+    assert frontier.short(found) == found['short']
+    (source,) = collect([ROOT / 'README.md'], load(ROOT))
+    problems = Problems()
+    page = understand(source, (), problems)
+    assert sum('measured' in token.meta for note in page.notes for token in note.tokens) == 1
+    measured.check(page, ROOT, problems)
+    assert not list(problems)

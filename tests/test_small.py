@@ -65,6 +65,14 @@ def test_what_is_no_number_is_not_saved_as_black(bad):
         pictures.grid(torch.tensor([[[[0.0, bad]]]]))
 
 
+@pytest.mark.parametrize(
+    ('n', 'columns', 'rows'), [(1, 1, 1), (2, 2, 1), (4, 2, 2), (5, 3, 2), (9, 3, 3), (10, 4, 3)]
+)
+def test_a_grid_is_as_near_to_a_square_as_can_be(n, columns, rows):
+    grid = pictures.grid(torch.zeros(n, 1, 80, 80))
+    assert list(grid.shape) == [1, rows * 82 + 2, columns * 82 + 2]
+
+
 @pytest.mark.parametrize('channels', [1, 3])
 def test_a_grid_shows_every_image_in_order(tmp_path, channels):
     values = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, channels, 80, 80)

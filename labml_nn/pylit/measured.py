@@ -30,6 +30,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from markdown_it.token import Token
 
@@ -90,13 +91,13 @@ def _values(value: Any) -> list[Any]:
 
 
 def look_up(source: str, root: Path) -> Any:
-    """What stands at `file.json#/key/0`, of the project's files."""
+    """What stands at `file.json#/key/0`, of the project's files; a space in a key is `%20`."""
     name, _, pointer = source.partition('#')
     path = (root / name).resolve()
     path.relative_to(root.resolve())  # a file of the project
     value = json.loads(path.read_text(encoding='utf-8'))
     for part in pointer.split('/')[1:]:
-        key = part.replace('~1', '/').replace('~0', '~')
+        key = unquote(part).replace('~1', '/').replace('~0', '~')
         value = value[int(key) if isinstance(value, list) else key]
     return value
 

@@ -91,6 +91,17 @@ def test_a_new_network_begins_in_the_middle():
     assert torch.equal(d.beta, cosine(50).float())
 
 
+@pytest.mark.filterwarnings('ignore::labml_nn.diffusion.ddpm.utils.ShortChainWarning')
+@pytest.mark.parametrize('n', [1, 2, 3])
+def test_the_first_step_borrows_the_variance_of_the_second(n):
+    """Or its own beta, where there is no second."""
+    beta = torch.linspace(0.2, 0.5, n, dtype=torch.float64)
+    d = DenoiseDiffusion(TwoHeads(), n, beta=beta, variance='learned')
+    expected = d.beta_tilde.clone()
+    expected[0] = d.beta_tilde[1] if n > 1 else beta[0]
+    agree(d.log_beta_tilde.exp(), expected, atol=1e-6, what='lower end of each step')
+
+
 def test_only_the_head_is_larger():
     fixed, both = UNet(1, **SMALL), UNet(1, **SMALL, out_channels=2)
     extra = sum(p.numel() for p in both.parameters()) - sum(p.numel() for p in fixed.parameters())

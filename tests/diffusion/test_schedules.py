@@ -136,6 +136,7 @@ def test_what_is_no_schedule_is_refused(beta, message):
         (lambda: cosine(-1), 'n_steps=-1'),
         (lambda: cosine(10, offset=-0.1), 'offset=-0.1 must not be negative'),
         (lambda: cosine(10, max_beta=1), 'max_beta=1 lie in'),
+        (lambda: cosine(10, max_beta=0), 'max_beta=0 lie in'),
     ],
 )
 def test_numbers_that_make_no_schedule_are_refused(make, message):

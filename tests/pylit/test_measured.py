@@ -17,6 +17,7 @@ DATA = {
     'calls': 1797,
     'few': 7,
     'a/b': [1, 0.125],
+    'two words': 0.375,
     'table': [
         ['steps', 10, 20],
         ['beta', 0.5449, 0.3512],
@@ -62,6 +63,7 @@ def below(text: str, *sources: str) -> str:
         ('It is 0 or 0.3.', ['data.json#/whole'], ['0.2547 is not in the text']),
         ('Of 7 one is\n0.125.', ['data.json#/few', 'data.json#/a~1b/1'], []),
         ('Of 1 one is 0.125.', ['data.json#/a~1b'], []),
+        ('It is 0.38.', ['data.json#/two%20words'], []),
         ('Of 2 one is 0.13.', ['data.json#/a~1b'], ['1 is not in the text']),
         ('> Quoted: 0.25.\n> More.', ['data.json#/whole'], []),
         ('* an item with 0.25', ['data.json#/whole'], []),

@@ -92,12 +92,13 @@ def tables(bench: Bench) -> dict[str, Any]:
         spacing.append([name, *found, *[None] * (len(SPACINGS) - len(found))])
     took = (bench('dpm', n, spacing='trailing', sde=False)[1] for n in STEPS)
     steps.append(['seconds', *rounded(took)])
-    return {
+    found = {
         'steps': steps,
         'spacing': spacing,
         'seeds': seeds(bench),
         'whole': dict(zip(WHOLE, rounded([whole, seconds, bench.fresh()]), strict=True)),
     }
+    return found | {'short': short(found)}
 
 
 def seeds(bench: Bench) -> list[list[Any]]:
@@ -112,6 +113,27 @@ def seeds(bench: Bench) -> list[list[Any]]:
 
 
 WHOLE = ('distance', 'seconds', 'real')
+# The rows of the README: what each sampler does when nothing else is said, and what it says of it
+SHORT = {
+    r'ancestral, $\beta$': '`ddpm`: ancestral, as in the paper',
+    r'DDIM, $\eta = 0$': '`ddim`',
+    'PNDM': '`pndm` (one call more)',
+    'DPM-Solver++ 2M': '`dpm`: DPM-Solver++, the default with 20',
+}
+
+
+def short(found: dict[str, Any]) -> list[list[Any]]:
+    """The table of the README, out of those of the page."""
+    (_, _, *counts), *rows = found['steps']
+    by_name = {name: distances for name, _, *distances in rows}
+    ends = [found['whole']['distance'], *[None] * (len(SHORT) - 1)]
+    return [
+        ['calls of the network', *counts, 1000],
+        *(
+            [said, *by_name[name], end]
+            for (name, said), end in zip(SHORT.items(), ends, strict=True)
+        ),
+    ]
 
 
 def curves(bench: Bench) -> dict[str, Any]:

@@ -188,8 +188,8 @@ $\tilde\beta_t$ for data that is a single point
 Gaussian data of less than unit variance the best lies between the two
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
 
-> **The first steps are not small.** Of the noise in $x_t$, step $t$ itself has added a share of 1,
-> 0.55 and 0.15 at $t = 1, 2, 10$. Whatever $T$ is, the share is about $1/t$
+> **The first steps are not small.** At $t = 1, 2, 10$, step $t$ itself has added 100, 55 and 15 %
+> of the noise in $x_t$. Whatever $T$ is, the share is about $1/t$
 > ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)). A
 > pixel with 17 grey levels has one of 17 values before the first step, so the true step back to it
 > is discrete, and no Gaussian fits. In step 2 a Gaussian still misplaces up to 56 % of the
@@ -198,7 +198,7 @@ Gaussian data of less than unit variance the best lies between the two
 
 > **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)): with a
-> thousand steps they differ only in the last ones. The authors took $\beta_t$ for CIFAR-10, where
+> thousand steps the two differ only near the image. The authors took $\beta_t$ for CIFAR-10, where
 > it is the better of the two (FID 3.2 against 4.7, table 1 of
 > [DDIM](https://arxiv.org/abs/2010.02502)), and $\tilde\beta_t$ for the larger images. With fewer
 > steps [the choice matters more](../samplers/ancestral.html). For compression the wrong choice is
@@ -310,7 +310,7 @@ A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$ pe
 
 > **Why does the loss stop falling while the pictures still improve?** At small $t$ the noise is
 > so faint that no network can tell it from the texture of the image. Most of the remaining loss is
-> there and cannot be removed. Judge a run by samples from the same noise, not by the loss.
+> at these $t$ and cannot be removed. Judge a run by samples from the same noise, not by the loss.
 
 ![Above, the loss on logarithmic axes: 1 for the first ten steps, 0.11 after 300, then nearly
 flat. Below, eight samples from the same noise at four moments: noise, grey blurs, ragged digits,

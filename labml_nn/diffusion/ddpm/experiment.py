@@ -17,13 +17,13 @@ cores, and writes everything to `runs/digits`. For another preset or other data:
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 For pictures of your own there are `folder16` for a laptop, `folder32` for a small GPU and
-`folder64` for a large one, named by the side of what they draw. Their warm-up and cool-down fit
-their number of steps.
+`folder64` for a large one. The number is the side of the images in pixels. Warm-up and cool-down
+fit the number of steps.
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
-lists them, and [`--dry-run`](dry_run.html) does a few steps, keeps nothing, and says how long all
-of them take. Ctrl-C, or [another signal that asks a program
-to end](../../runs/signals.html), stops the run after the present step and saves it. `--resume` goes
+lists them, and [`--dry-run`](dry_run.html) does a few steps, keeps nothing, and says how long the
+whole run takes. Ctrl-C, or [another signal that asks a program
+to end](../../runs/signals.html), stops the run after the current step and saves it. `--resume` goes
 on from there, **as if it had never stopped**: weights, average, optimizer and log come out the same
 to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).

@@ -147,9 +147,9 @@ class TimeEmbedding(nn.Module):
     def forward(self, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
         * `t` `[batch]` to `[batch, 4 * n_channels]`
-        * `label` `[batch]`, int64: the class of each image, or -1 where nothing is said of it
+        * `label` `[batch]`, int64: the class of each image, -1 for an image without a label
         """
-        # In float32 also where the other layers are not: bfloat16 has no number between 512 and 516
+        # Always in float32: bfloat16 has no number between 512 and 516
         with without_autocast(t.device):
             angle = t[:, None].float() * self.frequency  # [batch, n_channels / 2]
             waves = [angle.sin(), angle.cos()]
@@ -323,9 +323,9 @@ class Upsample(nn.Conv2d):
 
 class Stage(nn.Module):
     r"""
-    ## One level of one way
+    ## One level, on the way down or up
 
-    Its blocks, and what changes the resolution after them, if anything does.
+    The blocks of the level, and the layer after them that changes the resolution, if there is one.
     """
 
     def __init__(self, blocks: list[Block], resample: nn.Module | None):
@@ -410,8 +410,8 @@ class UNet(nn.Module):
         #### How the weights start
         """
         for module in self.modules():
-            # The authors' choice: uniform, with the variance halfway between what keeps the size
-            # of the signal forwards and what keeps it backwards
+            # The authors' choice, by Glorot and Bengio: one variance keeps the size of the signal
+            # on the way forward, another that of the gradient on the way back; this is between them
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:

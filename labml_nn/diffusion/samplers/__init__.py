@@ -70,9 +70,9 @@ has many there](figure:samplers.py::spacing
 A fifth, `karras`, chooses by the noise itself, and is explained [with EDM](edm.html).
 
 **What separates them is the step just before the image.** Evenly spaced indices are not evenly
-spaced in noise. From index 53 to index 0, as `linspace` steps, half the logarithm of the
-signal-to-noise ratio, $\lambda$, climbs from 1.7 to 4.6. This one step of twenty is 30 % of the
-whole way
+spaced in noise. The last of twenty `linspace` steps goes from index 53 to index 0. On it $\lambda$,
+half the logarithm of the signal-to-noise ratio, climbs from 1.7 to 4.6. This one step is 30 % of
+the whole way
 ([tested](test:diffusion/samplers/test_contract.py::test_the_step_to_index_0_is_a_third_of_the_way)),
 and 4.4 times as long as the step before it. A method that extrapolates in $\lambda$ makes a large
 error there: on Gaussian data with 10 and 20 steps of `linspace` or `leading`, DPM-Solver++ is
@@ -133,8 +133,8 @@ ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier
   order are far ahead of DDIM and of ancestral sampling.
 * **Spacing** matters most for DPM-Solver++. Its distance with `trailing` is three quarters of that
   with `leading`, and half of it in the form with noise. It also matters for ancestral sampling with
-  $\beta$, which adds the noise of the long step just before the image. DDIM and PNDM do not
-  extrapolate in $\lambda$, and hardly depend on the spacing.
+  $\beta$: it adds the noise of a long step just before the image, and one step cannot remove it.
+  DDIM and PNDM do not extrapolate in $\lambda$, and hardly depend on the spacing.
 * **Noise** needs more steps, and its results vary more from seed to seed. It can repair errors of
   the network, which a chain without noise carries to the end, but for this model it gains little.
 * **The last step** ends on $\hat x_0$ with every sampler. Stopping at index 0 instead would leave 1

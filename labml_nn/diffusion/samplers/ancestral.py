@@ -18,8 +18,8 @@ and undoing it is Algorithm 2 again, with these. With all steps it is Algorithm 
 ## With few steps the variance matters
 
 Of the two choices for $\sigma^2$, $\beta$ is right for data of unit variance and $\tilde\beta$ for
-data that is a single point. When steps are short the two are the same but for the last few. When
-they are long, they are not: 10 evenly spaced steps have
+data that is a single point. When steps are short, the two differ in the last few only. When steps
+are long, they differ in many: 10 evenly spaced steps have
 
 $$\frac{\tilde\beta'_i}{\beta'_i} = 0.30,\ 0.56,\ 0.75,\ 0.87 \qquad\text{at } i = 2, 3, 4, 5$$
 
@@ -32,14 +32,14 @@ it leaves noise that the steps after it have to remove, and few steps cannot.
 > 8.0, 5.8 and 4.7 with $\tilde\beta'$. The larger one wins only if all steps are taken.
 
 > **Which is the default?** $\tilde\beta$ for fewer steps than all, whatever variance the whole
-> chain has. Our own measurement does not speak for it: on digits of 8 × 8 pixels $\beta$ is the
-> better one with `trailing` and `quadratic` steps, and [the distances](index.html) with
-> $\tilde\beta$ are larger by a sixth to a half. Only where a long step adds its noise just before
-> the image, with `leading` and `linspace`, is $\tilde\beta$ ahead there too
+> chain has. Our own measurement says otherwise: on digits of 8 × 8 pixels $\beta$ is the better one
+> with `trailing` and `quadratic` steps, and [the distances](index.html) with $\tilde\beta$ are
+> larger by a sixth to a half. Only where a long step adds its noise just before the image, with
+> `leading` and `linspace`, is $\tilde\beta$ ahead there too
 > ([tested](test:diffusion/samplers/test_ancestral.py::test_which_variance_the_tables_speak_for)).
-> But the costs of the wrong choice differ: on digits $\tilde\beta$ costs at most half as much
-> again; on the photographs of CIFAR-10, with 10 steps, $\beta$ costs nine times as much. A default
-> has to serve both. `--variance beta` takes the other one.
+> But the wrong choice does not cost the same: on digits $\tilde\beta$ adds at most half to the
+> distance; on the photographs of CIFAR-10, with 10 steps, $\beta$ costs nine times as much. A
+> default has to serve both. `--variance beta` takes the other one.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Ancestral(ReverseSampler):
     ## Ancestral sampler
 
     With `variance=None`, all steps have the variance of `diffusion`, and fewer steps $\tilde\beta$.
-    A [learned one](../learned_variance.html) knows better for any number of steps, and is used.
+    A [learned variance](../learned_variance.html) is used with any number of steps.
     """
 
     variance: Annotated[str | None, 'of a step back, beta, beta_tilde or learned'] = None

@@ -115,8 +115,8 @@ class ReverseSampler(ABC):
     * `signal`, `noise` $\sqrt{\bar\alpha_t}$ and $\sqrt{1-\bar\alpha_t}$ of all steps, as numbers:
       a whole batch is at the same step
 
-    A field with a meaning is an option of the command line; `clip_x0` is none, as all images that
-    runs are trained on lie in $[-1, 1]$.
+    A field with a meaning is an option of the command line; `clip_x0` is not one, as all images
+    that runs are trained on lie in $[-1, 1]$.
     """
 
     diffusion: DenoiseDiffusion  # the model with its schedule

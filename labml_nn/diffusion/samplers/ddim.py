@@ -22,7 +22,7 @@ $$q_\sigma(x_s|x_t, x_0) = \mathcal N\big(\sqrt{\bar\alpha_s}\,x_0 + c\,\epsilon
 \epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1-\bar\alpha_t}}$$
 <!-- no-test: definition -->
 
-It carries $x_0$ over at its new size, and some of the noise that was there. If
+Its mean has the image at its new size, and some of the noise that is in $x_t$. If
 $x_t \sim q(x_t|x_0)$ then $\epsilon$ is unit noise, so $x_s$ has mean $\sqrt{\bar\alpha_s}\,x_0$,
 as it should, and variance $c^2 + \sigma^2$. It should have $1 - \bar\alpha_s$. So (eq. 7)
 
@@ -63,14 +63,13 @@ $\bar x = x/\sqrt{\bar\alpha}$ and $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha
 $$\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_\theta(x_t, t)
 \qquad\text{is a step along}\qquad \frac{d\bar x}{d\bar\sigma} = \epsilon_\theta(x_t, t)$$
 
-(eq. 14), a differential equation from $\bar\sigma_T = 157$ down to 0. The step is this step
-[tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_a_step_of_euler), and on Gaussian
-data the exact solution satisfies the equation
+(eq. 14), a differential equation from $\bar\sigma_T = 157$ down to 0. The step of DDIM is such a
+step [tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_a_step_of_euler), and on
+Gaussian data the exact solution satisfies the equation
 [tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_ddim_has_this_solution).
-Euler's method has order one:
-twice the steps, half the error. On Gaussian data, whose $\epsilon$ is known exactly, the equation
-has a closed solution, $x_t$ keeping its distance from the mean in units of the standard deviation
-of step $t$; halving the step size divides the distance from it by two
+Euler's method has order one: twice the steps, half the error. On Gaussian data, whose $\epsilon$ is
+known exactly, the equation has a closed solution: the distance of $x_t$ from the mean, in standard
+deviations of step $t$, stays the same. Halving the step size divides the error by two
 [tested](test:diffusion/samplers/test_orders.py::test_ddim_has_order_one).
 
 ![The error against the number of steps, on logarithmic axes. Down to T/8, DDIM follows the line of

@@ -47,14 +47,14 @@ $\sigma_s(e^{\lambda_s} - e^{\lambda_t})\hat x_0 = a_s(1 - e^{-h})\,\hat x_0$. P
 $\hat x_0$'s definition: this is DDIM with $\eta = 0$
 [tested](test:diffusion/samplers/test_dpm_solver.py::test_first_order_is_ddim).
 
-**Second order.** Let $\hat x_0$ be a straight line through its values here and at the step before,
-$h_{-1}$ ago, and take its value in the middle of the step, $\frac h2$ ahead:
+**Second order.** Put a straight line in $\lambda$ through the values of $\hat x_0$ here and at the
+step before, which was $h_{-1}$ long. Take its value in the middle of the step, $\frac h2$ ahead:
 
 $$D = \hat x_0 + \frac{1}{2r}\big(\hat x_0 - \hat x_0^{\,\text{before}}\big), \qquad
 r = \frac{h_{-1}}{h}$$
 
-[tested](test:diffusion/samplers/test_formulas.py::test_the_line_is_exact_for_lines). That costs
-nothing, as the value before was computed then. So (Algorithm 2 of the paper, 2M)
+[tested](test:diffusion/samplers/test_formulas.py::test_the_line_is_exact_for_lines). This costs
+no further call of the network, as the earlier value is known. So (Algorithm 2 of the paper, 2M)
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t + a_s\big(1 - e^{-h}\big)\,D$$
 
@@ -68,13 +68,13 @@ divides the error by four
 > extrapolated; $\epsilon_\theta$ has to be right to one part in 157 at the start of the chain.
 
 > **The last step** goes to $\lambda = \infty$: $h = \infty$, $e^{-h} = 0$, $r = 0$, and the line
-> would be extrapolated without end. It is taken with $D = \hat x_0$, and lands there.
+> would be extrapolated without end. So it takes $D = \hat x_0$, and ends on $\hat x_0$.
 
 ## With noise
 
 Noise that is added and taken away again on the way repairs errors of the steps before. The
-equation with noise that has the same marginals takes away twice as fast (the integral gets
-$e^{2\lambda}$), and puts in what is then missing:
+equation with noise that has the same marginals takes noise away twice as fast (the integral gets
+$e^{2\lambda}$), and adds new noise for what is then missing:
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-h}\,x_t + a_s\big(1 - e^{-2h}\big)\,D +
 \sigma_s\sqrt{1 - e^{-2h}}\;z$$
@@ -84,7 +84,8 @@ noise adds up: $\sigma_s^2e^{-2h} + \sigma_s^2(1 - e^{-2h}) = \sigma_s^2$. At
 first order this is ancestral sampling with $\tilde\beta$
 [tested](test:diffusion/samplers/test_dpm_solver.py::test_first_order_with_noise_is_ancestral).
 
-Both lines are one: with $g = 1$ for the equation without noise and $g = 2$ for that with noise,
+Both steps are one formula: with $g = 1$ for the equation without noise and $g = 2$ for that with
+noise,
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-(g-1)h}\,x_t + a_s\big(1 - e^{-gh}\big)\,D +
 [g = 2]\ \sigma_s\sqrt{1-e^{-2h}}\;z$$

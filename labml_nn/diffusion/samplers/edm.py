@@ -15,9 +15,9 @@ applies them to the network of DDPM.
 
 ## The same network in their units
 
-EDM adds noise and does not shrink the image. [DDIM's equation](ddim.html) is written so as well:
-divide $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ by
-$\sqrt{\bar\alpha_t}$, and it is
+EDM adds noise and does not shrink the image. [DDIM's equation](ddim.html) is in these units too.
+Divide $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$ by
+$\sqrt{\bar\alpha_t}$:
 
 $$\bar x = x_0 + \bar\sigma\,\epsilon, \qquad
 \bar\sigma = \sqrt{\frac{1-\bar\alpha_t}{\bar\alpha_t}}, \qquad
@@ -38,19 +38,19 @@ trained DDPM is used as it is.
 
 ## Which noise levels
 
-Long steps are harmless where the way is nearly straight, which is where there is much noise. So the
-levels should be dense near the image. EDM spaces a root of the noise evenly (its eq. 5, counted
-from the image here):
+Where there is much noise the way is nearly straight, and long steps are harmless. So the levels
+should be dense near the image. EDM spaces a root of the noise evenly (its eq. 5, counted from the
+image here):
 
 $$\bar\sigma_i = \Big(\bar\sigma_\text{min}^{1/\rho} + \frac{i}{n-1}\big(
 \bar\sigma_\text{max}^{1/\rho} - \bar\sigma_\text{min}^{1/\rho}\big)\Big)^\rho,
 \qquad i = 0 \dots n-1$$
 
-[tested](test:diffusion/samplers/test_edm.py::test_levels_are_even_in_the_root). $\rho = 1$ is even
-in the noise itself, and a large $\rho$ comes near to even in its logarithm. EDM found $\rho = 7$ by
-trial. The network knows its $T$ levels alone, so each level is moved to the nearest of these
-[tested](test:diffusion/samplers/test_edm.py::test_each_level_goes_to_the_nearest_step). All
-samplers take these steps with `spacing='karras'`, except PNDM, which needs even ones.
+[tested](test:diffusion/samplers/test_edm.py::test_levels_are_even_in_the_root). With $\rho = 1$
+the levels are even in the noise itself, with a large $\rho$ nearly even in its logarithm. EDM found
+$\rho = 7$ by trial. The network knows its $T$ levels alone, so each level is moved to the nearest
+of these [tested](test:diffusion/samplers/test_edm.py::test_each_level_goes_to_the_nearest_step).
+All samplers take these steps with `spacing='karras'`, except PNDM, which needs even ones.
 
 ## A step of second order
 
@@ -89,8 +89,9 @@ network, with the model that `make train` makes
   `trailing` has four
   ([tested](test:diffusion/samplers/test_edm.py::test_where_nine_levels_lie)).
 * **Heun.** With 39 calls it is as good as DPM-Solver++ with as many. With fewer it is worse,
-  because it pays for its second slope with half of its steps: at 9 calls it has five. DPM-Solver++
-  takes its second slope from the step before, for nothing. So the default stays as it is.
+  because it pays for its second slope with half of its steps: with 9 calls it takes five.
+  DPM-Solver++ takes its second slope from the step before, for nothing. So the default stays as it
+  is.
 * One seed was drawn. [Four seeds](index.html) of such samples differ by about 0.02.
 """
 

@@ -30,8 +30,9 @@ and every method below says which mixture of noises to hand to $\phi$.
 ## Linear multistep
 
 After some steps of equal length $\delta$, the noises $e_t, e_{t+\delta}, e_{t+2\delta},
-e_{t+3\delta}$ of this step and three before are known. Put a polynomial through them and take its
-mean over the step that comes. For two points it is the straight line, half a step ahead:
+e_{t+3\delta}$ of this step and the three before it are known. Put a polynomial through them and
+take its mean over the step that comes. For two points this is the value of the straight line half a
+step ahead:
 
 $$e_t + \tfrac12\,(e_t - e_{t+\delta}) = \tfrac12\,(3\,e_t - e_{t+\delta})$$
 
@@ -54,7 +55,7 @@ call of the network, as DDIM's does.
 
 ## How to start
 
-The first step has no step before. Two ways:
+The first step has no earlier noises to mix. There are two ways to begin.
 
 **Runge–Kutta** (`start='prk'`, the paper's). For the first three steps from $t$ to $s$, look ahead
 to the middle $m$, again from there, then to the end, four calls a step (eq. 13):
@@ -124,7 +125,7 @@ class PNDM(ReverseSampler):
         r"""
         The steps that begin, when those before are not known
         """
-        # The last step looks nowhere ahead: there is no $\epsilon_\theta$ of an image
+        # The last step cannot look ahead: there is no $\epsilon_\theta$ of an image
         calm = [i for i in reversed(range(1, self.n_steps)) if not self.leaps(i)]
         return calm[: 3 if self.start_with == 'prk' else 1]
 

@@ -32,6 +32,14 @@ def test_is_the_recursion(warmup):
     torch.testing.assert_close(ema.module.weight.double(), expected, rtol=0, atol=1e-6)
 
 
+def test_a_decay_of_0_is_the_model_itself():
+    model = torch.nn.Linear(3, 2)
+    ema = EMA(model, 0.0)
+    for _ in walk(model, 5):
+        ema.update_parameters(model)
+        assert torch.equal(ema.module.weight, model.weight)
+
+
 def test_warm_up_forgets_the_start():
     """The first value's share after 100 updates: 0.99 without the warm-up, nothing with it."""
     shares = {}

@@ -105,6 +105,21 @@ def test_what_is_no_schedule_is_refused(n_steps, beta, message):
         DenoiseDiffusion(zero_model, n_steps, beta=beta)
 
 
+@pytest.mark.parametrize(
+    ('n_steps', 'alpha_bar', 'message'),
+    [
+        (0, [], 'at least one step'),
+        (2, [0.5, 0.4, 0.3], r'alpha_bar of shape \[2\].*got shape \[3\]'),
+        (2, [0.5, 0.5], 'must fall from step to step'),
+        (2, [1.0, 0.5], 'from below 1'),
+        (2, [0.5, 0.0], 'never to 0'),
+    ],
+)
+def test_products_that_are_no_schedule_are_refused(n_steps, alpha_bar, message):
+    with pytest.raises(ValueError, match=message):
+        DenoiseDiffusion(zero_model, n_steps, alpha_bar=torch.tensor(alpha_bar))
+
+
 def test_constants_follow_the_module_and_stay_out_of_its_state():
     model = torch.nn.Linear(1, 1)
     diffusion = DenoiseDiffusion(model, 1000)

@@ -96,11 +96,15 @@ def test_a_report_goes_where_it_is_told_to(runs, tmp_path):
     assert '.html' in errors
 
 
-def test_a_run_that_has_left_little_has_a_report_too(runs, tmp_path):
-    """A checkpoint alone, as it is sent around."""
+@pytest.mark.parametrize('with_head', [False, True])
+def test_a_run_that_has_left_little_has_a_report_too(runs, tmp_path, with_head):
+    """A checkpoint alone, as it is sent around; or beside a log that has no row yet."""
     file = tmp_path / 'alone' / 'checkpoint.pt'
     file.parent.mkdir()
     file.write_bytes((runs[0] / 'checkpoint.pt').read_bytes())
+    if with_head:
+        head = (runs[0] / 'log.csv').read_text().splitlines()[0]
+        (file.parent / 'log.csv').write_text(f'{head}\n')
     assert evaluate('report', file)[0] == 0
     page = Seen((file.parent / 'report.html').read_text())
     assert not page.all('img')

@@ -152,3 +152,10 @@ def test_sampling_needs_no_gradients():
     diffusion = DenoiseDiffusion(lambda xt, t: model(xt), 1000)
     assert not diffusion.p_sample(torch.randn(2, 3), torch.tensor([5, 6])).requires_grad
     assert not diffusion.sample((2, 3)).requires_grad
+
+
+@pytest.mark.parametrize('seed', [-1, 2**63])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    with pytest.raises(ValueError, match='need a whole number from 0 to'):
+        SeededNoise(2, seed)
+    assert len(SeededNoise(2, abs(seed) - 1).generators) == 2

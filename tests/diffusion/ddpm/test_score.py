@@ -115,6 +115,15 @@ def test_weights_are_bayes_rule(i):
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_the_mean_of_images_has_their_type(dtype):
+    """The weights are of float64, whose small ones would be 0 in float32."""
+    x0 = data(5, 1, 2, 2).to(dtype)
+    points, t = Points(BASE, x0), torch.full((5,), 100)
+    assert points.weights(x0, t).dtype == torch.float64
+    assert points.x0_hat(x0, t).dtype == points(x0, t).dtype == dtype
+
+
 @pytest.mark.parametrize(
     ('t', 'count'),
     [(100, 1.0), (200, 2.7), (300, 36), (400, 286), (500, 877), (750, 1744)],

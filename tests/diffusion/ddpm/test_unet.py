@@ -312,6 +312,7 @@ def test_labels_that_name_no_class_are_refused(n_classes, label, message):
 def test_a_network_of_no_classes_is_refused():
     with pytest.raises(ValueError, match='n_classes=0: give at least one, or None'):
         small(n_classes=0)
+    assert small(n_classes=1).time.n_classes == 1
 
 
 def test_every_class_has_a_vector():

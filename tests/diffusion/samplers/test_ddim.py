@@ -115,3 +115,9 @@ def test_inverted_images_are_noise():
 def test_inversion_needs_an_iteration():
     with pytest.raises(ValueError, match='n_iterations=0: at least one'):
         DDIM(DenoiseDiffusion(model, 1000), 10).invert(torch.zeros(1, 2), n_iterations=0)
+
+
+@pytest.mark.parametrize('eta', [-0.5, -1e-6, 1 + 1e-6, 1.5])
+def test_no_eta_outside_of_the_papers_scale(eta):
+    with pytest.raises(ValueError, match=r'must lie in \[0, 1\]'):
+        DDIM(DenoiseDiffusion(model, 1000), 10, eta=eta)
