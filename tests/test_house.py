@@ -138,7 +138,7 @@ def test_importing_ddpm_loads_torch_and_its_own_two_pages():
     }
 
 
-@pytest.mark.parametrize('name', sorted(n for n in sizes.pages() if not n.startswith('pylit/')))
+@pytest.mark.parametrize('name', sorted(sizes.pages()))
 def test_functions_can_be_held_in_the_head(name):
     # Pages have no limit: one drove methods out of the page where they belong
     _, functions = sizes.pages()[name]
