@@ -56,10 +56,10 @@ Beside each page stands what you can do after reading it.
 
 1. [Denoising diffusion](diffusion/ddpm/index.html): derive the loss from the bound, step by step,
    and say why the network is asked for the noise
-2. [The score](diffusion/ddpm/score.html): describe what the network learns in a second way, and
-   say what the noise on the way back is for
-3. [The U-Net](diffusion/ddpm/unet.html): draw the network, count its 35,746,307 parameters, and
-   say what each block is there for
+2. [The score](diffusion/ddpm/score.html): describe what the network learns in a second way, and say
+   what the noise on the way back is for
+3. [The U-Net](diffusion/ddpm/unet.html): draw the network, count its 35,746,307 parameters, and say
+   what each block is there for
 4. [Averaged weights](diffusion/ddpm/ema.html): say why samples are drawn with an average of the
    weights, and not with the weights that were trained last
 

@@ -139,7 +139,7 @@ def test_importing_ddpm_loads_torch_and_its_own_two_pages():
     }
 
 
-@pytest.mark.parametrize('name', sorted(n for n in sizes.pages() if not n.startswith('pylit/')))
+@pytest.mark.parametrize('name', sorted(sizes.pages()))
 def test_functions_can_be_held_in_the_head(name):
     # Pages have no limit: one drove methods out of the page where they belong
     _, functions = sizes.pages()[name]
@@ -287,10 +287,25 @@ def test_the_table_of_presets_is_the_one_that_is_tested():
 
 def test_the_tables_of_pages_are_those_of_the_nav():
     filled = runpy.run_path(str(ROOT / 'docs' / 'pages.py'))['filled']()
-    assert len(filled) == 2
+    assert set(filled) == {HOME, ROOT / 'README.md', PACKAGE / 'diffusion/ddpm/readme.md'}
     for path, text in filled.items():
-        assert text.count('.py): ') + text.count('.py) |') > 10
+        assert len(re.findall(r'\.(?:py|html)\)(?:: | \|)', text)) > 10
         assert path.read_text(encoding='utf-8') == text, 'python docs/pages.py writes it anew'
+
+
+def test_the_reading_path_of_the_home_page_follows_the_nav():
+    """A page that is new has its summary there; what an author has written stays, and moves."""
+    pages = runpy.run_path(str(ROOT / 'docs' / 'pages.py'))
+    _, *others = pages['pages']()
+    home = HOME.read_text(encoding='utf-8')
+    (text,) = re.findall(r'\n(3\. \[The U-Net\].*?)\n4\. ', home, re.DOTALL)
+    assert text in pages['path'](home, others)
+    # A page too few, and the numbers of the others
+    missing = home.replace('2. [The score]', '2. [Gone]').replace('ddpm/score.html)', 'gone.html)')
+    shown = ' '.join(pages['path'](missing, others).split())
+    score = next(page for page in others if page.source.url.endswith('ddpm/score.html'))
+    assert f'2. [{score.title}]({score.source.url}): {score.front["summary"]} 3. [The U-' in shown
+    assert 'Gone' not in shown
 
 
 def test_every_page_is_in_the_index_of_its_folder_and_every_folder_in_the_home():

@@ -100,7 +100,7 @@ def test_guided_points_are_those_of_the_guided_model(plane, w):
     assert measured['spread'] == pytest.approx(away.square().sum(1).mean().item() ** 0.5, rel=1e-3)
 
 
-@pytest.mark.parametrize('name', SCHEDULES)
+@pytest.mark.parametrize('name', ['linear', 'cosine'])
 def test_the_curves_are_those_of_the_schedules(plane, name):
     got = plane.evaluate('(name) => ddpm.forward.barOf(name, 0, 1)', name)
     want = (1 - SCHEDULES[name](1000)).cumprod(0)

@@ -11,7 +11,7 @@ An error that a user meets says what was got, what is needed, and what to do. Th
 
 import difflib
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,14 @@ def nearest(name: str, known: Sequence[str], what: str) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f': did you mean {close[0]}?' if close else ''
     return f'there is no {what} {name}{hint} (there is {", ".join(known)})'
+
+
+def one_of(names: Iterable[str]) -> str:
+    r"""
+    The names to choose from: `a, b or c`.
+    """
+    *others, last = names
+    return f'{", ".join(others)} or {last}' if others else last
 
 
 def wanted(content: Any, name: str, kind: Any, source: str | Path) -> Any:

@@ -113,7 +113,11 @@ class Directory:
             return found if picture else Target(wrong=found.wrong or f'no such image: {link.href}')
         if kind == COLAB:
             return self._colab(source, link.href.removeprefix(f'{COLAB}:'))
-        parts = urlsplit(link.href)
+        return self._place(source, link.href)
+
+    def _place(self, source: Source, href: str) -> Target:
+        """A page, a place on it, or a file of the project."""
+        parts = urlsplit(href)
         path, anchor = unquote(parts.path, errors='surrogateescape'), unquote(parts.fragment)
         page = self._page(source, path)
         if page is None:

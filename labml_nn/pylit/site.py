@@ -114,8 +114,7 @@ class Site:
             self.problems,
             request.execute,
         )
-        self.pages = self.directory.pages
-        self.outlines = self.directory.outlines
+        self.pages, self.outlines = self.directory.pages, self.directory.outlines
         self.texts: dict[str, str] = {}
         self.by_module: dict[str, Outline] = {}
         self.index = names.Index(documented=inventory.known(self.config.root, self._inventories()))

@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import torch
 
 from labml_nn.cli.declared import declarations
+from labml_nn.cli.messages import one_of
 from labml_nn.cli.options import AtLeast, AtMost, OneOf, Passes, Words, check_options
-from labml_nn.data.datasets import AnySet, check_bad_pictures, check_classes, load_dataset
+from labml_nn.data.datasets import DATASETS, AnySet, check_bad_pictures, check_classes, load_dataset
 from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
@@ -76,7 +77,7 @@ class Configs(forerunner.Notebook):
         super()._set_values(dict(values))
 
     #
-    dataset: Annotated[str, 'digits, mnist, fashion_mnist, cifar10, celeba or folder'] = 'digits'
+    dataset: Annotated[str, one_of(DATASETS)] = 'digits'
     data_root: Annotated[str, 'where archives are or go; for folder, the pictures', FREE] = 'data'
     bad_pictures: Annotated[
         BadPictures, 'what to do with those that cannot be read: refuse or skip'
@@ -99,7 +100,9 @@ class Configs(forerunner.Notebook):
     p_uncond: Annotated[Probability, 'how often a label is forgotten, which guidance needs'] = 0.1
     #
     n_steps: Annotated[int, 'T, the steps of the forward process', AtMost(10**6), AtLeast(1)] = 1000
-    schedule: Annotated[Schedule, 'the betas: linear (1e-4 to 0.02) or cosine'] = 'linear'
+    schedule: Annotated[
+        Schedule, f'the betas: {one_of(SCHEDULES)}; linear goes from 1e-4 to 0.02'
+    ] = 'linear'
     variance: Annotated[str, 'of a step back: beta, beta_tilde or learned'] = 'beta'
     #
     batch_size: Annotated[Positive, 'images a step'] = 64
@@ -123,7 +126,7 @@ class Configs(forerunner.Notebook):
     n_previews: Annotated[Count, 'images in a sample grid', FREE] = 16
     n_samples: Annotated[Count, 'images in samples.png, at the end', FREE] = 64
     preview_sampler: Annotated[
-        Sampler, 'how they and the last samples are made: ddpm, ddim, pndm, dpm', FREE
+        Sampler, f'how they and the last samples are made: {one_of(SAMPLERS)}', FREE
     ] = 'dpm'
     preview_steps: Annotated[Positive, 'steps of that sampler', FREE] = 20
     preview_share: Annotated[

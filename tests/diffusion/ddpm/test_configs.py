@@ -3,11 +3,24 @@
 import math
 
 import pytest
+import torch
 from labml.configs import BaseConfigs
 
 from labml_nn.cli.declared import declarations
 from labml_nn.cli.options import option_meanings, option_types, option_values
-from labml_nn.diffusion.ddpm.configs import FREE, FREE_ON_RESUME, PRESETS, Configs, make_configs
+from labml_nn.data.datasets import DATASETS, Images
+from labml_nn.diffusion.ddpm.configs import (
+    FREE,
+    FREE_ON_RESUME,
+    PRESETS,
+    Configs,
+    build,
+    data_of,
+    make_configs,
+)
+from labml_nn.diffusion.ddpm.notes import notes
+from labml_nn.diffusion.samplers import DDIM, SAMPLERS, make_sampler
+from labml_nn.diffusion.schedules import SCHEDULES, linear
 
 # What no value of a type is
 WRONG = {
@@ -91,6 +104,22 @@ def test_what_may_differ_is_said_on_the_line():
 def test_a_name_that_is_none_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match='no option batchsize: did you mean batch_size'):
         make_configs({'batchsize': 3})
+
+
+def test_an_entry_of_its_table_is_all_that_a_run_needs(monkeypatch):
+    """Of a schedule, a data set and a sampler that are new: no other page names them."""
+    images = Images('own', torch.zeros(5, 1, 8, 8, dtype=torch.uint8))
+    monkeypatch.setitem(SCHEDULES, 'own', lambda T: linear(T) * 1.5)
+    monkeypatch.setitem(DATASETS, 'own', lambda root, size, channels: images)
+    monkeypatch.setitem(SAMPLERS, 'own', DDIM)
+    c = make_configs({'dataset': 'own', 'schedule': 'own', 'preview_sampler': 'own'})
+    assert data_of(c) is images
+    diffusion = build(c)
+    assert torch.equal(diffusion.beta, (linear(1000) * 1.5).float())
+    assert isinstance(make_sampler(c.preview_sampler, diffusion), DDIM)
+    assert notes(c, images)  # which come before a training, and look at the schedule
+    with pytest.raises(ValueError, match='there is linear, cosine, own'):
+        make_configs({'schedule': 'other'})
 
 
 def test_a_configuration_that_is_made_does_not_change():
