@@ -14,7 +14,8 @@ PAGES = [
     'diffusion/ddpm/__init__.py', 'diffusion/ddpm/ema.py', 'diffusion/ddpm/likelihood.py',
     'diffusion/ddpm/check.py', 'diffusion/ddpm/sampler.py', 'diffusion/ddpm/unet.py',
     'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/guidance.py',
-    'diffusion/samplers/*.py', 'diffusion/ddpm/exercises.md', 'evaluation/*.py',
+    'diffusion/samplers/*.py', 'diffusion/editing.py', 'diffusion/ddpm/exercises.md',
+    'evaluation/*.py',
 ]  # fmt: skip
 
 

@@ -376,8 +376,10 @@ def add_option(
     * `shown` the value that the help tells; none for `None`
     * `default` the value of who does not give it
     """
+    # A word that means something to Python is declared with a stroke after it: `from_`
+    word = name.rstrip('_')
     # `--batch-size` is understood as well as `--batch_size`
-    names = dict.fromkeys([f'--{name}', f'--{name.replace("_", "-")}'])
+    names = dict.fromkeys([f'--{word}', f'--{word.replace("_", "-")}'])
     text = next(words for words in said if isinstance(words, str))
     more: dict[str, Any] = {'dest': name, 'default': default}
     if FLAG in said:

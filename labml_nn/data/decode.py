@@ -10,6 +10,7 @@ Used by [data sets](datasets.html). What a file says of itself is followed: how 
 turned, what is transparent, which number is white. Where it does not say, it is refused.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +38,73 @@ def decode(path: Path, image_size: int, image_channels: int, *, faces: bool = Fa
 
     Raises `BadPicture` when it cannot be read.
     """
+    mode = 'L' if image_channels == 1 else 'RGB'
+    picture = upright(path, lambda picture: on_white(picture).convert(mode))
+    pixels = torch.from_numpy(np.array(squared(picture, image_size, faces=faces)))
+    return pixels[None] if image_channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def decode_mask(
+    path: Path, image_size: int, image: Path | None, *, faces: bool = False, by_alpha: bool = False
+) -> Tensor:
+    r"""
+    A mask as true and false, `[image_size, image_size]`: true where it is white; of a picture with
+    transparent parts, where these are.
+
+    * `image` the file that it is for, if there is one: a mask as large as this is cut and resized
+      in the same way. Any other has to be of the size `image_size` at once
+    * `by_alpha` whether white is nothing that is hidden: the mask is the image itself
+
+    Raises `BadPicture` when it cannot be read, and `ValueError` when the sizes do not fit.
+    """
+    mask = upright(path, clear if by_alpha else hidden)
+    sizes = {(image_size, image_size)} | ({upright(image, clear).size} if image else set())
+    if mask.size not in sizes:
+        wanted = ' or '.join(f'{w} × {h}' for w, h in sorted(sizes, reverse=True))
+        raise ValueError(
+            f'the mask {path.absolute()} has {mask.width} × {mask.height} pixels: need {wanted}, '
+            f'so that it is clear which of its pixels belongs to which of the image'
+        )
+    return torch.from_numpy(np.array(squared(mask, image_size, faces=faces)) > 127)
+
+
+def hidden(picture: Image.Image) -> Image.Image:
+    r"""
+    What a picture hides, in white: its transparent parts, or where it has none its white ones.
+    """
+    transparent = clear(picture)
+    return transparent if transparent.getbbox() else picture.convert('L')
+
+
+def clear(picture: Image.Image) -> Image.Image:
+    r"""
+    The transparent parts of a picture, in white.
+    """
+    if not has_alpha(picture):
+        return Image.new('L', picture.size)
+    return ImageOps.invert(picture.convert('RGBA').getchannel('A'))
+
+
+def upright(path: Path, changed: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    r"""
+    A picture, turned as its camera was, with 8 bits a channel, after it was `changed`.
+
+    Raises `BadPicture` when it cannot be read.
+    """
     try:
         with Image.open(path, formats=FORMATS) as file:
-            picture = eight_bits(ImageOps.exif_transpose(file), file)
-            picture = on_white(picture).convert('L' if image_channels == 1 else 'RGB')
+            return changed(eight_bits(ImageOps.exif_transpose(file), file))
     # A damaged file makes decoders fail in any way: struct.error, EOFError, MemoryError …
     except Exception as error:
         raise BadPicture(
             f'{path.absolute()} cannot be read as a picture ({why(path, error)}): mend or remove it'
         ) from error
+
+
+def squared(picture: Image.Image, image_size: int, *, faces: bool) -> Image.Image:
+    r"""
+    The largest square from the centre of a picture, resized.
+    """
     # CelebA's aligned faces are 178 × 218 with the face below the middle: the crop that papers use
     if faces and picture.size == (178, 218):
         picture = picture.crop((25, 57, 153, 185))
@@ -53,9 +112,7 @@ def decode(path: Path, image_size: int, image_channels: int, *, faces: bool = Fa
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     picture = picture.crop((left, top, left + side, top + side))
-    picture = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(picture))
-    return pixels[None] if image_channels == 1 else pixels.permute(2, 0, 1).contiguous()
+    return picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
 
 
 def why(path: Path, error: Exception) -> str:
@@ -120,11 +177,18 @@ def check_whole(values: np.ndarray, bits: int) -> None:
         )
 
 
+def has_alpha(picture: Image.Image) -> bool:
+    r"""
+    Whether a picture can have transparent parts.
+    """
+    return 'A' in picture.getbands() or 'transparency' in picture.info
+
+
 def on_white(picture: Image.Image) -> Image.Image:
     r"""
     A picture without transparency.
     """
-    if 'A' in picture.getbands() or 'transparency' in picture.info:
+    if has_alpha(picture):
         picture = picture.convert('RGBA')
         white = Image.new('RGBA', picture.size, 'white')
         return Image.alpha_composite(white, picture)

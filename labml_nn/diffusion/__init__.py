@@ -19,6 +19,7 @@ summary: Which paper is on which page, and what its tests prove.
 | @lu2022 | [DPM-Solver++](samplers/dpm_solver.html) | order 2; diffusers' chains |
 | @karras2022 | [Heun, EDM's levels](samplers/edm.html) | order 2; diffusers' chains |
 | @ho2022 | [guidance](guidance.html) | slopes of Gaussian classes |
+| @meng2022, @lugmayr2022 | [edits](editing.html) | two pixels; diffusers' steps |
 
 What the samplers share, and what each costs, is on [a page of its own](samplers/index.html).
 

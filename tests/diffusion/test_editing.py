@@ -266,6 +266,39 @@ def test_what_is_missing_falls_with_the_resamplings():
     assert missing == sorted(missing, reverse=True)
 
 
+def test_many_resamplings_come_to_the_right_answer():
+    """The conditional of a Gaussian, by a formula of its own: from the precision of the pair."""
+    precision = torch.linalg.inv(torch.tensor([[1, 0.9], [0.9, 1]], dtype=torch.float64))
+    variance = 1 / float(precision[1, 1])
+    mean = -float(precision[1, 0]) * variance
+    found = in_the_limit(0.9, 400)
+    agree(found, (mean, variance), atol=0.001, what='mean and variance of small steps')
+    agree((mean, variance), (0.9, 1 - 0.9**2), atol=1e-9, what='the conditional, and its formula')
+
+
+@pytest.mark.parametrize('rho', [0.1, 0.5, 0.9])
+def test_the_mean_solves_its_equation(rho):
+    """Both sides of the equation, and what the chain of the package has for a mean on its way."""
+    u = torch.linspace(0.01, 0.99, 50, dtype=torch.float64, requires_grad=True)
+    m = (1 - (1 - rho**2 * u**2) ** 0.5) / (rho * u**0.5)
+    (slope,) = torch.autograd.grad(m.sum(), u)
+    right = m / (2 * u) - (m - u**1.5 * rho) / (u * (1 - rho**2 * u**2))
+    agree(slope, right, atol=1e-9, what='both sides of the equation')
+    inpaint = Inpaint(way(rho, 'ddpm'))
+    inpaint.sampler.start = lambda shape, seed, *, first: (torch.zeros(shape), still)
+    alpha_bar = inpaint.sampler.diffusion.alpha_bar.tolist()
+    for t, xt, _ in inpaint.chain(torch.tensor([[1.0, 0.0]]), torch.tensor([False, True])):
+        if t % 100 == 1:
+            u = alpha_bar[t - 1]
+            expected = (1 - (1 - rho**2 * u**2) ** 0.5) / (rho * u**0.5)
+            agree(float(xt[0, 1]), expected, atol=0.003, what=f'mean on the way, rho = {rho}')
+
+
+def still(shape, device):
+    """No noise at all: what comes out of linear steps is the mean."""
+    return torch.zeros(shape)
+
+
 # ## The walk
 
 
@@ -384,7 +417,10 @@ def test_steps_of_diffusers(eta):
     [
         ({'jump': 0}, 'jump=0: need at least 1'),
         ({'resamplings': 0}, 'resamplings=0: need at least 1'),
-        ({'jump': 10, 'resamplings': 2}, 'jump=10: the chain has 10 steps, so a jump has at most 9'),
+        (
+            {'jump': 10, 'resamplings': 2},
+            'jump=10: the chain has 10 steps, so a jump has at most',
+        ),
     ],
 )
 def test_walks_that_are_none(diffusion, options, message):

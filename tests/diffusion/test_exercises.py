@@ -18,10 +18,12 @@ from labml_nn.diffusion.ddpm.score import Points, langevin_step
 from labml_nn.diffusion.ddpm.train import share_of_rate
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.editing import Inpaint, descents
 from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
 from labml_nn.diffusion.samplers import make_sampler, spaced
 from labml_nn.diffusion.schedules import cosine, linear, signal_left
 from tests.kit.gaussian import known
+from tests.kit.pair import filled, in_the_limit, way
 from tests.kit.sites import ROOT
 
 PAGE = ROOT / 'labml_nn' / 'diffusion' / 'ddpm' / 'exercises.md'
@@ -230,6 +232,23 @@ def test_a_batch_without_dropped_labels(says):
 
 
 # ## Bits
+# ## Edits
+def test_replacement_at_a_correlation_of_six_tenths(says):
+    found = filled(Inpaint(way(0.6, 'ddpm')))
+    says(*(f'{x:.2f}' for x in found), *(f'{x:.2f}' for x in in_the_limit(0.6, 400)))
+
+
+def test_calls_of_repaint(diffusion, says):
+    walk = Inpaint(make_sampler('ddpm', diffusion, 250), 10, 10)
+    ends = {end for _, end in descents(250, 10, 10)} - {0}
+    says(f'{len(ends)}', f'{walk.n_steps - 250}', f'{walk.n_steps}')
+
+
+def test_resamplings_for_three_percent(says):
+    enough = next(U for U in range(1, 50) if 1 - in_the_limit(0.05, U)[0] / 0.05 < 0.03)
+    says(f'{enough}')
+
+
 def test_two_wrong_variances(says):
     half, twice = (
         float(normal_kl(*torch.tensor([0.0, math.log(r), 0.0, 0.0]))) / math.log(2)

@@ -122,6 +122,27 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     *mutants(
+        'labml_nn/diffusion/editing.py',
+        (
+            'xt.copy_(torch.where(anew, xt, known))',
+            'xt.copy_(xt)',
+            f'{T}test_replacement_at_a_correlation_of_six_tenths',
+        ),
+        (
+            'range(resamplings - 1)',
+            'range(resamplings)',
+            f'{T}test_calls_of_repaint',
+        ),
+    ),
+    *mutants(
+        'tests/kit/pair.py',
+        (
+            'torch.trapezoid(w**U / root, w)',
+            'torch.trapezoid(w ** (U + 1) / root, w)',
+            f'{T}test_resamplings_for_three_percent',
+        ),
+    ),
+    *mutants(
         'labml_nn/diffusion/ddpm/likelihood.py',
         (
             'shape = (torch.expm1(delta) - delta).clamp(min=0)',

@@ -12,7 +12,7 @@ FORMULAS, ANCESTRAL, DDIM = (
 DPM, PNDM, CONTRACT = f'{T}test_dpm_solver.py::', f'{T}test_pndm.py::', f'{T}test_contract.py::'
 EDM = f'{T}test_edm.py::'
 ORDERS, COSINE = f'{T}test_orders.py::', f'{T}test_cosine.py::'
-GUIDANCE = 'diffusion/test_guidance.py::'
+GUIDANCE, EDITS = 'diffusion/test_guidance.py::', 'diffusion/test_editing.py::'
 EQ12, TWO_M = f'{FORMULAS}test_ddim_is_equation_12', f'{FORMULAS}test_2m_is_its_formula'
 STEPS = f'{FORMULAS}test_pndm_is_its_formula'
 
@@ -187,6 +187,59 @@ MUTANTS: list[Mutant] = [
         ('torch.cat([label, torch.full_like(label, NO_LABEL)])', 'torch.cat([label, label])',
          f'{GUIDANCE}test_noising_does_not_commute_with_guiding '
          f'{GUIDANCE}test_guided_score_of_gaussian_classes'),
+    ),
+    # ## Edits
+    *mutants(
+        f'{FOLDER}ddim.py',
+        ('yield t, xt, x0_hat', 'yield t, xt.clone(), x0_hat',
+         f'{EDITS}test_a_chain_goes_on_from_what_is_written'),
+    ),
+    *mutants(
+        f'{FOLDER}contract.py',
+        ('added = self.noise[t] ** 2 - (kept * self.noise[s]) ** 2',
+         'added = self.noise[t] ** 2 - self.noise[s] ** 2',
+         f'{EDITS}test_up_again_is_the_forward_process {EDITS}test_steps_of_diffusers'),
+        ('return kept * xs', 'return kept**2 * xs',
+         f'{EDITS}test_up_again_is_the_forward_process '
+         f'{EDITS}test_an_edit_is_noise_and_the_way_back '
+         f'{EDITS}test_resampling_on_a_gaussian_in_closed_form'),
+    ),
+    *mutants(
+        'labml_nn/diffusion/editing.py',
+        ('eps, noise = way.start(tuple(x0.shape), seed, first=first)',
+         'eps, noise = way.start(tuple(x0.shape), seed)',
+         f'{EDITS}test_same_seed_and_place_same_image'),
+        ('way.noised(x0, -1, way.tau[-1], eps)', 'way.noised(x0, -1, way.tau[0], eps)',
+         f'{EDITS}test_an_edit_is_noise_and_the_way_back'),
+        ('way.noised(x0, -1, way.tau[-1], eps)', 'way.noised(3 * x0, -1, way.tau[-1], eps)',
+         f'{EDITS}test_from_the_end_it_is_plain_sampling'),
+        ('return xt if self.n_steps else x0', 'return xt if self.n_steps else 0.99 * x0',
+         f'{EDITS}test_no_steps_return_the_image'),
+        ('way.noised(x0, -1, s, noise(xt.shape, xt.device))',
+         'way.noised(x0, -1, way.tau[0], noise(xt.shape, xt.device))',
+         f'{EDITS}test_known_pixels_are_noised_as_far_as_the_chain_is '
+         f'{EDITS}test_one_resampling_is_replacement'),
+        ('if s >= 0 else x0', 'if s >= 0 else 0.999 * x0',
+         f'{EDITS}test_known_pixels_are_kept_to_the_last_bit'),
+        ('xt.copy_(torch.where(anew, xt, known))', 'xt.copy_(xt)',
+         f'{EDITS}test_replacement_on_a_gaussian_in_closed_form '
+         f'{EDITS}test_numbers_of_replacement {EDITS}test_the_mean_solves_its_equation '
+         f'{EDITS}test_without_noise_it_goes_a_third_of_the_way'),
+        ('way.noised(xt, way.before(top), way.tau[-1], z)',
+         'way.noised(xt, way.before(top), way.tau[-1], 0 * z)',
+         f'{EDITS}test_resampling_on_a_gaussian_in_closed_form {EDITS}test_steps_of_diffusers'),
+        ('range(resamplings - 1)', 'range(resamplings)',
+         f'{EDITS}test_one_resampling_is_replacement {EDITS}test_the_walk_is_that_of_the_paper '
+         f'{EDITS}test_what_is_missing_falls_with_the_resamplings '
+         f'{EDITS}test_the_walk_of_diffusers_is_a_step_lower'),
+        ('range(1, n_steps - jump + 1, jump)', 'range(1, n_steps - jump, jump)',
+         f'{EDITS}test_the_walk_is_that_of_the_paper'),
+    ),
+    *mutants(
+        'tests/kit/pair.py',
+        ('mean = U * rho / W**U', 'mean = rho / W**U',
+         f'{EDITS}test_many_resamplings_come_to_the_right_answer '
+         f'{EDITS}test_resampling_on_a_gaussian_in_closed_form'),
     ),
     *mutants(
         'tests/kit/classes.py',

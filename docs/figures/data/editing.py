@@ -1,15 +1,17 @@
 """What edits and inpainting make of two pixels, and of digits.
 
-    python -m docs.figures.data.editing [runs/digits]
+    python -m docs.figures.data.editing [runs/digits [CACHE]]
 
 Mean and variance of the second of two pixels, the first being known, computed without drawing
-anything; and, if a run is given, of 898 real digits: edits of them in black and white, and their
-lower halves made anew, with distances from the 1,797 real digits and what a support vector machine
-takes them for that was trained on the other half of them.
+anything; and, if a run is given, of real digits: edits of 225 of them in black and white, and their
+lower halves made anew, with distances from the 1,797 real digits and what a support vector
+machine takes them for that was trained on the other half of them. What the folder CACHE holds is
+not made again.
 """
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,19 +28,18 @@ from labml_nn.diffusion.samplers import make_sampler
 from labml_nn.evaluation.frechet import frechet_distance
 from tests.kit.pair import filled, in_the_limit, way  # what the tests compute
 
-RHO, PLANE_STEPS, CHUNK, SHOWN = 0.9, 100, 128, 12
+RHO, PLANE_STEPS, CHUNK, N, SHOWN = 0.9, 100, 25, 225, 12
 RESAMPLINGS = (1, 2, 5, 10, 20)
 FROM = (0, 100, 200, 300, 400, 500, 600, 800, 1000)
 # A name for the table and one for the picture, the sampler, its options, and those of the walk
+ANCESTRAL = {'variance': 'beta'}
 WAYS: list[tuple[str, str, str, dict[str, Any], dict[str, int]]] = [
     ('replacement, DPM-Solver++ 2M', '', 'dpm', {'steps': 20}, {}),
-    ('replacement, ancestral', '', 'ddpm', {'steps': 20, 'variance': 'beta'}, {}),
-    ('replacement, ancestral', 'replacement', 'ddpm', {'steps': 190, 'variance': 'beta'}, {}),
-    ('RePaint, $U = 3$', '', 'ddpm', {'steps': 20, 'variance': 'beta'}, {'resamplings': 3}),
-    ('RePaint, $U = 10$', 'RePaint', 'ddpm', {'steps': 20, 'variance': 'beta'},
-     {'resamplings': 10}),
-    ('RePaint, jumps of 4, $U = 10$', '', 'ddpm', {'steps': 20, 'variance': 'beta'},
-     {'resamplings': 10, 'jump': 4}),
+    ('replacement, ancestral', '', 'ddpm', {'steps': 20, **ANCESTRAL}, {}),
+    ('replacement, ancestral', 'replacement', 'ddpm', {'steps': 96, **ANCESTRAL}, {}),
+    ('RePaint, $U = 5$', 'RePaint', 'ddpm', {'steps': 20, **ANCESTRAL}, {'resamplings': 5}),
+    ('RePaint, $U = 5$, jumps of 4', '', 'ddpm', {'steps': 20, **ANCESTRAL},
+     {'resamplings': 5, 'jump': 4}),
 ]  # fmt: skip
 
 
@@ -66,20 +67,29 @@ def missing() -> dict[str, Any]:
 
 # ## Digits
 class Digits:
-    """Every second of the real digits, what is measured of others, and the model."""
+    """Some of the real digits, what is measured of others, and the model."""
 
-    def __init__(self, run: str):
+    def __init__(self, run: str, cache: str | None = None):
+        self.cache = Path(cache) if cache else None
         self.diffusion: DenoiseDiffusion = Sampler.from_run(run).diffusion
         data = load_digits()
         self.real = data.data / 8 - 1
-        self.label = data.target[::2]
-        self.x0 = torch.from_numpy(self.real[::2]).float().view(-1, 1, 8, 8)
+        self.label = data.target[: 2 * N : 2]
+        self.x0 = torch.from_numpy(self.real[: 2 * N : 2]).float().view(-1, 1, 8, 8)
         self.machine = SVC(gamma=0.001, C=10).fit(data.data[1::2], data.target[1::2])
 
-    def made(self, draw: Callable[[slice], Tensor]) -> Tensor:
-        """All of them, some at a time."""
-        parts = (slice(at, at + CHUNK) for at in range(0, len(self.x0), CHUNK))
-        return torch.cat([draw(part) for part in parts])
+    def made(self, name: str, draw: Callable[[slice], Tensor]) -> Tensor:
+        """What is made of all of them, some at a time."""
+        parts = []
+        for at in range(0, N, CHUNK):
+            file = self.cache / f'{name}_{at}.pt' if self.cache else None
+            if file and file.exists():
+                parts.append(torch.load(file, weights_only=True))
+                continue
+            parts.append(draw(slice(at, at + CHUNK)))
+            if file:
+                torch.save(parts[-1], file)
+        return torch.cat(parts)
 
     def distance(self, x: Tensor) -> float:
         """Fréchet distance from the real digits."""
@@ -99,13 +109,15 @@ def edits(digits: Digits) -> None:
     """A table by steps of noise, and some of the digits."""
     rough = torch.where(digits.x0 > 0, 1.0, -1.0)
     sampler = make_sampler('dpm', digits.diffusion, 20)
-    rows: list[list[Any]] = [
-        ['$t$', 'Fréchet distance', 'distance to the drawing', 'recognised']
-    ]
+    rows: list[list[Any]] = [['$t$', 'Fréchet distance', 'distance to the drawing', 'recognised']]
     shown = []
     for t in FROM:
         edit = Edit(sampler, nearest_start(sampler, t))
-        x = digits.made(lambda at, edit=edit: edit.sample(rough[at], 1, first=at.start))
+
+        def draw(at: slice, edit: Edit = edit) -> Tensor:
+            return edit.sample(rough[at], 1, first=at.start)
+
+        x = digits.made(f'edit{t}', draw)
         apart = float((x - rough).square().mean() ** 0.5)
         rows.append([t, *rounded([digits.distance(x), apart, digits.recognised(x)], 4)])
         shown.append(images(x[:SHOWN]))
@@ -124,13 +136,13 @@ def fillings(digits: Digits) -> None:
     ]  # fmt: skip
     hole = torch.where(anew, 0.0, digits.x0)
     shown = {'original': images(digits.x0[:SHOWN]), 'hole': images(hole[:SHOWN])}
-    for name, label, sampler, options, walk in WAYS:
+    for i, (name, label, sampler, options, walk) in enumerate(WAYS):
         inpaint = Inpaint(make_sampler(sampler, digits.diffusion, **options), **walk)
 
         def draw(at: slice, inpaint: Inpaint = inpaint) -> Tensor:
             return inpaint.sample(digits.x0[at], anew, 1, first=at.start)
 
-        x = digits.made(draw)
+        x = digits.made(f'fill{i}', draw)
         apart = float((x - digits.x0)[..., 4:, :].square().mean() ** 0.5)
         found = rounded([digits.distance(x), apart, digits.recognised(x)], 4)
         rows.append([name, inpaint.sampler.n_steps, inpaint.n_steps, *found])
@@ -143,6 +155,6 @@ def fillings(digits: Digits) -> None:
 if __name__ == '__main__':
     keep('editing', {'plane': plane(), 'missing': missing()})
     if sys.argv[1:]:
-        ours = Digits(sys.argv[1])
+        ours = Digits(*sys.argv[1:])
         edits(ours)
         fillings(ours)

@@ -11,14 +11,18 @@ is declared on the page that does it, as a `Command`; here is what these pages n
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+from torch import Tensor
+
 from labml_nn.cli.options import FLAG, Passes, Words
-from labml_nn.data.datasets import AnySet, load_dataset
+from labml_nn.data.datasets import AnySet, load_dataset, to_unit_range
+from labml_nn.data.decode import decode
+from labml_nn.data.pictures import save_png, to_uint8
 from labml_nn.diffusion import samplers
-from labml_nn.diffusion.ddpm.configs import Configs, Seed
+from labml_nn.diffusion.ddpm.configs import Configs, Seed, make_configs
 from labml_nn.diffusion.ddpm.sampler import FAST, Sampler, check_count
 from labml_nn.runs import checkpoint
 
@@ -75,6 +79,7 @@ class Command(NamedTuple):
     endings: tuple[str, ...] = ('.png',)  # of the file `--out`
     is_folder: Callable[[Any], bool] = lambda a: False  # or whether that is a folder
     takes_others: bool = False  # whether other runs are named after the first, as `others`
+    takes_published: bool = False  # whether the run may be a folder that diffusers has written
 
 
 def sampler_options(a: Any) -> dict[str, Any]:
@@ -106,7 +111,26 @@ def out_of(a: Any, what: str, ending: str = '.png') -> Path:
     Where a command writes: where it was told to, or else into the folder of the run.
     """
     name = f'{what}_{a.weights}_seed{a.seed}{ending}'
-    return a.out or checkpoint.find(a.run).parent / name
+    return a.out or (a.run if a.run.is_dir() else a.run.parent) / name
+
+
+def save_apart(a: Any, what: str, images: Tensor) -> Path:
+    r"""
+    One PNG for each image at the model's own resolution, in the folder `--out`, which is returned.
+    """
+    pixels = to_uint8(images)
+    a.out.mkdir(parents=True, exist_ok=True)
+    for i, picture in enumerate(pixels):
+        save_png(a.out / f'{what}_seed{a.seed}_{i:05}.png', picture, about(a, index=i))
+    return a.out
+
+
+def check_apart(a: Any) -> None:
+    r"""
+    A `ValueError` if many files were asked for, and no folder for them.
+    """
+    if a.separate and a.out is None:
+        raise ValueError('--separate writes many files: give the folder for them with --out')
 
 
 def run_dataset(c: Configs, data_root: str | None) -> AnySet:
@@ -118,3 +142,51 @@ def run_dataset(c: Configs, data_root: str | None) -> AnySet:
         c.dataset, root, c.image_size, c.image_channels,
         bad_pictures=c.bad_pictures, by_class=c.n_classes > 0,
     )  # fmt: skip
+
+
+class Pictures:
+    r"""
+    ## Images that were named: by number in the data set of a run, or by file
+    """
+
+    def __init__(self, sampler: Sampler, a: Any):
+        self.shape = sampler.image_shape
+        self.data_root = a.data_root
+        # A published model does not say on which images it was trained
+        known = checkpoint.exists(a.run) or a.run.is_file()
+        self.configs = make_configs(checkpoint.load(a.run)['config']) if known else None
+        self.faces = self.configs is not None and self.configs.dataset == 'celeba'
+
+    @cached_property
+    def dataset(self) -> AnySet | None:
+        r"""
+        The images that the run was trained on, if it says so
+        """
+        return run_dataset(self.configs, self.data_root) if self.configs else None
+
+    def file(self, name: str) -> Path | None:
+        r"""
+        The file that is meant, or none for a number. Raises `FileNotFoundError`.
+        """
+        path = Path(name)
+        if path.is_file():
+            return path
+        if name.isdigit() and not path.exists():
+            return None
+        raise FileNotFoundError(f'{path.absolute()} does not exist: give a number or file')
+
+    def __call__(self, name: str) -> Tensor:
+        r"""
+        The image, `[channels, height, width]` in $[-1, 1]$. Raises `ValueError` too.
+        """
+        file = self.file(name)
+        if file is not None:
+            channels, size, _ = self.shape
+            return to_unit_range(decode(file, size, channels, faces=self.faces))
+        if self.configs is None or self.dataset is None:
+            raise ValueError(f'image {name}: a published model has no data set, give a file')
+        if int(name) >= len(self.dataset):
+            raise ValueError(
+                f'image {name}: {self.configs.dataset} has 0 to {len(self.dataset) - 1}'
+            )
+        return self.dataset[int(name)][0]

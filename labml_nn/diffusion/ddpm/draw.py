@@ -18,27 +18,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
 
 from labml_nn.cli.options import FLAG, Words
 from labml_nn.cli.progress import progress_bar
-from labml_nn.data.datasets import to_unit_range
-from labml_nn.data.decode import decode
-from labml_nn.data.pictures import grid, save_animation, save_png, to_uint8
+from labml_nn.data.pictures import grid, save_animation, save_png
 from labml_nn.diffusion.ddpm.commands import (
     ClassOptions,
     Command,
     DataRoot,
     Frames,
+    Pictures,
     SamplerOptions,
     Samples,
     about,
+    check_apart,
     out_of,
-    run_dataset,
+    save_apart,
 )  # fmt: skip
-from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.sampler import BATCH, Sampler
-from labml_nn.runs import checkpoint
 
 
 # ## What the commands can be told
@@ -80,20 +77,14 @@ def sample_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     `sample`: a grid, or single pictures at the model's own resolution.
     """
-    if a.separate and a.out is None:
-        raise ValueError('--separate writes many files: give the folder for them with --out')
+    check_apart(a)
     bar, tell = progress_bar(-(-a.n // BATCH) * sampler.reverse.n_steps)
     images = sampler.sample(a.n, a.seed, tell=tell)
     bar.close()
-    if not a.separate:
+    if a.separate:
+        yield save_apart(a, 'sample', images)
+    else:
         yield save_png(out_of(a, 'sample'), grid(images), about(a, n=a.n))
-        return
-    pixels = to_uint8(images)
-    a.out.mkdir(parents=True, exist_ok=True)
-    for i, picture in enumerate(pixels):
-        name = f'sample_seed{a.seed}_{i:05}.png'
-        save_png(a.out / name, picture, about(a, index=i))
-    yield a.out
 
 
 def animate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -117,7 +108,8 @@ def interpolate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     """
     if a.n < 2:
         raise ValueError(f'--n {a.n}: a row has at least its two ends')
-    x1, x2 = pair(sampler, a)
+    named = Pictures(sampler, a)
+    x1, x2 = (named(name) for name in a.images)
     T = sampler.n_steps
     steps = a.t or [max(1, round(T * share)) for share in (1 / 16, 1 / 8, 1 / 4, 1 / 2)]
     lambdas = torch.linspace(0, 1, a.n).tolist()
@@ -133,40 +125,17 @@ def interpolate_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     yield save_png(out, grid(torch.cat(rows), a.n + 2), about(a, images=a.images, t=steps))
 
 
-def pair(sampler: Sampler, a: Any) -> list[Tensor]:
-    r"""
-    The two images that were named, by number in the run's data set or by file.
-    """
-    c = make_configs(checkpoint.load(a.run)['config'])
-    images, dataset = [], None
-    for name in a.images:
-        if name.isdigit() and not Path(name).exists():
-            dataset = dataset or run_dataset(c, a.data_root)
-            if int(name) >= len(dataset):
-                raise ValueError(f'image {name}: {c.dataset} has 0 to {len(dataset) - 1}')
-            images.append(dataset[int(name)][0])
-        elif not Path(name).is_file():
-            raise FileNotFoundError(
-                f'{Path(name).absolute()} does not exist: give a number or file'
-            )
-        else:
-            channels, size, _ = sampler.image_shape
-            pixels = decode(Path(name), size, channels, faces=c.dataset == 'celeba')
-            images.append(to_unit_range(pixels))
-    return images
-
-
 COMMANDS = {
     'sample': Command(
         'a grid of samples, as PNG',
-        sample_command, SampleOptions, is_folder=lambda a: a.separate,
+        sample_command, SampleOptions, is_folder=lambda a: a.separate, takes_published=True,
     ),
     'animate': Command(
         'what the network aims at along the chain, as GIF or MP4, and as a strip',
-        animate_command, AnimateOptions, endings=('.gif', '.mp4'),
+        animate_command, AnimateOptions, endings=('.gif', '.mp4'), takes_published=True,
     ),
     'interpolate': Command(
         'between two images, at several numbers of steps',
-        interpolate_command, InterpolateOptions,
+        interpolate_command, InterpolateOptions, takes_published=True,
     ),
 }  # fmt: skip

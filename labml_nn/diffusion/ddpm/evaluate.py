@@ -11,6 +11,8 @@ summary: The command line to what can be had of a run - samples, pictures, likel
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits --sampler ddim --steps 50
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/digits_conditional --label 7 --guidance 2
+    python -m labml_nn.diffusion.ddpm.evaluate edit runs/digits --image 3 --from 300 600
+    python -m labml_nn.diffusion.ddpm.evaluate inpaint runs/digits --image 3 --mask hole.png
     python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate metrics runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate check runs/digits
@@ -32,9 +34,10 @@ the [`Sampler`](sampler.html); `--sampler ddpm` takes all steps, as the paper do
 between them](live:board)
 
 This page is a door: it reads the command line and opens the run. What is behind it has pages of its
-own: [pictures](draw.html), [likelihood](coding.html), [`metrics`](metrics.html),
-[`check`](check.html), [`report` and `compare`](report.html), and [`web`](web.html), a page that
-samples in a browser; and what to do if [the samples look wrong](troubles.html).
+own: [pictures](draw.html), [`edit` and `inpaint`](edit.html), [likelihood](coding.html),
+[`metrics`](metrics.html), [`check`](check.html), [`report` and `compare`](report.html), and
+[`web`](web.html), a page that samples in a browser; and what to do if
+[the samples look wrong](troubles.html).
 
 [Exercises for this page](exercises.html#sampling), with answers.
 """
@@ -54,7 +57,7 @@ from labml_nn.cli.output import command
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
 from labml_nn.diffusion import samplers
-from labml_nn.diffusion.ddpm import check, coding, draw, metrics, report, web
+from labml_nn.diffusion.ddpm import check, coding, draw, edit, metrics, pretrained, report, web
 from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.samplers import SAMPLERS
@@ -63,8 +66,8 @@ from labml_nn.runs import checkpoint
 __all__ = ['Sampler', 'main']
 
 COMMANDS: dict[str, Command] = {
-    **draw.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS, **web.COMMANDS,
-    **report.COMMANDS,
+    **draw.COMMANDS, **edit.COMMANDS, **coding.COMMANDS, **metrics.COMMANDS, **check.COMMANDS,
+    **web.COMMANDS, **report.COMMANDS,
 }  # fmt: skip
 
 
@@ -125,17 +128,13 @@ def carry_out(a: Any, world: World) -> int:
         check_given(a)
         options = sampler_options(a)
         device = world.use(pick_device(a.device, world.local_rank))
-        how = {'weights': a.weights, 'precision': a.precision, 'device': device}
-        sampler = Sampler.from_run(a.run, **how, **options)
+        sampler, source = opened(a, {'precision': a.precision, 'device': device, **options})
         sampler.world = world
         if getattr(a, 'label', None) is not None:
             a.label = sampler.labels  # pictures note the numbers
         if a.out is not None and world.is_first:
             check_out(a)
-        kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
-        print(
-            f'{checkpoint.find(a.run)}: {kind} weights, seed {a.seed}, {describe(sampler.device)}'
-        )
+        print(f'{source} weights, seed {a.seed}, {describe(sampler.device)}')
         for path in COMMANDS[a.command].carry_out(sampler, a):
             print(path)
     except (ValueError, OSError, ImportError) as error:
@@ -147,6 +146,17 @@ def carry_out(a: Any, world: World) -> int:
         print('\ngiven up; nothing was written', file=sys.stderr)
         return 130
     return 0
+
+
+def opened(a: Any, how: dict[str, Any]) -> tuple[Sampler, str]:
+    r"""
+    The sampler of what was named, a run or a published model, and whose weights it has.
+    """
+    if COMMANDS[a.command].takes_published and pretrained.is_published(a.run):
+        return pretrained.published_sampler(a.run, **how), f'{a.run}: published'
+    sampler = Sampler.from_run(a.run, weights=a.weights, **how)
+    kind = 'averaged (EMA)' if a.weights == 'ema' else 'raw, not averaged'
+    return sampler, f'{checkpoint.find(a.run)}: {kind}'
 
 
 def check_given(a: Any) -> None:

@@ -60,7 +60,8 @@ from torch import Tensor, nn
 from labml_nn.cli.messages import first_line, shown
 from labml_nn.cli.options import Parser, plain
 from labml_nn.cli.output import command
-from labml_nn.compute.precision import bare
+from labml_nn.compute.device import pick_device
+from labml_nn.compute.precision import bare, for_sampling, pick_precision
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.report import RunRecord
@@ -386,6 +387,44 @@ def from_pretrained(
     diffusion = DenoiseDiffusion(unet, len(beta), beta=beta, variance=variance)
     options |= {'image_size': size, 'n_steps': len(beta), 'variance': variance, 'clip_x0': clip}
     return diffusion, unet, options
+
+
+def is_published(path: Path) -> bool:
+    r"""
+    Whether this is a folder that diffusers has written.
+    """
+    settings = ('model_index.json', 'unet/config.json', 'config.json')
+    return path.is_dir() and any((path / name).is_file() for name in settings)
+
+
+def published_sampler(
+    path_or_id: str | Path,
+    *,
+    device: torch.device | str = 'auto',
+    precision: str = 'fp32',
+    **options: Any,
+) -> Sampler:
+    r"""
+    ### The [sampler](sampler.html) of a published model
+
+    The arguments are those of `from_pretrained` and of `Sampler.from_run`. It clips $\hat x_0$ if
+    the model is meant to be sampled so. Raises `ValueError` too for images that are not square, or
+    of a size that is not said.
+    """
+    for name in ('label', 'guidance'):
+        if options.pop(name, None) is not None:
+            raise ValueError(f'{name}: a published model is told no classes here, leave it out')
+    device = pick_device(device) if isinstance(device, str) else device
+    diffusion, unet, config = from_pretrained(path_or_id, device)
+    size = config['image_size']
+    sides = set(size) if isinstance(size, list) else {size}
+    if len(sides) != 1 or None in sides:
+        raise ValueError(
+            f'{path_or_id}: sample_size={size}: need square images, and how large they are'
+        )
+    diffusion.eps_model = for_sampling(unet, pick_precision(precision, device), device)
+    options = {'clip_x0': config['clip_x0'], **options}
+    return Sampler(diffusion, unet.image_channels, sides.pop(), **options)
 
 
 def check_family(folder: Path) -> None:

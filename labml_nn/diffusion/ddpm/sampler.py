@@ -24,7 +24,7 @@ next batch would find
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, forerunner
 from labml_nn.diffusion.ddpm.configs import Configs, build, make_configs, network_of
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
+from labml_nn.diffusion.editing import Chain, Edit, Inpaint, nearest_start
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
-from labml_nn.diffusion.samplers import make_sampler
+from labml_nn.diffusion.samplers import ReverseSampler, make_sampler
 from labml_nn.runs import checkpoint
 
 # The sampler when none is named: the best of those that are fast, by measurement
@@ -193,19 +194,30 @@ class Sampler(forerunner.Calls):
 
         Returns `[n_samples, channels, height, width]` in $[-1, 1]$.
         """
+
+        def draw(reverse: ReverseSampler, at: int, n: int) -> Tensor:
+            # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
+            start = reverse.start((n, *self.image_shape), seed, first=at)
+            return end_of(reverse.chain(*start), tell)
+
+        return self.in_batches(n_samples, first, draw)
+
+    def in_batches(
+        self, n_samples: int, first: int, draw: Callable[[ReverseSampler, int, int], Tensor]
+    ) -> Tensor:
+        r"""
+        Images `first .. first + n_samples - 1`, `BATCH` at a time
+
+        * `draw` makes images of a way back that has been told their classes, the place of the first
+          of them, and how many
+        """
         check_count('n_samples', n_samples)
         # Under torchrun, this process's share of them; the seeds are those of the whole
         share = self.world.part(n_samples)
         images = [torch.empty(0, *self.image_shape, device=self.device)]
         for at in range(first + share.start, first + share.stop, BATCH):
             n = min(BATCH, first + share.stop - at)
-            reverse = self.with_labels(at, n).reverse
-            # $x_T \sim \mathcal N(\mathbf 0, \mathbf I)$
-            start = reverse.start((n, *self.image_shape), seed, first=at)
-            for t, xt, _ in reverse.chain(*start):
-                if tell is not None:
-                    tell(t)
-            images.append(xt)
+            images.append(draw(self.with_labels(at, n).reverse, at, n))
         return self.world.joined(torch.cat(images))
 
     def with_labels(self, first: int, n: int, *, one: bool = False) -> 'Sampler':
@@ -223,6 +235,65 @@ class Sampler(forerunner.Calls):
         labelled.reverse = self.reverse.around(guided.with_label(label.to(self.device)))
         labelled.diffusion = labelled.reverse.diffusion
         return labelled
+
+    def edit(
+        self,
+        x0: Tensor,
+        t_: int,
+        n_samples: int = 1,
+        seed: int = 0,
+        *,
+        first: int = 0,
+        tell: Tell | None = None,
+    ) -> Tensor:
+        r"""
+        ### Pictures made of one: [SDEdit](../editing.html)
+
+        * `x0` a picture, `[channels, height, width]` in $[-1, 1]$
+        * `t_` how many of the $T$ steps of noise it gets, `0 .. n_steps`; the nearest of the
+          sampler's steps is meant
+
+        Returns `[n_samples, channels, height, width]`.
+        """
+        self.check_image('the image', x0)
+        steps = nearest_start(self.reverse, t_)
+
+        def draw(reverse: ReverseSampler, at: int, n: int) -> Tensor:
+            images = x0.to(self.device).expand(n, *self.image_shape)
+            chain = Edit(reverse, steps).chain(images, seed, first=at)
+            return end_of(chain, tell, otherwise=images)
+
+        return self.in_batches(n_samples, first, draw)
+
+    def inpaint(
+        self,
+        x0: Tensor,
+        anew: Tensor,
+        n_samples: int = 1,
+        seed: int = 0,
+        *,
+        jump: int = 1,
+        resamplings: int = 1,
+        first: int = 0,
+        tell: Tell | None = None,
+    ) -> Tensor:
+        r"""
+        ### A picture with a part made anew: [replacement and RePaint](../editing.html)
+
+        * `x0` a picture, `[channels, height, width]` in $[-1, 1]$
+        * `anew` where it is to be made anew, true or false, `[height, width]`
+        * `jump`, `resamplings` the walk of RePaint; one resampling is replacement
+
+        Returns `[n_samples, channels, height, width]`, with the pixels of `x0` where they are kept.
+        """
+        self.check_image('the image', x0)
+
+        def draw(reverse: ReverseSampler, at: int, n: int) -> Tensor:
+            images = x0.to(self.device).expand(n, *self.image_shape)
+            walk = Inpaint(reverse, jump, resamplings)
+            return end_of(walk.chain(images, anew, seed, first=at), tell)
+
+        return self.in_batches(n_samples, first, draw)
 
     def sample_animation(
         self,
@@ -347,15 +418,33 @@ class Sampler(forerunner.Calls):
         r"""
         A `ValueError` unless the images fit the model and the numbers their ranges.
         """
-        for name, x in (('x1', x1), ('x2', x2)):
-            if tuple(x.shape) != self.image_shape:
-                raise ValueError(
-                    f'{name} has shape {list(x.shape)}: this model needs {list(self.image_shape)}'
-                )
+        self.check_image('x1', x1)
+        self.check_image('x2', x2)
         if not 0 <= t_ <= self.n_steps:
             raise ValueError(f't_={t_}: it counts steps, from 0 to {self.n_steps}')
         if not bool(((lambdas >= 0) & (lambdas <= 1)).all()):
             raise ValueError(f'lambda={lambdas.tolist()} must lie in [0, 1]')
+
+    def check_image(self, name: str, x: Tensor) -> None:
+        r"""
+        A `ValueError` unless an image has the shape of those of this model.
+        """
+        if tuple(x.shape) != self.image_shape:
+            raise ValueError(
+                f'{name} has shape {list(x.shape)}: this model needs {list(self.image_shape)}'
+            )
+
+
+def end_of(chain: Chain, tell: Tell | None, otherwise: Tensor | None = None) -> Tensor:
+    r"""
+    Where a chain ends, each step being told; `otherwise` if there is no step in it.
+    """
+    xt = otherwise
+    for t, xt, _ in chain:
+        if tell is not None:
+            tell(t)
+    assert xt is not None, 'a chain without a step'
+    return xt
 
 
 def labels_of(

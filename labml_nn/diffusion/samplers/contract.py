@@ -206,7 +206,9 @@ class ReverseSampler(ABC):
         * `n_steps` how many of the steps are left, `1 .. n_steps`
         """
         if not 1 <= n_steps <= self.n_steps:
-            raise ValueError(f'n_steps={n_steps}: use 1 to {self.n_steps} steps, which this way back has')
+            raise ValueError(
+                f'n_steps={n_steps}: use 1 to {self.n_steps} steps, as there are no more'
+            )
         other = self.around(self.diffusion.eps_model)
         other.n_steps = other.short.n_steps = n_steps
         other.tau = self.tau[:n_steps]
@@ -338,8 +340,8 @@ class ReverseSampler(ABC):
         $$x_t = \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s +
         \sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_s}}\;\epsilon$$
 
-        [tested](test:diffusion/test_editing.py::test_up_again_is_the_forward_process); `s` is -1 for
-        the image, and `s = t` changes nothing.
+        [tested](test:diffusion/test_editing.py::test_up_again_is_the_forward_process); `s` is -1
+        for the image, and `s = t` changes nothing.
         """
         kept = self.signal[t] / self.signal[s]
         # $(1 - \bar\alpha_t) - \frac{\bar\alpha_t}{\bar\alpha_s}\,(1 - \bar\alpha_s)$ is the
