@@ -7,7 +7,7 @@ summary: Formulas that compare a set of samples with a set of images, on feature
 # Evaluation
 
 Formulas that compare a set of samples with a set of images, on features that are passed in. Nothing
-here knows a model or a data set.
+here knows a diffusion model.
 
 * [Fréchet distance](frechet.html): how far apart the two sets are, as Gaussians
 * [Inception score](inception_score.html): how sure a classifier is of the samples, and how evenly
@@ -15,6 +15,7 @@ here knows a model or a data set.
 * [Precision and recall](precision_recall.html): how many samples lie among the data, and how much
   of the data among the samples
 * [Features](features.html): what images are compared by
+* [A classifier](classifier.html): trained on the images of a data set, for features of its own
 
 On the same features all three agree with the reference implementation of
 [torch-fidelity](https://github.com/toshas/torch-fidelity) to $10^{-4}$

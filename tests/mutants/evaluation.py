@@ -38,6 +38,13 @@ MUTANTS: list[Mutant] = [
          f'{INSIDE}test_is_the_definition'),
     ),
     *mutants(
+        f'{FOLDER}classifier.py',
+        ("if about.get('kind') != KIND:", 'if False:',
+         'evaluation/test_classifier.py::test_a_file_that_is_none_is_refused'),
+        ('len(text) < 6 and', 'len(text) < 7 and',
+         'evaluation/test_classifier.py::test_a_file_that_is_none_is_refused'),
+    ),
+    *mutants(
         'labml_nn/diffusion/ddpm/check.py',
         ('signal / (signal + 1 - alpha_bar)', 'signal / (signal + 1)',
          f'{D}test_check.py::test_the_best_filter_is_the_optimum_for_gaussian_data'),

@@ -12,8 +12,8 @@ MUTANTS: list[Mutant] = [
         f'{DDPM}metrics.py',
         ('seed, first=at.start, tell=tell', 'seed, tell=tell',
          f'{W}test_features_of_parts_are_those_of_the_whole'),
-        ('precision, recall = precision_recall(x, y, K)',
-         'recall, precision = precision_recall(x, y, K)',
+        ('precision, recall = precision_recall(x, as_many, K)',
+         'recall, precision = precision_recall(x, as_many, K)',
          f'{W}test_each_number_is_of_what_it_says'),
         ('K, SPLITS = 3, 10', 'K, SPLITS = 5, 10',
          f'{W}test_each_number_is_of_what_it_says '

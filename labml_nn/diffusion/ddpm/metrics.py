@@ -176,7 +176,8 @@ def measure(x: Floats, p: Floats | None, y: Floats) -> dict[str, float]:
         mean, std = inception_score(p, SPLITS)
         numbers |= {'inception_score': mean, 'inception_score_std': std}
     # As many of each: the more points, the smaller the balls around them
-    precision, recall = precision_recall(x, y[list(spread_out(len(y), len(x)))], K)
+    as_many = y[list(spread_out(len(y), len(x)))]
+    precision, recall = precision_recall(x, as_many, K)
     near = np.sqrt(np.concatenate(
         [squared(x[i : i + CHUNK], y).min(axis=1) for i in range(0, len(x), CHUNK)]
     ) / x.shape[1])  # fmt: skip
