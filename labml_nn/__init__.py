@@ -70,46 +70,48 @@ Beside each page stands what you can do after reading it.
 6. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
    curve whether it works
 7. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
+8. [Targets and weights](diffusion/targets.html): predict the image or v in place of the noise, and
+   say what each step counts then
 
 ### Sample in fewer steps
 
-8. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
+9. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
    know what that costs
-9. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
-10. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
-11. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
+10. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
+11. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
+12. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
     exactly, and only the rest in steps
-12. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
+13. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
     steps by the noise
 
 ### Say what to draw
 
-13. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+14. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
 
 ### Count the bits
 
-14. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+15. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
     a fixed variance loses
-15. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
+16. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
     model
-16. [Schedules](diffusion/schedules.html): choose where the steps are spent
-17. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+17. [Schedules](diffusion/schedules.html): choose where the steps are spent
+18. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
 ### Measure
 
-18. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-19. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-20. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+19. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+20. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+21. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-21. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+22. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-22. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+23. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-23. [Trackers](runs/trackers.html): see your runs where you see your others
+24. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 
