@@ -70,21 +70,23 @@ Beside each page stands what you can do after reading it.
 6. [Training](diffusion/ddpm/experiment.html): train on your own pictures, and tell from a loss
    curve whether it works
 7. [Sampling](diffusion/ddpm/evaluate.html): sample, animate the chain, interpolate
+8. [Targets and weights](diffusion/targets.html): predict the image or v in place of the noise, and
+   say what each step counts then
 
 ### Sample in fewer steps
 
-8. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
+9. [Fast samplers](diffusion/samplers/index.html): take 20 calls of the network instead of 1000, and
    know what that costs
-9. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
-10. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
-11. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
+10. [DDIM](diffusion/samplers/ddim.html): sample without new noise, and find the noise of an image
+11. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
+12. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
     exactly, and only the rest in steps
-12. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
+13. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
     steps by the noise
 
 ### Say what to draw
 
-13. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+14. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
 14. [Edit pictures](diffusion/editing.html): redraw a rough picture, fill a hole in one, and say
     what is wrong with the simplest way to do it

@@ -13,9 +13,9 @@ from tests.mutants import WITHOUT, Mutant, run, table
 PAGES = [
     'diffusion/ddpm/__init__.py', 'diffusion/ddpm/ema.py', 'diffusion/ddpm/likelihood.py',
     'diffusion/ddpm/check.py', 'diffusion/ddpm/sampler.py', 'diffusion/ddpm/unet.py',
-    'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/guidance.py',
-    'diffusion/samplers/*.py', 'diffusion/editing.py', 'diffusion/ddpm/exercises.md',
-    'evaluation/*.py',
+    'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/targets.py',
+    'diffusion/guidance.py', 'diffusion/samplers/*.py', 'diffusion/editing.py',
+    'diffusion/ddpm/exercises.md', 'evaluation/*.py',
 ]  # fmt: skip
 
 

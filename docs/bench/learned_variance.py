@@ -40,7 +40,7 @@ def weights(diffusion: DenoiseDiffusion, x0: Tensor, steps: list[int]) -> Tensor
         t = torch.full((len(x0),), i)
         xt = diffusion.q_sample(x0, t, noise(x0.shape, x0.device))
         with torch.no_grad(), evaluating(diffusion.eps_model):
-            _, v = diffusion.eps_and_v(xt, t)
+            _, v = diffusion.output(xt, t)
         rows.append(torch.quantile((v.flatten() + 1) / 2, share))
     return torch.stack(rows)
 

@@ -177,14 +177,14 @@ def hybrid_errors(
     `[batch]`, from one call of the network.
     """
     xt = diffusion.q_sample(x0, t, eps)
-    eps_theta, v = diffusion.eps_and_v(xt, t, label)
+    eps_theta, x0_hat, v = diffusion.guess(xt, t, label)
     if v is None:
         raise ValueError(
             f'variance={diffusion.variance!r} is fixed: the bound would have nothing to train. '
             f"Use DenoiseDiffusion(…, variance='learned'), or its own loss"
         )
     # $\mu_\theta$ is a constant in the bound: the gradient stops here
-    mean, var, _ = diffusion.p_given(xt, t, eps_theta.detach(), v)
+    mean, var, _ = diffusion.p_given(xt, t, x0_hat.detach(), v)
     # $L_\text{vlb} = \sum_t L_t = T\,\mathbb E_t L_t$
     vlb = diffusion.n_steps * step_bits(diffusion, x0, xt, t, mean, var.log(), n_levels)
     # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$

@@ -22,6 +22,7 @@ from labml_nn.diffusion.editing import Inpaint, descents
 from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
 from labml_nn.diffusion.samplers import make_sampler, spaced
 from labml_nn.diffusion.schedules import cosine, linear, signal_left
+from labml_nn.diffusion.targets import TARGETS, Target
 from tests.kit.gaussian import known
 from tests.kit.pair import filled, in_the_limit, way
 from tests.kit.sites import ROOT
@@ -165,6 +166,55 @@ def test_half_of_the_rate(says):
 def test_half_of_the_first_weights(says):
     decay = EMA(torch.nn.Linear(1, 1), 0.9999, warmup=False).decay_at(1)
     says(f'{math.ceil(math.log(0.5) / math.log(decay)):,}')
+
+
+# ## Targets and weights
+def shares(t):
+    alpha_bar = (1 - BETA).cumprod(0)[t - 1]
+    return float(alpha_bar**0.5), float((1 - alpha_bar) ** 0.5)
+
+
+def test_an_error_of_v(says):
+    xt, v = torch.zeros(()), torch.tensor(0.0)
+    for t in (1, 300, 1000):
+        a, s = shares(t)
+        target, off = TARGETS['v'], v + 0.1
+        image = target.to_x0(xt, off, a, s) - target.to_x0(xt, v, a, s)
+        noise = target.to_eps(xt, off, a, s) - target.to_eps(xt, v, a, s)
+        says(f'{abs(float(image)):.4f}', f'{abs(float(noise)):.4f}')
+        from_eps = TARGETS['eps'].to_x0(xt, off, a, s) - TARGETS['eps'].to_x0(xt, v, a, s)
+        says({1: '0.0010', 300: '0.12', 1000: '15.7'}[t])
+        assert abs(float(from_eps)) == pytest.approx({1: 0.001, 300: 0.12, 1000: 15.7}[t], rel=0.03)
+
+
+def test_the_error_of_v_is_the_sum():
+    a, s = (x[:, None] for x in ((1 - BETA).cumprod(0) ** 0.5, (1 - (1 - BETA).cumprod(0)) ** 0.5))
+    x0, eps, other = torch.randn(3, 1000, 4, dtype=torch.float64).unbind()
+    xt = a * x0 + s * eps
+    v, y = TARGETS['v'], TARGETS['v'].of(x0, eps, a, s)
+    image = v.to_x0(xt, y + other, a, s) - x0
+    noise = v.to_eps(xt, y + other, a, s) - eps
+    torch.testing.assert_close(image**2 + noise**2, other**2)
+
+
+def test_the_weight_of_a_straight_path(says):
+    straight = Target(lambda a, s: (1.0, -1.0))
+    first, last = (straight.own_weight(*shares(t)) for t in (1, 1000))
+    says(f'{first:,.0f}', f'{last:.2f}')
+    a, s = shares(300)
+    assert straight.own_weight(a, s) == pytest.approx((1 + a / s) ** 2)
+    assert straight.det(0.0, 1.0) == 1
+
+
+def test_where_the_loss_of_a_gaussian_is(says):
+    alpha_bar = (1 - BETA).cumprod(0)
+    for name, left in (('x0', 1 - alpha_bar), ('eps', alpha_bar)):
+        # The best guess of unit data is x_t times the target's covariance with it
+        a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+        A, B = TARGETS[name].mix(a, s)
+        known = (A * s + B * a) ** 2
+        torch.testing.assert_close(1 - known, left)
+        says(f'{float(left[500:].sum() / left.sum()):.0%}'.rstrip('%'))
 
 
 # ## Sampling

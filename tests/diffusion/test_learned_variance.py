@@ -252,7 +252,7 @@ def test_ancestral_sampling_uses_it_on_any_subset(n):
     xt, z = noise((2, 1, 8, 8), 'cpu'), noise((2, 1, 8, 8), 'cpu')
     t = torch.full((2,), sampler.tau[-1])
     with torch.no_grad():
-        eps, v = d.eps_and_v(xt, t)
+        eps, v = d.output(xt, t)
     short, last = sampler.short, torch.full((2,), n - 1)
     mean = short.q_posterior(d.predict_x0(xt, t, eps).clamp(-1, 1), xt, last)[0]
     low, high = short.beta_tilde[-1].log(), short.beta[-1].log()

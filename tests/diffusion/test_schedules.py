@@ -117,7 +117,8 @@ def test_any_betas_are_a_schedule(betas):
 @pytest.mark.parametrize(
     ('beta', 'message'),
     [
-        (torch.tensor([0.1, 1.0]), 'strictly between 0 and 1: got 0.1 to 1'),
+        (torch.tensor([0.1, 1.0]), 'nothing is left of the image at the last step'),
+        (torch.tensor([1.0, 0.1]), 'strictly between 0 and 1: got 0.1 to 1'),
         (torch.tensor([0.0, 0.5]), 'strictly between 0 and 1'),
         (torch.tensor([0.1, math.nan]), 'strictly between 0 and 1'),
         (torch.rand(3), r'needs beta of shape \[2\] .* got shape \[3\]'),

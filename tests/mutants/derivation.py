@@ -302,7 +302,7 @@ MUTANTS: list[Mutant] = [
         ('vlb = diffusion.n_steps * step_bits', 'vlb = step_bits',
          'diffusion/test_learned_variance.py::test_unbiased '
          'diffusion/test_learned_variance.py::test_is_the_simple_loss_and_a_thousandth_of_the_bound'),
-        ('eps_theta.detach()', 'eps_theta',
+        ('x0_hat.detach()', 'x0_hat',
          'diffusion/test_learned_variance.py::test_the_bound_does_not_move_the_mean'),
     ),
     *mutants(

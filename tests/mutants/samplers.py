@@ -20,10 +20,10 @@ MUTANTS: list[Mutant] = [
     # ## The contract
     *mutants(
         f'{FOLDER}contract.py',
-        ('.cumprod(0)[self.tau]', '.cumprod(0)[self.tau] ** 0.5',
+        ('.cumprod(0)[tau]', '.cumprod(0)[tau] ** 0.5',
          f'{ANCESTRAL}test_a_subset_is_a_shorter_chain {EQ12} '
          f'{ANCESTRAL}test_ratio_of_the_two_variances'),
-        ('.cumprod(0)[self.tau]', '.cumprod(0)[: self.n_steps]',
+        ('.cumprod(0)[tau]', '.cumprod(0)[: len(tau)]',
          f'{ANCESTRAL}test_a_subset_is_a_shorter_chain '
          f'{ANCESTRAL}test_ratio_of_the_two_variances'),
         ('alpha_bar.double() ** 0.5).tolist(), 1.0]', 'alpha_bar.double() ** 0.5).tolist(), 0.99]',
@@ -40,7 +40,8 @@ MUTANTS: list[Mutant] = [
          f'{FORMULAS}test_how_much_noise_there_could_be'),
         ('(xt - self.signal[t] * x0_hat) / self.noise[t], x0_hat', 'eps, x0_hat',
          f'{CONTRACT}test_eps_is_derived_again_after_clipping'),
-        ('t = self.tau_there[i]', 't = torch.full_like(i, self.tau[int(i[0])])',
+        ('self.whole.guess(xt, self.tau[t], label)',
+         'self.whole.guess(xt, torch.full_like(t, int(self.tau[int(t[0])])), label)',
          f'{CONTRACT}test_no_step_waits_for_the_device'),
         ('+ self.noise[s] * eps', '+ self.noise[t] * eps',
          f'{FORMULAS}test_phi_is_equation_11 {STEPS} {DDIM}test_inversion_gives_the_image_back'),
@@ -70,7 +71,7 @@ MUTANTS: list[Mutant] = [
     # ## Heun
     *mutants(
         f'{FOLDER}edm.py',
-        ('eps = (eps + ahead) / 2', 'eps = (2 * eps + ahead) / 3',
+        ('(eps + ahead) / 2, t, s)', '(2 * eps + ahead) / 3, t, s)',
          f'{EDM}test_a_step_is_heuns {ORDERS}test_heun_has_order_two'),
         ('self.transfer(xt, eps, t, s), s)', 'xt, s)',
          f'{EDM}test_a_step_is_heuns {ORDERS}test_heun_has_order_two'),

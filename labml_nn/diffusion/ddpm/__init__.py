@@ -348,6 +348,7 @@ class DenoiseDiffusion(nn.Module):
     beta_tilde: Tensor
     log_beta_tilde: Tensor
     sigma2: Tensor
+    target: str = 'eps'  # what the model predicts
 
     def __init__(
         self,
@@ -372,7 +373,7 @@ class DenoiseDiffusion(nn.Module):
         self.n_steps = n_steps
         # $\beta_t$ grows linearly, $10^{-4} \dots 0.02$ (section 4). The products of a thousand
         # factors are computed in float64, on the CPU, as some devices have no float64
-        beta, alpha_bar = both_forms(beta, alpha_bar, n_steps)
+        beta, alpha_bar = both_forms(beta, alpha_bar, n_steps, self.target)
         # $\bar\alpha_0 = 1$: before the first step there is the whole image
         alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar) * beta
@@ -466,13 +467,22 @@ class DenoiseDiffusion(nn.Module):
 
         Raises `ValueError` unless it has the shape of `xt`; a wrong one would broadcast silently.
         """
-        return self.eps_and_v(xt, t, label)[0]
+        return self.guess(xt, t, label)[0]
 
-    def eps_and_v(
+    def guess(
+        self, xt: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        r"""
+        $\epsilon_\theta$, $\hat x_0$, and `v`; [other targets](../targets.html) change this
+        """
+        eps, v = self.output(xt, t, label)
+        return eps, self.predict_x0(xt, t, eps), v
+
+    def output(
         self, xt: Tensor, t: Tensor, label: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         r"""
-        The guess, and the second half of the model's output, if the variance is learned
+        The model's output, and the second half of it, if the variance is learned
         """
         # Only training passes labels. The model of a sampler has its label already, or takes none
         condition = () if label is None else (label,)
@@ -485,8 +495,8 @@ class DenoiseDiffusion(nn.Module):
                 f'the output of eps_model has shape {list(output.shape)}: a learned variance needs '
                 f'twice the channels of the images, {need}. UNet(out_channels=…) makes them'
             )
-        eps, v = output.chunk(2, dim=1)
-        return eps, v
+        guess, v = output.chunk(2, dim=1)
+        return guess, v
 
     def p_mean_var(
         self, xt: Tensor, t: Tensor, *, clip_x0: bool = False
@@ -504,15 +514,14 @@ class DenoiseDiffusion(nn.Module):
         > as in the paper, and on in the [`Sampler`](evaluate.html). Leave it off for unbounded
         > data.
         """
-        return self.p_given(xt, t, *self.eps_and_v(xt, t), clip_x0=clip_x0)
+        return self.p_given(xt, t, *self.guess(xt, t)[1:], clip_x0=clip_x0)
 
     def p_given(
-        self, xt: Tensor, t: Tensor, eps: Tensor, v: Tensor | None, *, clip_x0: bool = False
+        self, xt: Tensor, t: Tensor, x0_hat: Tensor, v: Tensor | None, *, clip_x0: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         r"""
-        The same for a given output of the model. A fixed variance is `[batch, 1, ...]`
+        The same for a given guess. A fixed variance is `[batch, 1, ...]`
         """
-        x0_hat = self.predict_x0(xt, t, eps)
         if clip_x0:
             x0_hat = x0_hat.clamp(-1, 1)
         mean, _ = self.q_posterior(x0_hat, xt, t)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import one_of
@@ -25,6 +26,7 @@ from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
+from labml_nn.diffusion.targets import TARGETS, WEIGHTS, diffusion_of, zero_terminal_snr
 from labml_nn.runs.trackers import NONE, TRACKERS
 
 
@@ -47,6 +49,8 @@ Seed = Annotated[int, Passes(check_seed)]
 Probability = Annotated[float, check_probability]
 BadPictures = Annotated[str, Passes(check_bad_pictures)]
 Schedule = Annotated[str, OneOf(SCHEDULES, 'schedule')]
+Target = Annotated[str, OneOf(TARGETS, 'target')]
+Weight = Annotated[str, OneOf(WEIGHTS, 'weight')]
 Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
 Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE), Words(commas=True)]
 
@@ -103,7 +107,12 @@ class Configs(forerunner.Notebook):
     schedule: Annotated[
         Schedule, f'the betas: {one_of(SCHEDULES)}; linear goes from 1e-4 to 0.02'
     ] = 'linear'
+    zero_snr: Annotated[
+        bool, 'rescale the betas so that nothing is left of the image at T (not with eps)'
+    ] = False
     variance: Annotated[str, 'of a step back: beta, beta_tilde or learned'] = 'beta'
+    target: Annotated[Target, f'what the network predicts: {one_of(TARGETS)}'] = 'eps'
+    weight: Annotated[Weight, f'of a step in the loss: {one_of(WEIGHTS)}'] = 'constant'
     #
     batch_size: Annotated[Positive, 'images a step'] = 64
     learning_rate: Annotated[float, 'of Adam, once warmed up'] = 2e-3
@@ -286,8 +295,16 @@ def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
     r"""
     The diffusion of a configuration, with its schedule and variance, around a model.
     """
+    beta = beta_of(c)
+    return diffusion_of(model, beta, target=c.target, weight=c.weight, variance=c.variance)
+
+
+def beta_of(c: Configs) -> Tensor:
+    r"""
+    The schedule of a configuration, float64, `[n_steps]`.
+    """
     beta = SCHEDULES[c.schedule](c.n_steps)
-    return DenoiseDiffusion(model, c.n_steps, beta=beta, variance=c.variance)
+    return zero_terminal_snr(beta) if c.zero_snr else beta
 
 
 def data_of(c: Configs) -> AnySet:

@@ -120,7 +120,8 @@ class Calls:
             )
         z = torch.randn_like(xt) if z is None else same_shape('z', z, xt)
         same_shape('eps', eps, xt)
-        mean, var, _ = self.diffusion.p_given(xt, t, eps, None, clip_x0=self.clip_x0)
+        x0_hat = self.diffusion.predict_x0(xt, t, eps)
+        mean, var, _ = self.diffusion.p_given(xt, t, x0_hat, None, clip_x0=self.clip_x0)
         # No noise at the last step, as everywhere here
         return mean + torch.where((t == 0)[:, None, None, None], 0.0, var**0.5) * z
 

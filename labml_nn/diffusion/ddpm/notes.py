@@ -21,9 +21,9 @@ from PIL import Image
 
 from labml_nn.data.datasets import OTHER_PICTURES, AnySet, Images, pictures_below
 from labml_nn.data.decode import FORMATS
-from labml_nn.diffusion.ddpm.configs import Configs
+from labml_nn.diffusion.ddpm.configs import Configs, beta_of
 from labml_nn.diffusion.ddpm.train import share_of_rate
-from labml_nn.diffusion.schedules import SCHEDULES, log_snr, signal_left
+from labml_nn.diffusion.schedules import log_snr, signal_left
 
 # The side of the pictures in sets that have one; MNIST's are padded to 32, not enlarged
 SIDES = {'digits': 8, 'mnist': 32, 'fashion_mnist': 32, 'cifar10': 32}
@@ -62,7 +62,7 @@ def of_options(c: Configs) -> Iterator[str]:
             f'n_groups={c.n_groups} is as many as there are channels ({width}): each is normalised '
             f'alone, and how bright it is gets lost. Try --n_groups {max(width // 4, 1)}'
         )
-    beta = SCHEDULES[c.schedule](c.n_steps)
+    beta = beta_of(c)
     left, lost = signal_left(beta), float((log_snr(beta) < NOISE).double().mean())
     if left > MUCH_LEFT:
         yield (

@@ -68,6 +68,7 @@ from labml_nn.diffusion.ddpm.report import RunRecord
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, UNet, Variant
 from labml_nn.diffusion.schedules import cosine
+from labml_nn.diffusion.targets import diffusion_of, zero_terminal_snr
 from labml_nn.runs import safetensors
 from labml_nn.runs.checkpoint import fitting_weights, load_weights, named_tensors
 from labml_nn.runs.plain import read_plain, refuse_old_torch, refuse_pointer
@@ -96,9 +97,7 @@ UNET: dict[str, tuple[Any, tuple[Any, ...]]] = {
     'num_train_timesteps': (None, (None,)),
 }
 SCHEDULER: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    'prediction_type': ('epsilon', ('epsilon',)),
     'thresholding': (False, (False,)),
-    'rescale_betas_zero_snr': (False, (False,)),
     'clip_sample_range': (1.0, (1.0,)),
 }
 # What a setting may be that is taken over: its default, and how to tell (see `checked`). The
@@ -119,6 +118,10 @@ WIDEST, MOST_LEVELS = 2**16, 12
 MOST_BYTES = 32 * 2**20
 # `fixed_small_log` is the same number by way of its logarithm
 VARIANCES = {'fixed_small': 'beta_tilde', 'fixed_small_log': 'beta_tilde', 'fixed_large': 'beta'}
+
+
+# Their name of what the network predicts, and [ours](../targets.html)
+PREDICTIONS = {'epsilon': 'eps', 'sample': 'x0', 'v_prediction': 'v'}
 
 
 def refuse_others(config: Mapping[str, Any], ours: Mapping[str, Any], file: Path) -> None:
@@ -251,15 +254,32 @@ def check_blocks(config: Mapping[str, Any], file: Path) -> None:
         refuse(file, need, attention_head_dim=head)
 
 
-def read_schedule(config: Mapping[str, Any], file: Path) -> tuple[Tensor, str]:
+def read_schedule(config: Mapping[str, Any], file: Path) -> tuple[Tensor, str, str]:
     r"""
-    What a scheduler's settings say: $\beta$, float64, and which $\sigma^2$ is meant.
+    What a scheduler's settings say: $\beta$, float64, which $\sigma^2$ is meant, and the target.
     """
     refuse_others(config, SCHEDULER, file)
-    variance = config.get('variance_type', 'fixed_small')
-    if not isinstance(variance, str) or variance not in VARIANCES:
-        refuse(file, ', '.join(VARIANCES), variance_type=variance)
-    return read_beta(config, file), VARIANCES[variance]
+    variance = one_of(config, 'variance_type', 'fixed_small', VARIANCES, file)
+    target = one_of(config, 'prediction_type', 'epsilon', PREDICTIONS, file)
+    beta, zero_snr = read_beta(config, file), config.get('rescale_betas_zero_snr', False)
+    if not isinstance(zero_snr, bool):
+        refuse(file, 'true or false', rescale_betas_zero_snr=zero_snr)
+    if zero_snr and (target == 'eps' or len(beta) < 2):
+        need = 'prediction_type v_prediction or sample, and two steps'
+        refuse(file, need, rescale_betas_zero_snr=zero_snr)
+    return zero_terminal_snr(beta) if zero_snr else beta, variance, target
+
+
+def one_of(
+    config: Mapping[str, Any], name: str, default: str, ours: Mapping[str, str], file: Path
+) -> str:
+    r"""
+    A setting by our word for it, or a `ValueError` that says which there are.
+    """
+    value = config.get(name, default)
+    if not isinstance(value, str) or value not in ours:
+        refuse(file, ', '.join(ours), **{name: value})
+    return ours[value]
 
 
 def read_beta(config: Mapping[str, Any], file: Path) -> Tensor:
@@ -270,7 +290,11 @@ def read_beta(config: Mapping[str, Any], file: Path) -> Tensor:
     if betas is not None:
         most = NUMBERS['num_train_timesteps'][-1]
         is_list = isinstance(betas, list) and 1 <= len(betas) <= most
-        if not is_list or not all(is_number(b, float, 0, 1) and 0 < b < 1 for b in betas):
+        # The last one may be 1, where [nothing is left](../targets.html)
+        if not is_list or not all(
+            is_number(b, float, 0, 1) and 0 < b < 1 + (i == len(betas))
+            for i, b in enumerate(betas, 1)
+        ):
             refuse(file, 'numbers between 0 and 1', trained_betas=betas)
         return torch.tensor(betas, dtype=torch.float64)
     start, end = number(config, 'beta_start', file), number(config, 'beta_end', file)
@@ -363,8 +387,8 @@ def from_pretrained(
     * `device` where to put it
 
     Returns the diffusion, its network in evaluation mode, and the configuration by our names:
-    those of `UNet`, and `image_size`, `n_steps`, `variance` and `clip_x0`, whether the model is
-    meant to be sampled with clipping, for the samplers.
+    those of `UNet`, and `image_size`, `n_steps`, `variance`, `target` and `clip_x0`, whether the
+    model is meant to be sampled with clipping, for the samplers.
 
     Raises `FileNotFoundError`, or `ValueError` for another kind of model, a setting that is not
     implemented, and weights that do not fit. No code in the folder is run.
@@ -376,7 +400,7 @@ def from_pretrained(
     options = read_unet(settings, file)
     scheduler_file = found(folder, 'scheduler/scheduler_config.json', 'scheduler_config.json')
     scheduler = read_json(scheduler_file)
-    beta, variance = read_schedule(scheduler, scheduler_file)
+    beta, variance, target = read_schedule(scheduler, scheduler_file)
     size, clip = settings.get('sample_size'), scheduler.get('clip_sample', True)
     sides = size if isinstance(size, list) and len(size) == 2 else [size]
     if size is not None and not all(is_number(side, int, 1, 2**16) for side in sides):
@@ -384,8 +408,11 @@ def from_pretrained(
     if not isinstance(clip, bool):
         refuse(scheduler_file, 'true or false', clip_sample=clip)
     unet = with_weights(options, file.parent).to(device).eval()
-    diffusion = DenoiseDiffusion(unet, len(beta), beta=beta, variance=variance)
-    options |= {'image_size': size, 'n_steps': len(beta), 'variance': variance, 'clip_x0': clip}
+    diffusion = diffusion_of(unet, beta, target=target, variance=variance)
+    options |= {
+        'image_size': size, 'n_steps': len(beta), 'variance': variance, 'target': target,
+        'clip_x0': clip,
+    }  # fmt: skip
     return diffusion, unet, options
 
 
@@ -654,23 +681,45 @@ def scheduler_settings(diffusion: DenoiseDiffusion, clip_x0: bool) -> dict[str, 
     Our schedule in the words of `DDPMScheduler`.
     """
     beta = diffusion.beta.cpu()
-    first, last = (float(f'{float(b):.6g}') for b in (beta[0], beta[-1]))
-    line = torch.linspace(first, last, len(beta), dtype=torch.float64).float()
-    squared = torch.equal(cosine(len(beta)).float(), beta)
+    predictions = {ours: theirs for theirs, ours in PREDICTIONS.items()}
     is_large = torch.equal(diffusion.sigma2, diffusion.beta)
-    settings = {
+    return {
         '_class_name': 'DDPMScheduler',
         **{name: values[0] for name, (_, values) in SCHEDULER.items()},
         'num_train_timesteps': diffusion.n_steps,
-        'beta_start': first,
-        'beta_end': last,
-        'beta_schedule': 'squaredcos_cap_v2' if squared else 'linear',
+        'prediction_type': predictions[diffusion.target],
+        **beta_settings(beta),
         'variance_type': 'fixed_large' if is_large else 'fixed_small',
         'clip_sample': clip_x0,
     }
-    # Another schedule is written out
-    is_named = squared or torch.equal(line, beta)
-    return settings if is_named else {**settings, 'trained_betas': beta.tolist()}
+
+
+def beta_settings(beta: Tensor) -> dict[str, Any]:
+    r"""
+    A schedule by the name that it has, or else written out.
+    """
+    zero_snr = float(beta[-1]) == 1
+
+    def is_it(named: Tensor) -> bool:
+        return torch.equal((zero_terminal_snr(named) if zero_snr else named).float(), beta)
+
+    settings = {'beta_start': 1e-4, 'beta_end': 0.02, 'rescale_betas_zero_snr': zero_snr}
+    if is_it(cosine(len(beta))):
+        return {**settings, 'beta_schedule': 'squaredcos_cap_v2'}
+    if not zero_snr:
+        # A straight line has its own ends
+        first, last = (float(f'{float(b):.6g}') for b in (beta[0], beta[-1]))
+        settings |= {'beta_start': first, 'beta_end': last}
+    line = torch.linspace(
+        settings['beta_start'], settings['beta_end'], len(beta), dtype=torch.float64
+    )
+    if is_it(line):
+        return {**settings, 'beta_schedule': 'linear'}
+    # As it is: nothing is left to be rescaled
+    return {
+        **settings, 'beta_schedule': 'linear', 'rescale_betas_zero_snr': False,
+        'trained_betas': beta.tolist(),
+    }  # fmt: skip
 
 
 # ## Command line

@@ -37,6 +37,7 @@ from labml_nn.diffusion.ddpm.unet import Block
 from labml_nn.diffusion.ddpm.utils import image_seed
 from labml_nn.diffusion.guidance import drop_labels
 from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_errors
+from labml_nn.diffusion.targets import TargetedDiffusion
 from labml_nn.runs.checkpoint import seed_everything
 
 
@@ -182,8 +183,11 @@ def losses_of(
 ) -> tuple[Tensor, Tensor]:
     r"""
     Two losses of each image, `[batch]`: the one that is trained, which is the simple loss or [the
-    hybrid](../learned_variance.html) of a learned variance; and the squared error of the noise.
+    hybrid](../learned_variance.html) of a learned variance, or that of [another
+    target](../targets.html); and the squared error of the noise.
     """
+    if isinstance(diffusion, TargetedDiffusion):
+        return diffusion.losses(x0, t, eps, label)
     if diffusion.variance == 'learned':
         errors, vlb = hybrid_errors(diffusion, x0, t, eps, levels, label)
         return errors + WEIGHT * vlb, errors.detach()

@@ -162,7 +162,20 @@ class ShortChainWarning(UserWarning):
 MOST_LEFT = 0.05
 
 
-def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
+def refuse_to_divide(left: Tensor, target: str) -> None:
+    r"""
+    A `ValueError` if the share `left` of the image at the last step is 0 and $\epsilon$ is the
+    target, as $\hat x_0$ is divided by its root.
+    """
+    if target == 'eps' and float(left) == 0:
+        raise ValueError(
+            'nothing is left of the image at the last step, where eps says nothing about it '
+            '(x0_hat would be divided by 0): predict v or x0 (target=v), or keep some of the '
+            'image (zero_snr=false)'
+        )
+
+
+def checked_schedule(beta: Tensor, n_steps: int, target: str = 'eps') -> Tensor:
     r"""
     The schedule as float64 on the CPU, or a `ValueError` that says what is wrong with it.
     """
@@ -171,10 +184,12 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
             f'a schedule of n_steps={n_steps} needs beta of shape [{n_steps}] and at least one '
             f'step: got shape {list(beta.shape)}'
         )
-    if not bool(((beta > 0) & (beta < 1)).all()):
+    # The last step alone may leave nothing
+    if not bool((beta > 0).all() & (beta[:-1] < 1).all() & (beta[-1] <= 1)):
         raise ValueError(
             f'beta must lie strictly between 0 and 1: got {beta.min():g} to {beta.max():g}'
         )
+    refuse_to_divide(1 - beta[-1], target)
     beta = beta.detach().to('cpu', torch.float64)
     left = float((1 - beta).prod() ** 0.5)
     if left > MOST_LEFT:
@@ -189,20 +204,24 @@ def checked_schedule(beta: Tensor, n_steps: int) -> Tensor:
 
 
 def both_forms(
-    beta: Tensor | None, alpha_bar: Tensor | None, n_steps: int
+    beta: Tensor | None, alpha_bar: Tensor | None, n_steps: int, target: str = 'eps'
 ) -> tuple[Tensor, Tensor]:
     r"""
     $\beta$ and $\bar\alpha$ of a schedule that is given by one of them; the paper's by none.
+
+    * `target` what the model predicts: $\epsilon$ needs a rest of the image at the last step
     """
     if alpha_bar is None:
-        beta = checked_schedule(linear_beta(n_steps) if beta is None else beta, n_steps)
+        beta = checked_schedule(linear_beta(n_steps) if beta is None else beta, n_steps, target)
         return beta, (1 - beta).cumprod(0)
-    alpha_bar = checked_products(alpha_bar, beta, n_steps)
+    alpha_bar = checked_products(alpha_bar, beta, n_steps, target)
     # $\beta_t = 1 - \bar\alpha_t / \bar\alpha_{t-1}$
     return 1 - alpha_bar / torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]]), alpha_bar
 
 
-def checked_products(alpha_bar: Tensor, beta: Tensor | None, n_steps: int) -> Tensor:
+def checked_products(
+    alpha_bar: Tensor, beta: Tensor | None, n_steps: int, target: str = 'eps'
+) -> Tensor:
     r"""
     $\bar\alpha$ as float64 on the CPU, or a `ValueError` that says what is wrong with it.
 
@@ -219,11 +238,12 @@ def checked_products(alpha_bar: Tensor, beta: Tensor | None, n_steps: int) -> Te
         )
     alpha_bar = alpha_bar.detach().to('cpu', torch.float64)
     falls = torch.cat([alpha_bar.new_ones(1), alpha_bar]).diff() < 0
-    if not bool(falls.all() & (alpha_bar > 0).all()):
+    if not bool(falls.all() & (alpha_bar >= 0).all()):
         raise ValueError(
-            f'alpha_bar must fall from step to step, from below 1 and never to 0: got '
+            f'alpha_bar must fall from step to step, from below 1 and never below 0: got '
             f'{alpha_bar.max():g} to {alpha_bar.min():g}'
         )
+    refuse_to_divide(alpha_bar[-1], target)
     return alpha_bar
 
 

@@ -258,6 +258,11 @@ def page_of(sampler: Sampler, a: Any) -> Page:
     """
     state = checkpoint.load(a.run)
     c = make_configs(state['config'])
+    if c.target != 'eps' or c.zero_snr:
+        raise ValueError(
+            f'the page draws from models that predict eps: this one has target={c.target} and '
+            f'zero_snr={str(c.zero_snr).lower()}. Use evaluate sample or animate'
+        )
     network: Any = sampler.diffusion.eps_model
     guidance = 0.0
     if isinstance(network, Guided):

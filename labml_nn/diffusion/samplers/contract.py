@@ -68,6 +68,11 @@ def spaced(spacing: str, n_steps: int, T: int, sigma: Sequence[float] = ()) -> l
         'quadratic': lambda i: max(i, i * i * (T - 1) // (n - 1) ** 2) if n > 1 else T - 1,
     }
     if spacing == 'karras' and sigma:
+        if sigma[T - 1] == math.inf:
+            raise ValueError(
+                'spacing=karras needs a last level that is finite, and this schedule leaves '
+                'nothing of the image: use trailing'
+            )
         return nearest_levels(levels(n, sigma[0], sigma[T - 1]), sigma)
     if spacing not in steps:
         known = ', '.join([*steps, *(['karras'] if sigma else [])])
@@ -102,13 +107,56 @@ def nearest_levels(wanted: Sequence[float], sigma: Sequence[float]) -> list[int]
     return tau
 
 
+class Shorter(DenoiseDiffusion):
+    r"""
+    ## The diffusion of some of the steps
+
+    * `whole` the one of all steps, which is asked for every guess
+    * `tau` the steps
+    * `variance` of a step back: `beta`, `beta_tilde` or `learned`
+    """
+
+    tau: Tensor
+
+    def __init__(self, whole: DenoiseDiffusion, tau: Sequence[int], variance: str):
+        self.target = whole.target
+        device = whole.beta.device
+        # $\bar\alpha$ anew from $\beta$, in float64:
+        # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$ is a small difference
+        alpha_bar = (1 - whole.beta.double().cpu()).cumprod(0)[tau]
+        super().__init__(whole.eps_model, len(tau), device, alpha_bar=alpha_bar, variance=variance)
+        self.whole = whole
+        self.register_buffer('tau', torch.tensor(tau, device=device), persistent=False)
+
+    def guess(
+        self, xt: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        r"""
+        That of the whole diffusion at step $\tau_i$; `t` is $i$
+
+        The step is looked up where the images are: to read it would wait for the device
+        [tested](test:diffusion/samplers/test_contract.py::test_no_step_waits_for_the_device).
+        """
+        eps, x0_hat, v = self.whole.guess(xt, self.tau[t], label)
+        return eps, x0_hat, v if self.variance == 'learned' else None
+
+    def of(self, whole: DenoiseDiffusion) -> 'Shorter':
+        r"""
+        The same steps of the same diffusion with another model
+        """
+        other = around(self, whole.eps_model)
+        other.whole = whole
+        return other
+
+
 @dataclass(eq=False, repr=False)
 class ReverseSampler(ABC):
     r"""
     ## The contract
 
     A sampler is a model with its schedule, a choice of steps, and `chain`. It knows nothing of
-    conditioning: `diffusion.eps_model` is any callable `(xt, t) -> eps`.
+    conditioning, nor of [what the model predicts](../targets.html): `diffusion.guess` gives the
+    noise and the image that goes with it.
 
     * `tau` the steps taken, rising; `before(i)` is the one below `tau[i]`
     * `short` the diffusion of these steps alone, with $\beta'$
@@ -136,17 +184,7 @@ class ReverseSampler(ABC):
         pairs = zip(self.signal[:-1], self.noise[:-1], strict=True)
         sigma = [noise / signal if signal > 0 else math.inf for signal, noise in pairs]
         self.tau = spaced(self.spacing, self.n_steps, diffusion.n_steps, sigma)
-        # $\bar\alpha$ anew from $\beta$, in float64:
-        # $\beta'_i = 1 - \bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}$ is a small difference
-        alpha_bar = (1 - diffusion.beta.double().cpu()).cumprod(0)[self.tau]
-        self.short = DenoiseDiffusion(
-            self.ask,
-            self.n_steps,
-            diffusion.beta.device,
-            alpha_bar=alpha_bar,
-            variance=self.variance_back(),
-        )
-        self.tau_there = torch.tensor(self.tau, device=diffusion.beta.device)
+        self.short = Shorter(diffusion, self.tau, self.variance_back())
         self.prepare()
         self.warn_of_a_late_start()
 
@@ -196,7 +234,7 @@ class ReverseSampler(ABC):
         """
         other = copy.copy(self)
         other.diffusion = around(self.diffusion, eps_model)
-        other.short = around(self.short, other.ask)
+        other.short = self.short.of(other.diffusion)
         return other
 
     def below(self, n_steps: int) -> 'ReverseSampler':
@@ -271,21 +309,15 @@ class ReverseSampler(ABC):
         r"""
         $\epsilon_\theta(x_t, t)$ for a whole batch at step `t`, without dropout
         """
-        with evaluating(self.diffusion.eps_model):
-            return self.diffusion.eps_theta(xt, self.all_at(t, xt))
+        return self.guess(xt, t)[0]
 
-    def ask(self, xt: Tensor, i: Tensor) -> Tensor:
+    def guess(self, xt: Tensor, t: int) -> tuple[Tensor, Tensor]:
         r"""
-        The model of `short`: the model at step $\tau_i$, and of a learned variance all it says
-
-        The step is looked up where the images are: to read it would wait for the device
-        [tested](test:diffusion/samplers/test_contract.py::test_no_step_waits_for_the_device).
+        $\epsilon_\theta$ and $\hat x_0$ for a whole batch at step `t`, without dropout
         """
-        t = self.tau_there[i]
         with evaluating(self.diffusion.eps_model):
-            if self.short.variance == 'learned':
-                return self.diffusion.eps_model(xt, t)
-            return self.diffusion.eps_theta(xt, t)
+            eps, x0_hat, _ = self.diffusion.guess(xt, self.all_at(t, xt))
+        return eps, x0_hat
 
     def all_at(self, t: int, xt: Tensor) -> Tensor:
         r"""
@@ -303,9 +335,15 @@ class ReverseSampler(ABC):
         r"""
         The model's $\epsilon$ and $\hat x_0$, made consistent
         """
-        return self.consistent(xt, self.eps_theta(xt, t), t)
+        return self.clipped(xt, *self.guess(xt, t), t)
 
     def consistent(self, xt: Tensor, eps: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        r"""
+        The same for a mixture `eps` of noises; not where nothing is left of the image
+        """
+        return self.clipped(xt, eps, self.predict_x0(xt, eps, t), t)
+
+    def clipped(self, xt: Tensor, eps: Tensor, x0_hat: Tensor, t: int) -> tuple[Tensor, Tensor]:
         r"""
         #### $\epsilon$ and the $\hat x_0$ that goes with it
 
@@ -314,7 +352,6 @@ class ReverseSampler(ABC):
         the old one with the new $\hat x_0$ would not add up to $x_t$
         [tested](test:diffusion/samplers/test_contract.py::test_eps_is_derived_again_after_clipping).
         """
-        x0_hat = self.predict_x0(xt, eps, t)
         if not self.clip_x0:
             return eps, x0_hat
         x0_hat = x0_hat.clamp(-1, 1)

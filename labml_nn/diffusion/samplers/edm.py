@@ -135,8 +135,10 @@ class Heun(ReverseSampler):
             if self.looks_ahead(i):
                 # $\epsilon'_s$, at the end of a step of DDIM
                 ahead, _ = self.predict(self.transfer(xt, eps, t, s), s)
-                # $\frac12\,(\epsilon_t + \epsilon'_s)$
-                eps = (eps + ahead) / 2
-            # $\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon$
-            xt = self.transfer(xt, eps, t, s) if s >= 0 else x0_hat
+                # $\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,
+                #   \frac12\,(\epsilon_t + \epsilon'_s)$
+                xt = self.transfer(xt, (eps + ahead) / 2, t, s)
+            else:
+                # DDIM's step; it does not divide by the signal, of which there may be none
+                xt = self.signal[s] * x0_hat + self.noise[s] * eps
             yield t, xt, x0_hat

@@ -145,7 +145,8 @@ class PNDM(ReverseSampler):
         begins = self.begins
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
-            known = [self.predict(xt, t)[0], *known[:3]]
+            eps, x0_hat = self.predict(xt, t)
+            known = [eps, *known[:3]]
             if i in begins and self.start_with == 'prk':
                 eps = self.runge_kutta(xt, known[0], t, s)
             elif i in begins:
@@ -153,7 +154,9 @@ class PNDM(ReverseSampler):
                 eps = (known[0] + self.predict(self.transfer(xt, known[0], t, s), s)[0]) / 2
             else:
                 eps = mixed(WEIGHTS[len(known) - 1], known)
-            eps, x0_hat = self.consistent(xt, eps, t)
+            # A single noise is consistent as it is
+            if i in self.begins or len(known) > 1:
+                eps, x0_hat = self.consistent(xt, eps, t)
             # $\phi(x_t, e, t, s)$
             xt = self.signal[s] * x0_hat + self.noise[s] * eps
             known = [] if self.leaps(i) else known

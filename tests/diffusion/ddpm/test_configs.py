@@ -41,7 +41,8 @@ LIMITS = {
     'ch_mults': ([(1024,)], [(1, 1025)]), 'n_blocks': ([32], [33]),
     'dropout': ([0.0], [-0.1, 1.0]), 'n_classes': ([0, 10**6], [-1, 10**6 + 1]),
     'p_uncond': SHARE, 'n_steps': ([1, 10**6], [0, 10**6 + 1]),
-    'schedule': (['cosine'], ['cosin']), 'batch_size': POSITIVE,
+    'schedule': (['cosine'], ['cosin']), 'target': (['x0'], ['x']),
+    'weight': (['min_snr'], ['minsnr']), 'batch_size': POSITIVE,
     'learning_rate': ([1e-9], [0.0, -1.0]), 'warmup': COUNT, 'cooldown': COUNT,
     'grad_clip': ([1e-9], [0.0, -1.0]), 'steps': COUNT, 'seed': ([0, 2**63 - 1], [-1, 2**63]),
     'log_every': POSITIVE, 'save_every': POSITIVE, 'save_minutes': ([0, 0.1], [-0.1]),
@@ -52,8 +53,8 @@ LIMITS = {
 }  # fmt: skip
 # Of these any value of the type is taken here: what it names is looked for later
 FREELY = {
-    'dataset', 'data_root', 'flip', 'is_attn', 'variance', 'ema_decay', 'preview_share', 'device',
-    'precision', 'compile', 'channels_last', 'activation_checkpointing',
+    'dataset', 'data_root', 'flip', 'is_attn', 'variance', 'zero_snr', 'ema_decay', 'preview_share',
+    'device', 'precision', 'compile', 'channels_last', 'activation_checkpointing',
 }  # fmt: skip
 # The words that a message has for an option that is a name in a table
 WORDS = {'preview_sampler': 'sampler', 'track': 'tracker'}

@@ -94,7 +94,8 @@ def test_any_schedule():
     [
         (3, torch.tensor([0.1, 0.2]), r'beta of shape \[3\].*got shape \[2\]'),
         (2, torch.tensor([[0.1, 0.2]]), r'got shape \[1, 2\]'),
-        (2, torch.tensor([0.1, 1.0]), 'strictly between 0 and 1: got 0.1 to 1'),
+        (2, torch.tensor([0.1, 1.0]), 'nothing is left of the image at the last step'),
+        (2, torch.tensor([1.0, 0.1]), 'strictly between 0 and 1: got 0.1 to 1'),
         (2, torch.tensor([0.0, 0.5]), 'strictly between 0 and 1'),
         (2, torch.tensor([float('nan'), 0.5]), 'strictly between 0 and 1'),
         (0, None, 'at least one'),

@@ -130,7 +130,9 @@ def test_a_guess_that_is_given_is_the_one_gone_by(names):
     sampler, xt, t = names['sampler'], names['xt'], names['t']
     z = torch.randn_like(xt)
     guess = torch.randn_like(xt)
-    mean, var, _ = sampler.diffusion.p_given(xt, t, guess, None, clip_x0=True)
+    mean, var, _ = sampler.diffusion.p_given(
+        xt, t, sampler.diffusion.predict_x0(xt, t, guess), None, clip_x0=True
+    )
     z_or_none = z * torch.tensor([1.0, 0.0])[:, None, None, None]  # no noise at t = 0
     torch.testing.assert_close(sampler.p_sample(xt, t, guess, z=z), mean + var**0.5 * z_or_none)
     torch.testing.assert_close(sampler.p_sample(xt, t, names['eps'], z=z),

@@ -15,7 +15,8 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, experiment, pretrained
 from labml_nn.diffusion.ddpm.pretrained import from_pretrained, save_pretrained
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
-from labml_nn.diffusion.schedules import cosine
+from labml_nn.diffusion.schedules import cosine, linear
+from labml_nn.diffusion.targets import diffusion_of, zero_terminal_snr
 from labml_nn.runs import plain
 from tests.kit.close import agree
 from tests.kit.peers import diffusers
@@ -211,7 +212,7 @@ def test_round_trip(tmp_path, variance, clip_x0):
         'image_channels': 1, 'n_channels': 32, 'ch_mults': (1, 2), 'is_attn': (False, True),
         'n_blocks': 1, 'dropout': 0.25, 'n_groups': 32, 'variant': UNet(1, 32).variant,
         'image_size': 8, 'n_steps': 1000,
-        'variance': variance, 'clip_x0': clip_x0,
+        'variance': variance, 'target': 'eps', 'clip_x0': clip_x0,
     }  # fmt: skip
 
 
@@ -229,6 +230,53 @@ def test_the_cosine_schedule_goes_by_its_name(tmp_path):
     assert settings['beta_schedule'] == 'squaredcos_cap_v2'
     assert 'trained_betas' not in settings
     assert torch.equal(from_pretrained(tmp_path)[0].beta, diffusion.beta)
+
+
+PREDICTIONS = [('x0', 'sample', False), ('v', 'v_prediction', False), ('v', 'v_prediction', True)]
+
+
+@pytest.mark.parametrize(('target', 'theirs', 'zero_snr'), PREDICTIONS)
+@pytest.mark.parametrize('schedule', [linear, cosine, lambda n: linear(n) ** 1.01])
+def test_a_target_goes_by_its_name(tmp_path, target, theirs, zero_snr, schedule):
+    beta = zero_terminal_snr(schedule(1000)) if zero_snr else schedule(1000)
+    diffusion = diffusion_of(our_model().eps_model, beta, target=target)
+    save_pretrained(tmp_path, diffusion, 8)
+    settings = json.loads((tmp_path / 'scheduler/scheduler_config.json').read_text())
+    assert settings['prediction_type'] == theirs
+    is_named = schedule in (linear, cosine)
+    assert settings['rescale_betas_zero_snr'] == (zero_snr and is_named)
+    assert ('trained_betas' in settings) == (not is_named)
+    again, _, config = from_pretrained(tmp_path)
+    assert (again.target, config['target']) == (target, target)
+    assert torch.equal(again.beta, diffusion.beta)
+
+
+@pytest.mark.parametrize(('target', 'theirs', 'zero_snr'), PREDICTIONS)
+def test_their_scheduler_makes_the_same_of_our_target(tmp_path, target, theirs, zero_snr):
+    """A folder of ours, read by theirs: a whole chain of their DDIM, with our network."""
+    beta = zero_terminal_snr(linear(1000)) if zero_snr else linear(1000)
+    diffusion = diffusion_of(our_model().eps_model, beta, target=target)
+    save_pretrained(tmp_path, diffusion, 8)
+    scheduler = diffusers().DDIMScheduler.from_pretrained(
+        tmp_path / 'scheduler', timestep_spacing='trailing'
+    )
+    scheduler.set_timesteps(10)
+    sampler = DDIM(from_pretrained(tmp_path)[0], 10)
+    x = xt = sampler.start((2, 1, 8, 8), seed=4)[0]
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            y = diffusion.eps_model(x, t.expand(2))
+            x = scheduler.step(y, t, x, use_clipped_model_output=True).prev_sample
+    agree(sampler.sample(xt), x, atol=1e-3, what='pixels after 10 steps, and theirs')
+
+
+def test_eps_with_nothing_left_is_refused(folder):
+    file = folder / 'scheduler/scheduler_config.json'
+    edit(file, rescale_betas_zero_snr=True)
+    with pytest.raises(ValueError, match='need prediction_type v_prediction or sample'):
+        from_pretrained(folder)
+    edit(file, prediction_type='v_prediction')
+    assert float(from_pretrained(folder)[0].alpha_bar[-1]) == 0
 
 
 def test_round_trip_through_their_network(tmp_path):
@@ -370,10 +418,11 @@ def test_networks_that_are_not_ours_are_refused_by_name(folder, name, value):
 @pytest.mark.parametrize(
     ('name', 'value'),
     [
-        ('prediction_type', 'v_prediction'), ('prediction_type', 'sample'),
+        ('prediction_type', 'flow'), ('prediction_type', None),
         ('variance_type', 'learned_range'), ('variance_type', 'fixed_large_log'),
         ('beta_schedule', 'sigmoid'), ('thresholding', True),
-        ('rescale_betas_zero_snr', True), ('clip_sample_range', 2.0),
+        ('rescale_betas_zero_snr', True), ('rescale_betas_zero_snr', 'yes'),
+        ('clip_sample_range', 2.0),
     ],
 )  # fmt: skip
 def test_schedules_that_are_not_ours_are_refused_by_name(folder, name, value):

@@ -386,6 +386,20 @@ def test_what_a_page_may_not_be(trained, conditional, tmp_path, monkeypatch):
     assert not any((tmp_path / 'y').glob('*'))
 
 
+def test_a_page_of_another_target_is_refused(trained, tmp_path, monkeypatch):
+    load = web.checkpoint.load
+
+    def of_v(path):
+        state = load(path)
+        return {**state, 'config': {**state['config'], 'target': 'v', 'zero_snr': True}}
+
+    monkeypatch.setattr(web.checkpoint, 'load', of_v)
+    status, _, errors = run('web', trained, '--out', tmp_path / 'x')
+    assert status == 2
+    assert 'from models that predict eps: this one has target=v and zero_snr=true' in errors
+    assert not any((tmp_path / 'x').glob('*'))
+
+
 def test_slow_pages_are_announced(trained, tmp_path, monkeypatch):
     out = ['--out', tmp_path / 'x']
     assert 'seconds in a browser' not in run('web', trained, *out)[1]

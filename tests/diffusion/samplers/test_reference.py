@@ -8,6 +8,8 @@ import torch
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
 from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver, Heun
+from labml_nn.diffusion.schedules import linear
+from labml_nn.diffusion.targets import TARGETS, diffusion_of, zero_terminal_snr
 from tests.kit.models import ALPHA_BAR, model
 from tests.kit.peers import diffusers
 
@@ -140,3 +142,110 @@ def test_ancestral(diffusion, n_steps, variance, clip, monkeypatch):
     module = 'diffusers.schedulers.scheduling_ddpm.randn_tensor'
     monkeypatch.setattr(module, lambda shape, **_: noise(shape, 'cpu'))
     agree(sampler, theirs(reference))
+
+
+# ## Other targets
+TARGETS_THERE = [('x0', False), ('v', False), ('x0', True), ('v', True)]
+others = pytest.mark.parametrize(('target', 'zero'), TARGETS_THERE)
+
+
+class Targeted:
+    """The same model in another target, for both sides."""
+
+    def __init__(self, target, zero):
+        self.target = target
+        self.beta = zero_terminal_snr(linear(1000)) if zero else linear(1000)
+        self.diffusion = diffusion_of(self, self.beta, target=target)
+        self.options = {
+            'prediction_type': {'x0': 'sample', 'v': 'v_prediction'}[target],
+            'trained_betas': self.beta.float().numpy(),
+        }
+
+    def __call__(self, xt, t):
+        alpha_bar = (1 - self.beta).cumprod(0)[t].reshape(-1, *[1] * (xt.ndim - 1))
+        a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+        # What `model` guesses, from its own noise level
+        x0_hat = 0.3 + 0.9 * torch.tanh(0.9 * a * (xt.double() - 0.3 * a) / s**2)
+        x0_hat = x0_hat + 0.1 * torch.sin(3 * xt.double())
+        eps = (xt.double() - a * x0_hat) / s
+        return TARGETS[self.target].of(x0_hat, eps, a, s).to(xt.dtype)
+
+    def theirs(self, reference, draws=False, **options):
+        noise = SeededNoise(SHAPE[0], SEED)
+        xt, chain = noise(SHAPE, 'cpu'), []
+        for t in reference.timesteps:
+            y = self(xt, torch.full((SHAPE[0],), int(t)))
+            if draws:
+                options['variance_noise'] = noise(SHAPE, 'cpu')
+            xt = reference.step(y, t, xt, **options).prev_sample
+            chain.append(xt)
+        return chain
+
+
+@others
+@pytest.mark.parametrize('clip', [True, False])
+@pytest.mark.parametrize('eta', [0.0, 1.0])
+def test_ddim_of_a_target(target, zero, clip, eta):
+    of = Targeted(target, zero)
+    reference = scheduler(
+        'DDIMScheduler', 20, timestep_spacing='trailing', clip_sample=clip, set_alpha_to_one=True,
+        **of.options,
+    )  # fmt: skip
+    sampler = DDIM(of.diffusion, 20, clip_x0=clip, eta=eta)
+    chain = of.theirs(reference, eta > 0, eta=eta, use_clipped_model_output=True)
+    agree(sampler, chain)
+
+
+@others
+@pytest.mark.parametrize('sde', [False, True])
+def test_dpm_solver_of_a_target(target, zero, sde):
+    of = Targeted(target, zero)
+    reference = scheduler(
+        'DPMSolverMultistepScheduler', 20, timestep_spacing='trailing', solver_order=2,
+        algorithm_type='sde-dpmsolver++' if sde else 'dpmsolver++', final_sigmas_type='zero',
+        **of.options, rescale_betas_zero_snr=False,
+    )  # fmt: skip
+    if zero:
+        # Theirs takes no level without end: a very large one
+        reference.sigmas[0] = 1e9
+    agree(DPMSolver(of.diffusion, 20, clip_x0=False, sde=sde), of.theirs(reference, sde))
+
+
+@others
+@pytest.mark.parametrize('clip', [True, False])
+def test_ancestral_of_a_target(target, zero, clip, monkeypatch):
+    of = Targeted(target, zero)
+    # `leading` does not begin at T: all steps do
+    reference = scheduler(
+        'DDPMScheduler', 1000, timestep_spacing='leading', clip_sample=clip,
+        variance_type='fixed_small', **of.options,
+    )  # fmt: skip
+    reference.timesteps = reference.timesteps[:40]
+    sampler = Ancestral(of.diffusion, 1000, variance='beta_tilde', clip_x0=clip)
+    noise = SeededNoise(SHAPE[0], SEED)
+    noise(SHAPE, 'cpu')  # x_T
+    module = 'diffusers.schedulers.scheduling_ddpm.randn_tensor'
+    monkeypatch.setattr(module, lambda shape, **_: noise(shape, 'cpu'))
+    # Where theirs believes to be at the end it adds no noise
+    chain = of.theirs(reference)[:-1]
+    ways = sampler.chain(*sampler.start(SHAPE, SEED))
+    for (_, ours, _), there in zip(ways, chain, strict=False):
+        torch.testing.assert_close(ours, there, rtol=0, atol=1e-4)
+
+
+# No PNDM: theirs mixes the outputs, ours the noises, and a mixture of v is another one
+@pytest.mark.parametrize('clip', [True, False])
+def test_heun_of_a_target(clip):
+    of = Targeted('v', False)
+    sampler = Heun(of.diffusion, 20, clip_x0=clip)
+    reference = scheduler(
+        'HeunDiscreteScheduler', None, sampler.tau[::-1], clip_sample=clip, **of.options
+    )
+    xt = SeededNoise(SHAPE[0], SEED)(SHAPE, 'cpu')
+    bar_x, chain = xt * (1 + reference.sigmas[0] ** 2) ** 0.5, []
+    for k, t in enumerate(reference.timesteps):
+        y = of(reference.scale_model_input(bar_x, t), torch.full((SHAPE[0],), int(t)))
+        bar_x = reference.step(y, t, bar_x).prev_sample
+        if k % 2 == 1 or k == len(reference.timesteps) - 1:
+            chain.append(bar_x / (1 + reference.sigmas[k + 1] ** 2) ** 0.5)
+    agree(sampler, chain)
