@@ -1,28 +1,22 @@
 """The table of broken versions is whole and up to date; the command that runs them is honest."""
 
+import ast
 import json
 import re
 from collections import Counter
 
 import pytest
 
+from labml_nn.pylit.config import load
 from tests.kit.sites import ROOT
-from tests.mutants import WITHOUT, Mutant, run, table
-
-# Whose linked tests are shown broken versions: the pages of the mathematics
-PAGES = [
-    'diffusion/ddpm/__init__.py', 'diffusion/ddpm/ema.py', 'diffusion/ddpm/likelihood.py',
-    'diffusion/ddpm/check.py', 'diffusion/ddpm/sampler.py', 'diffusion/ddpm/unet.py',
-    'diffusion/schedules.py', 'diffusion/learned_variance.py', 'diffusion/targets.py',
-    'diffusion/guidance.py', 'diffusion/samplers/*.py', 'diffusion/editing.py',
-    'diffusion/ddpm/exercises.md', 'evaluation/*.py',
-]  # fmt: skip
+from tests.mutants import WITHOUT, Mutant, general, run, table
 
 
 def linked():
-    """The tests that these pages name, and where."""
-    for pattern in PAGES:
-        for page in sorted((ROOT / 'labml_nn').glob(pattern)):
+    """The tests that the pages of the setting `mutated_pages` name, and where."""
+    config = load(ROOT)
+    for page in sorted(p for kind in ('*.py', '*.md') for p in (ROOT / 'labml_nn').rglob(kind)):
+        if config.lists(page, config.mutated_pages):
             for test in re.findall(r'\]\(test:([^)]*)\)', page.read_text(encoding='utf-8')):
                 yield page.relative_to(ROOT).as_posix(), test
 
@@ -138,3 +132,45 @@ def test_the_quick_part_has_one_of_each_test():
     tests = [test for _, several in run.chosen(table(), True, []) for test in several]
     assert len(set(tests)) == len(tests)
     assert set(tests) == {test for m in table() for test in m.tests}
+
+
+# ## Every change that a program can think of
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('x - y', {'x + y'}),
+        ('x ** 0.5', {'x * 0.5', 'x ** 1.0'}),
+        ('x < y', {'x <= y', 'x >= y'}),
+        ('-x', {'x'}),
+        ('not x', {'x'}),
+        ('x[i]', {'x[i - 1]'}),
+        ('x[1:]', {'x[2:]', 'x[0:]'}),
+        ('x.exp()', {'x'}),
+        ('f(x, dim=y)', {'f(x)'}),
+        ('x.clamp(y)', {'x', 'y'}),
+        ('x if y else z', {'x if not y else z'}),
+        ('x and y', {'x or y'}),
+    ],
+)
+def test_every_operator_number_index_and_call_is_changed(text, expected):
+    source = f'def f(x):\n    """Words - no more."""\n    return {text}\n'
+    found = list(general.changes('page.py', ast.parse(source)))
+    shown = {ast.unparse(general.changed(source, one)).splitlines()[-1].split('return ')[1]
+             for one in found}  # fmt: skip
+    assert shown == expected
+    assert {(one.function, one.line, one.last_line) for one in found} == {('f', 3, 3)}
+
+
+def test_functions_that_are_there_get_the_changed_code_and_the_changed_default(tmp_path):
+    path = str(tmp_path / 'page.py')
+    source = 'def f(x, y=1):\n    return x + y\n'
+    names = {}
+    exec(compile(source, path, 'exec'), names)
+    f, seen = names['f'], []
+    for one in general.changes(path, ast.parse(source)):
+        assert general.exchange(
+            general.changed(source, one), path, general.functions_of({path})[path]
+        )
+        seen.append(f(5))
+    assert sorted(seen) == [4, 5, 7]  # x - y, and y of 0 and 2
+    assert not general.exchange(ast.parse(source), path, {})

@@ -6,7 +6,8 @@
 
 A mutant is a text in one file and another in its place, and the tests that pages name for it. Every
 one of these has to fail on it, alone: a test that passes on a broken formula proves nothing. The
-tables are the other files of this folder; the command is `run.py`.
+tables are the other files of this folder; the command is `run.py`. What no table names is broken by
+`general.py`.
 """
 
 from dataclasses import dataclass
@@ -32,12 +33,21 @@ WITHOUT = {
     'diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device': (
         'no formula: that no step waits, on a device that has no numbers'
     ),
+    **dict.fromkeys(
+        (
+            'test_faults.py::test_killed_at_random_moments',
+            'test_faults.py::test_the_whole_is_a_success',
+        ),
+        'no formula: it kills processes and damages files itself, for minutes',
+    ),
 }
 
 
 def table() -> list[Mutant]:
     """All of them, in the order of the files."""
-    from tests.mutants import derivation, evaluation, exercises, holes, samplers, score, targets
+    from tests.mutants import (
+        derivation, evaluation, exercises, holes, pages, samplers, score, targets,
+    )  # fmt: skip
 
-    parts = (derivation, score, samplers, targets, evaluation, exercises, holes)
+    parts = (derivation, score, samplers, targets, evaluation, exercises, holes, pages)
     return [mutant for part in parts for mutant in part.MUTANTS]

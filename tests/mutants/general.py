@@ -43,7 +43,7 @@ OTHERS = (
     'experiment', 'configs',
 )  # fmt: skip
 # Seconds of a processor: of one test when lines are recorded, of all tests of one change
-MOST_OF_A_TEST, MOST = 4, 2
+MOST_OF_A_TEST, MOST = 4, 12
 KILLED, SURVIVED, UNTESTED = 'killed', 'survived', 'untested'
 
 

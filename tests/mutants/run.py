@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,8 @@ class Worker:
 
     def _test(self, tests: tuple[str, ...], out: Path) -> dict[str, str]:
         signal.alarm(MOST_SECONDS)
+        # A process of the pool may have no children; this is none, and there are tests with some
+        vars(current_process())['_config']['daemon'] = False
         os.chdir(self.root)
         # The package and the tests are those of the copy; torch stays
         for name in [n for n in sys.modules if n.split('.')[0] in ('labml_nn', 'tests')]:

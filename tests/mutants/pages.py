@@ -1,0 +1,104 @@
+"""Of the pages around the mathematics: training, the formats of others, the browser."""
+
+from tests.mutants import Mutant, mutants
+
+DDPM = 'labml_nn/diffusion/ddpm/'
+RESUMED = 'diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same'
+L = 'diffusion/ddpm/test_lightning.py::'
+P = 'diffusion/ddpm/test_pretrained.py::'
+WEB = 'diffusion/ddpm/test_web.py::'
+TABLE = 'diffusion/ddpm/test_moving.py::test_each_line_of_the_table'
+
+MUTANTS: list[Mutant] = [
+    # ## Training
+    *mutants(
+        f'{DDPM}train.py',
+        ('self.descent.backward(each.mean() / n)', 'self.descent.backward(each.mean())',
+         'diffusion/ddpm/test_fast.py::test_micro_batches_have_the_batchs_gradient'),
+        ('eps.split(m), labels, strict', '[eps[:m]] * n, labels, strict',
+         'diffusion/ddpm/test_fast.py::test_micro_batches_have_the_batchs_gradient'),
+    ),
+    *mutants(
+        'labml_nn/runs/run.py',
+        ("self.random = own['random'] if 'random' in own else checkpoint.random_states()",
+         'self.random = checkpoint.random_states()', RESUMED),
+        ('start=self.step, flip=c.flip,', 'start=0, flip=c.flip,', RESUMED),
+        ("training.descent.restore(state['optimizer'], state.get('scaler'))", 'pass', RESUMED),
+    ),
+    *mutants(
+        f'{DDPM}configs.py',
+        ("    #\n    dataset: Annotated[str, 'digits,",
+         "    __setattr__ = object.__setattr__\n    dataset: Annotated[str, 'digits,",
+         'diffusion/ddpm/test_configs.py::test_a_configuration_that_was_read_does_not_change'),
+    ),
+    *mutants(
+        f'{DDPM}dry_run.py',
+        ('with looking_only():', 'if True:',
+         'diffusion/ddpm/test_dry_run.py::test_nothing_is_downloaded_or_unpacked'),
+        ('shape = (c.batch_size, c.image_channels,', 'shape = (c.batch_size, 1,',
+         'diffusion/ddpm/test_dry_run.py::test_nothing_is_downloaded_or_unpacked'),
+    ),
+    # ## Another loop
+    *mutants(
+        f'{DDPM}lightning.py',
+        ('t = torch.randint(0, self.c.n_steps,', 't = torch.randint(0, self.c.n_steps // 2,',
+         f'{L}test_same_losses_as_our_loop'),
+        ('partial(share_of_rate, c)', 'lambda step: 1.0', f'{L}test_same_losses_as_our_loop'),
+        ('if self.kept:', 'if False:', f'{L}test_resumed_is_as_if_never_stopped'),
+        ('if self.random is not None:', 'if False:', f'{L}test_resumed_is_as_if_never_stopped'),
+        ('start=start, flip=c.flip,', 'start=start,', f'{L}test_every_option_is_used_or_refused'),
+    ),
+    # ## Published weights
+    *mutants(
+        f'{DDPM}pretrained.py',
+        ("'n_blocks': number(config, 'layers_per_block', file)", "'n_blocks': 2",
+         f'{P}test_odd_architectures'),
+        (r"(r'(attentions\.\d+)\.key\.', r'\1.to_k.')",
+         r"(r'(attentions\.\d+)\.key\.', r'\1.to_x.')", f'{P}test_published'),
+        ("'fixed_large' if is_large else 'fixed_small'",
+         "'fixed_small' if is_large else 'fixed_large'",
+         f'{P}test_round_trip {P}test_their_pipeline_loads_and_samples_ours'),
+        ("'clip_sample': clip_x0,", "'clip_sample': True,", f'{P}test_round_trip'),
+        ("'squaredcos_cap_v2' if squared else 'linear'",
+         "'squaredcos_cap_v2' if squared else 'scaled_linear'",
+         f'{P}test_their_pipeline_loads_and_samples_ours'),
+        ('return torch.linspace(start, end, n, dtype=torch.float64)\n',
+         'return torch.linspace(start**0.5, end**0.5, n, dtype=torch.float64) ** 2\n',
+         f'{P}test_a_whole_image'),
+        ('return diffusion, unet, options', 'return unet, diffusion, options',
+         f'{P}test_the_snippet_of_the_page'),
+        ("Sampler.from_run(run, device='cpu', sampler='ddpm')",
+         "Sampler.from_run(run, device='cpu', sampler='ddpm', weights='raw')",
+         f'{P}test_a_run_is_exported_with_a_card'),
+    ),
+    *mutants(
+        f'{DDPM}forerunner.py',
+        ('z = torch.randn_like(xt) if z is None', 'z = torch.zeros_like(xt) if z is None', TABLE),
+        ("raise RuntimeError('train() has no epochs of its own: call run(),",
+         "raise ValueError('train() has no epochs of its own: call run(),", TABLE),
+    ),
+    # ## Pages that a run leaves
+    *mutants(
+        f'{DDPM}templates/report.html',
+        ("content=\"default-src 'none'; img-src", "content=\"default-src 'self'; img-src",
+         'diffusion/ddpm/test_report.py::test_the_page_stands_alone'),
+        ('<meta http-equiv', '<link rel="icon" href="icon.png">\n<meta http-equiv',
+         'diffusion/ddpm/test_report.py::test_the_page_stands_alone'),
+    ),
+    *mutants(
+        f'{DDPM}engine/noise.js',
+        ('0x9908b0df', '0x9908b0de', f'{WEB}test_noise_is_torchs_to_the_last_bit'),
+    ),
+    *mutants(
+        f'{DDPM}engine/unet.js',
+        ('const silu = (x) => x / (1 + Math.exp(-x));', 'const silu = (x) => Math.max(x, 0);',
+         f'{WEB}test_the_forward_pass_is_the_one_of_pytorch'),
+    ),
+    *mutants(
+        f'{DDPM}engine/samplers.js',
+        ('v + h / (2 * last) * (v - old[i])', 'v + last / (2 * h) * (v - old[i])',
+         f'{WEB}test_every_sampler_draws_the_picture_of_the_command_line'),
+        ('known = [first, ...known.slice(0, 3)];', 'known = [first, ...known.slice(0, 2)];',
+         f'{WEB}test_every_sampler_draws_the_picture_of_the_command_line'),
+    ),
+]  # fmt: skip
