@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -58,34 +58,41 @@ def _pieces(
             piece.pop(0)
         while piece and not piece[-1].text.strip():
             piece.pop()
-        first = None
+        first: list[Shown] = []
         if fold and len(piece) > 1:
-            # What unfolds the rest leads nowhere else
-            first = _line(piece, 0, shown, names, marks)
-            without = re.sub(r'<(/?)a\b', r'<\1span', str(first['shown']))
-            first['shown'] = Markup(re.sub(r' href="[^"]*"', '', without))
+            first = [_unlinked(one) for one in _lines(piece[:1], shown, names, marks)]
             piece = piece[1:]
         if piece:
-            written = [_line(piece, i, shown, names, marks) for i in range(len(piece))]
-            yield {'first': first, 'lines': written}
+            yield {'first': first, 'lines': list(_lines(piece, shown, names, marks))}
 
 
-def _line(
-    lines: Sequence[Line],
-    i: int,
-    shown: Mapping[int, str],
-    names: Mapping[int, str],
-    marks: Marks,
-) -> dict[str, Any]:
-    number = lines[i].number
-    return {
-        'number': number,
-        'name': names.get(number, ''),
-        'shown': Markup(SHOWN.sub('', shown[number])),
-        'marked': number in marks.marked,
-        # Where a docstring was taken out, and where a piece begins, the count jumps
-        'jumps': not i or lines[i - 1].number != number - 1,
-    }
+class Shown(NamedTuple):
+    """A line as the template takes it; there are thousands."""
+
+    number: int
+    # An anchor that stands before it
+    name: str
+    html: Markup
+    marked: bool
+    # Where a docstring was taken out, and where a piece begins, the count jumps
+    jumps: bool
+
+
+def _lines(
+    lines: Sequence[Line], shown: Mapping[int, str], names: Mapping[int, str], marks: Marks
+) -> Iterator[Shown]:
+    before = 0
+    for line in lines:
+        n = line.number
+        html = Markup(SHOWN.sub('', shown[n]))
+        yield Shown(n, names.get(n, ''), html, n in marks.marked, n != before + 1 or not before)
+        before = n
+
+
+def _unlinked(line: Shown) -> Shown:
+    """What unfolds the rest leads nowhere else."""
+    without = re.sub(r'<(/?)a\b', r'<\1span', str(line.html))
+    return line._replace(html=Markup(re.sub(r' href="[^"]*"', '', without)))
 
 
 # ## Outputs of a notebook
