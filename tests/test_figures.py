@@ -2,9 +2,11 @@
 
 import importlib
 import json
+import math
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -124,6 +126,39 @@ def test_every_figure_that_a_page_names_is_drawn_for_light_and_dark_pages():
         assert 'fill: #ffffff; stroke: none; opacity' not in light
     # What is not drawn anew was computed from two trained runs, by `make bits`
     assert [p.name for p in FIGURES.glob('*.png')] == ['learned_variance.png']
+
+
+# Pixels between the margins of a telephone that is 390 pixels wide
+TELEPHONE = 358
+# Drawn for wide windows, and to be drawn again: nothing new comes in here
+WIDE = {
+    'coding.curve', 'coding.shared', 'ddpm.averaged', 'ddpm.chain', 'ddpm.clipping',
+    'ddpm.embedding', 'ddpm.forgotten', 'ddpm.forward', 'ddpm.interpolation', 'ddpm.training',
+    'ddpm.unet', 'ddpm.weight', 'evaluation.bias', 'evaluation.precision_and_recall',
+    'guidance.digits', 'likelihood.gaps', 'schedules.schedules', 'score.means', 'score.memory',
+    'troubles.ways',
+}  # fmt: skip
+
+
+def smallest(svg: str) -> float:
+    """The size of the smallest text of a drawing on a telephone, in pixels."""
+    root = ElementTree.fromstring(svg)
+    across = float(root.get('viewBox', '').split()[2])
+    # What Matplotlib writes is in points, of which there are 3 to 4 pixels
+    shown = min(TELEPHONE, across * 4 / 3) / across
+    styles = (e.get('style', '') for e in root.iter() if e.tag.endswith('}text'))
+    sizes = [float(size) for style in styles for size in re.findall(r'([\d.]+)px', style)]
+    return min(sizes, default=math.inf) * shown
+
+
+def test_text_in_figures_can_be_read_on_a_telephone():
+    drawn = sorted((FIGURES / 'drawn').glob('*.light.svg'))
+    small = {
+        path.name.removesuffix('.light.svg')
+        for path in drawn
+        if smallest(path.read_text(encoding='utf-8')) < 10
+    }
+    assert small == WIDE
 
 
 def test_a_figure_is_the_same_each_time(tmp_path):

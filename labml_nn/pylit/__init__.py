@@ -37,7 +37,8 @@ keep a page open with [serve](serve.py), ask what is wrong with [check](check.py
 translate with [translate](translate.py) and draw with [figures](figures.py), some of them
 [living](live.py). Other pages know a page by its [outline](outline.py), and where [links](links.py)
 lead is looked up before a page is written, so that it is made from data alone: what is made from
-the same data is [remembered](remembered.py). What readers [search](search.py) and what stands in
+the same data is [remembered](remembered.py), and where there is much of it, made in two
+[halves](halves.py). What readers [search](search.py) and what stands in
 titles has its formulas in one [readable](readable.py) line. The doors are in the [command
 line](__main__.py).
 

@@ -184,6 +184,9 @@ def _build(request: Request, options: argparse.Namespace) -> int:
     request.keep = not options.no_cache
     request.lenient = not options.strict
     site = Site(request)
+    if not options.execute:
+        # Figures are drawn once
+        site.second = lambda partner: Site(request, partner=partner).prepare()
     # All of the trees and tokens are needed: to look for lost ones is a tenth of a build
     gc.disable()
     try:

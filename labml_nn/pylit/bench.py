@@ -1,7 +1,8 @@
 r"""
 # Bench: how long an author waits, how much a reader loads
 
-Every figure that the documentation claims comes from here: `make bench-docs`.
+What the times of a build are made of, and how large its pages are. `make bench-docs` prints this
+behind the figures that have a goal.
 The large tree is made of this package's own rooms, each copy with formulas of its own, so that
 no formula is set once and counted many times.
 """
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +47,20 @@ class Time:
 
 def build(source: Path, out: Path, cache: Path) -> Time:
     """One `build`, from the start of Python to its end."""
-    command = [sys.executable, '-m', 'labml_nn.pylit', 'build', str(source), '-o', str(out)]
     # Every language is a site of its own: what is compared is one of them
-    command += ['--lang', 'en']
+    return run(['build', str(source), '-o', str(out), '--lang', 'en'], cache)
+
+
+def run(arguments: Sequence[str], cache: Path) -> Time:
+    """One run of `pylit` with a cache of its own."""
+    command = [sys.executable, '-m', 'labml_nn.pylit', *arguments]
     around = {**os.environ, 'PYTHONPATH': str(HERE.parents[1]), 'PYLIT_CACHE': str(cache)}
+    # Python keeps what it has compiled, unless someone has forbidden it
+    around |= {'PYTHONDONTWRITEBYTECODE': '', 'PYTHONPYCACHEPREFIX': str(cache.parent / 'compiled')}
     used, begun = _work(), time.perf_counter()
     done = subprocess.run(command, env=around, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(done.stderr)
+        sys.exit(done.stdout + done.stderr)
     return Time(time.perf_counter() - begun, _work() - used)
 
 
@@ -110,12 +117,14 @@ def sizes(source: Path) -> dict[str, str]:
         if url.endswith('.html')
     }
     largest = max(packed, key=packed.__getitem__)
-    own = sum(len(d) for u, d in files.items() if re.fullmatch(r'assets/\w+\.(css|js)', u))
+    ours = {u: d for u, d in files.items() if re.fullmatch(r'assets/\w+\.(css|js)', u)}
+    own = sum(map(len, ours.values()))
+    small = sum(len(gzip.compress(data, 9, mtime=0)) for data in ours.values())
     nodes = len(re.findall(rb'<[a-z]', files[largest]))
     return {
         'pages': str(len(packed)),
         'largest page, gzipped': f'{packed[largest]:,} bytes ({largest}, {nodes:,} elements)',
-        'our css and js': f'{own:,} bytes',
+        'our css and js': f'{own:,} bytes, gzipped {small:,}',
     }
 
 

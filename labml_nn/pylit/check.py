@@ -25,8 +25,12 @@ paragraph today, and its translators follow
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from . import (
     claims,
@@ -44,8 +48,11 @@ from . import inventory as inventories
 from .claims import Claim
 from .config import Config
 from .frame import texts
+from .halves import Partner
+from .outline import Outline
 from .page import Page
-from .problems import Mistakes, Problems, Refusal
+from .problems import Mistakes, Problem, Problems, Refusal
+from .remembered import fingerprint
 from .site import Request, Site
 
 
@@ -54,29 +61,113 @@ def run(request: Request) -> Problems:
     # What was found on a page is remembered with it
     request.keep = request.remember
     site = Site(request)
+    if not request.execute:
+        site.second = partial(_help, request)
     problems = Problems()
     try:
-        site.render()
-    except Mistakes as mistakes:
-        problems.extend(mistakes.problems)
+        try:
+            site.render()
+        except Mistakes as mistakes:
+            problems.extend(mistakes.problems)
+        problems.extend(site.problems)
+        looked = _closer(site, problems)
+        _uncited(site, problems)
+        words = _words(request.config) if site.catalogs else []
+        for catalog in site.catalogs.values():
+            shown = str(catalog.path.relative_to(request.config.root))
+            compared = translate.Compared(site.memory, catalog.path)
+            missing = bool(request.languages)
+            checked = translate.Checked(catalog, problems, shown, missing, compared)
+            said = {o.source.shown: looked[o.source.url]['messages'] for o in site.shown()}
+            checked(request.config, said, words)
+        site.memory.save()
     finally:
         site.close()
-    problems.extend(site.problems)
-    pages = [site.full(found) for found in site.shown()]
-    for page in pages:
-        look(page, problems)
-        measured.check(page, request.config.root, problems)
-        if request.config.lists(page.source.path, request.config.tested_pages):
-            _untested(page, problems)
-        if request.config.lists(page.source.path, request.config.mutated_pages):
-            _unbroken(page, site.caught, problems)
-    quantities.check(pages, problems)
-    _uncited(site, problems)
-    for catalog in site.catalogs.values():
-        shown = str(catalog.path.relative_to(request.config.root))
-        checked = translate.Checked(catalog, problems, shown, missing=bool(request.languages))
-        checked(request.config, pages, _words(request.config))
     return problems
+
+
+def _help(request: Request, partner: Partner) -> None:
+    """What a second process does of it."""
+    site = Site(request, partner=partner)
+    with suppress(Mistakes):
+        site.prepare()
+    _closer(site, Problems())
+
+
+# ## The closer look
+#
+# What it finds on a page is remembered by what it has looked at: an author changes one page, and
+# asks again.
+def _closer(site: Site, problems: Problems) -> dict[str, dict[str, Any]]:
+    """Tell what is wrong with the pages, one by one; and what of them is held against others."""
+    shown = {found.source.url: found for found in site.shown()}
+
+    def weigh(found: Outline) -> int:
+        return len(site.texts[found.source.url])
+
+    def each(look: Callable[[Outline], Any]) -> dict[str, Any]:
+        site.share(shown, weigh, lambda half: [look(found) for found in half])
+        return {url: look(found) for url, found in shown.items()}
+
+    looked = each(partial(_alone, site))
+    reach = quantities.CallGraph(one['reached'] for one in looked.values())
+    said = fingerprint([one['reached'] for one in looked.values()])
+    told = each(partial(_together, site, looked, reach, said))
+    for found in (*looked.values(), *told.values()):
+        problems.extend(Problem(*one) for one in found['problems'])
+    return looked
+
+
+def _alone(site: Site, found: Outline) -> dict[str, Any]:
+    """What is seen on one page."""
+    config, problems = site.config, Problems()
+    tested = config.lists(found.source.path, config.tested_pages)
+
+    def make() -> dict[str, Any]:
+        page = site.full(found)
+        look(page, problems)
+        if tested:
+            _untested(page, problems)
+        return {
+            'problems': [list(vars(problem).values()) for problem in problems],
+            'messages': list(translate.messages(page)),
+            'measured': measured.files(page),
+            'reached': quantities.reached(page),
+        }
+
+    return dict(site.memory.made(site.named('alone', found, tested), make))
+
+
+def _together(
+    site: Site,
+    looked: Mapping[str, Mapping[str, Any]],
+    reach: quantities.CallGraph,
+    said: str,
+    found: Outline,
+) -> dict[str, Any]:
+    """What is seen beside other pages and files: code, measurements, broken versions."""
+    config, problems = site.config, Problems()
+    files = [_hash(config.root / name) for name in looked[found.source.url]['measured']]
+    mutated = config.lists(found.source.path, config.mutated_pages)
+    caught = [site.caught.get(claim.test) for claim in found.claims] if mutated else []
+
+    def make() -> dict[str, Any]:
+        page = site.full(found)
+        measured.check(page, config.root, problems)
+        if mutated:
+            _unbroken(page, site.caught, problems)
+        quantities.check(page, reach, problems)
+        return {'problems': [list(vars(problem).values()) for problem in problems]}
+
+    name = site.named('together', found, files, mutated, caught, said)
+    return dict(site.memory.made(name, make))
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return str(error.strerror)
 
 
 def look(page: Page, problems: Problems) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import html
+import io
 import os
 import re
 import subprocess
@@ -33,6 +34,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from .config import Config
+from .remembered import Memory, fingerprint, program
 
 THEMES = ('light', 'dark')
 PATIENCE = 600
@@ -79,8 +81,9 @@ class Drawn:
     error: str = ''
 
 
-def find(config: Config, target: str, execute: bool) -> Drawn:
+def find(config: Config, target: str, execute: bool, memory: Memory | None = None) -> Drawn:
     """The files of a figure, drawn now if asked for and needed."""
+    memory = memory or Memory()
     name, _, function = target.partition('::')
     folder = config.root / config.figures
     source = folder / name
@@ -91,14 +94,14 @@ def find(config: Config, target: str, execute: bool) -> Drawn:
     real = [Path(os.path.realpath(path)) for path in files.values()]
     if not all(path.is_relative_to(config.root.resolve()) for path in real):
         return Drawn(error=f'figure {target} is a link that leads out of the project')
-    stamp = _stamp(source, config.root)
+    stamp = _stamp(source, config.root, memory)
     fresh = all(path.is_file() and _stamp_of(path) == stamp for path in files.values())
     if execute and not fresh:
         error = draw(source, function, files, stamp, config.root)
         return Drawn(error=error) if error else Drawn(files)
     if not all(path.is_file() for path in files.values()):
         return Drawn(error=f'figure {target} was never drawn: build with --execute')
-    wrong = ''.join(runs(path) for path in files.values())
+    wrong = ''.join(runs(path, memory) for path in files.values())
     return Drawn(error=f'figure {target}: {wrong}') if wrong else Drawn(files, stale=not fresh)
 
 
@@ -135,14 +138,20 @@ RUNS = {'script', 'handler', 'iframe', 'object', 'embed'}
 STYLED = re.compile(rb'<\?\s*xml-stylesheet')  # a style sheet of XSLT may write a script
 
 
-def runs(path: Path) -> str:
+def runs(path: Path, memory: Memory | None = None) -> str:
     """Why a picture is not published: what is in it that a browser would run."""
     if path.suffix.lower() != '.svg':
         return ''
+    data = path.read_bytes()
+    name = fingerprint('runs', program(), hashlib.sha256(data).hexdigest())
+    return str((memory or Memory()).made(name, lambda: _program_in(data)))
+
+
+def _program_in(data: bytes) -> str:
     try:
-        if STYLED.search(path.read_bytes().replace(b'\0', b'')):
+        if STYLED.search(data.replace(b'\0', b'')):
             return 'an SVG with a style sheet of its own'
-        for _, element in ElementTree.iterparse(path, events=['start']):
+        for _, element in ElementTree.iterparse(io.BytesIO(data), events=['start']):
             name = element.tag.rpartition('}')[2].lower()
             if name in RUNS or any(_runs(*said) for said in element.attrib.items()):
                 return f'an SVG with a script in <{name}>: leave it out'
@@ -252,22 +261,21 @@ LENGTH = re.compile(r'\s*([\d.]+(?:e[-+]?\d+)?)\s*(px|pt|pc|mm|cm|in|)\s*$', re.
 PIXELS = {'': 1, 'px': 1, 'pt': 4 / 3, 'pc': 16, 'mm': 96 / 25.4, 'cm': 96 / 2.54, 'in': 96}
 
 
-def size(path: Path) -> tuple[int, int] | None:
+def size(path: Path, memory: Memory | None = None) -> tuple[int, int] | None:
     """Width and height of a picture in pixels of a page, if the file says them."""
+    kind = path.suffix.lower()
     try:
-        about = path.stat()
+        said = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-    return _size(path, about.st_mtime_ns, about.st_size)
+    name = fingerprint('size', program(), kind, said)
+    made = (memory or Memory()).made(name, lambda: _size(path, kind))
+    return (made[0], made[1]) if made else None
 
 
-# `serve` makes the pages again and again
-@lru_cache(maxsize=4096)
-def _size(path: Path, changed: int, length: int) -> tuple[int, int] | None:
-    found = _svg_size(path) if path.suffix.lower() == '.svg' else _raster_size(path)
-    if not found or min(found) <= 0:
-        return None
-    return max(round(found[0]), 1), max(round(found[1]), 1)
+def _size(path: Path, kind: str) -> tuple[int, ...]:
+    found = _svg_size(path) if kind == '.svg' else _raster_size(path)
+    return tuple(max(round(n), 1) for n in found) if found and min(found) > 0 else ()
 
 
 def _raster_size(path: Path) -> tuple[float, float] | None:
@@ -317,34 +325,35 @@ def _stamp_of(path: Path) -> str:
 #
 # When its source or its data has changed, or anything of the project that the source imports, or
 # that imports.
-def _stamp(source: Path, root: Path) -> str:
+def _stamp(source: Path, root: Path, memory: Memory) -> str:
     seen: dict[Path, bytes] = {}
+    root = root.resolve()
     waiting = [source.resolve()]
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen[path] = path.read_bytes()
-            waiting += _imported(path, seen[path], root.resolve())
+            waiting += _imported(path, seen[path], root, memory)
     data = source.resolve().parent / 'data' / f'{source.stem}.json'
     if data.is_file():
         seen[data] = data.read_bytes()
     digest = hashlib.sha256()
     for path in sorted(seen):
-        digest.update(path.relative_to(root.resolve()).as_posix().encode() + b'\0' + seen[path])
+        digest.update(path.relative_to(root).as_posix().encode() + b'\0' + seen[path])
     return digest.hexdigest()[:16]
 
 
-def _imported(path: Path, data: bytes, root: Path) -> list[Path]:
+def _imported(path: Path, data: bytes, root: Path, memory: Memory) -> list[Path]:
     found = []
-    for level, name, names in _imports(data):
+    # Figures import the same files, and these are the same from build to build
+    said = fingerprint('imports', program(), hashlib.sha256(data).hexdigest())
+    for level, name, names in memory.made(said, lambda: _imports(data)):
         base = path.parents[level - 1] if level else root
         found.append(_module(base, name))
         found += [_module(base, f'{name}.{inner}'.strip('.')) for inner in names]
-    return [p for p in found if p and p.resolve().is_relative_to(root)]
+    return [p for p in found if p and p.is_relative_to(root)]
 
 
-# Figures of one source import the same files
-@lru_cache(maxsize=1000)
 def _imports(data: bytes) -> list[tuple[int, str, list[str]]]:
     """What a source imports: the dots before a module, its name, and what is taken from it."""
     try:

@@ -23,13 +23,15 @@ import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from pygments.lexer import Lexer  # type: ignore[import-untyped]
-from pygments.lexers import BashLexer, PythonLexer, get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.token import Token, _TokenType  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 from .parse import Module
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer  # type: ignore[import-untyped]
 
 # Keyed by line and column, the line from 1 and the column from 0, as `ast` counts
 Links = Mapping[tuple[int, int], str]
@@ -174,10 +176,10 @@ def block(
             for n, line in enumerate(lines, 1)
         )
     try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        lexer = _lexer(language)
     except ClassNotFound:
         return html.escape(text, quote=False)
-    return _read(lexer, text, symbols if isinstance(lexer, PythonLexer) else {}, language in SHELL)
+    return _read(lexer, text, symbols if lexer.name == 'Python' else {}, language in SHELL)
 
 
 def block_lines(text: str, language: str, symbols: Mapping[str, str]) -> list[str]:
@@ -193,15 +195,21 @@ def block_lines(text: str, language: str, symbols: Mapping[str, str]) -> list[st
     return out
 
 
+# Sentences name the same things again and again
+@lru_cache(maxsize=10_000)
 def inline(text: str) -> str:
     """Code inside a sentence."""
     if COMMAND.match(text) or OPTION.search(text):
-        return _read(BASH, text, {}, True)
-    return _read(PYTHON, text, {})
+        return _read(_lexer('bash'), text, {}, True)
+    return _read(_lexer('python'), text, {})
 
 
-PYTHON = PythonLexer(stripnl=False, ensurenl=False)
-BASH = BashLexer(stripnl=False, ensurenl=False)
+@lru_cache(maxsize=64)
+def _lexer(language: str) -> Lexer:
+    # To import Pygments' lexers takes as long as all of our own files, and is seldom needed
+    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+
+    return get_lexer_by_name(language, stripnl=False, ensurenl=False)
 
 
 def _read(lexer: Lexer, text: str, symbols: Mapping[str, str], commands: bool = False) -> str:

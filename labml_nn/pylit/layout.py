@@ -315,7 +315,7 @@ class PageContext:
             self._error(note, block, src, 'an image without a description: ![what it shows](…)')
         if markup.scheme(src) in ('figure', 'live'):
             return self._figure(src, alt, note, block)
-        if markup.scheme(src) or src.startswith('//'):
+        if markup.scheme(src) not in ('', 'attachment') or src.startswith('//'):
             return self._no_image(note, block, src, alt, 'an image must be a file of the project')
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
@@ -605,9 +605,10 @@ def meanings(context: PageContext, body: str) -> dict[str, list[str | int]]:
 
     Said once for all places where a symbol stands; the script shows it beside the pointer.
     """
-    lines = context.page.given
     found: dict[str, list[str | int]] = {}
-    for key, symbol in context.page.glossary.symbols.items():
+    symbols = context.page.glossary.symbols if 'data-sym="' in body else {}
+    lines = context.page.given if symbols else {}
+    for key, symbol in symbols.items():
         line = next((lines[name] for name in symbol.names if name in lines), 0)
         if (symbol.meaning or symbol.shape or line) and f'data-sym="{key}"' in body:
             found[key] = [context.say(symbol.meaning), symbol.shape, line]

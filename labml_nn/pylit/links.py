@@ -29,6 +29,7 @@ from .origin import Origin
 from .outline import Link, Outline
 from .problems import Problems, Refusal
 from .project import Source, readable
+from .remembered import Memory
 
 # Links of this scheme lead to where a notebook can be run
 COLAB = 'colab'
@@ -73,6 +74,7 @@ class Directory:
     origin: Origin
     problems: Problems
     execute: bool = False
+    memory: Memory = field(default_factory=Memory)
     outlines: dict[str, Outline] = field(default_factory=dict)
     pages: dict[str, Outline] = field(default_factory=dict)
     by_path: dict[Path, Outline] = field(default_factory=dict)
@@ -81,6 +83,8 @@ class Directory:
     drawn: dict[str, Target] = field(default_factory=dict)
     # The living figures that pages show, by name
     living: dict[str, live.Living] = field(default_factory=dict)
+    # Files of tests by their paths below the folder of the tests
+    resolved: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tests = self.config.root / self.config.tests
@@ -100,8 +104,8 @@ class Directory:
             return self._equation(source, link.href.removeprefix('eqref:'))
         if kind == 'cite':
             return self._cited(link.href.removeprefix('cite:').removeprefix('@'))
-        if kind == 'output':
-            return self._output(source, link.href)
+        if kind in ('output', 'attachment'):
+            return self._output(source, unquote(link.href, errors='surrogateescape'))
         if kind == 'figure':
             return self._figure(source, link.href.removeprefix('figure:'))
         if kind == 'live':
@@ -152,7 +156,7 @@ class Directory:
             address = self.origin.address(path)
             # What can be used where it is may be taken along
             return Target(address) if address or not notebook else self._published(path, roots)
-        wrong = figures.runs(path)
+        wrong = figures.runs(path, self.memory)
         if wrong:
             return Target(wrong=f'{project.readable(target)}: {wrong}')
         return self._published(path, roots)
@@ -169,19 +173,26 @@ class Directory:
 
     def _publish(self, name: str, path: Path) -> Target:
         self.assets[f'assets/{name}'] = path
-        return Target(f'assets/{name}', size=figures.size(path))
+        return Target(f'assets/{name}', size=figures.size(path, self.memory))
 
     def _output(self, source: Source, name: str) -> Target:
         """A picture that stands in a notebook."""
         path = notebook.picture(source.path, name)
+        kind, _, called = name.partition(':')
+        if path is None and kind == 'attachment':
+            return Target(wrong=f'no picture {called.partition("/")[2]} is attached to this cell')
         if path is None:
             return Target(wrong=f'there is no picture {name} in this notebook')
-        wrong = figures.runs(path)
-        return Target(wrong=wrong) if wrong else self._publish(f'outputs/{path.name}', path)
+        wrong = figures.runs(path, self.memory)
+        found = Target(wrong=wrong) if wrong else self._publish(f'outputs/{path.name}', path)
+        # A drawing need not say how large it is
+        if kind == 'attachment' and not (wrong or found.size or path.suffix == '.svg'):
+            return Target(wrong=f'the attached {called.partition("/")[2]} is not a picture')
+        return found
 
     def _figure(self, source: Source, name: str) -> Target:
         if name not in self.drawn:
-            drawn = figures.find(self.config, name, self.execute)
+            drawn = figures.find(self.config, name, self.execute, self.memory)
             if drawn.stale and not drawn.error:
                 message = f'figure {name} is older than its source: build with --execute'
                 self.problems.warning((source.shown, 1, 1), message)
@@ -253,11 +264,16 @@ class Directory:
     # ### Tests
     def find(self, claim: Claim) -> Target | None:
         """Where the test of a claim stands."""
-        found = self.by_path.get((self.tests / claim.path).resolve())
+        found = self.by_path.get(self._tests_file(claim.path))
         for defined, kind, _ in found.definitions if found else ():
             if found and defined == claim.name and claims.is_test(defined, kind):
                 return Target(found.source.url, found.place(defined), found.source.kind)
         return None
+
+    def _tests_file(self, path: str) -> Path:
+        if path not in self.resolved:
+            self.resolved[path] = (self.tests / path).resolve()
+        return self.resolved[path]
 
     def _test(self, href: str) -> Target:
         claim = Claim.of(href)

@@ -55,6 +55,12 @@ def check(page: Page, root: Path, problems: Problems) -> None:
                     problems.error(where, said, excerpt)
 
 
+def files(page: Page) -> list[str]:
+    """The files that the numbers of a page are held against."""
+    marks = (m for note in page.notes for t in note.tokens for m in t.meta.get('measured', ()))
+    return list(dict.fromkeys(s.partition('#')[0] for m in marks for s in m.meta['sources']))
+
+
 def _begin(tokens: Sequence[Token], end: int) -> int:
     """Where the block begins that ends there."""
     level = tokens[end].level

@@ -2,8 +2,8 @@ r"""
 # Notebooks
 
 A notebook is a page too: the cells with code are sections, and the Markdown above a cell is its
-note. Outputs that were stored are shown under the code, pictures and plain text; raw cells are left
-out. Nothing is run.
+note. Outputs that were stored are shown under the code, pictures and plain text, and the pictures
+that are attached to a cell where its words ask for them; raw cells are left out. Nothing is run.
 
 Lines are numbered as if all code stood in one file, and the words in another behind it: the
 numbers beside the code go on from cell to cell. A mistake is told with the line of the `.ipynb`,
@@ -35,7 +35,12 @@ SUFFIX = '.ipynb'
 # Tags of Jupyter Book and of Sphinx, for cells that a reader may open
 HIDDEN = {'hide-input', 'hide_input', 'hide-cell', 'remove-input', 'remove-cell', 'hide'}
 SHOWS = ('display_data', 'execute_result')
-PICTURES = {'image/svg+xml': '.svg', 'image/png': '.png', 'image/jpeg': '.jpg', 'image/gif': '.gif'}
+PICTURES = {
+    'image/svg+xml': '.svg', 'image/png': '.png', 'image/jpeg': '.jpg', 'image/gif': '.gif',
+    'image/webp': '.webp',
+}  # fmt: skip
+# Each cell has names of its own for what is attached to it
+ATTACHED = re.compile(r'(\]\(\s*<?|^\s*\[[^\]]*\]:\s*<?)attachment:')
 
 
 @dataclass
@@ -70,8 +75,8 @@ def parse(text: str, path: Path, shown: str) -> Notebook:
     """Read a notebook, or raise `Mistakes` with the line where it cannot be read."""
     cells, language = _cells(text, shown)
     reader = _Reader(text, path, language)
-    for cell in cells:
-        reader.cell(cell)
+    for number, cell in enumerate(cells, 1):
+        reader.cell(cell, number)
     return reader.finish()
 
 
@@ -178,7 +183,7 @@ class _Reader:
         self.cells: list[tuple[int, int]] = []
         self.note: list[int] = []
 
-    def cell(self, cell: dict[str, Any]) -> None:
+    def cell(self, cell: dict[str, Any], number: int) -> None:
         source = _joined(cell['source']) or ''
         lines = source.replace('\r\n', '\n').replace('\r', '\n').split('\n')
         self.finder.cell()
@@ -186,6 +191,7 @@ class _Reader:
         if cell.get('cell_type') == 'markdown':
             if self.note:
                 self.note.append(self._word('', places[0]))
+            lines = [ATTACHED.sub(rf'\1attachment:{number}/', line) for line in lines]
             self.note += [self._word(*both) for both in zip(lines, places, strict=True)]
         elif cell.get('cell_type') == 'code':
             self._code(cell, lines, places)
@@ -283,8 +289,12 @@ class _Reader:
 
 def _drawn(output: Any) -> tuple[str, str] | None:
     """The kind of the picture that an output has, and its data."""
-    data = output.get('data') if isinstance(output, dict) else None
-    if not isinstance(data, dict) or output.get('output_type') not in SHOWS:
+    shows = isinstance(output, dict) and output.get('output_type') in SHOWS
+    return _drawing(output.get('data')) if shows else None
+
+
+def _drawing(data: Any) -> tuple[str, str] | None:
+    if not isinstance(data, dict):
         return None
     said = ((kind, _joined(data.get(kind))) for kind in PICTURES)
     return next(((kind, text) for kind, text in said if text is not None), None)
@@ -345,12 +355,14 @@ def _wrong(lines: Sequence[str]) -> tuple[int, int, str] | None:
 
 # ## Pictures
 def picture(path: Path, name: str) -> Path | None:
-    """A picture among the outputs, `output:2`, as a file; nothing if there is none."""
-    found = _pictures(path, path.stat().st_mtime_ns)
-    number = name.removeprefix('output:')
-    if not number.isdigit() or not 0 < int(number) <= len(found):
+    """A picture as a file: an output, `output:2`, or attached to a cell, `attachment:3/name`.
+
+    Nothing if there is none.
+    """
+    found = _pictures(path, path.stat().st_mtime_ns).get(name)
+    if found is None:
         return None
-    suffix, data = found[int(number) - 1]
+    suffix, data = found
     folder = formulas.cache_home() / 'outputs'
     file = folder / f'{hashlib.sha256(data).hexdigest()[:20]}{suffix}'
     if not file.is_file():
@@ -362,19 +374,32 @@ def picture(path: Path, name: str) -> Path | None:
 
 
 @lru_cache(maxsize=64)
-def _pictures(path: Path, _changed: int) -> list[tuple[str, bytes]]:
-    found = []
+def _pictures(path: Path, _changed: int) -> dict[str, tuple[str, bytes]]:
+    found: dict[str, tuple[str, bytes]] = {}
+    outputs = 0
     try:
         cells, _ = _cells(path.read_text('utf-8-sig'), str(path))
     except (Mistakes, OSError, UnicodeDecodeError):
-        return []
-    for cell in cells:
-        outputs = cell.get('outputs') if cell.get('cell_type') == 'code' else ()
-        if not (_joined(cell['source']) or '').strip():
-            continue
-        drawn = map(_drawn, outputs if isinstance(outputs, list) else ())
-        found += [(PICTURES[kind], _decoded(kind, text)) for kind, text in filter(None, drawn)]
+        return {}
+    for number, cell in enumerate(cells, 1):
+        for name, part in _parts(cell):
+            drawn = _drawing(part) if name else _drawn(part)
+            outputs += bool(drawn) and not name
+            if drawn:
+                called = f'attachment:{number}/{name}' if name else f'output:{outputs}'
+                found[called] = PICTURES[drawn[0]], _decoded(*drawn)
     return found
+
+
+def _parts(cell: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is attached to a cell, with its names, or its outputs; if it has any words."""
+    words = cell.get('cell_type') == 'markdown'
+    said = cell.get('attachments' if words else 'outputs')
+    if (_joined(cell['source']) or '').strip() and cell.get('cell_type') in ('markdown', 'code'):
+        if words and isinstance(said, dict):
+            yield from said.items()
+        elif not words and isinstance(said, list):
+            yield from (('', output) for output in said)
 
 
 def _decoded(kind: str, text: str) -> bytes:

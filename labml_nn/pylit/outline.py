@@ -24,6 +24,9 @@ from .project import Source
 from .prose import Note
 from .references import Numbered
 
+# What is looked up and is no path
+SCHEMES = ('test', 'figure', 'colab', 'eqref', 'cite', 'live', 'attachment')
+
 
 @dataclass(frozen=True)
 class Link:
@@ -106,7 +109,7 @@ def links(page: Page) -> Iterator[Link]:
             for link in _links(note, token):
                 kind = markup.scheme(link.href)
                 inside = not kind and link.href[:2] != '//' and urlsplit(link.href).path
-                if inside or kind in ('test', 'figure', 'colab', 'eqref', 'cite', 'live'):
+                if inside or kind in SCHEMES:
                     yield link
         for formula in note.formulas:
             for label, _ in references.referred(formula.tex):

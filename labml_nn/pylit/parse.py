@@ -356,11 +356,13 @@ def bodies(node: ast.AST) -> Iterator[Body]:
 
 def _statements(node: ast.AST) -> list[ast.AST]:
     """What stands in a node, last first: a list is taken from its end."""
-    found = [
-        child
-        for child in ast.iter_child_nodes(node)
-        if isinstance(child, (ast.stmt, ast.ExceptHandler)) or type(child).__name__ in _BLOCKS
-    ]
+    # Only these fields hold statements, and each holds them in the order of the file
+    inner = vars(node)
+    found: list[ast.AST] = []
+    for name in _BLOCKS:
+        part = inner.get(name)
+        if type(part) is list:  # the body of a `lambda` is an expression
+            found += part
     return found[::-1]
 
 
@@ -411,7 +413,7 @@ def _definitions(tree: ast.AST) -> Iterator[Definition]:
         todo += [(child, prefix) for child in _statements(node)]
 
 
-_BLOCKS = {'match_case'}
+_BLOCKS = ('body', 'cases', 'handlers', 'orelse', 'finalbody')
 
 
 def _starters(

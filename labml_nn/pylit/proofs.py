@@ -62,13 +62,14 @@ def script(
 ) -> bytes:
     """The panels of the tests of one file that pages name, by their anchors."""
     made = {}
-    for claim in sorted(set(named), key=lambda c: c.name):
-        found = [d for d in page.module.definitions if d.name == claim.name] if page.module else []
-        for definition in found[-1:]:
+    module = page.module
+    for claim in sorted(set(named), key=lambda c: c.name) if module else ():
+        assert module
+        for definition in [d for d in module.definitions if d.name == claim.name][-1:]:
             lines = code[definition.start - 1 : definition.end]
             made[page.places[claim.name]] = {
                 'test': claim.test,
-                'title': _title(page, claim.name),
+                'title': _title(module.tree, claim.name),
                 'verdict': report.verdict(claim),
                 'code': _code(lines),
                 **_outcome(report.tests.get(claim.test), report),
@@ -87,9 +88,9 @@ def _json(said: Any) -> str:
     return text.replace('\u2028', r'\u2028').replace('\u2029', r'\u2029')
 
 
-def _title(page: Page, name: str) -> str:
+def _title(tree: ast.Module, name: str) -> str:
     """The first sentence of the test's docstring, or its name as words."""
-    node: ast.AST | None = ast.parse(page.text)
+    node: ast.AST | None = tree
     for part in name.split('.'):
         body = getattr(node, 'body', [])
         node = next((n for n in body if getattr(n, 'name', '') == part), None)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import prose
@@ -40,14 +40,11 @@ LEADING = re.compile(rf'(?:[^\w{prose.OPEN}]*{prose.OPEN}\d+{prose.CLOSE})+')
 RELATION = re.compile(r':?=|\\(?:sim|approx|propto|leftarrow|gets|coloneqq|to|mapsto)(?![a-zA-Z])')
 
 
-def check(pages: Iterable[Page], problems: Problems) -> None:
+def check(page: Page, reach: CallGraph, problems: Problems) -> None:
     """Warn about every quantity of a note that its code does not have."""
-    listed = [page for page in pages if page.module and page.glossary.symbols]
-    calls_of = CallGraph(listed)
-    for page in listed:
-        for row in page.rows:
-            if row.kind == 'pair':
-                _Row(page, row, calls_of).check(problems)
+    for row in page.rows if page.module and page.glossary.symbols else ():
+        if row.kind == 'pair':
+            _Row(page, row, reach).check(problems)
 
 
 # ## What code has
@@ -106,16 +103,27 @@ def read(page: Page, lines: Iterable[range]) -> Code:
     return found
 
 
+def reached(page: Page) -> dict[str, list[list[list[str]]]]:
+    """Of each function of a page, by its last name, which quantities it has and what it calls."""
+    found: dict[str, list[list[list[str]]]] = {}
+    listed = page.module.definitions if page.module and page.glossary.symbols else ()
+    for definition in listed:
+        if definition.kind == 'function':
+            code = read(page, [_span(definition)])
+            said = [sorted(code.has), sorted(code.calls)]
+            found.setdefault(definition.name.rpartition('.')[2], []).append(said)
+    return found
+
+
 class CallGraph:
     """What the functions of a project have, and what they have through those they call."""
 
-    def __init__(self, pages: list[Page]):
+    def __init__(self, pages: Iterable[Mapping[str, Sequence[Sequence[Sequence[str]]]]]):
         self.known: dict[str, list[Code]] = {}
         for page in pages:
-            for definition in page.module.definitions if page.module else ():
-                if definition.kind == 'function':
-                    code = read(page, [_span(definition)])
-                    self.known.setdefault(definition.name.rpartition('.')[2], []).append(code)
+            for name, codes in page.items():
+                found = [Code(has=set(has), calls=set(calls)) for has, calls in codes]
+                self.known.setdefault(name, []).extend(found)
 
     def has(self, code: Code) -> set[str]:
         """A call is known by its last name: `model.loss` may be any `loss` of the project."""

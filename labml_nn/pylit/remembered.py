@@ -20,6 +20,7 @@ import json
 import sqlite3
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -58,7 +59,7 @@ class Memory:
     When the file has more than `most` of them, only those stay that the last build asked for.
     """
 
-    def __init__(self, path: Path | None = None, most: int = 2000):
+    def __init__(self, path: Path | None = None, most: int = 6000):
         self.path, self.most = path, most
         self.results: dict[str, Any] = {}
         # What was needed before the last `forget`
@@ -86,6 +87,14 @@ class Memory:
                 for (data,) in self.base.execute(query, (name,)):
                     self.results[name] = json.loads(zlib.decompress(data))
         return self.results.get(name)
+
+    def made(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is remembered under this name, or else made now."""
+        known = self.get(name)
+        if known is None:
+            known = make()
+            self.put(name, known)
+        return known
 
     def put(self, name: str, value: Any) -> None:
         self.results[name] = value

@@ -19,10 +19,11 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from markdown_it.token import Token
@@ -33,6 +34,7 @@ from . import (
     config,
     figures,
     formulas,
+    halves,
     highlight,
     inventory,
     layout,
@@ -51,6 +53,7 @@ from .config import Config
 from .elements import fill
 from .formulas import Formula, Typesetter
 from .frame import LOST, Book, Entry, Frame, picture, source_script
+from .halves import Partner
 from .inventory import Inventory
 from .layout import Material, relative
 from .links import PICTURES, Directory, Table, around
@@ -65,6 +68,9 @@ from .remembered import Memory, fingerprint, program
 from .translate import Catalog
 
 STATIC = Path(__file__).parent / 'static'
+T = TypeVar('T')
+# So many characters are understood in the time that a second process takes to begin
+MUCH = 100_000
 
 
 @dataclass
@@ -98,12 +104,19 @@ class Request:
 class Site:
     """All pages of a project, and what they know of each other."""
 
-    def __init__(self, request: Request, memo: Memo | None = None):
+    def __init__(self, request: Request, memo: Memo | None = None, partner: Partner | None = None):
         self.request = request
+        # Who does a half of what is new; and what it is to do, where there is none yet
+        self.partner = partner
+        self.second: Callable[[Partner], object] | None = None
         self.config = request.config
         self.memo = memo or Memo()
         self.problems = Problems()
         self.base = around(request.paths[0])
+        if self.memo.memory is None:
+            path = formulas.cache_home() / 'pages-2.sqlite' if request.keep else None
+            self.memo.memory = Memory(path)
+        self.memory = self.memo.memory
         self.report, self.unproved = claims.believed(self.config, request.paths, request.report)
         self.directory = Directory(
             self.config,
@@ -113,6 +126,7 @@ class Site:
             origin.find(self.config),
             self.problems,
             request.execute,
+            self.memory,
         )
         self.pages, self.outlines = self.directory.pages, self.directory.outlines
         self.texts: dict[str, str] = {}
@@ -126,20 +140,16 @@ class Site:
         # Style sheets and the logo of the author → where they stand in the site
         self.own: dict[str, str] = {}
         self.rendering = False
-        if self.memo.memory is None:
-            path = formulas.cache_home() / 'pages-2.sqlite' if request.keep else None
-            self.memo.memory = Memory(path)
-        self.memory = self.memo.memory
 
     # ### Reading
     def read(self) -> None:
         """Understand every source, then the tests that they name."""
         out = self.request.out.resolve() if self.request.out else None
-        for source in project.collect(self.request.paths, self.config, out):
-            self._read(source)
-        for written in list(self.pages.values()):
-            for claim in written.claims:
-                self._read_test(claim)
+        for found in (project.collect(self.request.paths, self.config, out), self._tests):
+            sources = found if isinstance(found, list) else found()
+            self._ahead(sources)
+            for source in sources:
+                self._read(source)
         self._own()
         # Everything that is wrong in one file is told together with what is wrong in the others
         for language in self._languages():
@@ -197,7 +207,7 @@ class Site:
             self.index.add(source.module, (n for n, _, _ in found.definitions), found.exports)
 
     def _outline(self, source: Source, text: str) -> Outline:
-        name = fingerprint(program(), source, text, self.config.glossary)
+        name = self._outlined(source, text)
         known = self.memory.get(name)
         if known is None:
             written, problems = self._understand(source, text)
@@ -207,6 +217,55 @@ class Site:
             known = outline.dump(outline.of(written, problems))
             self.memory.put(name, known)
         return outline.load(source, known)
+
+    def _outlined(self, source: Source, text: str) -> str:
+        return fingerprint(program(), source, text, self.config.glossary)
+
+    def named(self, what: str, found: Outline, *more: object) -> str:
+        """The name of what is made from one source, and from what else is said."""
+        text = self.texts[found.source.url]
+        return fingerprint(what, program(), found.source, text, self.config.glossary, *more)
+
+    # ### What two processes do
+    def _ahead(self, sources: Sequence[Source]) -> None:
+        """Understand what is new, with a partner if that is much. What is wrong is told later."""
+        new: list[tuple[Source, str]] = []
+        for source in sources if self.partner or self.second else ():
+            with suppress(Mistakes, OSError):
+                if self.directory.inside(source.path):
+                    text = read(source.path, source.shown)
+                    if self.memory.get(self._outlined(source, text)) is None:
+                        new.append((source, text))
+        if self.second and not self.partner and sum(len(text) for _, text in new) > MUCH:
+            # What is open belongs to one process
+            self.memory.close()
+            self.partner = halves.begin(self.second)
+
+        def understand(half: Sequence[tuple[Source, str]]) -> None:
+            for source, text in half:
+                with suppress(Mistakes):
+                    self._outline(source, text)
+
+        self.share({one[0].url: one for one in new}, lambda one: len(one[1]), understand)
+
+    def share(
+        self,
+        items: Mapping[str, T],
+        weigh: Callable[[T], int],
+        work: Callable[[Sequence[T]], object],
+    ) -> None:
+        """Work on half of what there is for some pages, by their addresses.
+
+        What either process has remembered of it, both know then.
+        """
+        if not self.partner:
+            return
+        before = set(self.memory.fresh)
+        half = self.partner.half({url: weigh(item) for url, item in items.items()})
+        work([item for url, item in items.items() if url in half])
+        ours = {name: self.memory.results[name] for name in self.memory.fresh - before}
+        for name, known in self.partner.swap(ours).items():
+            self.memory.put(name, known)
 
     def _understand(self, source: Source, text: str) -> tuple[Page, Problems]:
         made = fingerprint(source, text, self.config.glossary)
@@ -220,12 +279,17 @@ class Site:
         """All of a page, and not only what others know of it."""
         return self._understand(found.source, self.texts[found.source.url])[0]
 
-    def _read_test(self, claim: Claim) -> None:
+    def _tests(self) -> list[Source]:
+        """The files of tests that pages name."""
         folder = self.config.root / self.config.tests
-        path = folder / claim.path
-        if path.is_file() and path.resolve() not in self.directory.by_path:
-            prefix = posixpath.basename(self.config.tests.rstrip('/')) + '/'
-            self._read(project.make(path, folder, prefix, 'test'))
+        prefix = posixpath.basename(self.config.tests.rstrip('/')) + '/'
+        paths = dict.fromkeys(c.path for page in self.pages.values() for c in page.claims)
+        found: dict[Path, Source] = {}
+        for path in (folder / path for path in paths):
+            real = path.resolve()
+            if path.is_file() and real not in self.directory.by_path:
+                found.setdefault(real, project.make(path, folder, prefix, 'test'))
+        return list(found.values())
 
     def inside(self, path: Path) -> str:
         """How a file is called on the pages: from the root of the project, wherever we stand."""
@@ -239,10 +303,7 @@ class Site:
     # ### Rendering
     def render(self) -> dict[str, bytes]:
         """Every file of the site. Raises `Mistakes` unless the mistakes are to be shown."""
-        self.rendering = True
-        self.read()
-        if not (self.request.lenient and self.pages):
-            self.problems.raise_errors()
+        self.prepare()
         files = self._made(self._addresses())
         files |= {name: make() for name, make in self._others().items()}
         if not self.request.lenient:
@@ -250,6 +311,30 @@ class Site:
         files |= {name: path.read_bytes() for name, path in self._pictures().items()}
         self.memory.save()
         return files
+
+    def prepare(self) -> None:
+        """Read everything, and make what is new with the partner."""
+        self.rendering = True
+        self.read()
+        if not (self.request.lenient and self.pages):
+            self.problems.raise_errors()
+        if not self.partner:
+            return
+        new: dict[str, list[tuple[Outline, str]]] = {}
+        for found, language in self._addresses().values():
+            if self.memory.get(self._name(found, language)) is None:
+                new.setdefault(found.source.url, []).append((found, language))
+        self.share(new, lambda pages: len(self.texts[pages[0][0].source.url]), self._make)
+
+    def _make(self, wanted: Sequence[Sequence[tuple[Outline, str]]]) -> None:
+        """Some pages in their languages, and all that is made from the same sources."""
+        self._prepare({p[0][0].source.url: self.full(p[0][0]) for p in wanted})
+        for found, language in (one for pages in wanted for one in pages):
+            self._page(found, language)
+            if found.source.kind == 'page':
+                self._found(found, language)
+            elif found.source.url in self.claimed:
+                self._proofs(found)
 
     def file(self, name: str) -> bytes | None:
         """One file of the site, made now; nothing if the site has none of this name."""
@@ -339,6 +424,8 @@ class Site:
 
     def close(self) -> None:
         self.memory.close()
+        if self.partner:
+            self.partner.close()
         if self.memo.typesetter:
             self.memo.typesetter.close()
 
@@ -554,7 +641,9 @@ class Site:
         files |= {f'assets/{path.name}': partial(_minified, path) for path in _assets()}
         files['assets/katex/katex.css'] = _style
         address = self.directory.origin.site
-        files[LOST] = partial(self.lost, urlsplit(address).path.rstrip('/') + '/')
+        # A host shows it at any depth. Who knows no address can open it where it stands, and beside
+        base = urlsplit(address).path.rstrip('/') + '/' if address else './'
+        files[LOST] = partial(self.lost, base)
         if address:
             files['sitemap.xml'] = self._sitemap
         return files
@@ -593,12 +682,28 @@ class Site:
 
     def _proofs(self, found: Outline) -> bytes:
         """What is behind the marks that lead to one file of tests."""
-        source, url = self.full(found), found.source.url
-        if url not in self.code:
-            self.code[url] = self._code(source)
-        named = (claim for o in self.shown() for claim in o.claims)
-        here = [c for c in named if (test := self.directory.find(c)) and test.url == url]
-        return proofs.script(source, self.code[url], here, self.report, self.caught)
+        url = found.source.url
+        here, report = self.claimed[url], self.report
+        told = [(c, report.tests.get(c.test), self.caught.get(c.test)) for c in here]
+        text, versions = self.texts[url], sorted(report.versions.items())
+        name = fingerprint('proofs', program(), url, text, told, report.when, versions)
+
+        def make() -> str:
+            source = self.full(found)
+            if url not in self.code:
+                self.code[url] = self._code(source)
+            return proofs.script(source, self.code[url], here, report, self.caught).decode()
+
+        return str(self.memory.made(name, make)).encode()
+
+    @cached_property
+    def claimed(self) -> dict[str, list[Claim]]:
+        """By the address of a file of tests: what pages claim of it."""
+        found: dict[str, list[Claim]] = {}
+        for claim in dict.fromkeys(claim for o in self.shown() for claim in o.claims):
+            if test := self.directory.find(claim):
+                found.setdefault(test.url, []).append(claim)
+        return found
 
     @cached_property
     def caught(self) -> dict[str, claims.Caught]:

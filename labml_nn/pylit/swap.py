@@ -51,7 +51,10 @@ def write(files: Mapping[str, bytes], out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
-        _fill(fresh, files)
+        sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+        if _stands(out, sums):
+            return
+        _fill(fresh, files, sums)
         if out.exists():
             _keep_foreign(out, fresh, files)
         _exchange(fresh, out)
@@ -93,10 +96,14 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+def _stands(out: Path, sums: Mapping[str, str]) -> bool:
+    """Whether all of the new site is there already, to the byte."""
+    return _ours(out) == sums and all(_is_ours(out / name, said) for name, said in sums.items())
+
+
+def _fill(folder: Path, files: Mapping[str, bytes], sums: Mapping[str, str]) -> None:
     # Whoever finds half of it has to know that it is ours: the list of the files goes first
     folder.mkdir(parents=True)
-    sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     text = json.dumps({'files': sums}, indent=1)
     (folder / MANIFEST).write_text(f'{text}\n', encoding='utf-8')
     made = set()

@@ -17,11 +17,12 @@ Display formulas and code blocks stand between paragraphs and are not in the cat
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,7 @@ from .page import Page
 from .parse import Line
 from .problems import Problems, Refusal
 from .prose import Note
-from .remembered import fingerprint
+from .remembered import Memory, fingerprint, program
 
 WIDTH = 96
 MISSING, OUTDATED = 'untranslated', 'outdated'
@@ -284,6 +285,34 @@ def protected(text: str) -> Counter[str]:
     return found
 
 
+def differences(want: Counter[str], have: Counter[str]) -> list[str]:
+    """What is wrong with a translation that should have the same as its source."""
+    lost = [f'the translation has lost {said}' for said in want - have]
+    return lost + [f'the translation has added {said}' for said in have - want]
+
+
+class Compared:
+    """What is wrong with translations: a pair of texts is looked at once, and remembered."""
+
+    def __init__(self, memory: Memory, catalog: Path):
+        # Those of a catalogue stand together: thousands of small results, asked for all at once
+        self.memory, self.name = memory, f'{catalog} {program()}'
+        self.known: dict[str, list[str]] = memory.get(self.name) or {}
+        self.asked: dict[str, list[str]] = {}
+
+    def of(self, text: str, said: str) -> list[str]:
+        both = hashlib.sha256(f'{text}\0{said}'.encode()).hexdigest()
+        if both not in self.asked:
+            known = self.known.get(both)
+            made = differences(protected(text), protected(said)) if known is None else known
+            self.asked[both] = made
+        return self.asked[both]
+
+    def keep(self) -> None:
+        if self.asked != self.known:
+            self.memory.put(self.name, self.asked)
+
+
 @dataclass
 class Checked:
     """One language's catalogue held against everything that there is to translate."""
@@ -293,34 +322,37 @@ class Checked:
     # How messages call the catalogue, and whether what is missing is told
     shown: str
     missing: bool
+    compared: Compared
 
-    def __call__(self, config: Config, pages: Sequence[Page], texts: Sequence[str]) -> None:
-        """Missing and outdated messages are warnings; a lost formula is an error."""
-        for page in pages:
-            for text, line in messages(page):
-                self._message(text, (page.source.shown, line, 1), '')
+    def __call__(
+        self, config: Config, pages: Mapping[str, Iterable[tuple[str, int]]], texts: Sequence[str]
+    ) -> None:
+        """Missing and outdated messages are warnings; a lost formula is an error.
+
+        `pages` has the `messages` of each, by how they are called.
+        """
+        for page, said in pages.items():
+            for text, line in said:
+                self._message(text, (page, line, 1), '')
         for text, line, _ in settings(config):
             self._message(text, ('pyproject.toml', line, 1), f' of {text!r}')
         for text in texts:
             self._message(text, (self.shown, 1, 1), f' of {text!r}')
             if text in self.catalog.done:
-                self._compare(text, *(Counter(FIELD.findall(t)) for t in self._both(text)))
+                both = (Counter(FIELD.findall(t)) for t in (text, self.catalog.done[text]))
+                for wrong in differences(*both):
+                    self._wrong(text, wrong)
+        self.compared.keep()
 
     def _message(self, text: str, where: tuple[str, int, int], what: str) -> None:
         if text in self.catalog.done:
-            self._compare(text, *map(protected, self._both(text)))
+            for wrong in self.compared.of(text, self.catalog.done[text]):
+                self._wrong(text, wrong)
         elif self.missing:
             kind = 'outdated' if text in self.catalog.fuzzy else 'missing'
             self.problems.warning(
                 where, f'{self.catalog.language}: the translation{what} is {kind}'
             )
 
-    def _both(self, text: str) -> tuple[str, str]:
-        return text, self.catalog.done[text]
-
-    def _compare(self, text: str, want: Counter[str], have: Counter[str]) -> None:
-        where = (self.shown, self.catalog.lines[text], 1)
-        for lost in want - have:
-            self.problems.error(where, f'the translation has lost {lost}')
-        for added in have - want:
-            self.problems.error(where, f'the translation has added {added}')
+    def _wrong(self, text: str, said: str) -> None:
+        self.problems.error((self.shown, self.catalog.lines[text], 1), said)

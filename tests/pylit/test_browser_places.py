@@ -420,3 +420,18 @@ def test_a_mark_leaves_a_phone_the_line(
         room, is_below = page.evaluate(BESIDE)
         assert is_below == below
         assert not below or room > width - 60
+
+
+@pytest.mark.parametrize('scripts', [True, False])
+def test_the_page_for_no_page_is_styled_where_it_stands(
+    small: Path, browser: Any, scripts: bool
+) -> None:
+    """In a folder, and at the root of any server, of a site that knows no address of its own."""
+    lost = small.parents[1] / '404.html'
+    with visit(browser, lost.as_uri(), java_script_enabled=scripts) as page:
+        page.get_by_role('heading', name='There is no such page').wait_for()
+        # A sheet of ours has arrived: without one, a list of pages has bullets and no bar above it
+        bar = page.locator('header.bar')
+        assert bar.evaluate('e => getComputedStyle(e).display') != 'block'
+        page.locator('a.home').click()
+        page.wait_for_url((small.parents[1] / 'index.html').as_uri())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -158,6 +159,51 @@ def test_a_picture_is_published_from_a_remembered_page_too(tmp_path: Path) -> No
         assert main(['build', str(tmp_path / 'p'), '-o', str(tmp_path / 'out')]) == 0
         (picture,) = (tmp_path / 'out' / 'assets' / 'outputs').iterdir()
         assert picture.read_text() == SVG
+
+
+def attached(text: str, **pictures: dict[str, str]) -> dict[str, Any]:
+    return {**words(text), 'attachments': {f'{name}.png': p for name, p in pictures.items()}}
+
+
+def test_what_is_attached_to_a_cell_is_a_picture_of_the_page(tmp_path: Path) -> None:
+    png, svg = {'image/png': base64.b64encode(PNG).decode()}, {'image/svg+xml': SVG}
+    made = shown(
+        tmp_path,
+        attached('# A\n\n![A point](attachment:image.png)', image=png),
+        code('1'),
+        # Each cell has names of its own
+        attached('![A circle](attachment:image.png) and ![two](attachment:a%20b.png)',
+                 image=svg, **{'a b': png}),
+    )  # fmt: skip
+    found = re.findall(r'<img [^>]*src="assets/outputs/(\w+)([.]\w+)" alt="([^"]*)"([^>]*)>', made)
+    assert [(kind, alt) for _, kind, alt, _ in found] == [
+        ('.png', 'A point'), ('.svg', 'A circle'), ('.png', 'two'),
+    ]  # fmt: skip
+    assert found[0][0] == found[2][0] == hashlib.sha256(PNG).hexdigest()[:20]
+    assert 'width="1" height="1"' in found[0][3]
+    again = site(tmp_path, 'page.ipynb')
+    files = again.render()
+    again.close()
+    assert files[f'assets/outputs/{found[0][0]}.png'] == PNG
+    assert files[f'assets/outputs/{found[1][0]}.svg'].decode() == SVG
+
+
+def test_an_attached_picture_that_is_not_there_is_told_where_it_is_missing(tmp_path: Path) -> None:
+    torn = {'image/png': base64.b64encode(PNG[:20]).decode()}
+    text = written(
+        attached('# A\n\n![None](attachment:none.png)\n\n![Torn](attachment:torn.png)', torn=torn)
+    )
+    lines = text.split('\n')
+    said = told(tmp_path, text)
+    for alt, wrong in (
+        ('None', 'no picture none.png is attached to this cell'),
+        ('Torn', 'the attached torn.png is not a picture'),
+    ):
+        line = next(n for n, x in enumerate(lines, 1) if f'![{alt}]' in x)
+        assert any(s.startswith(f'page.ipynb:{line}:') and wrong in s for s in said), said
+    assert main(['build', str(tmp_path / 'page.ipynb'), '-o', str(tmp_path / 'out')]) == 0
+    made = (tmp_path / 'out' / 'page.html').read_text()
+    assert re.findall(r'<span class="mistake"[^>]*>(\w+)<', made) == ['None', 'Torn']
 
 
 def test_a_picture_that_would_run_is_not_published(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def ask(folder: Path, questions: list[str], language: str = 'en') -> list[list[d
         'program': str(PROGRAM),
         'text': str(folder / ('' if language == 'en' else language) / search.TEXT),
         'code': str(folder / search.CODE),
+        'source': '' if language == 'en' else str(folder / search.TEXT),
         'language': language,
         'questions': questions,
     }
@@ -89,6 +90,47 @@ def test_questions_find_their_answers(ours: Path, language: str, kind: str, leas
         if not any(answers(hit['url'], question['at']) for hit in hits[:3])
     ]
     assert len(questions) - len(missed) >= least, missed
+
+
+@pytest.mark.parametrize('language', LANGUAGES[1:])
+@pytest.mark.parametrize(('kind', 'least'), [('question', 57), ('further', 16)])
+def test_english_questions_lead_to_translated_sections(
+    ours: Path, language: str, kind: str, least: int
+) -> None:
+    """Who reads Chinese or Japanese asks in English too, and for words that only English has."""
+    questions = asked()[kind]
+    found = ask(ours, [question['en'] for question in questions], language)
+    missed = [
+        (question['en'], [hit['url'] for hit in hits[:3]])
+        for question, hits in zip(questions, found, strict=True)
+        if not any(answers(hit['url'], question['at']) for hit in hits[:3])
+    ]
+    assert len(questions) - len(missed) >= least, missed
+
+
+def test_english_prose_is_found_beside_its_translation(tmp_path: Path) -> None:
+    pytest.importorskip('babel')
+    po = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    po += 'msgid "The walrus sleeps."\nmsgstr "海象睡觉。"\n\nmsgid "Sea"\nmsgstr "海"\n'
+    files = {
+        'pyproject.toml': '[tool.pylit]\nlanguages = ["zh"]\n', 'docs/locale/zh.po': po,
+        'src/a.py': '# # Sea\n#\n# The walrus sleeps.\nx = 1\n\n# A penguin.\ny = 2\n',
+    }  # fmt: skip
+    folder = project(tmp_path, files)
+    made = render(folder, 'src')
+    for name in (search.TEXT, f'zh/{search.TEXT}', search.CODE):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(made[name], encoding='utf-8')
+    # No file is larger for it: the text of the English pages is asked for
+    assert 'walrus' not in made[f'zh/{search.TEXT}']
+    (english,), (chinese,), (heading,), (both,) = ask(
+        folder, ['walrus sleeps', '海象', 'sea', 'penguin'], 'zh'
+    )
+    assert english['url'] == chinese['url'] == heading['url'] == 'a.html#sea'
+    assert said(english['title']) == '海'
+    assert said(english['context']) == 'The [walrus] [sleeps].'
+    # What has no translation stands there once
+    assert said(both['context']) == 'A [penguin].'
 
 
 def test_every_answer_is_a_place_of_the_site(ours: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gzip
 import hashlib
@@ -52,6 +53,49 @@ def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
     assert build(tmp_path / 'p', tmp_path / 'one', '--no-cache') == 0
     assert build(tmp_path / 'p', tmp_path / 'two') == 0
     assert snapshot(tmp_path / 'one') == snapshot(tmp_path / 'two')
+
+
+# A process by itself: a test runner has threads, and who has threads does not fork
+HALVES = """
+import os, sys
+from labml_nn.pylit import __main__, halves, site
+how, source, out = sys.argv[1:]
+site.MUCH = 10**9 if how == 'alone' else 0
+swaps, swap, half = [], halves.Partner.swap, halves.Partner.half
+def taken(self, weights):
+    if how == 'dies' and self.second and swaps:
+        os._exit(1)
+    return half(self, weights)
+def swapped(self, ours):
+    theirs = swap(self, ours)
+    swaps.append((len(ours), len(theirs)))
+    return theirs
+halves.Partner.half, halves.Partner.swap = taken, swapped
+status = __main__.main(['build', source, '-o', out, '--no-cache'])
+print(status, swaps)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork') or os.cpu_count() == 1, reason='needs two cores')
+@pytest.mark.parametrize('how', ['two', 'dies'])
+def test_two_processes_build_the_same_site(tmp_path: Path, how: str) -> None:
+    project(tmp_path / 'p', FILES)
+
+    def made(how: str) -> list[tuple[int, int]]:
+        command = [sys.executable, '-c', HALVES, how, str(tmp_path / 'p'), str(tmp_path / how)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        status, _, swaps = done.stdout.splitlines()[-1].partition(' ')
+        assert status == '0', done.stderr
+        found: list[tuple[int, int]] = ast.literal_eval(swaps)
+        return found
+
+    assert made('alone') == []
+    swaps = made(how)
+    assert snapshot(tmp_path / how) == snapshot(tmp_path / 'alone')
+    # Sources, tests, pages: each process gives what the other has not
+    both = [min(pair) > 0 for pair in swaps]
+    assert both[0]
+    assert both[-1] == (how == 'two')
 
 
 def test_every_local_address_leads_somewhere(tmp_path: Path) -> None:

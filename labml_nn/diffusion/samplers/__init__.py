@@ -51,8 +51,8 @@ back, from $\tau_1$, goes to $\bar\alpha = 1$: it ends on $\hat x_0$, without no
 
 ## Which steps
 
-Four ways to choose $n$ of the $T$ steps by their index are in use. The left picture shows their
-indices. The right one shows where they lie on the scale of signal and noise, $\lambda$, which
+Four ways to choose $n$ of the $T$ steps by their index are in use. The upper picture shows their
+indices. The lower one shows where they lie on the scale of signal and noise, $\lambda$, which
 [DPM-Solver++](dpm_solver.html) uses:
 
 ![Twenty strokes for each way. By index, all but quadratic are evenly spaced; by signal to noise,

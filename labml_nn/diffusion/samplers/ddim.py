@@ -77,7 +77,7 @@ slope −1, DPM-Solver++ and PNDM that of slope −2; all the way to the first s
 less steeply](figure:samplers.py::orders
 "The error against the number of steps")
 
-> The left half measures the way down to one eighth of $T$, the right half all of it. Near $t = 0$
+> The upper half measures the way down to one eighth of $T$, the lower half all of it. Near $t = 0$
 > the noise $\bar\sigma$ grows like $\sqrt t$. No polynomial in $t$ follows that, which costs PNDM
 > some of its order; and steps of equal length in $t$ become longer and longer in $\lambda$, which
 > costs DPM-Solver++ some of its own.

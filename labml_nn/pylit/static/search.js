@@ -66,10 +66,10 @@
     .replace(/[{}]/g, '');
 
   // ## The index
-  const HEADING = 0, NAMES = 1, PARAMETERS = 2, ENGLISH = 3, PROSE = 4, CODE = 5, ABOVE = 6;
+  const HEADING = 0, NAMES = 1, PARAMETERS = 2, ENGLISH = 3, PROSE = 4, CODE = 5, ABOVE = 6, SOURCE = 7;
   // How much it counts where a word stands, and how much the length of that text does
-  const WEIGHT = [12, 8, 4, 9, 4, 1.5, 1];
-  const LENGTH = [0.6, 0.6, 0.3, 0.6, 0.4, 0.6, 0.3];
+  const WEIGHT = [12, 8, 4, 9, 4, 1.5, 1, 3];
+  const LENGTH = [0.6, 0.6, 0.3, 0.6, 0.4, 0.6, 0.3, 0.4];
   // And in which form: a whole word comes before a part of one
   const FORMS = { exact: 1, stem: 0.9, synonym: 0.75, part: 0.6, prefix: 0.5, pieces: 0.35, typo: 0.5, inside: 0.2 };
 
@@ -119,6 +119,17 @@
     const code = (shown) => {
       let number = 0;
       for (const rows of shown) for (const text of rows) add(entries[number++], CODE, text);
+    };
+    // What a translation was made from is found too, and leads to the translation
+    const source = (shown) => {
+      const there = new Map(entries.map((entry) => [entry.url, entry]));
+      const same = new Set(texts.filter((text) => text.field === PROSE).map((text) => text.text));
+      for (const [url, , rows] of shown) {
+        for (const [anchor, , , , , prose] of rows) {
+          const entry = there.get(`${url}#${anchor}`);
+          if (entry && prose && !same.has(prose)) add(entry, SOURCE, prose);
+        }
+      }
     };
 
     // ## Looking
@@ -391,7 +402,7 @@
       };
     };
     const context = (hit, mine, lit) => {
-      const best = stretch(hit, 30, (t) => t.field === PROSE) || stretch(hit, 30, (t) => t.field === CODE) || stretch(hit, 30, (t) => t.field === PARAMETERS);
+      const best = stretch(hit, 30, (t) => t.field === PROSE) || stretch(hit, 30, (t) => t.field === SOURCE) || stretch(hit, 30, (t) => t.field === CODE) || stretch(hit, 30, (t) => t.field === PARAMETERS);
       const text = best ? texts[owners[best.begin]] : mine.find((t) => t.field === PROSE);
       if (!text) return { context: [], code: false };
       const found = [...text.text.matchAll(WORD)];
@@ -416,7 +427,7 @@
       if (to < text.text.length && text.field !== CODE) out.push([' …', false]);
       return { context: out, code: text.field === CODE };
     };
-    return { find, code, entries };
+    return { find, code, source, entries };
   };
   globalThis.pylit.search = make;
   if (!globalThis.document) return;
@@ -479,6 +490,7 @@
     $('#pylit-status').textContent = count.textContent;
     show(true);
   };
+  const again = () => { if (!results.hidden && active < 0) look(); };
   const bring = (source) => {
     const script = create('script', '', { src: source });
     // What could not be had is asked for again at the next touch
@@ -488,12 +500,22 @@
   const up = document.documentElement.lang === 'en' ? '' : '../';
   Object.assign(globalThis.pylit, {
     index: (pages, groups, texts) => {
+      if (engine) {
+        engine.source(pages);
+        again();
+        return;
+      }
       say = texts;
       engine = make(pages, groups, document.documentElement.lang);
       look();
       bring(`${base}${up}search-code.js`);
     },
-    code: (shown) => { engine.code(shown); if (!results.hidden && active < 0) look(); },
+    code: (shown) => {
+      engine.code(shown);
+      again();
+      // The English text is that of the English pages, and comes last
+      if (up) bring(`${base}${up}search.js`);
+    },
   });
   bring(address);
 
