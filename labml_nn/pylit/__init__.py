@@ -18,7 +18,8 @@ the code you are reading. [A guide for authors](guide.md) shows everything that 
 A source passes through four rooms:
 
 1. [parse](parse.py): source → sections. Where does a note end, and which code is it about?
-   A [notebook](notebook.py) has its sections already, and [directives](directives.py) fold code.
+   A [notebook](notebook.py) has its sections already, [scripts](scripts.py) have other comments,
+   and [directives](directives.py) fold code.
 2. [prose](prose.py): Markdown, in the [dialect](dialect.py) that authors know → tokens. The
    mathematics is taken out first, and set by [KaTeX](formulas.py). The [fields](fields.py) and the
    [reST](rest.py) of docstrings become lists and boxes. What has a number is

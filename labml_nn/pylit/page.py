@@ -28,7 +28,7 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from . import dialect, fields, markup, names, notebook, prose, references, rest
+from . import dialect, fields, markup, names, notebook, prose, references, rest, scripts
 from .formulas import Formula, Result
 from .notebook import Notebook
 from .parse import Docstring, Line, Module, Section, parse, read
@@ -85,6 +85,8 @@ class Page:
     # By their labels, in the order of the text
     footnotes: dict[str, prose.Footnote] = field(default_factory=dict)
     notebook: Notebook | None = None
+    # Of its code, if that is not Python
+    language: str = ''
 
     @cached_property
     def lines(self) -> list[str]:
@@ -149,11 +151,15 @@ def understand(
     text = text or read(source.path, source.shown)
     module: Module | None = None
     read_as = None
+    language = scripts.LANGUAGES.get(source.path.suffix, '')
     if source.path.suffix == notebook.SUFFIX:
         read_as = notebook.parse(text, source.path, source.shown)
         text, module, sections = read_as.text, read_as.module, read_as.sections
+        language = read_as.language
     elif source.path.suffix == '.md':
         sections = [Section(prose=[Line(n, t) for n, t in enumerate(text.split('\n'), 1)])]
+    elif language:
+        sections = scripts.parse(text, language)
     else:
         module = parse(text, source.path, source.shown)
         sections = module.sections
@@ -162,7 +168,7 @@ def understand(
     notes = [prose.understand(_as_markdown(s.prose, documented)) for s in sections]
     page = Page(
         source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown),
-        notebook=read_as,
+        notebook=read_as, language=language,
     )  # fmt: skip
     page.rows = _rows(page)
     if source.kind == 'test':

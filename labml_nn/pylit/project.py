@@ -2,8 +2,9 @@ r"""
 # Project: which files become which pages
 
 `__init__.py` is the index of its folder, `x.py` becomes `x.html`, and `x.md` is a page too, as is
-the notebook `x.ipynb`; `readme.md` is the index where there is no `__init__.py`. Two sources that
-want the same page are a mistake, whichever came first.
+the notebook `x.ipynb`, and a [script](scripts.py) that the settings name; `readme.md` is the index
+where there is no `__init__.py`. Two sources that want the same page are a mistake, whichever came
+first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from .config import Config
 from .problems import Mistakes, Problem, Refusal
+from .scripts import LANGUAGES
 
 SUFFIXES = ('.py', '.md', '.ipynb')
 # Never pages, unless they are named on the command line
@@ -56,8 +58,8 @@ def _claim(found: dict[str, Source], source: Source) -> None:
 
 def _files(path: Path, config: Config, out: Path | None) -> Iterator[tuple[Path, Path]]:
     if not path.is_dir():
-        if path.suffix not in SUFFIXES:
-            raise Refusal(f'{path}: not a Python, Markdown or notebook file')
+        if path.suffix not in (*SUFFIXES, *LANGUAGES):
+            raise Refusal(f'{path}: not a Python, Markdown, notebook or script file')
         yield path, path.parent
         return
 
@@ -70,8 +72,15 @@ def _files(path: Path, config: Config, out: Path | None) -> Iterator[tuple[Path,
         folders[:] = sorted(f for f in folders if _is_ours(here / f, out))
         for name in sorted(files):
             file = here / name
-            if file.suffix in SUFFIXES and not _excluded(file, config):
+            if _is_page(file, config) and not _excluded(file, config):
                 yield file, path
+
+
+def _is_page(file: Path, config: Config) -> bool:
+    if file.suffix in LANGUAGES:
+        # Most scripts are no chapters
+        return config.lists(file, tuple(config.named))
+    return file.suffix in SUFFIXES
 
 
 def _is_ours(folder: Path, out: Path | None) -> bool:
@@ -115,7 +124,7 @@ def readable(name: str) -> str:
 
 def _module(file: Path) -> str:
     folder = file.absolute().parent
-    if file.suffix == '.ipynb':
+    if file.suffix in ('.ipynb', *LANGUAGES):
         # Nothing that could be imported
         return file.name
     parts = [] if file.name == '__init__.py' else [file.stem]

@@ -28,7 +28,7 @@ from urllib.parse import unquote, urlsplit
 
 from markupsafe import Markup
 
-from . import claims, layout, project
+from . import claims, layout, project, scripts
 from .elements import fill
 from .problems import Mistakes, Refusal, as_text
 from .site import Memo, Request, Site
@@ -36,6 +36,7 @@ from .site import Memo, Request, Site
 HOST = '127.0.0.1'
 # How often the times of the files are looked at: a glance costs less than a millisecond
 GLANCE = 0.2
+WATCHED = (*project.SUFFIXES, *scripts.LANGUAGES, '.svg', '.png', '.jpg', '.css')
 TYPES = {
     '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8',
     '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
@@ -159,7 +160,7 @@ class Live:
         found: dict[Path, int] = {}
         for path in self.request.paths:
             for file in path.rglob('*') if path.is_dir() else [path]:
-                if file.suffix in (*project.SUFFIXES, '.svg', '.png', '.jpg', '.css'):
+                if file.suffix in WATCHED:
                     self._see(file, found)
         self._see(self.request.report or self.request.config.root / claims.REPORT, found)
         # A translator saves a catalogue

@@ -440,8 +440,8 @@ class Site:
 
     def _code(self, source: Page) -> list[str]:
         if source.module is None:
-            # The notebooks of other languages are read by Pygments
-            other = source.notebook.language if source.notebook else ''
+            # Other languages are read by Pygments
+            other = source.language
             return highlight.block_lines(source.text, other, {}) if other else []
         # The source of a test is where a mark leads, and no chapter to be studied
         studied = source.source.kind == 'page'

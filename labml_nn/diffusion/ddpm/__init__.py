@@ -123,8 +123,8 @@ This is the same as $t$ single steps
 [tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training needs
 $x_t$ at one random $t$ for each image, and gets it in one line instead of a loop.
 
-![Four digits, a row each, at t = 0, 1, 50, 100, 200, 300, 500, 750 and 1000. Up to 100 they are
-easily read, from 500 on there is only noise](live:noising "Digits on their way to noise")
+![Four digits at nine steps: up to t = 100 they are easily read, from 500 on there is only
+noise](live:noising "Digits on their way to noise")
 
 > **Question.** With $\beta$ from $10^{-4}$ to $0.02$ in 1000 steps, how much of the image is
 > left at the end? $\sqrt{\bar\alpha_T} = 0.0064$
