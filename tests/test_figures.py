@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from docs.figures import ddpm as drawing
-from docs.figures.data import ddpm, edm, frontier, likelihood, samplers, schedules, store
+from docs.figures.data import (
+    ddpm, editing, edm, frontier, likelihood, samplers, schedules, store,
+)  # fmt: skip
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.pylit import measured
@@ -37,6 +39,7 @@ FIGURES = ROOT / 'docs' / 'figures'
         ('schedules', 'schedules', schedules.schedules),
         ('likelihood', 'gaps', likelihood.gaps),
         ('samplers', 'spacing', samplers.spacing),
+        ('editing', 'missing', editing.missing),
     ],
 )
 def test_the_committed_data_is_what_the_code_gives_today(file, part, compute):

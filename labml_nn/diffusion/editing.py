@@ -44,6 +44,28 @@ still shows through is kept. So $t$ decides how much is kept. At 0 the picture i
 left, and this is plain sampling
 [tested](test:diffusion/test_editing.py::test_from_the_end_it_is_plain_sampling).
 
+![Twelve digits in black and white, and below them the same after 200, 400, 600 and 800 steps of
+noise and the way back. At 200 they are the same digits in shades of grey; at 400 some, and at 600
+most are other digits](figure:editing.py::edits "Black and white digits, redrawn after more and more
+noise")
+
+Here 898 real digits were made black and white, which no digit of the data is, and redrawn with 20
+steps of the default sampler. The distance is that from the 1,797 real digits, 0.14 for
+[draws of them](samplers/index.html). Beside it stands how far a picture is from the black and white
+one (RMS), and how many of 100 a support vector machine takes for the digit that they were.
+
+| $t$ | Fréchet distance | distance to the drawing | recognised |
+|---|---|---|---|
+| 0 | 3.94 | 0.00 | 95.8 % |
+| 100 | 0.61 | 0.23 | 96.7 % |
+| 200 | 0.25 | 0.35 | 92.2 % |
+| 300 | 0.20 | 0.48 | 75.4 % |
+| 400 | 0.23 | 0.63 | 49.9 % |
+<!-- measured: docs/figures/data/editing.json#/edits -->
+
+At 200 the pictures are nearly as real as the model's samples (0.24), and nine in ten are still the
+same digit. More noise makes them hardly more real, and less and less what they were.
+
 ## Inpainting by replacement
 
 Some pixels are known. At the others, which are to be made anew, a mask $m$ is 1. The model was not
@@ -151,6 +173,29 @@ With $\rho = 0.9$, $a = 1$ and 100 ancestral steps; right are 0.9 and 0.19
 > back to the beginning, and the way down repeats its mistake. The authors recommend jumps of ten
 > steps of 250 for photographs, where short jumps gave blurred pictures. Two pixels have no texture,
 > so they cannot speak against that.
+
+## On digits
+
+![Twelve real digits, their upper halves, and two rows of whole digits with these upper halves. Some
+of those by replacement are cut at the middle or look like no digit; by RePaint most are digits,
+often the real one](figure:editing.py::filled "Lower halves made anew, 96 calls of the network
+each")
+
+The lower halves of 225 real digits were made anew; ancestral steps have variance $\beta$. How far
+is the new half from the real one, and how many of 100 are taken for the digit that they were?
+
+| | steps | calls | RMS in the hole | recognised |
+|---|---|---|---|---|
+| the originals | – | – | 0.00 | 100.0 % |
+| replacement, DPM-Solver++ 2M | 20 | 20 | 0.67 | 53.3 % |
+| replacement, ancestral | 20 | 20 | 0.66 | 55.6 % |
+| replacement, ancestral | 96 | 96 | 0.66 | 56.0 % |
+| RePaint, $U = 5$ | 20 | 96 | 0.57 | 68.9 % |
+| RePaint, $U = 5$, jumps of 4 | 20 | 84 | 0.60 | 63.6 % |
+<!-- measured: docs/figures/data/editing.json#/fillings -->
+
+As in the plane, more steps hardly help replacement, and as many calls spent on going up again do.
+All 100 % cannot be had: many upper halves belong to several digits.
 
 [Exercises for this page](ddpm/exercises.html#edit-pictures), with answers.
 """

@@ -210,6 +210,7 @@ def test_one_resampling_is_replacement(diffusion, name):
     """Replacement written out: one chain, and the known pixels overwritten after each step."""
     sampler = make_sampler(name, diffusion, 10)
     xt, noise = sampler.start(SHAPE, 4)
+    by_hand = []
     for k, (_, xt, _) in enumerate(sampler.chain(xt, noise)):
         s = sampler.before(9 - k)
         if s >= 0:
@@ -217,10 +218,13 @@ def test_one_resampling_is_replacement(diffusion, name):
             xt[..., :2, :] = (a**0.5 * X0 + var**0.5 * noise(SHAPE, 'cpu'))[..., :2, :]
         else:
             xt[..., :2, :] = X0[..., :2, :]
+        by_hand.append(xt.clone())
     for jump in (1, 4):
-        found = Inpaint(sampler, jump, 1).sample(X0, ANEW, seed=4)
-        agree(found, xt, atol=1e-6, what=f'{name}: RePaint with one resampling, and replacement')
-    assert torch.equal(found, Inpaint(sampler).sample(X0, ANEW, seed=4))
+        chain = Inpaint(sampler, jump, 1).chain(X0, ANEW, seed=4)
+        found = torch.stack([xt.clone() for _, xt, _ in chain])
+        what = f'{name}: RePaint with one resampling, and replacement, along the chain'
+        agree(found, torch.stack(by_hand), atol=1e-6, what=what)
+    assert torch.equal(found[-1], Inpaint(sampler).sample(X0, ANEW, seed=4))
 
 
 # ## Two pixels in closed form

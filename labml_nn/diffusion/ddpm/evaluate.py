@@ -82,7 +82,9 @@ def parser() -> Parser:
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name, known in COMMANDS.items():
         of_command = commands.add_parser(name, help=known.text, description=known.text)
-        of_command.add_argument('run', type=Path, help='the folder of a run, or a checkpoint file')
+        more = ', or a folder of diffusers' if known.takes_published else ''
+        text = f'the folder of a run, or a checkpoint file{more}'
+        of_command.add_argument('run', type=Path, help=text)
         if known.takes_others:
             more = 'the runs to set beside it'
             of_command.add_argument('others', type=Path, nargs='+', metavar='run', help=more)

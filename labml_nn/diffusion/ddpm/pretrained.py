@@ -24,6 +24,9 @@ a matter of names.
 `python -m labml_nn.diffusion.ddpm.pretrained export runs/digits model` writes a run as such a
 folder, with a model card
 [tested](test:diffusion/ddpm/test_pretrained.py::test_a_run_is_exported_with_a_card).
+The commands `sample`, `animate`, `interpolate`, [`edit` and `inpaint`](edit.html) of
+[evaluation](evaluate.html) take such a folder in the place of a run
+[tested](test:diffusion/ddpm/test_edit.py::test_commands_take_a_published_model).
 A folder on the disk needs no other package; a name on the hub needs `huggingface_hub`
 (`pip install 'labml-nn[hub]'`), and from the second time on no network.
 

@@ -381,7 +381,7 @@ class ReverseSampler(ABC):
         for the image, and `s = t` changes nothing.
         """
         kept = self.signal[t] / self.signal[s]
-        # $(1 - \bar\alpha_t) - \frac{\bar\alpha_t}{\bar\alpha_s}\,(1 - \bar\alpha_s)$ is the
-        # same, and small terms do not drown in the 1
+        # The variance that is there in the end, less what is left of that of `s`: where both are
+        # small, 1 minus the quotient would have lost their digits
         added = self.noise[t] ** 2 - (kept * self.noise[s]) ** 2
         return kept * xs + max(added, 0.0) ** 0.5 * eps

@@ -245,6 +245,27 @@ def test_a_published_model_edits_and_inpaints(trained, tmp_path, mask):
     record('pictures of the folder and of the run', len(found))
 
 
+def test_commands_take_a_published_model(trained, tmp_path):
+    """Samples of the folder are those of the run; the other commands do with it what they do."""
+    sampler = Sampler.from_run(trained, device='cpu')
+    folder = save_pretrained(tmp_path / 'model', sampler.diffusion, 8)
+    image = saved(tmp_path / 'image.png', levels(3))
+    out, found = tmp_path / 'out.png', []
+    for source in (trained, folder):
+        status, _, errors = run('sample', source, '--n', 2, '--steps', 3, '--out', out)
+        assert status == 0, errors
+        found.append(torch.from_numpy(np.asarray(opened(out)).copy()).int())
+    agree(found[1], found[0], atol=1, what='grey levels of samples, of the folder and the run')
+    more = ['--images', image, image, '--n', 2, '--t', 3, '--out', out]
+    assert run('interpolate', folder, *more)[0] == 0
+    more = ['--n', 1, '--frames', 2, '--steps', 2, '--out', tmp_path / 'out.gif']
+    assert run('animate', folder, *more)[0] == 0
+    # What needs to know the run says so
+    status, _, errors = run('metrics', folder)
+    assert status == 2
+    assert 'has no checkpoint.pt' in errors
+
+
 def test_nothing_is_told_of_classes_unless_asked(conditional, tmp_path):
     """Samples are of each class in turn; edits of one picture are of none."""
     outs = []
