@@ -28,6 +28,33 @@ writes its weights with all that into one file. The command `metrics` takes it a
 > **Numbers of two such files cannot be compared**, as little as numbers of other features: train
 > one, and measure all runs by it. `metrics --floor` says beside each number what as many real
 > images of the test set have.
+
+What it says of a run of garments: 1,000 samples of `fashion_conditional` after 2,000 steps, beside
+as many images of the test set.
+
+| in the features of the classifier | samples | test images |
+|---|---|---|
+| Fréchet distance | 42.8 | 1.3 |
+| precision | 0.804 | 0.867 |
+| recall | 0.733 | 0.859 |
+| nearest training image, median | 0.591 | 0.454 |
+| nearest training image, smallest | 0.209 | 0.065 |
+<!-- measured: docs/figures/data/garments.json#/classifier -->
+
+The classifier is right about 90.8 % of the test set.
+<!-- measured: docs/figures/data/garments.json#/accuracy -->
+
+In pixels the Fréchet distance of these samples is 5 times that of test images, in the features 33
+times.
+
+| in pixels from -1 to 1 | samples | test images |
+|---|---|---|
+| Fréchet distance | 43.3 | 8.5 |
+| precision | 0.632 | 0.796 |
+| recall | 0.646 | 0.775 |
+| nearest training image, median | 0.305 | 0.246 |
+| nearest training image, smallest | 0.120 | 0.027 |
+<!-- measured: docs/figures/data/garments.json#/pixels -->
 """
 
 import math

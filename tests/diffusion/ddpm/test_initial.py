@@ -139,6 +139,7 @@ def test_going_on_after_a_cool_down_says_what_the_rate_does(tmp_path):
         (4, 8, 6, 8, 0),  # resumed as it was
         (0, 8, 8, 20, 0),  # without one
         (4, 8, 8, 8, 0),  # nothing is left to do
+        (4, 8, 1, 20, 0),  # while it still warms up
     ],
 )
 def test_and_only_then(tmp_path, cooldown, old_steps, step, steps, said):

@@ -1,0 +1,64 @@
+"""Samples of a run of garments beside images of the test set, in pixels and by a classifier.
+
+    python -m labml_nn.evaluation.classifier --dataset fashion_mnist
+    python -m labml_nn.diffusion.ddpm.evaluate sample runs/fashion_conditional --n 1000 \\
+        --label 0 1 2 3 4 5 6 7 8 9 --sampler ddpm --steps 50 --precision bf16 \\
+        --separate --out garments
+    python -m docs.figures.data.garments garments fashion_mnist.classifier.safetensors
+
+Keeps the numbers of the tables in the README and on the page of the classifier. They are those of
+the command `metrics`, for samples that are in files already.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from docs.figures.data.store import keep, rounded
+from labml_nn.data.datasets import Images, held_out, load_dataset
+from labml_nn.diffusion.ddpm.metrics import data_features, measure, spread_out
+from labml_nn.evaluation import classifier
+from labml_nn.evaluation.features import load_features
+
+WHERE = ('fashion_mnist', 'data', 28, 1)
+ROWS = {
+    'Fréchet distance': 'frechet_distance',
+    'precision': 'precision',
+    'recall': 'recall',
+    'nearest training image, median': 'nearest_median',
+    'nearest training image, smallest': 'nearest_smallest',
+}
+
+
+def pictures(folder: str) -> Images:
+    """Grey pictures in a folder, in the order of their names."""
+    found = []
+    for path in sorted(Path(folder).glob('*.png')):
+        with Image.open(path) as picture:
+            found.append(torch.from_numpy(np.array(picture.convert('L')))[None])
+    return Images(folder, torch.stack(found))
+
+
+def main(folder: str, file: str) -> None:
+    samples, data, unseen = pictures(folder), load_dataset(*WHERE), held_out(*WHERE)
+    assert unseen is not None
+    test = Images('test', unseen.images[list(spread_out(len(unseen), len(samples)))])
+    kept: dict[str, Any] = {'samples': len(samples)}
+    names = {'pixels': 'in pixels from -1 to 1', file: 'in the features of the classifier'}
+    for name, head in names.items():
+        features = load_features(name, (1, 28, 28))
+        y, _ = data_features(features, data)
+        found = [measure(*data_features(features, x), y) for x in (samples, test)]
+        rows = [[row, *rounded([f[key] for f in found], 4)] for row, key in ROWS.items()]
+        kept[features.name] = [[head, 'samples', 'test images'], *rows]
+        print(features.about, *rows, sep='\n')
+    _, about = classifier.load(file)
+    keep('garments', {**kept, 'accuracy': round(100 * float(about['accuracy']), 1)})
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
