@@ -13,7 +13,14 @@ import torch
 
 from docs.figures import ddpm as drawing
 from docs.figures.data import (
-    ddpm, editing, edm, frontier, likelihood, samplers, schedules, store,
+    ddpm,
+    editing,
+    edm,
+    frontier,
+    likelihood,
+    samplers,
+    schedules,
+    store,
 )  # fmt: skip
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion

@@ -46,7 +46,14 @@ WITHOUT = {
 def table() -> list[Mutant]:
     """All of them, in the order of the files."""
     from tests.mutants import (
-        derivation, evaluation, exercises, holes, pages, samplers, score, targets,
+        derivation,
+        evaluation,
+        exercises,
+        holes,
+        pages,
+        samplers,
+        score,
+        targets,
     )  # fmt: skip
 
     parts = (derivation, score, samplers, targets, evaluation, exercises, holes, pages)
