@@ -83,37 +83,44 @@ Beside each page stands what you can do after reading it.
     exactly, and only the rest in steps
 13. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
     steps by the noise
+14. [Steps along straight lines](diffusion/samplers/flow.html): sample any model in the units of
+    flow matching
 
 ### Say what to draw
 
-14. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+15. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
-14. [Edit pictures](diffusion/editing.html): redraw a rough picture, fill a hole in one, and say
+16. [Edit pictures](diffusion/editing.html): redraw a rough picture, fill a hole in one, and say
     what is wrong with the simplest way to do it
 
 ### Count the bits
 
-15. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+17. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
     a fixed variance loses
-16. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
+18. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
     model
-17. [Schedules](diffusion/schedules.html): choose where the steps are spent
-18. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+19. [Schedules](diffusion/schedules.html): choose where the steps are spent
+20. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+
+### What came after
+
+21. [Flow matching](diffusion/flow_matching.html): say what of it is DDPM and what is new, train it
+    with the same command, and make its paths straighter
 
 ### Measure
 
-19. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-20. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-21. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+22. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+23. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+24. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-22. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+25. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-23. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+26. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-24. [Trackers](runs/trackers.html): see your runs where you see your others
+27. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

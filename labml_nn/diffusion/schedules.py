@@ -127,8 +127,29 @@ def cosine(n_steps: int, offset: float = 0.008, max_beta: float = MAX_BETA) -> T
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=max_beta)
 
 
+def straight(n_steps: int) -> Tensor:
+    r"""
+    ## $\bar\alpha_t$ of a straight line
+
+    * `n_steps` $T$, at least two
+
+    Returns float64, `[n_steps]`. The last $\beta$ is 1: nothing is left of the image. Raises
+    `ValueError` for fewer than two steps.
+    """
+    if n_steps < 2:
+        raise ValueError(f'n_steps={n_steps}: a straight line to pure noise has at least two steps')
+    tau = torch.arange(n_steps + 1, dtype=torch.float64) / n_steps
+    # $\frac{(1-\tau)^2}{(1-\tau)^2 + \tau^2}$
+    alpha_bar = (1 - tau) ** 2 / ((1 - tau) ** 2 + tau**2)
+    return 1 - alpha_bar[1:] / alpha_bar[:-1]
+
+
 # By the name that a run's configuration has
-SCHEDULES: dict[str, Callable[[int], Tensor]] = {'linear': linear, 'cosine': cosine}
+SCHEDULES: dict[str, Callable[[int], Tensor]] = {
+    'linear': linear,
+    'cosine': cosine,
+    'straight': straight,
+}
 
 
 def signal_left(beta: Tensor) -> float:

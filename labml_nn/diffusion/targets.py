@@ -216,6 +216,8 @@ TARGETS: dict[str, Target] = {
     'eps': Target(lambda a, s: (1.0, 0.0)),
     'x0': Target(lambda a, s: (0.0, 1.0)),
     'v': Target(lambda a, s: (a, -s)),
+    # The velocity of [flow matching](flow_matching.html)
+    'u': Target(lambda a, s: (1.0, -1.0)),
 }
 
 # $\gamma$ of min-SNR

@@ -19,10 +19,12 @@ from labml_nn.diffusion.ddpm.train import share_of_rate
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.editing import Inpaint, descents
+from labml_nn.diffusion.flow_matching import gaussian_velocity
 from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
 from labml_nn.diffusion.samplers import make_sampler, spaced
-from labml_nn.diffusion.schedules import cosine, linear, signal_left
+from labml_nn.diffusion.schedules import cosine, linear, signal_left, straight
 from labml_nn.diffusion.targets import TARGETS, Target
+from tests.kit.close import agree
 from tests.kit.gaussian import known
 from tests.kit.pair import filled, in_the_limit, way
 from tests.kit.sites import ROOT
@@ -333,6 +335,21 @@ def test_where_the_halves_are(says):
     for schedule in linear, cosine:
         alpha_bar = (1 - schedule(1000)).cumprod(0)
         says(f'{int((alpha_bar < 0.5).nonzero()[0]) + 1}')
+
+
+def test_the_middle_of_the_straight_line(says):
+    alpha_bar = (1 - linear(1000)).cumprod(0)
+    after = int((alpha_bar < 0.5).nonzero()[0]) + 1
+    says(f'{after - 1}', f'{after}')
+    # T = 4 has tau = 1/2 at its second step
+    assert float((1 - straight(4)).cumprod(0)[1]) == pytest.approx(0.5)
+
+
+def test_velocity_between_two_unit_gaussians():
+    tau = torch.tensor([0.1, 0.5, 0.8])
+    x = torch.tensor([1.0, 2.0, -1.0])
+    expected = (2 * tau - 1) / ((1 - tau) ** 2 + tau**2) * x
+    agree(gaussian_velocity(x, tau, 0, 1), expected, atol=1e-6, what='velocity')
 
 
 def test_the_middle_of_the_variances(says):

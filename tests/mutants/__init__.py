@@ -49,6 +49,7 @@ def table() -> list[Mutant]:
         derivation,
         evaluation,
         exercises,
+        flow,
         holes,
         pages,
         samplers,
@@ -56,5 +57,5 @@ def table() -> list[Mutant]:
         targets,
     )  # fmt: skip
 
-    parts = (derivation, score, samplers, targets, evaluation, exercises, holes, pages)
+    parts = (derivation, score, samplers, targets, flow, evaluation, exercises, holes, pages)
     return [mutant for part in parts for mutant in part.MUTANTS]

@@ -87,11 +87,12 @@ class Training:
         if not self.world.is_first:
             self.seed_by_rank()
 
-    def steps(self, data: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Step]:
+    def steps(self, data: Iterable[tuple[Tensor, ...]]) -> Iterator[Step]:
         r"""
         ### Algorithm 1
 
-        * `data` batches of images in $[-1, 1]$ and their labels, on the device
+        * `data` batches of images in $[-1, 1]$ and their labels, on the device; if a batch has a
+          third part, it is [the noise of these images](../flow_matching.html)
 
         The caller sets `is_whole` when it has recorded a step. An error before that has left a
         step half done.
@@ -99,12 +100,12 @@ class Training:
         c = self.c
         self.model.train()
         # **repeat** $x_0, c \sim q(x_0, c)$
-        for x0, label in data:
+        for x0, label, *given in data:
             condition = condition_of(label, c)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$
             t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
-            eps = torch.randn_like(x0)
+            eps = given[0] if given else torch.randn_like(x0)
             # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
             # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
             self.optimizer.zero_grad()

@@ -17,6 +17,7 @@ of higher order. No sampler here needs new training.
 * [PNDM](pndm.html): a classical multistep method, which uses the slopes of earlier steps
 * [DPM-Solver++](dpm_solver.html): the linear part of the equation solved exactly
 * [Heun's method](edm.html): the slope at both ends of a step, and the noise levels of EDM
+* [Steps along straight lines](flow.html): Euler's and Heun's methods in the time of flow matching
 
 All follow [one contract](contract.html), and are used in the same way:
 
@@ -161,10 +162,11 @@ from labml_nn.diffusion.samplers.contract import DEFAULT_STEPS, ReverseSampler, 
 from labml_nn.diffusion.samplers.ddim import DDIM
 from labml_nn.diffusion.samplers.dpm_solver import DPMSolver
 from labml_nn.diffusion.samplers.edm import Heun
+from labml_nn.diffusion.samplers.flow import Flow
 from labml_nn.diffusion.samplers.pndm import PNDM
 
 __all__ = [
-    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'Heun',
+    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'Flow', 'Heun',
     'ReverseSampler', 'make_sampler', 'options', 'spaced',
 ]  # fmt: skip
 
@@ -175,6 +177,7 @@ SAMPLERS: dict[str, type[ReverseSampler]] = {
     'pndm': PNDM,
     'dpm': DPMSolver,
     'heun': Heun,
+    'flow': Flow,
 }
 
 

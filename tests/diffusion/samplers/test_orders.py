@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver, Heun
+from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver, Flow, Heun
 from tests.kit.close import agree
 from tests.kit.flow import errors
 
@@ -34,3 +34,8 @@ def test_pndm_has_order_two(start):
 
 def test_heun_has_order_two():
     agree(ratios(Heun), [4.0] * 3, atol=0.6, what=FALL)
+
+
+@pytest.mark.parametrize(('order', 'fall'), [(1, 2.0), (2, 4.0)])
+def test_flow_has_its_order(order, fall):
+    agree(ratios(Flow, order=order), [fall] * 3, atol=0.15 * fall, what=FALL)
