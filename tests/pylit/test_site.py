@@ -466,10 +466,25 @@ def test_what_cannot_be_read_is_left_out_and_said(
     assert not (tmp_path / 'none').exists()
 
 
+def test_what_stands_is_not_written_again(tmp_path: Path) -> None:
+    """And what only looks as if it stood is: a file that was damaged, one that is missing."""
+    folder, out, before = built(tmp_path)
+    page = out / 'a.html'
+    same = page.stat().st_ino
+    assert build(folder, out) == 0
+    assert page.stat().st_ino == same
+    for damage in (lambda: page.write_text('x'), page.unlink):
+        damage()
+        build(folder, out)
+        assert snapshot(out) == before
+        assert page.stat().st_ino != same
+
+
 def test_a_full_disk_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out, before = built(tmp_path)
+    (folder / 'a.py').write_text(FILES['a.py'] + 'x = 2\n')
     written = 0
     real = Path.write_bytes
 
@@ -491,6 +506,7 @@ def test_a_rename_that_fails_brings_the_old_site_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, out, before = built(tmp_path)
+    (folder / 'a.py').write_text(FILES['a.py'] + 'x = 2\n')
     real = Path.rename
 
     def fail(self: Path, target: Path) -> Path:
