@@ -274,12 +274,11 @@ This holds for both choices of $\sigma_t^2$
 [tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error).
 
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
-> the other two, by a linear equation. So the network could predict any of them. What changes is
+> the other two, by a linear equation. So the network could predict [any of them](../targets.html). What changes is
 > the weight of an error: the squared error of the noise is that of the image times the
 > signal-to-noise ratio
 > $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
-> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
-> noise is the *total* noise since $x_0$, not only that of the last step.
+> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr).
 
 ## 6. The simple loss
 
@@ -473,7 +472,7 @@ class DenoiseDiffusion(nn.Module):
         self, xt: Tensor, t: Tensor, label: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         r"""
-        $\epsilon_\theta$, $\hat x_0$, and `v`; [other targets](../targets.html) change this
+        $\epsilon_\theta$, $\hat x_0$, and the `v` of a learned variance
         """
         eps, v = self.output(xt, t, label)
         return eps, self.predict_x0(xt, t, eps), v
@@ -482,9 +481,9 @@ class DenoiseDiffusion(nn.Module):
         self, xt: Tensor, t: Tensor, label: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         r"""
-        The model's output, and the second half of it, if the variance is learned
+        The model's output, in two halves if the variance is learned
         """
-        # Only training passes labels. The model of a sampler has its label already, or takes none
+        # Only training passes labels: the model of a sampler has its own
         condition = () if label is None else (label,)
         output = self.eps_model(xt, t, *condition)
         if self.variance != 'learned':

@@ -681,10 +681,15 @@ def unet_settings(unet: UNet, image_size: int) -> dict[str, Any]:
 
 def scheduler_settings(diffusion: DenoiseDiffusion, clip_x0: bool) -> dict[str, Any]:
     r"""
-    Our schedule in the words of `DDPMScheduler`.
+    Our schedule in the words of `DDPMScheduler`. Raises `ValueError` for a target that it has not.
     """
     beta = diffusion.beta.cpu()
     predictions = {ours: theirs for theirs, ours in PREDICTIONS.items()}
+    if diffusion.target not in predictions:
+        raise ValueError(
+            f'target={diffusion.target} has no name in DDPMScheduler, which knows '
+            f'{", ".join(predictions)}: a model with another target cannot be written for it'
+        )
     is_large = torch.equal(diffusion.sigma2, diffusion.beta)
     return {
         '_class_name': 'DDPMScheduler',

@@ -355,7 +355,7 @@ class ReverseSampler(ABC):
         if not self.clip_x0:
             return eps, x0_hat
         x0_hat = x0_hat.clamp(-1, 1)
-        # $\epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}$
+        # The noise that makes up $x_t$ with this $\hat x_0$
         return (xt - self.signal[t] * x0_hat) / self.noise[t], x0_hat
 
     def transfer(self, xt: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
