@@ -15,7 +15,7 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, experiment, pretrained
 from labml_nn.diffusion.ddpm.pretrained import from_pretrained, save_pretrained
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.samplers import DDIM
-from labml_nn.diffusion.schedules import cosine, linear
+from labml_nn.diffusion.schedules import cosine, linear, straight
 from labml_nn.diffusion.targets import diffusion_of, zero_terminal_snr
 from labml_nn.runs import plain
 from tests.kit.close import agree
@@ -249,6 +249,13 @@ def test_a_target_goes_by_its_name(tmp_path, target, theirs, zero_snr, schedule)
     again, _, config = from_pretrained(tmp_path)
     assert (again.target, config['target']) == (target, target)
     assert torch.equal(again.beta, diffusion.beta)
+
+
+def test_a_target_without_a_name_is_refused(tmp_path):
+    diffusion = diffusion_of(our_model().eps_model, straight(1000), target='u')
+    with pytest.raises(ValueError, match='target=u has no name in DDPMScheduler'):
+        save_pretrained(tmp_path / 'out', diffusion, 8)
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(('target', 'theirs', 'zero_snr'), PREDICTIONS)
