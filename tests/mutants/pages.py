@@ -27,13 +27,13 @@ MUTANTS: list[Mutant] = [
     ),
     *mutants(
         f'{DDPM}configs.py',
-        ("    #\n    dataset: Annotated[str, 'digits,",
-         "    __setattr__ = object.__setattr__\n    dataset: Annotated[str, 'digits,",
-         'diffusion/ddpm/test_configs.py::test_a_configuration_that_was_read_does_not_change'),
+        ("        if not name.startswith('_'):\n            self._check_open",
+         '        if False:\n            self._check_open',
+         'diffusion/ddpm/test_configs.py::test_a_configuration_that_is_made_does_not_change'),
     ),
     *mutants(
         f'{DDPM}dry_run.py',
-        ('with looking_only():', 'if True:',
+        ('with local_only():', 'if True:',
          'diffusion/ddpm/test_dry_run.py::test_nothing_is_downloaded_or_unpacked'),
         ('shape = (c.batch_size, c.image_channels,', 'shape = (c.batch_size, 1,',
          'diffusion/ddpm/test_dry_run.py::test_nothing_is_downloaded_or_unpacked'),
@@ -59,8 +59,8 @@ MUTANTS: list[Mutant] = [
          "'fixed_small' if is_large else 'fixed_large'",
          f'{P}test_round_trip {P}test_their_pipeline_loads_and_samples_ours'),
         ("'clip_sample': clip_x0,", "'clip_sample': True,", f'{P}test_round_trip'),
-        ("'squaredcos_cap_v2' if squared else 'linear'",
-         "'squaredcos_cap_v2' if squared else 'scaled_linear'",
+        ("{**settings, 'beta_schedule': 'linear'}",
+         "{**settings, 'beta_schedule': 'scaled_linear'}",
          f'{P}test_their_pipeline_loads_and_samples_ours'),
         ('return torch.linspace(start, end, n, dtype=torch.float64)\n',
          'return torch.linspace(start**0.5, end**0.5, n, dtype=torch.float64) ** 2\n',
@@ -79,9 +79,12 @@ MUTANTS: list[Mutant] = [
     ),
     # ## Pages that a run leaves
     *mutants(
-        f'{DDPM}templates/report.html',
-        ("content=\"default-src 'none'; img-src", "content=\"default-src 'self'; img-src",
+        f'{DDPM}report.py',
+        ("\"default-src 'none'; img-src", "\"default-src 'self'; img-src",
          'diffusion/ddpm/test_report.py::test_the_page_stands_alone'),
+    ),
+    *mutants(
+        'labml_nn/cli/templates/base.html',
         ('<meta http-equiv', '<link rel="icon" href="icon.png">\n<meta http-equiv',
          'diffusion/ddpm/test_report.py::test_the_page_stands_alone'),
     ),
