@@ -329,13 +329,15 @@ def test_the_nav_names_pages_that_exist():
 # ## What is installed
 
 
-def test_pages_that_are_no_modules_are_installed_with_the_package(monkeypatch):
+def test_pages_that_are_no_modules_and_templates_are_installed_with_the_package(monkeypatch):
     said = {}
     monkeypatch.setattr('setuptools.setup', lambda **keywords: said.update(keywords))
     monkeypatch.chdir(ROOT)  # whose packages setup.py finds
     runpy.run_path(str(ROOT / 'setup.py'))
-    for path in PACKAGE.rglob('*.md'):
-        package = '.'.join(path.parent.relative_to(ROOT).parts)
+    for path in [*PACKAGE.rglob('*.md'), *PACKAGE.rglob('templates/*')]:
+        folder = path.parent.parent if path.parent.name == 'templates' else path.parent
+        package = '.'.join(folder.relative_to(ROOT).parts)
         patterns = said['package_data'].get(package, [])
         assert package in said['packages'], package
-        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path
+        inside = path.relative_to(folder).as_posix()
+        assert any(fnmatch.fnmatch(inside, pattern) for pattern in patterns), path

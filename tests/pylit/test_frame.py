@@ -50,9 +50,12 @@ def test_the_notation_has_no_title_twice() -> None:
 HOSTILE = 'A "b" <i>c</i> & \'d\''
 
 
-@pytest.mark.parametrize('template', sorted(p.name for p in elements.TEMPLATES.glob('*.html')))
+ALL = sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob('labml_nn/**/templates/*.*ml'))
+
+
+@pytest.mark.parametrize('template', ALL)
 def test_no_template_switches_escaping_off(template: str) -> None:
-    text = (elements.TEMPLATES / template).read_text(encoding='utf-8')
+    text = (ROOT / template).read_text(encoding='utf-8')
     assert 'autoescape' not in text
     # What is marked as HTML is a literal
     assert re.findall(r"(?<!')\|\s*safe", text) == []
