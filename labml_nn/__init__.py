@@ -93,23 +93,25 @@ Beside each page stands what you can do after reading it.
     a fixed variance loses
 15. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
     model
-16. [Schedules](diffusion/schedules.html): choose where the steps are spent
-17. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+16. [In continuous time](diffusion/sde.html): compute the likelihood of an image exactly, and say
+    which equation each sampler solves
+17. [Schedules](diffusion/schedules.html): choose where the steps are spent
+18. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
 ### Measure
 
-18. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-19. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-20. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+19. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+20. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+21. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-21. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+22. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-22. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+23. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-23. [Trackers](runs/trackers.html): see your runs where you see your others
+24. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

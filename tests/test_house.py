@@ -38,7 +38,7 @@ MATHEMATICS = (
     'diffusion/ddpm/utils', 'diffusion/ddpm/__init__', 'diffusion/ddpm/unet', 'diffusion/ddpm/ema',
     'diffusion/ddpm/older',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
-    'diffusion/learned_variance',
+    'diffusion/learned_variance', 'diffusion/sde',
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ summary: Which paper is on which page, and what its tests prove.
 | @liu2022 | [PNDM](samplers/pndm.html) | order 2; diffusers' chains |
 | @lu2022 | [DPM-Solver++](samplers/dpm_solver.html) | order 2; diffusers' chains |
 | @karras2022 | [Heun, EDM's levels](samplers/edm.html) | order 2; diffusers' chains |
+| @song2021b | [SDE and ODE](sde.html) | densities to 1e-4; orders; a step of diffusers |
 | @ho2022 | [guidance](guidance.html) | slopes of Gaussian classes |
 
 What the samplers share, and what each costs, is on [a page of its own](samplers/index.html).

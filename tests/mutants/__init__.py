@@ -37,7 +37,7 @@ WITHOUT = {
 
 def table() -> list[Mutant]:
     """All of them, in the order of the files."""
-    from tests.mutants import derivation, evaluation, exercises, holes, samplers, score
+    from tests.mutants import derivation, evaluation, exercises, holes, samplers, score, sde
 
-    parts = (derivation, score, samplers, evaluation, exercises, holes)
+    parts = (derivation, score, samplers, evaluation, exercises, holes, sde)
     return [mutant for part in parts for mutant in part.MUTANTS]
