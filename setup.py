@@ -58,6 +58,7 @@ setup(
         'pyyaml>=6',
         'jinja2>=3.1',
         'safetensors>=0.4',
+        'scipy>=1.11',  # integrators of ordinary differential equations
         'scikit-learn>=1.3',  # carries the handwritten digits of the default run
     ],
     extras_require={

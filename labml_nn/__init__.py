@@ -99,28 +99,30 @@ Beside each page stands what you can do after reading it.
     a fixed variance loses
 18. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
     model
-19. [Schedules](diffusion/schedules.html): choose where the steps are spent
-20. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+19. [In continuous time](diffusion/sde.html): compute the likelihood of an image exactly, and say
+    which equation each sampler solves
+20. [Schedules](diffusion/schedules.html): choose where the steps are spent
+21. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
 ### What came after
 
-21. [Flow matching](diffusion/flow_matching.html): say what of it is DDPM and what is new, train it
+22. [Flow matching](diffusion/flow_matching.html): say what of it is DDPM and what is new, train it
     with the same command, and make its paths straighter
 
 ### Measure
 
-22. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-23. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-24. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+23. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+24. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+25. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-25. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+26. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-26. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+27. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-27. [Trackers](runs/trackers.html): see your runs where you see your others
+28. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

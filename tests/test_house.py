@@ -39,7 +39,7 @@ MATHEMATICS = (
     'diffusion/ddpm/utils', 'diffusion/ddpm/__init__', 'diffusion/ddpm/unet', 'diffusion/ddpm/ema',
     'diffusion/ddpm/older',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
-    'diffusion/learned_variance', 'diffusion/editing', 'diffusion/targets',
+    'diffusion/learned_variance', 'diffusion/editing', 'diffusion/targets', 'diffusion/sde',
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20
 	$(RUN) -m docs.figures.data.samplers
 	$(RUN) -m docs.figures.data.frontier $(OUT)
 	$(RUN) -m docs.figures.data.coding $(OUT)
+	$(RUN) -m docs.figures.data.sde $(OUT)
 	$(RUN) -m docs.figures.data.guidance $(CONDITIONAL)
 	$(RUN) -m docs.figures.data.editing $(OUT)
 	$(RUN) -m docs.figures.data.troubles $(CONDITIONAL)

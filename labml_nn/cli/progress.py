@@ -94,12 +94,12 @@ def clock(seconds: float) -> str:
     return f'{h}:{m:02}:{s:02}' if h else f'{m}:{s:02}'
 
 
-def progress_bar(total: int) -> tuple[Progress, Tell]:
+def progress_bar(total: int, *, unit: str = 'call') -> tuple[Progress, Tell]:
     r"""
-    A progress bar over `total` calls of the network, and what moves it on.
+    A progress bar over `total` calls of the network, or other units, and what moves it on.
     """
     done = 0
-    bar = Progress(total, unit='call')
+    bar = Progress(total, unit=unit)
 
     def tell(_: int) -> None:
         nonlocal done

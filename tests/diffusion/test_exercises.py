@@ -23,6 +23,7 @@ from labml_nn.diffusion.flow_matching import gaussian_velocity
 from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
 from labml_nn.diffusion.samplers import make_sampler, spaced
 from labml_nn.diffusion.schedules import cosine, linear, signal_left, straight
+from labml_nn.diffusion.sde import VPSDE, Hutchinson, solve
 from labml_nn.diffusion.targets import TARGETS, Target
 from tests.kit.close import agree
 from tests.kit.gaussian import known
@@ -321,6 +322,36 @@ def test_the_end_of_a_short_chain(diffusion, says):
         warnings.simplefilter('ignore', ShortChainWarning)
         short = DenoiseDiffusion(zero_model, 100)
     says(f'{float(prior_bits(diffusion, ONE)):.5f}', f'{float(prior_bits(short, ONE)):.2f}')
+
+
+# ## In continuous time
+def test_the_last_beta_in_continuous_time(diffusion, says):
+    says(f'{float(VPSDE(diffusion).beta(999.5)):.4f}')
+
+
+def test_paths_of_a_gaussian(says):
+    s = 0.5
+    sde = VPSDE(DenoiseDiffusion(None, 1000))
+
+    def eps_model(xt, t):
+        a = sde.alpha_bar(t[0] + 1)
+        return (1 - a) ** 0.5 * xt / (a * s**2 + 1 - a)
+
+    sde.diffusion.eps_model = eps_model
+    x = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+    says(*(f'{end:.3f}' for end in solve(sde, x, 1000, 1, rtol=1e-6).x[:, 0].tolist()))
+
+
+def test_two_jacobians(says):
+    for beside, numbers in ((-3.0, '3'), (3.0, '9 36')):
+        J = torch.tensor([[1.0, 3.0], [beside, 2.0]])
+        found = [
+            float(Hutchinson(torch.tensor([v]))(lambda x, J=J: x @ J.T, ONE.expand(1, 2))[1])
+            for v in ([1.0, 1.0], [1.0, -1.0])
+        ]
+        spread = torch.tensor(found).var(correction=0)
+        assert numbers.split()[-1] == ('36' if spread else '3')
+        says(*(f'{v:.0f}' for v in ([found[0], float(spread)] if spread else found[:1])))
 
 
 # ## Schedules and variances

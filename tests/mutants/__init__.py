@@ -54,8 +54,9 @@ def table() -> list[Mutant]:
         pages,
         samplers,
         score,
+        sde,
         targets,
     )  # fmt: skip
 
-    parts = (derivation, score, samplers, targets, flow, evaluation, exercises, holes, pages)
+    parts = (derivation, score, samplers, targets, flow, sde, evaluation, exercises, holes, pages)
     return [mutant for part in parts for mutant in part.MUTANTS]

@@ -16,6 +16,7 @@ summary: >
 dimension with every variance that the model can have (they cost one pass), and what was bought by
 them on the way; it writes the curve as numbers, a `.csv`, and as a picture. The images are of the
 run's training data; `--dataset folder --data_root PICTURES` takes others, that it has not seen.
+`--ode` adds [the likelihood by the ODE](../sde.html).
 
 ## Rate and distortion (figure 5)
 
@@ -82,7 +83,7 @@ that of the chain itself, from 375 on nearly all; at 125 they are alike](figure:
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,7 +91,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from labml_nn.cli.options import FLAG, Words
+from labml_nn.cli.options import FLAG, Passes, Words
 from labml_nn.cli.progress import Tell, progress_bar
 from labml_nn.data.datasets import AnySet, load_dataset
 from labml_nn.data.files import written
@@ -109,10 +110,29 @@ from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.likelihood import Bound, bound
 from labml_nn.diffusion.ddpm.sampler import BATCH, Sampler
 from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.sde import (
+    VPSDE,
+    Hutchinson,
+    exact_divergence,
+    latent_bits,
+    uniform_bits,
+)
 from labml_nn.runs import checkpoint
 
 # The table has a row for the steps down to each of these shares of $T$
 BANDS = (1 / 2, 1 / 4, 1 / 10, 1 / 100)
+
+# How many images go along the ODE together
+ODE_BATCH = 64
+NOTHING_ELSE: Mapping[str, Tensor] = {}
+
+
+def check_trace(trace: str) -> None:
+    r"""
+    A `ValueError` unless it is the name of a way to the divergence of the ODE.
+    """
+    if trace not in ('hutchinson', 'exact'):
+        raise ValueError(f'trace={trace!r} is not known: use hutchinson or exact')
 
 
 # ## Likelihood
@@ -128,6 +148,10 @@ class LikelihoodOptions(RunOptions):
         str, 'a fixed variance of the decoder: beta_tilde (of the second step) or beta'
     ] = 'beta_tilde'
     no_clip: Annotated[bool, 'let x0_hat leave [-1, 1]', FLAG] = False
+    ode: Annotated[bool, 'beside the bound, the likelihood by the ODE', FLAG] = False
+    trace: Annotated[str, 'of the ODE: hutchinson, an estimate, or exact', Passes(check_trace)] = (
+        'hutchinson'
+    )
 
 
 def likelihood_command(sampler: Sampler, a: Any) -> Iterator[Path]:
@@ -147,7 +171,11 @@ def likelihood_command(sampler: Sampler, a: Any) -> Iterator[Path]:
         f'{len(x0):,} of {len(dataset):,} {origin} {name}, {dataset.levels} levels, '
         f'{x0[0].numel():,} dimensions; x0_hat {"free" if a.no_clip else "clipped"}'
     )
-    print(table(found, sampler.diffusion.variance, dataset.levels))
+    by_ode: dict[str, Tensor] = {}
+    if a.ode:
+        bits = ode_bits_of(sampler.diffusion, x0, dataset.levels, a.seed, trace=a.trace)
+        by_ode = {'ode, x_1': bits['latent'] + found.of()[:, 0], 'ode, uniform': bits['uniform']}
+    print(table(found, sampler.diffusion.variance, dataset.levels, by_ode))
     yield save_curve(out.with_suffix('.csv'), found, dataset.levels)
     yield plot_curve(out, found, dataset.levels)
 
@@ -188,6 +216,42 @@ def bound_of(
     return Bound(terms, torch.cat([p.mse for p in parts]).cpu())
 
 
+def ode_bits_of(
+    diffusion: DenoiseDiffusion,
+    x0: Tensor,
+    n_levels: int,
+    seed: int,
+    *,
+    t: float = 1,
+    trace: str = 'hutchinson',
+    **options: Any,
+) -> dict[str, Tensor]:
+    r"""
+    The bits per dimension of images by [the ODE](../sde.html): `latent` for $x_t$, which at $t = 1$
+    is that of the bound, and `uniform` for the image with uniform noise within its levels.
+
+    * `trace` `hutchinson` or `exact`
+    * `options` of `solve`, such as `rtol`
+    """
+    check_trace(trace)
+    sde = VPSDE(diffusion)
+    parts: dict[str, list[Tensor]] = {'latent': [], 'uniform': []}
+    batches = x0.to(diffusion.beta.device).split(ODE_BATCH)
+    bar, tell = told(2 * len(batches), unit='solution')
+    for i, batch in enumerate(batches):
+        noise = SeededNoise(len(batch), seed, first=i * ODE_BATCH)
+        eps, signs = noise(batch.shape, 'cpu'), Hutchinson.seeded(noise, batch.shape)
+        how = {'t': t, 'divergence': exact_divergence if trace == 'exact' else signs, **options}
+        parts['latent'].append(latent_bits(sde, batch, eps, **how))
+        tell(2 * i)
+        # $\Phi(z)$ is uniform
+        u = torch.special.ndtr(noise(batch.shape, 'cpu'))
+        parts['uniform'].append(uniform_bits(sde, batch, u, n_levels, **how))
+        tell(2 * i + 1)
+    bar.close()
+    return {name: torch.cat(found) for name, found in parts.items()}
+
+
 def mean_and_error(per_image: Tensor) -> tuple[float, float]:
     r"""
     The mean over images, and its standard error.
@@ -195,9 +259,12 @@ def mean_and_error(per_image: Tensor) -> tuple[float, float]:
     return float(per_image.mean()), float(per_image.std() / len(per_image) ** 0.5)
 
 
-def table(found: Bound, own: str, n_levels: int) -> str:
+def table(
+    found: Bound, own: str, n_levels: int, others: Mapping[str, Tensor] = NOTHING_ELSE
+) -> str:
     r"""
-    Bits per dimension by variance; and rate and distortion by bands of steps, for the model's own.
+    Bits per dimension by variance, and of each image by `others`; and rate and distortion by bands
+    of steps, for the model's own.
 
     The bands follow the sender: $x_T$, then all down to $x_{T/2}$, …, and last the image itself.
     """
@@ -206,6 +273,9 @@ def table(found: Bound, own: str, n_levels: int) -> str:
         mean, error = mean_and_error(found.total(variance))
         is_own = "  (the run's)" if variance == own else ''
         lines.append(f'{variance:<14}{mean:9.4f}  {error:.4f}{is_own}')
+    for name, per_image in others.items():
+        mean, error = mean_and_error(per_image)
+        lines.append(f'{name:<14}{mean:9.4f}  {error:.4f}')
     lines += [
         f'{"as they are":<14}{math.log2(n_levels):9.4f}',
         '',

@@ -17,6 +17,7 @@ from labml_nn.diffusion.ddpm.evaluate import Sampler, main
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.likelihood import bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise
+from labml_nn.diffusion.sde import VPSDE, Hutchinson, latent_bits
 from tests.kit.runs import called
 
 run = partial(called, main)
@@ -69,6 +70,22 @@ def test_the_table_is_the_bound(trained, tmp_path):
     assert float(numbers[-1]['rmse_levels']) == pytest.approx(8 * float(found.rmse()[0]), rel=1e-4)
     with Image.open(picture) as image:
         assert image.width > 800
+
+
+def test_the_likelihood_by_the_ode_stands_beside_the_bound(trained, tmp_path):
+    """With the same x_1 and the same L_0."""
+    options = ['--n', 2, '--ode', '--out', tmp_path / 'curve.png']
+    status, text, _ = run('likelihood', trained, *options)
+    assert status == 0
+    shown = dict(re.findall(r'^(ode, \w+) +(-?[\d.]+)  [\d.]+$', text, re.MULTILINE))
+    diffusion = Sampler.from_run(trained, device='cpu').diffusion
+    x0 = chosen(load_dataset('digits', image_size=8, image_channels=1), 2, 0, 'digits')
+    noise = SeededNoise(2, 0)
+    eps, signs = noise(x0.shape, 'cpu'), Hutchinson.seeded(noise, x0.shape)
+    first = bound(diffusion, x0, 17, noise=SeededNoise(2, 0), clip_x0=True).of()[:, 0]
+    bits = latent_bits(VPSDE(diffusion), x0, eps, divergence=signs) + first
+    assert float(shown['ode, x_1']) == pytest.approx(float(bits.mean()), abs=2e-3)
+    assert float(shown['ode, uniform']) > 0
 
 
 def test_batches_make_no_difference(trained, monkeypatch):
@@ -134,6 +151,7 @@ def test_x_1_shared_is_all_shared(trained, tmp_path):
         (['likelihood', '--n', 1], '--n 1: digits has 1,797 images, and an error bar needs'),
         (['likelihood', '--n', 2000], '--n 2000: digits has 1,797 images'),
         (['likelihood', '--out', 'curve.svg'], 'likelihood is written as .png'),
+        (['likelihood', '--n', 2, '--ode', '--trace', 'all'], "trace='all' is not known"),
         (['likelihood', '--dataset', 'digit'], "dataset='digit' is not known"),
         (
             ['likelihood', '--first', 'large'],
