@@ -237,7 +237,7 @@ def ode_bits_of(
     sde = VPSDE(diffusion)
     parts: dict[str, list[Tensor]] = {'latent': [], 'uniform': []}
     batches = x0.to(diffusion.beta.device).split(ODE_BATCH)
-    bar, tell = told(2 * len(batches), unit='solution')
+    bar, tell = progress_bar(2 * len(batches), unit='solution')
     for i, batch in enumerate(batches):
         noise = SeededNoise(len(batch), seed, first=i * ODE_BATCH)
         eps, signs = noise(batch.shape, 'cpu'), Hutchinson.seeded(noise, batch.shape)
