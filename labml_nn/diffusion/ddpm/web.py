@@ -9,9 +9,11 @@ summary: A folder or one file that opens in any browser and draws new pictures f
     python -m labml_nn.diffusion.ddpm.evaluate web runs/digits --out demo
     python -m labml_nn.diffusion.ddpm.evaluate web runs/digits --out demo.html --one_file
 
-makes a page with the weights of the run, and a small engine in JavaScript that runs the U-Net. Open
-`demo/index.html`: it needs no server, fetches nothing, and draws new pictures: sampler, steps and
-seed can be chosen, and for a run with classes the class and the [guidance](../guidance.html).
+makes a page with the weights of the run, and a small engine in JavaScript:
+[the U-Net](engine/unet.js), [the samplers](engine/samplers.js), [torch's noise](engine/noise.js),
+and [controls](engine/figure.js).
+Open `demo/index.html`: it needs no server, fetches nothing, and draws new pictures: sampler, steps
+and seed can be chosen, and for a run with classes the class and the [guidance](../guidance.html).
 
 **The same picture as here.** Seed $s$ and place $i$ mean in the page what they mean for
 `evaluate sample`. The noise is the same to the last bit

@@ -98,8 +98,9 @@
   /**
    * @param {HTMLCanvasElement} canvas @param {Float32Array} x in $[-1, 1]
    * @param {number} channels @param {number} size
+   * @param {number} [left] @param {number} [top] where on the canvas
    */
-  const paint = (canvas, x, channels, size) => {
+  const paint = (canvas, x, channels, size, left = 0, top = 0) => {
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
     const image = context.createImageData(size, size), n = size * size;
     for (let i = 0; i < n; i++) {
@@ -108,7 +109,7 @@
       }
       image.data[4 * i + 3] = 255;
     }
-    context.putImageData(image, 0, 0);
+    context.putImageData(image, left, top);
   };
 
   /** @param {string} label @param {number} size */
