@@ -31,6 +31,7 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20
 	$(RUN) docs/figures/readme.py $(OUT)
 	$(RUN) -m docs.figures.data.ddpm $(OUT)
 	$(RUN) -m docs.figures.data.schedules
+	$(RUN) -m docs.figures.data.targets
 	$(RUN) -m docs.figures.data.likelihood
 	$(RUN) -m docs.figures.data.evaluation
 	$(RUN) -m docs.figures.data.samplers

@@ -119,10 +119,10 @@ min_snr which does not rise above 5](figure:targets.py::weights
 ## Nothing left at the end
 
 The linear schedule leaves $\sqrt{\bar\alpha_T} = 0.0064$ of the image, and sampling begins with
-none. @lin2024 found that this rest is not harmless: it holds the mean of the picture, the network
-learns to read the brightness from it, and from pure noise it hardly ever draws a picture that is
-black or white as a whole. Their remedy shifts and stretches $\sqrt{\bar\alpha_t}$ so that the first
-step stays and the last becomes 0 (algorithm 1):
+none. @lin2024 found that this rest harms large models of photographs: it holds the mean of the
+picture, the network learns to read the brightness from it, and from pure noise it hardly ever draws
+a picture that is black or white as a whole. Their remedy shifts and stretches $\sqrt{\bar\alpha_t}$
+so that the first step stays and the last becomes 0 (algorithm 1):
 
 $$\sqrt{\bar\alpha_t}' = \big(\sqrt{\bar\alpha_t} - \sqrt{\bar\alpha_T}\big)\,
 \frac{\sqrt{\bar\alpha_1}}{\sqrt{\bar\alpha_1} - \sqrt{\bar\alpha_T}}$$
