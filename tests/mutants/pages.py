@@ -6,6 +6,7 @@ DDPM = 'labml_nn/diffusion/ddpm/'
 RESUMED = 'diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same'
 L = 'diffusion/ddpm/test_lightning.py::'
 P = 'diffusion/ddpm/test_pretrained.py::'
+EDIT = 'diffusion/ddpm/test_edit.py::'
 WEB = 'diffusion/ddpm/test_web.py::'
 TABLE = 'diffusion/ddpm/test_moving.py::test_each_line_of_the_table'
 
@@ -103,5 +104,36 @@ MUTANTS: list[Mutant] = [
          f'{WEB}test_every_sampler_draws_the_picture_of_the_command_line'),
         ('known = [first, ...known.slice(0, 3)];', 'known = [first, ...known.slice(0, 2)];',
          f'{WEB}test_every_sampler_draws_the_picture_of_the_command_line'),
+    ),
+    # ## Commands on pictures, and on published models
+    *mutants(
+        'labml_nn/data/decode.py',
+        ('image_size, faces=faces)) > 127', 'image_size, faces=faces)) <= 127',
+         f'{EDIT}test_what_is_made_anew'),
+        ("return transparent if transparent.getbbox() else picture.convert('L')",
+         "return picture.convert('L')", f'{EDIT}test_what_is_made_anew'),
+    ),
+    *mutants(
+        f'{DDPM}pretrained.py',
+        ("options = {'clip_x0': config['clip_x0'], **options}",
+         "options = {**options, 'clip_x0': not config['clip_x0']}",
+         f'{EDIT}test_a_published_model_edits_and_inpaints '
+         f'{EDIT}test_commands_take_a_published_model'),
+        ("head_channels=config.get('attention_head_dim', 8)",
+         "head_channels=config.get('attention_head_dim')", f'{P}test_their_defaults'),
+        ("cosine_first=bool(default['flip_sin_to_cos'])", 'cosine_first=False',
+         f'{P}test_their_defaults {P}test_each_of_their_defaults_matters'),
+    ),
+    # ## Weights of another run, and what test images have
+    *mutants(
+        f'{DDPM}initial.py',
+        ("NAMES = {'ema': 'ema', 'raw': 'model'}", "NAMES = {'ema': 'model', 'raw': 'model'}",
+         'diffusion/ddpm/test_initial.py::test_a_run_begins_with_the_averaged_weights_of_another'),
+    ),
+    *mutants(
+        f'{DDPM}metrics.py',
+        ('floor = measure(*data_features(features, unseen), y)',
+         'floor = measure(*data_features(features, dataset), y)',
+         'diffusion/ddpm/test_metrics.py::test_the_floor_is_of_images_that_no_run_has_seen'),
     ),
 ]  # fmt: skip

@@ -274,10 +274,10 @@ This holds for both choices of $\sigma_t^2$
 [tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error).
 
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
-> the other two, by a linear equation. So the network could predict
-> [any of them](../targets.html). What changes is the weight of an error: the squared error of the
-> noise is that of the image times the signal-to-noise ratio
-> $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
+> the other two, by a linear equation. So the network could predict [any of them](../targets.html).
+> What changes is the weight of an error: the squared error of the noise is that of the image times
+> the signal-to-noise ratio $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to
+> 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr).
 
 ## 6. The simple loss
