@@ -3,33 +3,34 @@
 from matplotlib.figure import Figure
 
 from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, dress, figure, legend
+from docs.figures.widths import NARROW
 
 DATA = data_of('targets')['curves']
 
 
 def weights(theme: str) -> Figure:
     """What an error of the image counts, by the target and by the weight."""
-    made = figure(theme, 8.4, 3.4)
-    left, right = made.subplots(1, 2, sharey=True)
+    made = figure(theme, NARROW, 5.8)
+    above, below = made.subplots(2, 1, sharex=True)
     for name, label, colour, style in (
         ('eps', r'$\epsilon$: SNR', BLUE, '-'),
         ('x0', r'$x_0$: 1', GREEN, '-'),
         ('v', r'$v$: SNR + 1', ORANGE, '--'),
     ):
-        left.plot(DATA['log_snr'], DATA['own'][name], style, color=colour, label=label)
+        above.plot(DATA['log_snr'], DATA['own'][name], style, color=colour, label=label)
     for name, label, colour, style in (
         ('snr', 'snr', BLUE, '-'),
         ('truncated_snr', 'truncated_snr', RED, '--'),
         ('min_snr', 'min_snr', GREEN, '-'),
     ):
-        right.plot(DATA['log_snr'], DATA['weights'][name], style, color=colour, label=label)
-    left.set_title('targets, weight constant', fontsize=10)
-    right.set_title('weights, any target', fontsize=10)
-    for axes in (left, right):
+        below.plot(DATA['log_snr'], DATA['weights'][name], style, color=colour, label=label)
+    above.set_title('targets, weight constant', fontsize=10)
+    below.set_title('weights, any target', fontsize=10)
+    for axes in (above, below):
         # Much noise at the left is where a chain begins
-        dress(axes, theme, xlabel=r'$\log\,\mathrm{SNR}$', yscale='log', xlim=(-10, 10))
+        dress(axes, theme, ylabel=r'error of $\hat x_0$ counts', yscale='log', xlim=(-10, 10))
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle=':')
         axes.minorticks_off()
         legend(axes, theme, loc='upper left')
-    left.set_ylabel(r'what an error of $\hat x_0$ counts')
+    below.set_xlabel(r'$\log\,\mathrm{SNR}$')
     return made

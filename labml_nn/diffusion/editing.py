@@ -151,8 +151,8 @@ $\rho$ the mean is $\frac{U}{U+1}\,\rho\,a$: **what is missing is $1/(U+1)$ of t
 [tested](test:diffusion/test_editing.py::test_what_is_missing_falls_with_the_resamplings). The price
 is $U$ times as many calls of the network.
 
-![Left, densities of b for a = 1 and correlation 0.9: replacement is wide and too far to the left;
-RePaint with U = 2 is nearer to the right density, and with U = 10 nearly covers it. Right, the
+![Above, densities of b for a = 1 and correlation 0.9: replacement is wide and too far to the left;
+RePaint with U = 2 is nearer to the right density, and with U = 10 nearly covers it. Below, the
 share of the mean that is missing falls with U, for a small correlation as 1/(U + 1), and below that
 line for 0.9](figure:editing.py::pixels "Two pixels, of which one is known")
 

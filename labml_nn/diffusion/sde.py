@@ -67,6 +67,11 @@ has the densities $q(x_t)$
   noise to one image and back
   [tested](test:diffusion/test_sde.py::test_the_solution_is_the_closed_one).
 
+![Two pictures of place against time, from noise at the right to two images at the left, with the
+density in grey. Above, smooth lines that do not cross; below, jagged lines from the same noise, of
+which many cross](figure:sde.py::paths
+"The ODE and the reverse SDE from the same noise, over the density of two kinds of images")
+
 ## 3. The ODE without $\beta$
 
 How fast the schedule runs is no property of a path. Take $\lambda$, half the logarithm of the

@@ -96,9 +96,9 @@ makes easily. With $S$ for $\text{SNR}$:
 
 ([tested](test:diffusion/test_targets.py::test_the_weights_are_those_of_the_table))
 
-![Two pictures against the logarithm of the signal-to-noise ratio. Left, what an error of the image
+![Two pictures against the logarithm of the signal-to-noise ratio. Above, what an error of the image
 counts: 1 for x0, SNR for the noise, and SNR + 1 for v, which is the larger of the two but for the
-bend between. Right, the weights: snr as at the left, truncated_snr which does not fall below 1, and
+bend between. Below, the weights: snr as above, truncated_snr which does not fall below 1, and
 min_snr which does not rise above 5](figure:targets.py::weights
 "What an error of the image counts, by target and by weight")
 

@@ -301,7 +301,13 @@ class Run(ABC):
         # The row of a last step between two others is taken back when the run goes on
         if self.step % self.c.log_every == 0:
             self.window.forget()
-        return f'loss {row["loss"]:.4f} (all-zero guess: 1)'
+        return f'loss {row["loss"]:.4f}{self.beside_loss()}'
+
+    def beside_loss(self) -> str:
+        r"""
+        What to compare the loss with, for the progress bar.
+        """
+        return ''
 
     def preview(self) -> None:
         r"""

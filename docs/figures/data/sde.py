@@ -2,7 +2,8 @@
 
     python -m docs.figures.data.sde runs/digits [PART …]
 
-Scores 64 of the training images, and fewer where little changes: some minutes on one core.
+Scores 64 of the training images, and fewer where little changes: some minutes on one core. The part
+`paths` is for the figure, and needs no run: one of `-` will do.
 """
 
 import sys
@@ -17,6 +18,8 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bound_of, chosen, mean_and_error, ode_bits_of
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.utils import around
+from labml_nn.diffusion.samplers import DDIM, Ancestral
+from labml_nn.diffusion.schedules import cosine
 
 LEVELS = 17
 # How many images are scored; of these, for what changes little from one to the next
@@ -90,7 +93,50 @@ def care(run: str) -> dict[str, Any]:
     return {'care': rows}
 
 
-PARTS = {'bits': bits, 'ends': ends, 'care': care}
+# Of the figure: two Gaussians with these means and this standard deviation
+MEANS, STD = (-1.0, 1.0), 0.15
+
+
+def paths(_: str, n: int = 12, n_times: int = 81, n_places: int = 97) -> dict[str, Any]:
+    """From the same noise: the ODE by DDIM and the SDE by Algorithm 2, with the exact noise."""
+    diffusion = DenoiseDiffusion(None, 1000, beta=cosine(1000))
+    means = torch.tensor(MEANS, dtype=torch.float64)
+
+    def moments(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+        return alpha_bar**0.5 * means, alpha_bar * STD**2 + 1 - alpha_bar
+
+    def eps_model(xt: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = diffusion.alpha_bar[t].double()[:, None]
+        mean, var = moments(alpha_bar)
+        away = xt.double() - mean
+        share = torch.softmax(-(away**2) / (2 * var), dim=1)
+        # $\epsilon = -\sqrt{1-\bar\alpha_t}\,\nabla\log q(x_t)$
+        eps = (1 - alpha_bar) ** 0.5 * (share * away).sum(1, keepdim=True) / var
+        return eps.to(xt.dtype)
+
+    diffusion.eps_model = eps_model
+    shares = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    noise = torch.special.ndtri(shares).float()[:, None]
+    every = 1000 // (n_times - 1)
+    found = {}
+    for name, sampler in (
+        ('ode', DDIM(diffusion, 1000, clip_x0=False)),
+        ('sde', Ancestral(diffusion, 1000, clip_x0=False)),
+    ):
+        ways = [noise, *(xt for _, xt, _ in sampler.chain(*sampler.start(noise, 4)))]
+        found[name] = [rounded(way, 3) for way in torch.cat(ways[::every], 1)]
+    # The density over time and place, in shares of its largest value at that time
+    places = torch.linspace(-2.6, 2.6, n_places, dtype=torch.float64)
+    before = torch.cat([torch.ones(1), diffusion.alpha_bar])[::every].double()
+    density = []
+    for alpha_bar in before:
+        mean, var = moments(alpha_bar)
+        q = torch.exp(-((places[:, None] - mean) ** 2) / (2 * var)).sum(1)
+        density.append(rounded(q / q.max(), 2))
+    return {'paths': {**found, 'density': density}}
+
+
+PARTS = {'bits': bits, 'ends': ends, 'care': care, 'paths': paths}
 
 if __name__ == '__main__':
     run, *parts = sys.argv[1:]

@@ -226,6 +226,13 @@ class Trainer(Run):
         is_made_up = isinstance(self.dataset, NoiseImages)
         return [*self.more_notes, *notes(self.c, None if is_made_up else self.dataset)]
 
+    def beside_loss(self) -> str:
+        r"""
+        The loss of a network that knows nothing, where it is known: $\mathbb E\,\epsilon^2 = 1$.
+        """
+        is_papers = (self.c.target, self.c.weight) == ('eps', 'constant')
+        return ' (all-zero guess: 1)' if is_papers else ''
+
     def what_next(self) -> str:
         r"""
         The commands to sample, to resume and to go on with; the first and the last lines of a run.
