@@ -143,7 +143,7 @@ TELEPHONE = 358
 # Drawn for wide windows, and to be drawn again: nothing new comes in here
 WIDE = {
     'coding.curve', 'coding.shared', 'ddpm.averaged', 'ddpm.chain', 'ddpm.clipping',
-    'ddpm.embedding', 'ddpm.forgotten', 'ddpm.forward', 'ddpm.interpolation', 'ddpm.training',
+    'ddpm.embedding', 'ddpm.forgotten', 'ddpm.interpolation', 'ddpm.training',
     'ddpm.unet', 'ddpm.weight', 'evaluation.bias', 'evaluation.precision_and_recall',
     'guidance.digits', 'likelihood.gaps', 'schedules.schedules', 'score.means', 'score.memory',
     'troubles.ways',

@@ -18,7 +18,7 @@
   const LINES = [
     ['for i in reversed(range(self.n_steps if n_steps is None else n_steps)):', 'x'],
     ['z = noise(xt.shape, xt.device)', 'z'],
-    ['output = self.eps_model(xt, t, *told)', 'eps'],
+    ['output = self.eps_model(xt, t, *condition)', 'eps'],
     ['x0_hat = self.predict_x0(xt, t, eps)', 'x0'],
     ['x0_hat = x0_hat.clamp(-1, 1)', 'x0'],
     ['mean, _ = self.q_posterior(x0_hat, xt, t)', 'mean'],

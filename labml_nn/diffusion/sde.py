@@ -244,6 +244,11 @@ class VPSDE:
     """
 
     def __init__(self, diffusion: DenoiseDiffusion):
+        if diffusion.target != 'eps':
+            raise ValueError(
+                f'the model has target={diffusion.target}, and the equations here ask for eps: use '
+                f'the bound (without --ode), or a model with target=eps'
+            )
         self.diffusion = diffusion
         self.T = diffusion.n_steps
         each = torch.log1p(-diffusion.beta.detach().cpu().double())
@@ -296,7 +301,7 @@ class VPSDE:
         """
         index = torch.as_tensor(t, dtype=torch.float64).to(x.device, x.dtype) - 1
         with evaluating(self.diffusion.eps_model):
-            return self.diffusion.eps_theta(x, index.expand(len(x)))
+            return self.diffusion.output(x, index.expand(len(x)))[0]
 
     def score(self, x: Tensor, t: Tensor | float) -> Tensor:
         r"""

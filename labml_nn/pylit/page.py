@@ -144,6 +144,13 @@ class Page:
 
 
 # ## Understanding a file
+def _sections(text: str, language: str) -> list[Section]:
+    """Of Markdown, or of a script in a language."""
+    if language:
+        return scripts.parse(text, language)
+    return [Section(prose=[Line(n, t) for n, t in enumerate(text.split('\n'), 1)])]
+
+
 def understand(
     source: Source, symbols: Sequence[Symbol], problems: Problems, text: str = ''
 ) -> Page:
@@ -155,11 +162,8 @@ def understand(
     if source.path.suffix == notebook.SUFFIX:
         read_as = notebook.parse(text, source.path, source.shown)
         text, module, sections = read_as.text, read_as.module, read_as.sections
-        language = read_as.language
-    elif source.path.suffix == '.md':
-        sections = [Section(prose=[Line(n, t) for n, t in enumerate(text.split('\n'), 1)])]
-    elif language:
-        sections = scripts.parse(text, language)
+    elif language or source.path.suffix == '.md':
+        sections = _sections(text, language)
     else:
         module = parse(text, source.path, source.shown)
         sections = module.sections
@@ -168,7 +172,7 @@ def understand(
     notes = [prose.understand(_as_markdown(s.prose, documented)) for s in sections]
     page = Page(
         source, text, module, sections, notes, [], [], '', front, Glossary(symbols, source.shown),
-        notebook=read_as, language=language,
+        notebook=read_as, language=read_as.language if read_as else language,
     )  # fmt: skip
     page.rows = _rows(page)
     if source.kind == 'test':

@@ -119,15 +119,9 @@ class Site:
         self.memory = self.memo.memory
         self.report, self.unproved = claims.believed(self.config, request.paths, request.report)
         self.directory = Directory(
-            self.config,
-            self.base,
-            request.paths,
-            self.report,
-            origin.find(self.config),
-            self.problems,
-            request.execute,
-            self.memory,
-        )
+            self.config, self.base, request.paths, self.report, origin.find(self.config),
+            self.problems, request.execute, self.memory,
+        )  # fmt: skip
         self.pages, self.outlines = self.directory.pages, self.directory.outlines
         self.texts: dict[str, str] = {}
         self.by_module: dict[str, Outline] = {}

@@ -157,7 +157,7 @@ PLANTED = [
         r'\epsilon_\theta(x_t, t)\big\|^2$',
         r'\epsilon_\theta(\hat x_0, t)\big\|^2$',
     ),
-    ('samplers/contract.py', r'# $\epsilon = \frac{x_t -', r'# $\epsilon = \frac{x_0 -'),
+    ('targets.py', r'= \frac{\bar\alpha_t}{1-\bar\alpha_t}$', r'= \frac{\alpha_t}{1-\alpha_t}$'),
 ]
 
 

@@ -35,6 +35,7 @@ from labml_nn.diffusion.ddpm.utils import (
     device_of,
     evaluating,
     gather,
+    in_halves,
     in_range,
     same_shape,
     squared_error,
@@ -475,7 +476,8 @@ class DenoiseDiffusion(nn.Module):
         $\epsilon_\theta$, $\hat x_0$, and the `v` of a learned variance
         """
         eps, v = self.output(xt, t, label)
-        return eps, self.predict_x0(xt, t, eps), v
+        x0_hat = self.predict_x0(xt, t, eps)
+        return eps, x0_hat, v
 
     def output(
         self, xt: Tensor, t: Tensor, label: Tensor | None = None
@@ -488,14 +490,7 @@ class DenoiseDiffusion(nn.Module):
         output = self.eps_model(xt, t, *condition)
         if self.variance != 'learned':
             return same_shape('the output of eps_model', output, xt), None
-        need = [len(xt), 2 * xt.shape[1], *xt.shape[2:]]
-        if list(output.shape) != need:
-            raise ValueError(
-                f'the output of eps_model has shape {list(output.shape)}: a learned variance needs '
-                f'twice the channels of the images, {need}. UNet(out_channels=…) makes them'
-            )
-        guess, v = output.chunk(2, dim=1)
-        return guess, v
+        return in_halves(output, xt)
 
     def p_mean_var(
         self, xt: Tensor, t: Tensor, *, clip_x0: bool = False

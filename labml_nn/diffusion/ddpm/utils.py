@@ -256,6 +256,21 @@ def same_shape(name: str, x: Tensor, like: Tensor) -> Tensor:
     return x
 
 
+def in_halves(output: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+    r"""
+    The two halves of the channels of an output, `[batch, 2 * channels, ...]`, or a `ValueError` if
+    there are not twice as many as `xt` has.
+    """
+    need = [len(xt), 2 * xt.shape[1], *xt.shape[2:]]
+    if list(output.shape) != need:
+        raise ValueError(
+            f'the output of eps_model has shape {list(output.shape)}: a learned variance needs '
+            f'twice the channels of the images, {need}. UNet(out_channels=…) makes them'
+        )
+    guess, v = output.chunk(2, dim=1)
+    return guess, v
+
+
 def squared_error(guess: Tensor, truth: Tensor) -> Tensor:
     r"""
     How far a guess is off for each image: the mean over its pixels of the square, `[batch]`.

@@ -254,17 +254,24 @@ def hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def refuse_other_targets(c: Configs) -> None:
+    r"""
+    A `ValueError` for a model that does not predict the noise, which is all that the engine knows.
+    """
+    if c.target != 'eps' or c.zero_snr:
+        raise ValueError(
+            f'the page draws from models that predict eps: this one has target={c.target} and '
+            f'zero_snr={str(c.zero_snr).lower()}. Use evaluate sample or animate'
+        )
+
+
 def page_of(sampler: Sampler, a: Any) -> Page:
     r"""
     The page of a run, or a `ValueError` for one that no browser would load.
     """
     state = checkpoint.load(a.run)
     c = make_configs(state['config'])
-    if c.target != 'eps' or c.zero_snr:
-        raise ValueError(
-            f'the page draws from models that predict eps: this one has target={c.target} and '
-            f'zero_snr={str(c.zero_snr).lower()}. Use evaluate sample or animate'
-        )
+    refuse_other_targets(c)
     network: Any = sampler.diffusion.eps_model
     guidance = 0.0
     if isinstance(network, Guided):

@@ -119,7 +119,7 @@ def test_an_entry_of_its_table_is_all_that_a_run_needs(monkeypatch):
     assert torch.equal(diffusion.beta, (linear(1000) * 1.5).float())
     assert isinstance(make_sampler(c.preview_sampler, diffusion), DDIM)
     assert notes(c, images)  # which come before a training, and look at the schedule
-    with pytest.raises(ValueError, match='there is linear, cosine, own'):
+    with pytest.raises(ValueError, match='there is linear, cosine, straight, own'):
         make_configs({'schedule': 'other'})
 
 

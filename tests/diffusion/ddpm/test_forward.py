@@ -113,7 +113,7 @@ def test_what_is_no_schedule_is_refused(n_steps, beta, message):
         (2, [0.5, 0.4, 0.3], r'alpha_bar of shape \[2\].*got shape \[3\]'),
         (2, [0.5, 0.5], 'must fall from step to step'),
         (2, [1.0, 0.5], 'from below 1'),
-        (2, [0.5, 0.0], 'never to 0'),
+        (2, [0.5, 0.0], 'nothing is left of the image at the last step'),
     ],
 )
 def test_products_that_are_no_schedule_are_refused(n_steps, alpha_bar, message):
