@@ -43,8 +43,8 @@ $\mathcal N(m, c^2)$ all of it can be written down. The velocity is linear in $x
 
 $$u(x, \tau) = \frac{\tau - (1-\tau)\,c^2}{(1-\tau)^2c^2 + \tau^2}\,\big(x - (1-\tau)\,m\big) - m$$
 
-[tested](test:diffusion/test_flow_matching.py::test_the_velocity_of_a_gaussian). A point that follows
-it keeps its distance from the mean, in units of the standard deviation of $x_\tau$
+[tested](test:diffusion/test_flow_matching.py::test_the_velocity_of_a_gaussian). A point that
+follows it keeps its distance from the mean, in units of the standard deviation of $x_\tau$
 [tested](test:diffusion/test_flow_matching.py::test_the_flow_of_a_gaussian).
 
 ## DDPM in other units

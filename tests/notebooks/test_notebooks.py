@@ -113,7 +113,7 @@ def test_it_trains_samples_and_goes_on_when_it_is_run_again(here):
     done = checkpoint.load(here / 'runs/notebook_digits')['step']
     longer = [(f'({done}, ', f'({done + 10}, ')]
     again, _, _ = execute('ddpm', here, [*replace, *longer], until='## Sample')
-    assert 'new run' not in again
+    assert 'new run in' not in again
     assert f'{done + 10:,}/{done + 10:,}' in again
     log = (here / 'runs/notebook_digits/log.csv').read_text()
     assert log.count(f'\n{done + 10},') == 1
