@@ -482,10 +482,9 @@ def sample(
         else SeededNoise(start[0], seed)(start, sde.diffusion.beta.device)
     )
     x = solve(sde, xT, sde.T, 1, rtol=rtol).x.to(xT)
+    first = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     with torch.no_grad():
-        eps = sde.eps(x, 1)
-    a, sigma = (float(share) ** 0.5 for share in (sde.alpha_bar(1), 1 - sde.alpha_bar(1)))
-    return (x - sigma * eps) / a
+        return sde.diffusion.predict_x0(x, first, sde.eps(x, 1))
 
 
 # ## The likelihood

@@ -650,4 +650,5 @@ class DenoiseDiffusion(nn.Module):
         # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
         xt = self.q_sample(x0, t, eps)
         # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
-        return squared_error(self.eps_theta(xt, t, label), eps)
+        eps_theta, _ = self.output(xt, t, label)
+        return squared_error(eps_theta, eps)
