@@ -193,6 +193,15 @@ class Files(Dataset[tuple[Tensor, int]]):
 AnySet = Images | Files
 
 
+def data_images(dataset: AnySet, at: range) -> Tensor:
+    r"""
+    Images of a data set in $[-1, 1]$, `[n, channels, height, width]`.
+    """
+    if isinstance(dataset, Images):
+        return to_unit_range(dataset.images[at.start : at.stop : at.step], dataset.levels)
+    return torch.stack([dataset[i][0] for i in at])
+
+
 def load_dataset(
     name: str,
     root: str | Path = 'data',

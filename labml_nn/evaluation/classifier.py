@@ -79,9 +79,9 @@ from labml_nn.data.datasets import (
     Images,
     batches,
     check_classes,
+    data_images,
     held_out,
     load_dataset,
-    to_unit_range,
 )
 from labml_nn.runs.checkpoint import fitting_weights
 from labml_nn.runs.safetensors import load_with_header, save_file
@@ -165,12 +165,8 @@ def accuracy(model: Classifier, dataset: AnySet, batch: int = 512) -> float:
     right = 0
     for first in range(0, len(dataset), batch):
         at = range(first, min(first + batch, len(dataset)))
-        if isinstance(dataset, Images):
-            x = to_unit_range(dataset.images[at.start : at.stop], dataset.levels)
-        else:
-            x = torch.stack([dataset[i][0] for i in at])
         label = torch.tensor([int(dataset.labels[i]) for i in at])  # type: ignore[index]
-        right += int((model(x).argmax(dim=1) == label).sum())
+        right += int((model(data_images(dataset, at)).argmax(dim=1) == label).sum())
     return right / len(dataset)
 
 

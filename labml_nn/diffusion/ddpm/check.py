@@ -47,7 +47,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from labml_nn.data.datasets import AnySet, Images
+from labml_nn.data.datasets import AnySet, Images, data_images
 from labml_nn.data.pictures import grid, save_png, to_uint8
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.commands import (
@@ -59,7 +59,7 @@ from labml_nn.diffusion.ddpm.commands import (
     run_dataset,
 )  # fmt: skip
 from labml_nn.diffusion.ddpm.configs import make_configs
-from labml_nn.diffusion.ddpm.metrics import chunks, data_images, spread_out
+from labml_nn.diffusion.ddpm.metrics import chunks, spread_out
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.utils import around, evaluating
 from labml_nn.diffusion.guidance import Guided

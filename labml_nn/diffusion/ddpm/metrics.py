@@ -44,12 +44,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from labml_nn.cli.messages import first_line
 from labml_nn.cli.options import FLAG, plain
 from labml_nn.cli.progress import Progress, clock
-from labml_nn.data.datasets import AnySet, Images, held_out, to_unit_range
+from labml_nn.data.datasets import AnySet, Images, data_images, held_out
 from labml_nn.data.files import written
 from labml_nn.data.pictures import to_uint8
 from labml_nn.diffusion import samplers
@@ -204,15 +203,6 @@ def check_numbers(n: int, n_data: int, features: Features) -> None:
 
 
 # ## From images to features
-def data_images(dataset: AnySet, at: range) -> Tensor:
-    r"""
-    Images of a data set in $[-1, 1]$, `[n, channels, height, width]`.
-    """
-    if isinstance(dataset, Images):
-        return to_unit_range(dataset.images[at.start : at.stop : at.step], dataset.levels)
-    return torch.stack([dataset[i][0] for i in at])
-
-
 def chunks(n: int) -> Iterator[range]:
     r"""
     `0 .. n-1` in parts.
