@@ -63,7 +63,7 @@ class Training(Protocol):
     """
 
     step: int  # steps done
-    is_whole: bool  # whether all of the state is after one and the same step
+    is_whole: bool  # whether weights, average and optimizer are all after the same step
     model: nn.Module  # the weights
     ema: Any  # and their average
     optimizer: torch.optim.Adam

@@ -1,7 +1,9 @@
 r"""
 ---
 title: Train a DDPM
-summary: The command line of Algorithm 1, with the presets of the paper, on one GPU or many.
+summary: >
+  The command line of Algorithm 1, with presets for small data and for the paper's, on one device or
+  many.
 ---
 
 # Train a DDPM
@@ -9,7 +11,9 @@ summary: The command line of Algorithm 1, with the presets of the paper, on one 
     python -m labml_nn.diffusion.ddpm.experiment
 
 This trains on real handwritten digits, which need no download, in about two minutes on two CPU
-cores, and writes everything to `runs/digits`. For another preset or other data:
+cores, and writes everything to `runs/digits`. The options of a run have names, and a
+[preset](configs.html) is a set of values for them. The default is the preset `digits`; `--help`
+lists the others. For another preset or other data:
 
     python -m labml_nn.diffusion.ddpm.experiment --preset fashion_conditional
     python -m labml_nn.diffusion.ddpm.experiment --preset folder16 --data_root my_pictures \
@@ -17,15 +21,16 @@ cores, and writes everything to `runs/digits`. For another preset or other data:
     python -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 For pictures of your own there are `folder16` for a laptop, `folder32` for a small GPU and
-`folder64` for a large one. The number is the side of the images in pixels. Warm-up and cool-down
-fit the number of steps.
+`folder64` for a large one. The number is the side of the images in pixels. In each of them the
+[warm-up and the cool-down](train.html) of the learning rate suit the number of steps; if you change
+that, change them too.
 
 Every option of a preset can be given by its name, or in a file (`--config run.yaml`); `--help`
-lists them, and [`--dry-run`](dry_run.html) does a few steps, keeps nothing, and says how long the
-whole run takes. Ctrl-C, or [another signal that asks a program
-to end](../../runs/signals.html), stops the run after the current step and saves it. `--resume` goes
-on from there, **as if it had never stopped**: weights, average, optimizer and log come out the same
-to the last bit
+lists them. [`--dry-run`](dry_run.html) does a few steps, saves nothing, and says how long the whole
+run will take. Ctrl-C, or [another signal that asks a program to end](../../runs/signals.html),
+stops the run after the current step and saves it. `--resume` continues from there **as if the run
+had never stopped**: the weights, [their average](ema.html), the optimizer and the log come out the
+same to the last bit
 [tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
 After `kill -9`, a full disk or a damaged file, only the steps since the last checkpoint are lost
 [tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
@@ -35,20 +40,25 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
-> **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
-> `--channels_last true` and `--compile true`; [`make bench`](benchmarks.html) measures them.
-> **Other data, another rate?** A resumed run is the same run. [`--init RUN`](initial.html) begins a
-> new one with the weights of one that is there.
+> **Faster?** Try `--channels_last true`, `--compile true`, and `--precision bf16` where the device
+> has it. (The default, `--precision auto`, chooses it on GPUs that have it.)
+> [`make bench`](benchmarks.html) measures what each of them gains.
 
-> **Out of memory?** `--micro_batch 16` takes a batch in parts, with the same gradient;
-> `--activation_checkpointing true` computes activations twice instead of storing them. All of these
-> options may be changed when a run is resumed.
+> **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
+> and gives the same gradient. `--activation_checkpointing true` computes activations a second time
+> instead of storing them.
+
+> **What can be changed on the way?** With `--resume`: the number of steps, the options of the two
+> boxes above, and how often the run logs, saves and draws samples. The data and the learning rate
+> cannot be changed in this way. For those begin a new run with the weights of the old one:
+> [`--init RUN`](initial.html).
 
 > **Is it working?** Look at the sample grids: they are made from the same noise each time. The
-> loss starts at 1 (a guess of zero), falls fast, and then hardly moves while the pictures still
-> improve. If it stays near 1, the network learns nothing: try a lower learning rate. To test code
-> of your own, train it on a single batch. Even then the loss does not reach zero, as the noise is
-> new at every step.
+> loss starts at 1, because a new network predicts zero and the noise has the mean square 1. It
+> falls fast, and then hardly moves while the pictures still improve. If it stays near 1, the
+> network learns nothing: try a lower learning rate. To test code of your own, train on a single
+> batch, the same at every step. Even then the loss does not reach zero: where there is much noise,
+> $x_t$ does not tell which image of the batch is in it, and so not exactly which noise.
 
 > **How long?** Count steps, not epochs: every step draws new noise and new $t$, so an image that
 > comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
@@ -125,14 +135,14 @@ class Trainer(Run):
     * `dataset` the images
     * `world` the processes that take part; one when not given
 
-    [Algorithm 1](train.html) trains, and [a run](../../runs/run.html) logs and saves. This class
-    adds what is specific to images and models.
+    [Algorithm 1](train.html) does the training, and [a run](../../runs/run.html) the logging and
+    saving. This class adds what is special to models of images: samples, a report, and messages.
 
-    Raises `ValueError` where the options do not fit the device or each other.
+    Raises `ValueError` if the options do not fit the device or each other.
     """
 
     training: Training
-    initial: Initial | None = None  # the weights that it has begun with
+    initial: Initial | None = None  # the weights that the run began with, if not its own
     more_notes: Sequence[str] = ()
 
     def __init__(
@@ -143,7 +153,7 @@ class Trainer(Run):
 
     def sample(self, n: int, progress: Progress | None = None) -> Tensor | None:
         r"""
-        `n` images from the averaged weights; `None` when a signal came in between.
+        `n` images from the averaged weights; `None` if a signal stopped the run meanwhile.
         """
         c, training = self.c, self.training
         model: EpsModel = for_sampling(
@@ -160,8 +170,8 @@ class Trainer(Run):
 
     def after_samples(self, images: Tensor) -> None:
         r"""
-        `nearest.png`: the first samples, each above the training image that is nearest to it; where
-        the data is in memory, as all of it is looked at.
+        Save `nearest.png`: the first samples, each above the training image that is nearest to it.
+        This searches all images, so it is done only if they are in memory.
         """
         if isinstance(self.dataset, Images):
             few = images[:NEAREST].cpu()
@@ -170,7 +180,7 @@ class Trainer(Run):
 
     def finish(self) -> None:
         r"""
-        Samples and weights, and a [report](report.html) of it all.
+        Save samples and weights, and write a [report](report.html).
         """
         super().finish()
         if self.world.is_first:
@@ -204,7 +214,7 @@ class Trainer(Run):
 
     def announce_images(self) -> str:
         r"""
-        Print what the images are; returns how often each of them comes, in words.
+        Print what the images are. Returns a text that says how often each of them is used.
         """
         c, n = self.c, len(self.dataset)
         size = f'{c.image_size}×{c.image_size}×{c.image_channels}'
@@ -214,28 +224,30 @@ class Trainer(Run):
         print(f'  images  {n:,} of {c.dataset}, {size}')
         if skipped := len(self.dataset.skipped):
             print(f'  skipped {skipped:,} of {n + skipped:,} pictures, which cannot be read:')
-            for path in self.dataset.skipped:  # the name may be none in UTF-8
+            for path in self.dataset.skipped:  # the name may not be valid UTF-8
                 print(f'    {os.fsencode(path).decode("utf-8", "backslashreplace")}')
         return f': each image {c.steps * c.batch_size / n:,.0f} times'
 
     @property
     def notes(self) -> list[str]:
         r"""
-        What does not fit.
+        Remarks on options that [do not fit](notes.html) the data or each other; a run prints them.
         """
         is_made_up = isinstance(self.dataset, NoiseImages)
         return [*self.more_notes, *notes(self.c, None if is_made_up else self.dataset)]
 
     def beside_loss(self) -> str:
         r"""
-        The loss of a network that knows nothing, where it is known: $\mathbb E\,\epsilon^2 = 1$.
+        A text with the loss of a network that predicts zero, $\mathbb E\,\epsilon^2 = 1$; empty for
+        other targets and weights.
         """
         is_papers = (self.c.target, self.c.weight) == ('eps', 'constant')
         return ' (all-zero guess: 1)' if is_papers else ''
 
     def what_next(self) -> str:
         r"""
-        The commands to sample, to resume and to go on with; the first and the last lines of a run.
+        The commands for sampling, for resuming, and for training on your own pictures. A run prints
+        them at its start and at its end.
         """
         command, run = 'python -m labml_nn.diffusion.ddpm', shlex.quote(str(self.out))
         return (
@@ -247,7 +259,8 @@ class Trainer(Run):
 
     def what_fits(self) -> str:
         r"""
-        The message when memory has run out: what did not fit, and what does, found by trying.
+        The message when memory has run out: what did not fit, and the largest micro-batch that
+        does, found by trying.
         """
         c, m = self.c, self.training.micro_batch
         message = (
@@ -279,7 +292,8 @@ class Trainer(Run):
 
 def preview_sampler(model: EpsModel, c: Configs, n: int) -> ReverseSampler:
     r"""
-    The sampler of the previews and of the final `n` images. With classes, they take turns.
+    The sampler of the previews and of the final `n` images. If the model has classes, the images
+    take them in turn: 0, 1, 2, …
     """
     if c.n_classes:
         model = Guided(model, torch.arange(n) % c.n_classes)
@@ -289,7 +303,7 @@ def preview_sampler(model: EpsModel, c: Configs, n: int) -> ReverseSampler:
 
 def begun(values: Mapping[str, Any], epochs: int) -> Trainer:
     r"""
-    The run of a [notebook](forerunner.html), in the first free folder below `runs`.
+    The run that a [notebook](forerunner.html) starts, in the first unused folder below `runs`.
     """
     c = make_configs(values)
     dataset = data_of(c)
@@ -332,7 +346,8 @@ def given_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) -> Configs:
     r"""
-    The configuration that the command line asks for, or, to resume, that the checkpoint holds.
+    The configuration. For a new run it is what the command line asks for; for a resumed run it is
+    what the checkpoint holds, with the changes of the command line that are allowed.
 
     Raises `ValueError` for an unknown preset, and for options that a resumed run cannot change.
     """
@@ -343,7 +358,8 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
     if state is None:
         return make_configs({**PRESETS[preset], **given})
     kept = kept_options(state, option_values(Configs()))
-    # What the file says is looked at first: it may be no option's value at all
+    # The checkpoint's own values are checked first: a damaged file may hold some that no option
+    # allows
     make_configs({**kept, **{k: v for k, v in given.items() if k in FREE_ON_RESUME}})
     changed = [
         f'{k}={v} (the run has {kept[k]})'
@@ -381,7 +397,7 @@ def check_model(c: Configs, device: torch.device) -> None:
     if c.compile:
         check_compiler(device)
     with warnings.catch_warnings():
-        # A chain that cannot be sampled from is not worth hours of training
+        # A chain too short to be sampled from is an error here: nobody should train such a model
         warnings.simplefilter('error', ShortChainWarning)
         build(c)
 
@@ -392,7 +408,7 @@ def prepare(
     r"""
     Read, check and build everything before the first step, without writing anything.
 
-    * `cleanup` what has to be given back in the end, such as the lock on the folder
+    * `cleanup` collects what must be released at the end, such as the lock on the folder
     """
     world.join()
     resume = arguments['resume'] or (world.restarts > 0 and checkpoint.exists(out))
@@ -409,7 +425,7 @@ def prepare(
     if state is not None:
         check_shapes(c, state, out / checkpoint.FILE_NAME)
     check_model(c, device)
-    # labml rewrites its line in place, which a log file does not want
+    # labml rewrites its progress line in place, which makes a log file unreadable
     quiet = not (sys.stdout.isatty() and world.is_first)
     with monit.section(f'Read {c.dataset}', is_silent=quiet):
         dataset = data_to_look_at(c) if arguments['dry_run'] else data_of(c)
@@ -423,7 +439,8 @@ def prepare(
 
 def go_on(trainer: Trainer, state: Mapping[str, Any] | None, initial: Initial | None) -> None:
     r"""
-    Let a run begin where another has ended: with all of its own state, or with weights alone.
+    Let a run start from what was saved: to resume it, from all of its own state; with `--init`,
+    from the weights of another run.
     """
     c = trainer.c
     if state is not None:
@@ -455,7 +472,7 @@ def dry_run(trainer: Trainer) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
     The command. Exit status: 0 done, 1 the run failed, 2 bad input, and 128 plus the number of the
-    signal that has stopped it.
+    signal that stopped it.
     """
     arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
     out = Path(arguments['out'] or Path('runs', arguments['preset'] or 'digits'))

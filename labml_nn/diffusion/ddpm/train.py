@@ -1,21 +1,26 @@
 r"""
 ---
 title: Algorithm 1
-summary: The training loop, and nothing else - data, t, noise, errors, a gradient step, the average.
+summary: >
+  The training loop - data, t, noise, errors, a gradient step, the moving average of the weights.
 ---
 
 # Algorithm 1
 
-This page has the training of the paper. After each step the loop reports the loss and a few other
-numbers, and does nothing else: [a run](../../runs/run.html) logs, saves, makes previews and stops,
-and [the command line](experiment.html) starts it. In a program of your own:
+This page implements the training loop of the paper. After each step the loop reports the loss and a
+few other numbers. It does not log or save: that is the work of [a run](../../runs/run.html), which
+[the command line](experiment.html) starts. In a program of your own:
 
     training = Training(c, torch.device('cpu'))
     for step in training.steps(data):
         print(float(step.loss))
 
-The rest of the page makes training faster or smaller: several processes, numbers of 16 bits, a
-batch in parts. Apart from rounding, none of these changes what is computed.
+Three things in the loop are not in the paper's box with Algorithm 1. A [moving
+average](ema.html) of the weights is kept (appendix B of the paper). The learning rate grows during
+the first steps, and the gradient is clipped (the authors' released code). Most of the rest of this
+page makes training faster, or lets it use less memory: several processes, 16-bit numbers, a batch
+taken in parts. Apart from rounding, and from which random numbers are drawn, none of these changes
+what is computed.
 
 [Exercises for this page](exercises.html#training), with answers.
 """
@@ -43,13 +48,14 @@ from labml_nn.runs.checkpoint import seed_everything
 
 class Step(NamedTuple):
     r"""
-    What a step reports. The tensors stay on the device, because reading a number waits for it.
+    What a step reports. The tensors stay on the device: to read a number, the program would have to
+    wait for the device.
     """
 
     loss: Tensor  # the mean over all processes
     t: Tensor  # [batch]
     errors: Tensor  # squared error of the noise, [batch]
-    norm: Tensor  # of the gradient, before it was shortened
+    norm: Tensor  # of the gradient, before it was clipped
     good: Tensor  # whether all numbers were finite; if not, the step was not taken
 
 
@@ -58,10 +64,11 @@ class Training:
     ## What is trained
 
     * `c` the configuration
-    * `levels` how many levels a pixel of the data has, which a learned variance needs
+    * `levels` how many values a pixel of the data can have, 256 for 8 bits; the loss of a learned
+      variance needs it
     * `world` the processes that take part; one when not given
 
-    Raises `ValueError` where the options do not fit the device or each other.
+    Raises `ValueError` if the options do not fit the device or each other.
     """
 
     def __init__(
@@ -83,7 +90,7 @@ class Training:
         self.descent = Descent(self.optimizer, c.grad_clip, scale=self.precision == 'fp16')
         self.wrap_model()
         self.step = 0  # steps done
-        self.is_whole = True  # whether all of the state is after one and the same step
+        self.is_whole = True  # whether weights, average and optimizer are all after the same step
         if not self.world.is_first:
             self.seed_by_rank()
 
@@ -94,27 +101,31 @@ class Training:
         * `data` batches of images in $[-1, 1]$ and their labels, on the device; if a batch has a
           third part, it is [the noise of these images](../flow_matching.html)
 
-        The caller sets `is_whole` when it has recorded a step. An error before that has left a
-        step half done.
+        `is_whole` is false while a step is being taken. The caller sets it to true after it has
+        recorded the step. If there is an error before that, the step is only half done, and its
+        state must not be saved.
         """
         c = self.c
         self.model.train()
-        # **repeat** $x_0, c \sim q(x_0, c)$
+        # **repeat** $x_0 \sim q(x_0)$, an image with its label
         for x0, label, *given in data:
             condition = condition_of(label, c)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$
+            # $t \sim \text{Uniform}(\{1, \dots, T\})$; the index in the code is $t - 1$
             t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)
-            # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(
-            # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$
+            # $\nabla_\theta \frac1d\big\|\epsilon - \epsilon_\theta(
+            # \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon, t)\big\|^2$,
+            # a mean over the $d$ pixels and over the batch
             self.optimizer.zero_grad()
             loss, errors = self.gradient(x0, t, eps, condition)
-            # Take a gradient step. The gradient is clipped to `grad_clip`: an unlucky batch of $t$
-            # can have one many times the usual, and Adam would remember it for a thousand steps
+            # Take a gradient step. A gradient whose norm is larger than `grad_clip` is scaled down
+            # to it. A batch with unlucky $t$ can have a gradient many times larger than usual, and
+            # Adam's mean of squares ($\beta_2 = 0.999$) would keep it for about a thousand steps
             self.set_learning_rate()
             self.is_whole = False
             norm, good = self.descent.step(loss)
+            # The moving average of the weights, with the decay $d$:
             # $\theta' \leftarrow d\,\theta' + (1-d)\,\theta$
             if self.world.is_first:
                 self.ema.update_parameters(self.model)
@@ -149,7 +160,7 @@ class Training:
 
     def set_learning_rate(self) -> None:
         r"""
-        Set the learning rate of the present step.
+        Set the learning rate of the current step.
         """
         share = share_of_rate(self.c, self.step)
         for group in self.optimizer.param_groups:
@@ -157,7 +168,8 @@ class Training:
 
     def wrap_model(self) -> None:
         r"""
-        Wrap the model, whose weights stay the same, for speed, memory or several processes.
+        Wrap the model for speed, for less memory, or for several processes. The wrapped model has
+        the same weights, not a copy.
         """
         c = self.c
         if c.activation_checkpointing:
@@ -169,7 +181,7 @@ class Training:
 
     def seed_by_rank(self) -> None:
         r"""
-        From this step on, let this process draw other random numbers than the others.
+        From this step on, let each process draw different random numbers.
         """
         seed_everything(image_seed(self.c.seed + self.step, self.world.rank))
 
@@ -183,9 +195,9 @@ def losses_of(
     levels: int,
 ) -> tuple[Tensor, Tensor]:
     r"""
-    Two losses of each image, `[batch]`: the one that is trained, which is the simple loss or [the
-    hybrid](../learned_variance.html) of a learned variance, or that of [another
-    target](../targets.html); and the squared error of the noise.
+    Two numbers for each image, both `[batch]`. The first is the loss that training minimises: the
+    simple loss, [the hybrid loss](../learned_variance.html) of a learned variance, or the loss of
+    [another target](../targets.html). The second is the squared error of the noise.
     """
     if isinstance(diffusion, TargetedDiffusion):
         return diffusion.losses(x0, t, eps, label)
@@ -198,30 +210,32 @@ def losses_of(
 
 def condition_of(label: Tensor, c: Configs) -> Tensor | None:
     r"""
-    The labels that the model is given: none, or [all except some](../guidance.html).
+    The labels that the model is given: none if it has no classes. Otherwise each label is [left
+    out](../guidance.html) with the probability `p_uncond`, and the rest are given.
     """
     return drop_labels(label, c.p_uncond) if c.n_classes else None
 
 
 def share_of_rate(c: Configs, step: int) -> float:
     r"""
-    The factor of the learning rate at a step.
+    The factor by which the learning rate is multiplied at a step.
 
-    It grows linearly for `warmup` steps and then stays at 1. Adam divides by a running mean of
-    squared gradients, which is not reliable in the first steps.
+    It grows linearly for `warmup` steps, because Adam divides by a running mean of squared
+    gradients, which is not reliable in the first steps. Then it stays at 1.
 
-    > **Departure.** A short run gains if the rate falls to zero over the last `cooldown` steps. The
-    > paper's runs have hundreds of thousands of steps, an average of the weights that serves the
-    > same end, and no cool-down.
+    > **Departure.** A short run gives better samples if the rate falls to zero over the last
+    > `cooldown` steps. The paper has no cool-down. Its runs have hundreds of thousands of steps,
+    > and over so many the average of the weights is enough to smooth them.
     """
     return min(1.0, (step + 1) / max(c.warmup, 1), (c.steps - step) / max(c.cooldown, 1))
 
 
 def part_of_batch(batch_size: int, micro_batch: int, world: World) -> int:
     r"""
-    How many images go through the network at a time, in each process; `micro_batch` 0 is all.
+    How many images go through the network at a time, in each process; `micro_batch` 0 means all.
 
-    Raises `ValueError` when batch, processes and micro-batch do not divide.
+    Raises `ValueError` if the batch cannot be divided evenly among the processes, or the part of a
+    process into micro-batches.
     """
     batch = world.local_batch(batch_size)
     if micro_batch and batch % micro_batch:
