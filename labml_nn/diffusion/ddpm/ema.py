@@ -6,9 +6,9 @@ summary: The exponential moving average that one samples from, with the warm-up 
 
 # Averaged weights
 
-The loss of a diffusion model is noisy: every batch draws other images, other steps and other
-noise, so the weights never settle: they wander about a good place. The average over the
-last part of the way is closer to that place than any single point of it:
+The loss of a diffusion model is noisy, because every batch has other images, other steps and other
+noise. So the weights never settle; they move around a good place. Their average over the last part
+of the training is closer to that place than the weights of any single step:
 
 $$\theta' \leftarrow d\,\theta' + (1-d)\,\theta$$
 

@@ -1,7 +1,7 @@
 r"""
 ---
 title: Sample from a trained DDPM
-summary: The command line to what can be had of a run - samples, pictures, likelihood, numbers.
+summary: The command line for what a trained model gives - samples, pictures, likelihood, metrics.
 ---
 
 # Sample from a trained DDPM
@@ -20,24 +20,36 @@ summary: The command line to what can be had of a run - samples, pictures, likel
     python -m labml_nn.diffusion.ddpm.evaluate report runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate compare runs/digits runs/digits_conditional
 
-The checkpoint describes itself, so there is nothing else to say. The same in Python:
+The checkpoint holds the options of the run, so the model need not be described again.
+[`--guidance`](../guidance.html) makes samples more typical of their class. `edit --from 300 600`
+adds the noise of 300 and of 600 steps to a picture and removes it again. `inpaint` draws those
+parts of a picture anew that are white in `--mask`. In Python:
 
     from labml_nn.diffusion.ddpm.evaluate import Sampler
     sampler = Sampler.from_run('runs/digits')
     images = sampler.sample(16, seed=0)  # [16, channels, height, width] in [-1, 1]
 
-Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of 4. All of that is
-the [`Sampler`](sampler.html); `--sampler ddpm` takes all steps, as the paper does, and the default
-20 steps of a [fast one](../samplers/index.html).
+With the same model and sampler, an image depends only on the seed and on its number: the third of
+16 images is the same as the third of 4. Unless told otherwise, the [`Sampler`](sampler.html) takes
+20 steps of a [fast method](../samplers/index.html); `--sampler ddpm` takes all steps, as the paper
+does.
 
-![A three and a seven, and the same after they were noised and brought back, with three mixtures
-between them](live:board)
+![A three and a seven; both again after noise was added and removed; and between them three
+mixtures](live:board)
 
-This page is a door: it reads the command line and opens the run. What is behind it has pages of its
-own: [pictures](draw.html), [`edit` and `inpaint`](edit.html), [likelihood](coding.html),
-[`metrics`](metrics.html), [`check`](check.html), [`report` and `compare`](report.html), and
-[`web`](web.html), a page that samples in a browser; and what to do if
-[the samples look wrong](troubles.html).
+This page only reads the command line and opens the run. Each command is explained on a page of its
+own:
+
+* [`sample`, `animate` and `interpolate`](draw.html): samples, the chain as an animation, and what
+  lies between two images
+* [`edit` and `inpaint`](edit.html): change a picture, or fill a hole in it
+* [`likelihood`](coding.html): the bound in bits per dimension
+* [`metrics`](metrics.html): how far samples are from real images
+* [`check`](check.html): whether the model has learned, and whether it copies
+* [`report` and `compare`](report.html): one run on a page, or several side by side
+* [`web`](web.html): a page that samples in a browser
+
+If the samples look wrong, [these causes](troubles.html) are the usual ones.
 
 [Exercises for this page](exercises.html#sampling), with answers.
 """
@@ -97,7 +109,7 @@ def parser() -> Parser:
 
 def add_sampler_options(p: Any) -> None:
     r"""
-    What the samplers can be told; `None` leaves it to the sampler.
+    Add the options of the samplers. `None` means the sampler's own default.
     """
     for name, option in samplers.options().items():
         whose = '' if len(option.of) == len(SAMPLERS) else f'{", ".join(option.of)}: '
@@ -108,14 +120,15 @@ def add_sampler_options(p: Any) -> None:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     r"""
-    The command. Exit status: 0 done, 1 failed, 2 bad input.
+    The command. Exit status: 0 done, 1 an error that was not foreseen, 2 bad input, 130 stopped
+    with Ctrl-C.
     """
     a = parser().parse(sys.argv[1:] if argv is None else argv)
     world = World()
     world.join()
     with contextlib.ExitStack() as cleanup:
         if not world.is_first:
-            # The others take their share of the samples, and one writes and speaks for all
+            # All processes make their share of the samples; only the first writes files and prints
             cleanup.enter_context(contextlib.redirect_stdout(io.StringIO()))
             folder = cleanup.enter_context(tempfile.TemporaryDirectory())
             a.out = Path(folder, a.out.name if a.out is not None else 'out')
@@ -152,7 +165,8 @@ def carry_out(a: Any, world: World) -> int:
 
 def opened(a: Any, how: dict[str, Any]) -> tuple[Sampler, str]:
     r"""
-    The sampler of what was named, a run or a published model, and whose weights it has.
+    The sampler for the run or the published model that was named, and a text that says which
+    weights it uses.
     """
     if COMMANDS[a.command].takes_published and pretrained.is_published(a.run):
         return pretrained.published_sampler(a.run, **how), f'{a.run}: published'
@@ -163,7 +177,7 @@ def opened(a: Any, how: dict[str, Any]) -> tuple[Sampler, str]:
 
 def check_given(a: Any) -> None:
     r"""
-    A `ValueError` unless what the command was told passes the checks of its options.
+    Raises `ValueError` if a value given to the command does not pass the checks of its option.
     """
     for name, (_, *said) in declarations(COMMANDS[a.command].options).items():
         value = getattr(a, name)
@@ -173,7 +187,8 @@ def check_given(a: Any) -> None:
 
 def check_out(a: Any) -> None:
     r"""
-    A `ValueError` unless `--out` can be written, before the work; its folder is made.
+    Make the folder of `--out`. Raises `ValueError`, before any work is done, if `--out` cannot be
+    written.
     """
     known = COMMANDS[a.command]
     is_folder, endings = known.is_folder(a), known.endings

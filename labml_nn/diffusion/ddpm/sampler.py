@@ -10,8 +10,9 @@ summary: Samples of a trained model, the chain as an animation, and what lies be
     sampler = Sampler.from_run('runs/digits')
     images = sampler.sample(16, seed=0)  # [16, channels, height, width] in [-1, 1]
 
-Same seed and same place in the set, same image: picture 3 of 16 is picture 3 of 4. The command line
-to it is [evaluate](evaluate.html).
+With the same model and sampler, an image depends only on the seed and on its number: the third of
+16 images is the same as the third of 4. The command line for all this is
+[evaluate](evaluate.html).
 
 > **Will another sampler need another training?** No. Training knows nothing of the chain that is
 > run backwards, only of $\epsilon_\theta$ at each $t$. So the default is the best of those that are
