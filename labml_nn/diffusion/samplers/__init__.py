@@ -9,14 +9,18 @@ summary: >
 # Fast samplers
 
 Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time, and never runs a chain. So a
-trained network can be used in any chain: one with fewer and larger steps, one without noise, or one
-of higher order. No sampler here needs new training.
+trained network can be used in any chain whose $x_t$ are distributed as in training: one with fewer
+and larger steps, one without noise, or one of higher order, whose error falls faster when the steps
+get smaller. No sampler here needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
-* [PNDM](pndm.html): a classical multistep method, which uses the slopes of earlier steps
-* [DPM-Solver++](dpm_solver.html): the linear part of the equation solved exactly
-* [Heun's method](edm.html): the slope at both ends of a step, and the noise levels of EDM
+* [PNDM](pndm.html): a classical multistep method, which also uses the noises that were predicted at
+  earlier steps
+* [DPM-Solver++](dpm_solver.html): sampling as a differential equation, whose linear part is solved
+  exactly
+* [Heun's method](edm.html): the mean of the slopes at both ends of a step, and the noise levels of
+  the paper called EDM
 * [Steps along straight lines](flow.html): Euler's and Heun's methods in the time of flow matching
 
 All follow [one contract](contract.html), and are used in the same way:
@@ -25,44 +29,49 @@ All follow [one contract](contract.html), and are used in the same way:
     sampler = DDIM(diffusion, n_steps=50)
     images = sampler.sample((16, 1, 8, 8), seed=0)
 
-or step by step, for animations, progress bars and early stops:
+or one step at a time, for animations, progress bars and early stops:
 
     xt, noise = sampler.start((16, 1, 8, 8), seed=0)
     for t, xt, x0_hat in sampler.chain(xt, noise):
         ...
 
 ![The plane with data in four places, and arrows towards them. From one noise at the edge the lines
-of DDIM, PNDM, DPM-Solver++ and ancestral sampling lead to the data in eight steps, along the exact
-way or beside it](live:plane)
+of DDIM, PNDM, DPM-Solver++ and ancestral sampling lead to the data in eight steps, some close to
+the exact path, some beside it](live:plane)
 
 ## A subset of the steps is a shorter chain
 
 Choose $n$ of the $T$ steps, $\tau_1 < \dots < \tau_n$. The forward process at these steps alone is
-again a forward process: its step from $\tau_{i-1}$ to $\tau_i$ multiplies the image
-by $\sqrt{\bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}}$, so with
+again a forward process. Its step from $\tau_{i-1}$ to $\tau_i$ multiplies the image
+by $\sqrt{\bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}}$, and adds noise of variance
 
 $$\beta'_i = 1 - \frac{\bar\alpha_{\tau_i}}{\bar\alpha_{\tau_{i-1}}}, \qquad
 \bar\alpha_{\tau_0} = 1$$
 
-everything that was derived for [DDPM](../ddpm/index.html) holds with $n$ instead of $T$, and the
-code is the same
-[tested](test:diffusion/samplers/test_ancestral.py::test_a_subset_is_a_shorter_chain). The last step
-back, from $\tau_1$, goes to $\bar\alpha = 1$: it ends on $\hat x_0$, without noise
+So everything that was derived for [DDPM](../ddpm/index.html) holds with $n$ for $T$ and $\beta'$
+for $\beta$, and the code is the same
+[tested](test:diffusion/samplers/test_ancestral.py::test_a_subset_is_a_shorter_chain).
+
+A sampler goes through the steps in the other direction. Its first call of the network is at
+$\tau_n$, its last at $\tau_1$. **The last step**, from $\tau_1$ to the image, goes to
+$\bar\alpha = 1$: it ends on $\hat x_0$, without noise
 [tested](test:diffusion/samplers/test_contract.py::test_the_last_step_lands_on_x0_hat).
 
 ## Which steps
 
-Four ways to choose $n$ of the $T$ steps by their index are in use. The upper picture shows their
-indices. The lower one shows where they lie on the scale of signal and noise, $\lambda$, which
-[DPM-Solver++](dpm_solver.html) uses:
+There are four common ways to choose $n$ of the $T$ steps. From here on a step has the index that it
+has in the code, $t - 1$, which runs from 0 to $T-1$. The upper picture shows which indices they
+choose. The lower one shows where these lie on the scale of $\lambda$, half the logarithm of the
+signal-to-noise ratio, which [DPM-Solver++](dpm_solver.html) uses:
 
-![Twenty strokes for each way. By index, all but quadratic are evenly spaced; by signal to noise,
-linspace and leading have a wide gap before their last step, trailing ends before it, and quadratic
-has many there](figure:samplers.py::spacing
+![Twenty strokes for each way. By index, all but quadratic are evenly spaced. By signal to noise,
+linspace and leading have a wide gap between their last two strokes, the second of which is index 0;
+trailing has no stroke at index 0 and no gap; quadratic has many strokes inside the
+gap](figure:samplers.py::spacing
 "Where twenty steps go")
 
-* `leading` takes the multiples of $T/n$, from 0. It never uses the last step: with 20 steps it
-  gives the network pure noise, which belongs to index 999, and says that it is index 950.
+* `leading` takes the multiples of $T/n$, from 0. It never uses the noisiest index, $T-1$: with 20
+  steps the network gets pure noise, which belongs to index 999, but is told that it is index 950.
 * `linspace` goes evenly from 0 to $T-1$.
 * `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but
   not 0: with 20 steps the last call is at index 49, and its $\hat x_0$ is the image.
@@ -70,22 +79,27 @@ has many there](figure:samplers.py::spacing
 
 A fifth, `karras`, chooses by the noise itself, and is explained [with EDM](edm.html).
 
-**What separates them is the step just before the image.** Evenly spaced indices are not evenly
-spaced in noise. The last of twenty `linspace` steps goes from index 53 to index 0. On it $\lambda$,
-half the logarithm of the signal-to-noise ratio, climbs from 1.7 to 4.6. This one step is 30 % of
-the whole way
+**They differ most in the step to index 0.** Evenly spaced indices are not evenly spaced in noise.
+With twenty `linspace` steps, the last step but one goes from index 53 to index 0. On it $\lambda$
+climbs from 1.7 to 4.6. This one step is 30 % of the whole way
 ([tested](test:diffusion/samplers/test_contract.py::test_the_step_to_index_0_is_a_third_of_the_way)),
-and 4.4 times as long as the step before it. A method that extrapolates in $\lambda$ makes a large
-error there: on Gaussian data with 10 and 20 steps of `linspace` or `leading`, DPM-Solver++ is
-further from the exact solution than DDIM
+and 4.4 times as long as the step before it. This is bad for a method that extrapolates in
+$\lambda$. DPM-Solver++ does: it puts a straight line in $\lambda$ through its last two guesses of
+the image, and follows it to the middle of the step. Over a step so long the line leads far from the
+truth. On Gaussian data with 10 and 20 steps of `linspace` or `leading`, DPM-Solver++ is further
+from the exact solution than DDIM, which does not extrapolate
 [tested](test:diffusion/samplers/test_formulas.py::test_extrapolation_in_lambda_needs_trailing).
-`trailing` leaves that step out and ends on $\hat x_0$ without extrapolating; `quadratic` divides
-the step into many.
+`trailing` has no such step: from index 49 it goes straight to the image, and in the last step
+DPM-Solver++ does not extrapolate. `quadratic` divides the long step into many.
 
 ## What they cost
 
-Fréchet distance in pixel space of 898 samples from the 1,797 real digits, for the model that
-`make train` makes, with $\hat x_0$ clipped (`make figures` measures it again; seconds of one core):
+The tables have the Fréchet distance in pixel space between 898 samples of a model and the 1,797
+real digits; less is better. The model is the one that `make train` makes. All samplers clip
+$\hat x_0$ to $[-1, 1]$, as they do by default. 2M is the second-order method of
+[DPM-Solver++](dpm_solver.html), which has a form with noise; $\eta$ says how much noise
+[DDIM](ddim.html) adds. The last row of the first table is the time of 2M for all samples on one CPU
+core, as a rough guide. `python -m docs.figures.data.frontier runs/digits` measures it all again.
 
 | `trailing`, steps | 5 | 10 | 20 | 50 |
 |---|---|---|---|---|
@@ -99,7 +113,8 @@ Fréchet distance in pixel space of 898 samples from the 1,797 real digits, for 
 | seconds | 2.2 | 4.6 | 9.9 | 35.9 |
 <!-- measured: docs/figures/data/frontier.json#/steps -->
 
-Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real digits: 0.14.
+Ancestral sampling with all 1000 steps has the distance 0.25 and takes 655 seconds. As many digits
+drawn from the real ones have the distance 0.14, so a perfect sampler would come to about that.
 <!-- measured: docs/figures/data/frontier.json#/whole -->
 
 | 20 steps | `leading` | `linspace` | `trailing` | `quadratic` |
@@ -126,27 +141,29 @@ Ancestral sampling with all 1000 steps: 0.25, in 655 seconds. Draws of the real 
 | 2M with noise, 50 | 0.24 | 0.21 | 0.29 |
 <!-- measured: docs/figures/data/frontier.json#/seeds -->
 
-![Distance against calls of the network: the methods of second order reach the line of 1000
-ancestral steps at 20 calls, the others at 50](figure:samplers.py::frontier
+![Distance against calls of the network. The methods of second order reach the line of 1000
+ancestral steps at about 20 calls. DDIM, and ancestral sampling with β, reach it at 50; ancestral
+sampling with β̃ does not reach it](figure:samplers.py::frontier
 "Quality against calls of the network")
 
 * **Order** helps when steps are few: with `trailing`, at 10 and 20 steps, the methods of second
-  order are far ahead of DDIM and of ancestral sampling.
+  order (PNDM and DPM-Solver++) are far ahead of DDIM and of ancestral sampling.
 * **Spacing** matters most for DPM-Solver++. Its distance with `trailing` is three quarters of that
-  with `leading`, and half of it in the form with noise. It also matters for ancestral sampling with
-  $\beta$: it adds the noise of a long step just before the image, and one step cannot remove it.
-  DDIM and PNDM do not extrapolate in $\lambda$, and hardly depend on the spacing.
-* **Noise** needs more steps, and its results vary more from seed to seed. It can repair errors of
-  the network, which a chain without noise carries to the end, but for this model it gains little.
-* **The last step** ends on $\hat x_0$ with every sampler. Stopping at index 0 instead would leave 1
-  % of noise.
+  with `leading`, and half of it in the form with noise. Spacing also matters for ancestral sampling
+  with $\beta$: the long step to index 0 adds much noise, and the single step that follows cannot
+  remove it. DDIM and PNDM do not extrapolate in $\lambda$, and hardly depend on the spacing.
+* **Noise** in the chain needs more steps, and the results vary more from seed to seed. It can
+  repair earlier errors, of the network and of the steps, which a chain without noise carries to the
+  end. For this model that gains little.
+* **The last step** ends on $\hat x_0$ with every sampler. A sampler that stopped at index 0 instead
+  would leave 1 % of noise in the image.
 
-> **The defaults.** Every sampler takes 20 steps with `trailing` unless told otherwise; only
-> ancestral sampling, when it is asked for by its name `ddpm`, takes all $T$. The default sampler is
-> DPM-Solver++ without noise. On this model it comes as near to the data as all 1000 ancestral
-> steps, with a fiftieth of the calls. PNDM needs one call more and is as good. Small differences in
-> the tables mean nothing: the last table shows how far four seeds lie apart. Other data may need
-> other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
+> **The defaults.** Every sampler takes 20 steps with `trailing` unless told otherwise. There is one
+> exception: chosen by its name, as `--sampler ddpm`, ancestral sampling takes all $T$ steps. The
+> default sampler is DPM-Solver++ without noise. On this model it comes as near to the data as all
+> 1000 ancestral steps, with a fiftieth of the calls. PNDM needs one call more and is as good. Small
+> differences in the tables mean nothing: the last table shows how far four seeds lie apart. Other
+> data may need other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 
 [Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """
@@ -188,7 +205,7 @@ def make_sampler(
     The sampler of that name.
 
     * `steps` how many; when not given, all for `ddpm` and 20 for the others
-    * `options` its own, such as `eta`
+    * `options` options of this sampler, such as `eta`
 
     Raises `ValueError` with the nearest name for a sampler or an option that does not exist.
     """
@@ -206,7 +223,7 @@ def make_sampler(
 
 class Option(NamedTuple):
     r"""
-    What samplers can be told by a word: its type, what it means, and what holds when it is not said
+    An option of samplers: its type, what it means, and its default
     """
 
     kind: type
