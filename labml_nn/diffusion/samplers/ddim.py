@@ -2,35 +2,40 @@ r"""
 ---
 title: Denoising diffusion implicit models (DDIM)
 summary: >
-  A family of chains with the same marginals and any amount of noise; without noise it is an
-  equation that can be followed both ways, from noise to image and back.
+  A family of chains with the same marginals and any amount of noise. Without noise it is a
+  differential equation that can be followed both ways, from noise to image and back.
 ---
 
 # Denoising Diffusion Implicit Models
 
 This page derives and implements [DDIM](https://arxiv.org/abs/2010.02502) [@song2021a].
 
-## The loss knows marginals only
+## The loss uses the marginals only
 
 $L_\text{simple}$ draws $x_t$ from $q(x_t|x_0)$, one $t$ at a time. The joint distribution of $x_t$
-and $x_{t-1}$ never enters. Any joint distribution with these marginals is trained by the same loss,
-and we may look for one whose way back is better. Ask for a Gaussian step from $\tau_i = t$ to
-$\tau_{i-1} = s$ that is told $x_0$, with a variance $\sigma^2$ that we choose:
+and $x_{t-1}$ never enters. So the trained network does not depend on it: $\epsilon_\theta(x_t, t)$
+is a good guess whenever $x_t$ is distributed as $q(x_t)$, whatever chain has led to it. We may look
+for another joint distribution with the same marginals and a better way back.
+
+Let $t = \tau_i$ and $s = \tau_{i-1}$ be neighbours in [the chosen steps](index.html). We take a
+Gaussian step from $t$ to $s$, given $x_0$. We may choose its variance $\sigma^2$; the factor $c$ is
+still to be found:
 
 $$q_\sigma(x_s|x_t, x_0) = \mathcal N\big(\sqrt{\bar\alpha_s}\,x_0 + c\,\epsilon,\
 \sigma^2\mathbf I\big), \qquad
 \epsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1-\bar\alpha_t}}$$
 <!-- no-test: definition -->
 
-Its mean has the image at its new size, and some of the noise that is in $x_t$. If
-$x_t \sim q(x_t|x_0)$ then $\epsilon$ is unit noise, so $x_s$ has mean $\sqrt{\bar\alpha_s}\,x_0$,
-as it should, and variance $c^2 + \sigma^2$. It should have $1 - \bar\alpha_s$. So (eq. 7)
+Its mean is the image, multiplied by the factor of step $s$, plus some of the noise that is in
+$x_t$. If $x_t \sim q(x_t|x_0)$, then $\epsilon$ is $\mathcal N(\mathbf 0, \mathbf I)$. So $x_s$ has
+the mean $\sqrt{\bar\alpha_s}\,x_0$, as it should, and the variance $c^2 + \sigma^2$. This should be
+$1 - \bar\alpha_s$, so (eq. 7 of the paper)
 
 $$c = \sqrt{1 - \bar\alpha_s - \sigma^2}$$
 
 and the marginals are right for *every* $\sigma$ between 0 and $\sqrt{1-\bar\alpha_s}$
-[tested](test:diffusion/samplers/test_ddim.py::test_every_eta_has_the_same_marginals). The
-model's step puts its guesses $\hat x_0$ and $\epsilon_\theta$ in the place of $x_0$ and
+[tested](test:diffusion/samplers/test_ddim.py::test_every_eta_has_the_same_marginals). In a step
+of the sampler, the model's guesses $\hat x_0$ and $\epsilon_\theta$ take the place of $x_0$ and
 $\epsilon$ (eq. 12):
 
 $$x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\,\epsilon_\theta(x_t, t)
@@ -40,7 +45,8 @@ $$x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\,\eps
 
 ## How much noise
 
-One number $\eta$ scales it, with the variance of DDPM's posterior as the unit (eq. 16):
+One number $\eta$ scales the noise. Its unit is the standard deviation of DDPM's posterior, in the
+[shorter chain](index.html) that these steps make (eq. 16):
 
 $$\sigma^2 = \eta^2\,\tilde\beta', \qquad
 \tilde\beta' =
@@ -58,32 +64,42 @@ $$\sigma^2 = \eta^2\,\tilde\beta', \qquad
 
 Divide the step with $\eta = 0$ by $\sqrt{\bar\alpha_s}$, and put $\hat x_0 = (x_t -
 \sqrt{1-\bar\alpha_t}\,\epsilon_\theta)/\sqrt{\bar\alpha_t}$ into it. With
-$\bar x = x/\sqrt{\bar\alpha}$ and $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha}$,
+$\bar x = x/\sqrt{\bar\alpha}$ and $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha}$, the step is
+the equation on the left. Let the steps become small, and it turns into the differential equation on
+the right (eq. 14):
 
-$$\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_\theta(x_t, t)
-\qquad\text{is a step along}\qquad \frac{d\bar x}{d\bar\sigma} = \epsilon_\theta(x_t, t)$$
+$$\bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_\theta(x_t, t),
+\qquad\qquad \frac{d\bar x}{d\bar\sigma} = \epsilon_\theta(x_t, t)$$
 
-(eq. 14), a differential equation from $\bar\sigma_T = 157$ down to 0. The step of DDIM is such a
-step [tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_a_step_of_euler), and on
-Gaussian data the exact solution satisfies the equation
+It is solved from $\bar\sigma_T = 157$ (with the linear schedule) down to 0. The step on the left is
+Euler's method: it follows the slope at the beginning of the step all the way to its end
+[tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_a_step_of_euler).
+
+How large is the error? On Gaussian data the best $\epsilon_\theta$ is known, and the equation has a
+solution in closed form: $x_t$ stays the same number of standard deviations of step $t$ away from
+the mean
 [tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_ddim_has_this_solution).
-Euler's method has order one: twice the steps, half the error. On Gaussian data, whose $\epsilon$ is
-known exactly, the equation has a closed solution: the distance of $x_t$ from the mean, in standard
-deviations of step $t$, stays the same. Halving the step size divides the error by two
-[tested](test:diffusion/samplers/test_orders.py::test_ddim_has_order_one).
+Euler's method has order one, so with twice the steps the error should be half as large. Measured
+against this solution, it is
+[tested](test:diffusion/samplers/test_orders.py::test_ddim_has_order_one). A method of order two
+would have a quarter of the error.
 
 ![The error against the number of steps, on logarithmic axes. Down to T/8, DDIM follows the line of
-slope −1, DPM-Solver++ and PNDM that of slope −2; all the way to the first step the latter two fall
-less steeply](figure:samplers.py::orders
+slope −1, DPM-Solver++ and PNDM that of slope −2. If the chain goes on to t = 0, the latter two fall
+less steeply, and with 10 to 80 steps the error of DPM-Solver++ is larger than that of
+DDIM](figure:samplers.py::orders
 "The error against the number of steps")
 
-> The upper half measures the way down to one eighth of $T$, the lower half all of it. Near $t = 0$
-> the noise $\bar\sigma$ grows like $\sqrt t$. No polynomial in $t$ follows that, which costs PNDM
-> some of its order; and steps of equal length in $t$ become longer and longer in $\lambda$, which
-> costs DPM-Solver++ some of its own.
+> The upper picture measures the way down to one eighth of $T$, the lower one all of it, with
+> `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like $\sqrt
+> t$, and so does the change of $\epsilon_\theta$ along the chain. [PNDM](pndm.html) fits
+> polynomials in $t$, which cannot follow $\sqrt t$, and loses some of its order.
+> [DPM-Solver++](dpm_solver.html) works in $\lambda$, the logarithm of $1/\bar\sigma$, in which
+> equal steps of $t$ become longer and longer, and loses some too.
 
-> **The last step.** $\bar\alpha_s = 1$ leaves nothing of $\epsilon_\theta$ and $\sigma$: the chain
-> ends on $\hat x_0$. Code that takes $\bar\alpha$ of index 0 there leaves 1 % noise in every image.
+> **The last step.** In the step to the image $\bar\alpha_s = 1$, so the terms with
+> $\epsilon_\theta$ and $\sigma$ vanish and the chain ends on $\hat x_0$. Code that takes
+> $\bar\alpha$ of index 0 there leaves 1 % of noise in every image.
 
 [Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """
@@ -104,11 +120,11 @@ class DDIM(ReverseSampler):
     r"""
     ## DDIM sampler
 
-    Raises `ValueError` for an $\eta$ outside $[0, 1]$. A little more noise than $\tilde\beta'$
-    would still leave $1 - \bar\alpha_s - \sigma^2$ positive, up to an $\eta$ of 1.08, 1.16 and 1.35
-    with 10, 20 and 1000 `trailing` steps
-    ([tested](test:diffusion/samplers/test_formulas.py::test_how_much_noise_there_could_be)), but
-    the paper's scale ends with 1, which is ancestral sampling.
+    Raises `ValueError` for an $\eta$ outside $[0, 1]$. A somewhat larger $\eta$ would be possible:
+    $1 - \bar\alpha_s - \sigma^2$ stays positive up to 1.08, 1.16 and 1.35 with 10, 20 and 1000
+    `trailing` steps
+    ([tested](test:diffusion/samplers/test_formulas.py::test_how_much_noise_there_could_be)). But
+    the paper's scale ends at 1, which is ancestral sampling.
     """
 
     eta: Annotated[float, 'how much noise, 0 to 1'] = 0.0  # 1 is as much as ancestral sampling
@@ -131,7 +147,7 @@ class DDIM(ReverseSampler):
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
             eps, x0_hat = self.predict(xt, t)
-            # $\sqrt{1-\bar\alpha_s-\sigma^2}$: what is left for the noise that was there
+            # $\sqrt{1-\bar\alpha_s-\sigma^2}$: the factor of the noise that was predicted
             direction = self.direction(t, s)
             # $x_s = \sqrt{\bar\alpha_s}\,\hat x_0 +
             #   \sqrt{1-\bar\alpha_s-\sigma^2}\,\epsilon_\theta(x_t,t) + \sigma z$
@@ -160,23 +176,25 @@ class DDIM(ReverseSampler):
         r"""
         ### From image to noise
 
-        The equation has no preferred direction. Solve the step from $t$ to $s$ for $x_t$:
+        The differential equation can be followed in either direction. Solve the step from $t$ to
+        $s$ for $x_t$:
 
         $$x_t = \frac{\sqrt{\bar\alpha_t}}{\sqrt{\bar\alpha_s}}\,x_s +
         \Big(\sqrt{1-\bar\alpha_t} - \frac{\sqrt{\bar\alpha_t}}{\sqrt{\bar\alpha_s}}
         \sqrt{1-\bar\alpha_s}\Big)\,\epsilon_\theta(x_t, t)$$
 
         [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11).
-        $x_t$ is on both sides. Putting $x_s$ for it on the right is one more Euler step, wrong by
-        as much as Euler steps are; putting the result in again comes closer, and at the fixed
-        point the step down gives $x_s$ back exactly.
+        $x_t$ is on both sides. If we put $x_s$ in its place on the right, we make an Euler step
+        upwards, with the usual error of such a step. We can put the result in again, which comes
+        closer. When it no longer changes, the step down from it gives exactly $x_s$.
 
         * `x0` images, `[batch, ...]`
-        * `n_iterations` how often the right side is computed, each a call of the model; 1 is the
-          paper's way
+        * `n_iterations` how often the right side is computed; each time calls the model once. The
+          paper has 1
 
-        Returns $x_T$ from which `sample`, with $\eta = 0$ and nothing clipped, gives the image
-        back: to first order in the step size with one iteration, exactly with enough of them
+        Returns $x_T$. From it `sample`, with $\eta = 0$ and without clipping, gives the image back:
+        with one iteration up to an error that is proportional to the step size, with enough
+        iterations up to rounding
         [tested](test:diffusion/samplers/test_ddim.py::test_inversion_gives_the_image_back).
         """
         if n_iterations < 1:
