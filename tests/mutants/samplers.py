@@ -141,7 +141,8 @@ MUTANTS: list[Mutant] = [
         ('h / (2 * h_before) * (x0_hat - x0_before)', 'h / (2 * h_before) * (x0_before - x0_hat)',
          f'{TWO_M} {ORDERS}test_second_order_solvers_have_order_two'),
         ('+ self.signal[s] * (1 - exp**g) * D', '+ self.signal[s] * (1 - exp) * D',
-         f'{TWO_M} {DPM}test_first_order_with_noise_is_ancestral'),
+         f'{TWO_M} {DPM}test_first_order_with_noise_is_ancestral '
+         f'{DPM}test_the_equation_with_noise_has_this_step'),
         ('self.noise[s] / self.noise[t] * exp ** (g - 1) * xt',
          'self.noise[s] / self.noise[t] * xt',
          f'{TWO_M} {DPM}test_first_order_with_noise_is_ancestral'),
@@ -149,7 +150,8 @@ MUTANTS: list[Mutant] = [
          'self.signal[s] / self.signal[t] * exp ** (g - 1) * xt',
          f'{TWO_M} {DPM}test_first_order_is_ddim'),
         ('(1 - exp**2) ** 0.5 * noise', '(1 - exp) ** 0.5 * noise',
-         f'{TWO_M} {DPM}test_first_order_with_noise_is_ancestral'),
+         f'{TWO_M} {DPM}test_first_order_with_noise_is_ancestral '
+         f'{DPM}test_the_equation_with_noise_has_this_step'),
         ('and h < math.inf', 'and h > 0', f'{CONTRACT}test_the_last_step_lands_on_x0_hat'),
     ),
     *mutants(

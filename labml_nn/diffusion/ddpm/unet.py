@@ -6,15 +6,16 @@ summary: The paper's U-Net with 35,746,307 parameters, block by block, with the 
 
 # U-Net $\epsilon_\theta(x_t, t)$
 
-This network looks at a noisy image and guesses the noise in it. Its input and its output have the
-same shape, and its form is a U: the way down halves the image until each position sees all of it,
-the way up brings it back to full size, and skip connections carry over the detail that was lost by
-halving.
+This network takes a noisy image and guesses the noise in it. Its input and its output have the same
+shape. Its form is a U. On the way down the image is halved several times, so that what is computed
+at each position depends on a larger and larger part of the image. On the way up it is doubled again
+to full size. Skip connections bring over, from the way down, the detail that halving loses.
 
 This is the network of the authors' CIFAR-10 run, layer by layer: **35,746,307 parameters**, the
 paper's 35.7 M [tested](test:diffusion/ddpm/test_unet.py::test_parameters_of_every_preset).
 This is what `print(UNet())` shows
-([tested](test:diffusion/ddpm/test_unet.py::test_print_is_the_figure)):
+([tested](test:diffusion/ddpm/test_unet.py::test_print_is_the_figure)). Each pair of numbers is a
+block, with its input and output channels; the stem is the first convolution, the head the last:
 
     UNet of 35,746,307 parameters
       time    128 sinusoids → 512
@@ -30,38 +31,42 @@ This is what `print(UNet())` shows
       up 0    384 → 128, 256 → 128, 256 → 128
       head    128 → 3
 
-![The U-Net as a U of boxes, as high as the resolution and as wide as the channels. Down the left
-side two blocks each of 128 channels at 32 × 32, 256 with attention at 16 × 16, 256 at 8 × 8 and 256
-at 4 × 4; at the bottom two more, the first with attention; up the right side three blocks a level,
-to each of which a skip connection leads across.](figure:ddpm.py::unet
+![The U-Net as boxes in the form of a U. The height of a box is the resolution, its width the number
+of channels. On the left, going down, there are two blocks at each level: 128 channels at 32 × 32,
+256 channels with attention at 16 × 16, 256 channels at 8 × 8, and 256 at 4 × 4. At the bottom are
+two more, the first with attention. On the right, going up, there are three blocks at each level,
+each with a skip connection from the left.](figure:ddpm.py::unet
 "The paper's U-Net")
 
-The model of `make train`, which draws digits of 8 × 8 pixels, has the same form and two levels:
+`make train` trains a smaller model, for digits of 8 × 8 pixels. It has the same form with two
+levels:
 
-![The U-Net of the digits as two rows of boxes, joined by dashed lines. In each box is the channel
+![The U-Net of the digits as two rows of boxes, joined by dashed lines. Each box shows the channel
 of its output that varies most: the digit in noise, at 8 × 8 on the way down, at 4 × 4 in the
 middle, at 8 × 8 again on the way up, and the guessed noise at the end](live:unet)
 
 A block on the way up takes two tensors, concatenated: the output of the block before it and one
-tensor from the way down. This is why its input is wider than its output. For a 32 × 32 image:
+tensor from the way down. This is why its input is wider than its output. The tensors from the way
+down wait on a stack: the last one pushed is the first one popped. For a 32 × 32 image:
 
 | level | resolution | width | pushed on the way down | popped on the way up |
 |---|---|---|---|---|
-| 0 | 32 × 32 | 128 | the stem's output, 2 blocks' | 3 |
-| 1 | 16 × 16 | 256 | level 0 halved, 2 blocks' | 3 |
-| 2 | 8 × 8 | 256 | level 1 halved, 2 blocks' | 3 |
-| 3 | 4 × 4 | 256 | level 2 halved, 2 blocks' | 3 |
+| 0 | 32 × 32 | 128 | output of the stem, outputs of 2 blocks | 3 tensors |
+| 1 | 16 × 16 | 256 | output of level 0, halved; outputs of 2 blocks | 3 tensors |
+| 2 | 8 × 8 | 256 | output of level 1, halved; outputs of 2 blocks | 3 tensors |
+| 3 | 4 × 4 | 256 | output of level 2, halved; outputs of 2 blocks | 3 tensors |
 
 > **Why one more block on the way up?** Each level has pushed three tensors: the one that it began
 > with, and the outputs of its two blocks. Each of the three needs a block that takes it.
 
-> **Departure.** labml's own checkpoints do not load here. In its U-Net the channel multipliers
-> compound from level to level (which gave 167.8 M parameters), and the normalisation in front of
-> its attention is created but never applied. Here both are as in the paper.
+> **Departure.** Checkpoints of labml's earlier U-Net do not load here. There the width of a level
+> was the width of the level before times its multiplier (which gave 167.8 M parameters), and the
+> normalisation in front of the attention was created but never applied. Here both are as in the
+> paper.
 
 **Sizes.** All levels but the last halve the image, so its sides must be multiples of
-$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of the
-number of groups, 32.
+$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of 32,
+the number of groups in every GroupNorm.
 
 [Exercises for this page](exercises.html#the-u-net), with answers.
 """
@@ -81,17 +86,18 @@ from labml_nn.diffusion.ddpm.utils import check_label, without_autocast
 
 class Variant(NamedTuple):
     r"""
-    ## What other networks have otherwise
+    ## Details in which other networks differ
 
-    The defaults are the paper's. In diffusers' `UNet2DModel` the defaults are others, and
-    [networks that were trained with them](pretrained.html) work with these alone.
+    Each is explained below, where it is used. The defaults are the paper's. The `UNet2DModel` of
+    diffusers has other defaults, and [a network that was trained with those](pretrained.html) works
+    only with those.
     """
 
     norm_eps: float = 1e-6  # of every GroupNorm
-    head_channels: int | None = None  # of each head of attention; None: one head has them all
-    symmetric: bool = False  # whether an image is padded on all four sides to be halved
-    cosine_first: bool = False  # in the embedding of the time
-    last_frequency: bool = True  # whether the lowest frequency is 1e-4, or the one after it
+    head_channels: int | None = None  # channels of each attention head; None: one head with all
+    symmetric: bool = False  # whether `Downsample` pads on all four sides, or right and bottom only
+    cosine_first: bool = False  # in the time embedding, cosines before sines
+    last_frequency: bool = True  # the lowest is 1e-4; False: the list stops one frequency before it
 
 
 PAPER = Variant()
@@ -107,7 +113,8 @@ class TimeEmbedding(nn.Module):
     > **Why sinusoids?** A single number in 0..999 is a poor input: steps 10 and 11 would differ
     > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
     > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones tell
-    > early steps from late ones.
+    > early steps from late ones. Two linear layers, with an activation between, then make of the
+    > sinusoids the vector that every block gets. It is four times as long, as in the authors' code.
 
     ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
     channels flicker from step to step; further down the waves get longer, and the last channels
@@ -121,9 +128,9 @@ class TimeEmbedding(nn.Module):
         r"""
         * `n_channels` the size of the sinusoidal embedding; the output has `4 * n_channels`
         * `n_classes` how many classes a label can name; `None` for a network that takes no labels
-        * `variant` in which order and at which frequencies
+        * `variant` whether sines or cosines come first, and which frequency is the lowest
 
-        Raises `ValueError` for no classes at all.
+        Raises `ValueError` if `n_classes` is less than 1.
         """
         super().__init__()
         if n_classes is not None and n_classes < 1:
@@ -131,7 +138,7 @@ class TimeEmbedding(nn.Module):
         self.n_classes = n_classes or 0
         half = n_channels // 2
         # $10000^{-i/(h-1)}$ for $i = 0 \dots h-1$, with $h$ half the channels. The authors' code
-        # divides by $h - 1$, the transformer's by $h$
+        # divides by $h - 1$; the formula in the paper on the transformer divides by $h$
         i = torch.arange(half, dtype=torch.float64)
         frequency = torch.exp(-math.log(10000) * i / max(half - variant.last_frequency, 1))
         self.cosine_first = variant.cosine_first
@@ -146,8 +153,10 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
-        * `t` `[batch]` to `[batch, 4 * n_channels]`
+        * `t` the steps, `[batch]`
         * `label` `[batch]`, int64: the class of each image, -1 for an image without a label
+
+        Returns the embedding, `[batch, 4 * n_channels]`.
         """
         # Always in float32: bfloat16 has no number between 512 and 516
         with without_autocast(t.device):
@@ -167,11 +176,13 @@ class TimeEmbedding(nn.Module):
 
 class ResidualBlock(nn.Module):
     r"""
-    ## Residual block, told the time
+    ## Residual block, with the time step as a second input
 
-    The block normalises, activates and convolves twice, adds the time in between, and adds its
-    input at the end. It has GroupNorm and not BatchNorm: a batch holds images at all noise levels,
-    and the statistics of one image must not depend on the others.
+    The block does this twice: normalise, apply SiLU, convolve. In between it adds a projection of
+    the time embedding, and at the end it adds its input. GroupNorm takes mean and variance over a
+    group of channels of one image, BatchNorm over the images of the batch. The block has GroupNorm,
+    because a batch holds images at all noise levels, and the result for one image must not depend
+    on the others.
     """
 
     def __init__(
@@ -196,9 +207,9 @@ class ResidualBlock(nn.Module):
         * `t` the embedded time, `[batch, time_channels]`
         """
         h = self.conv1(F.silu(self.norm1(x)))  # [batch, out_channels, height, width]
-        # > **Why SiLU before the projection?** The embedding ends in a linear layer, and this is
-        # > a linear layer too. With nothing in between, the two would be one linear layer, and the
-        # > embedding's last layer would be useless.
+        # > **Why SiLU before `self.time`?** The time embedding ends in a linear layer, and
+        # > `self.time` is a linear layer too. With nothing in between, the two together could do no
+        # > more than one linear layer, and the last layer of the embedding would be useless.
         #
         # One shift per channel, the same at every pixel
         h = h + self.time(F.silu(t))[:, :, None, None]
@@ -214,8 +225,10 @@ class AttentionBlock(nn.Module):
 
     [tested](test:diffusion/ddpm/test_unet.py::test_attention_is_the_formula)
 
-    One head as wide as the feature map, and a residual connection around it. With heads of
-    `head_channels` each, $d$ is theirs, and they lie side by side.
+    $Q$, $K$ and $V$ are linear maps of the input, with one row for each position and $d$ columns.
+    The paper has one head, which uses all channels, so $d$ is the number of channels. If
+    `head_channels` is given, the channels are divided among several heads of this size, $d$ is
+    `head_channels`, and the outputs of the heads are concatenated. The input is added at the end.
 
     > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image. Attention can, but its
     > cost grows with the *square* of the number of positions: $16^2$ positions make 65,536
@@ -288,8 +301,9 @@ class Downsample(nn.Conv2d):
     ## Halve the image
 
     A 3×3 convolution at every second position. It is padded on the right and at the bottom only,
-    as the authors' TensorFlow pads; with the symmetric padding that is usual in PyTorch the
-    network is as good, but the authors' weights would see every feature half a pixel off.
+    as TensorFlow did for the authors. In PyTorch it is usual to pad on all four sides. A network
+    that is trained in that way is as good. But the authors' weights would then find every feature
+    one pixel of the larger image away from where they expect it.
     """
 
     def __init__(self, n_channels: int, variant: Variant = PAPER):
@@ -356,16 +370,16 @@ class UNet(nn.Module):
         n_groups: int = 32,  # of every GroupNorm
         out_channels: int | None = None,  # the image's; twice as many for a learned variance
         n_classes: int | None = None,  # classes that a label can name; None: it takes no labels
-        variant: Variant = PAPER,  # what is otherwise than in the paper
+        variant: Variant = PAPER,  # details that differ from the paper
     ):
         r"""
-        Raises `ValueError` where the numbers do not fit together.
+        Raises `ValueError` if the numbers do not fit together.
         """
         super().__init__()
         check_sizes(n_channels, ch_mults, is_attn, n_blocks, n_groups)
         self.image_channels, self.variant = image_channels, variant
         self.time = TimeEmbedding(n_channels, n_classes, variant)
-        common = (4 * n_channels, dropout, n_groups)  # time channels, and the same for all blocks
+        common = (4 * n_channels, dropout, n_groups)  # arguments that all blocks have in common
         block = partial(Block, variant=variant)
 
         widths = [round(n_channels * mult) for mult in ch_mults]
@@ -373,7 +387,7 @@ class UNet(nn.Module):
 
         # ### The way down
         #
-        # `skips` is the stack of the widths, in the order in which `forward` stacks the tensors
+        # `forward` pushes tensors on a stack; `skips` holds their widths, in the same order
         self.stem = nn.Conv2d(image_channels, n_channels, 3, padding=1)
         width, skips, down, up = n_channels, [n_channels], [], []
         for level, out in enumerate(widths):
@@ -410,15 +424,16 @@ class UNet(nn.Module):
         #### How the weights start
         """
         for module in self.modules():
-            # The authors' choice, by Glorot and Bengio: one variance keeps the size of the signal
-            # on the way forward, another that of the gradient on the way back; this is between them
+            # As the authors, by Glorot and Bengio: with one variance of the weights the signal
+            # keeps its size in the forward pass, with another the gradient keeps its size in the
+            # backward pass. This variance lies between the two
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        # Zero at the end of every branch: in a new network only the shortcuts act, and each block
-        # adds nothing yet. And zero at the head, so that the first guess is "no noise" and the
-        # loss is 1
+        # The last layer of every residual and attention block starts at zero: in a new network a
+        # block adds nothing, and its output is that of its shortcut. The head starts at zero too,
+        # so that the first guess is "no noise" and the loss is 1
         for module in self.modules():
             if isinstance(module, ResidualBlock):
                 nn.init.zeros_(module.conv2.weight)
@@ -433,9 +448,9 @@ class UNet(nn.Module):
         * `label` their classes, `[batch]`, -1 for none, for a network that has `n_classes`:
           see [guidance](../guidance.html)
 
-        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x` (but for `out_channels`). Raises
-        `ValueError` for an image that cannot be halved often enough or has other channels, and for
-        labels that name no class.
+        Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`, but with `out_channels` channels.
+        Raises `ValueError` if an image cannot be halved often enough or has the wrong number of
+        channels, and if a label names no class.
         """
         self.check_images(x)
         t = self.time(t, label)  # [batch, 4 * n_channels]
@@ -452,7 +467,7 @@ class UNet(nn.Module):
             h = block(h, t)
         for stage in self.up:
             for block in stage.blocks:
-                # What the way down saw at this resolution, beside what came up from below
+                # Beside the output of the block before, the tensor that was kept on the way down
                 h = block(torch.cat([h, skips.pop()], dim=1), t)
             if stage.resample is not None:
                 h = stage.resample(h)  # twice the height and width

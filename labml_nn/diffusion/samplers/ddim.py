@@ -91,8 +91,8 @@ DDIM](figure:samplers.py::orders
 "The error against the number of steps")
 
 > The upper picture measures the way down to one eighth of $T$, the lower one all of it, with
-> `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like $\sqrt
-> t$, and so does the change of $\epsilon_\theta$ along the chain. [PNDM](pndm.html) fits
+> `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like
+> $\sqrt t$, and so does the change of $\epsilon_\theta$ along the chain. [PNDM](pndm.html) fits
 > polynomials in $t$, which cannot follow $\sqrt t$, and loses some of its order.
 > [DPM-Solver++](dpm_solver.html) works in $\lambda$, the logarithm of $1/\bar\sigma$, in which
 > equal steps of $t$ become longer and longer, and loses some too.

@@ -2,8 +2,8 @@ r"""
 ---
 title: DPM-Solver++
 summary: >
-  The probability-flow equation with its linear half solved exactly, in the logarithm of the
-  signal-to-noise ratio; second order from the step before, with noise or without.
+  The differential equation of DDIM with its linear part solved exactly, in the logarithm of the
+  signal-to-noise ratio. The guess of the step before makes it second order. With noise or without.
 ---
 
 # DPM-Solver++
@@ -11,8 +11,8 @@ summary: >
 This page derives and implements the multistep solver of second order, 2M, of
 [DPM-Solver++](https://arxiv.org/abs/2211.01095) [@lu2022], and its form with noise.
 
-Write $a_t = \sqrt{\bar\alpha_t}$ and $\sigma_t = \sqrt{1-\bar\alpha_t}$ for the shares of image and
-noise, and
+Write $a_t = \sqrt{\bar\alpha_t}$ and $\sigma_t = \sqrt{1-\bar\alpha_t}$ for the factors of image
+and noise, and
 
 $$\lambda_t = \log\frac{a_t}{\sigma_t}$$
 <!-- no-test: definition -->
@@ -22,70 +22,88 @@ $t = 1$
 ([tested](test:diffusion/samplers/test_dpm_solver.py::test_log_signal_to_noise_at_both_ends)) while
 the image appears.
 
-## Half of the equation can be solved
+## The linear part of the equation can be solved exactly
 
-[DDIM's equation](ddim.html) is $\frac{d\bar x}{d\bar\sigma} = \epsilon_\theta$ with
-$\bar x = x/a$, $\bar\sigma = \sigma/a = e^{-\lambda}$. Take the other quotient, $x/\sigma$, and the
-other guess, $\hat x_0 = (x - \sigma\epsilon_\theta)/a$. From
-$\frac{x}{\sigma} = \bar x\,e^{\lambda}$ and $d\bar\sigma = -e^{-\lambda}d\lambda$
+[DDIM's equation](ddim.html) is $\frac{d\bar x}{d\bar\sigma} = \epsilon_\theta$ with $\bar x = x/a$,
+$\bar\sigma = \sigma/a = e^{-\lambda}$. Written for $x$ itself it has two terms on the right: one
+that is linear in $x$, and one with the network. Divide $x$ by the right factor, and the linear term
+disappears. If the network's guess is written as that of the noise, the factor is $a$, as above. If
+it is written as that of the image, $\hat x_0 = (x - \sigma\epsilon_\theta)/a$, the factor is
+$\sigma$. From $\frac{x}{\sigma} = \bar x\,e^{\lambda}$ and $d\bar\sigma = -e^{-\lambda}d\lambda$
 
 $$\frac{d}{d\lambda}\frac{x}{\sigma} = \bar x\,e^\lambda - \epsilon_\theta
 = \frac{x - \sigma\,\epsilon_\theta}{\sigma} = e^{\lambda}\,\hat x_0$$
 
 [tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_dpm_solver_has_this_solution).
-On the right side, $x$ enters only through $\hat x_0$. Integrate from $t$ to $s$ (eq. 8):
+The linear term is gone: on the right side, $x$ enters only through $\hat x_0$. Integrate from $t$
+to $s$ (eq. 8 of the paper):
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t +
 \sigma_s\int_{\lambda_t}^{\lambda_s} e^\lambda\,\hat x_0(\lambda)\,d\lambda$$
 
 [tested](test:diffusion/samplers/test_formulas.py::test_equation_8_is_its_integral). Nothing is
-approximated yet. $\hat x_0$ changes slowly along the chain, and hardly at all at its end; the
-exponential in front of it is integrated exactly, however long the step is.
+approximated yet. $\hat x_0$ changes slowly along the chain, and hardly at all near its end. So we
+approximate $\hat x_0$ alone, and integrate the exponential exactly, however long the step is.
 
-**First order.** Let $\hat x_0$ be constant. With $h = \lambda_s - \lambda_t$ the integral is
-$\sigma_s(e^{\lambda_s} - e^{\lambda_t})\hat x_0 = a_s(1 - e^{-h})\,\hat x_0$. Put in
-$\hat x_0$'s definition: this is DDIM with $\eta = 0$
+**First order.** Let $\hat x_0$ be constant. With $h = \lambda_s - \lambda_t$ the second term is
+$\sigma_s(e^{\lambda_s} - e^{\lambda_t})\,\hat x_0 = a_s(1 - e^{-h})\,\hat x_0$. With the
+definition of $\hat x_0$ put in, this is DDIM with $\eta = 0$
 [tested](test:diffusion/samplers/test_dpm_solver.py::test_first_order_is_ddim).
 
-**Second order.** Put a straight line in $\lambda$ through the values of $\hat x_0$ here and at the
-step before, which was $h_{-1}$ long. Take its value in the middle of the step, $\frac h2$ ahead:
+**Second order.** Put a straight line in $\lambda$ through the values of $\hat x_0$ at $t$ and at
+the step before, which was $h_{-1}$ long. Take its value in the middle of the step, $\frac h2$ ahead
+of $t$:
 
 $$D = \hat x_0 + \frac{1}{2r}\big(\hat x_0 - \hat x_0^{\,\text{before}}\big), \qquad
 r = \frac{h_{-1}}{h}$$
 
-[tested](test:diffusion/samplers/test_formulas.py::test_the_line_is_exact_for_lines). This costs
-no further call of the network, as the earlier value is known. So (Algorithm 2 of the paper, 2M)
+[tested](test:diffusion/samplers/test_formulas.py::test_the_line_is_exact_for_lines). The weight
+$e^\lambda$ is larger at the end of the step than at its beginning, so the middle is not quite the
+right place. But in one step this matters only by terms of third order in $h$, as does the curvature
+that a straight line leaves out. The earlier value is known, so the extrapolation costs no further
+call of the network. The first step has no earlier value and takes $D = \hat x_0$. So (Algorithm 2
+of the paper, 2M)
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t + a_s\big(1 - e^{-h}\big)\,D$$
 
-[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula). Halving the step size
-divides the error by four
-[tested](test:diffusion/samplers/test_orders.py::test_second_order_solvers_have_order_two).
+[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula). On the way down to
+$T/8$, halving the step size divides the error by four
+[tested](test:diffusion/samplers/test_orders.py::test_second_order_solvers_have_order_two). On the
+last eighth some of the order is lost: [DDIM's page](ddim.html) shows how much, and why.
 
-> **Why $\hat x_0$ and not $\epsilon_\theta$?** The same idea with $\epsilon_\theta$ constant,
-> DPM-Solver without the pluses, is the same at first order. Beyond that, the extrapolated quantity
-> matters: $\hat x_0$ is bounded, as images are, and can be clipped before it is
-> extrapolated; $\epsilon_\theta$ has to be right to one part in 157 at the start of the chain.
+> **Why $\hat x_0$ and not $\epsilon_\theta$?** The same derivation with $\epsilon_\theta$ in the
+> place of $\hat x_0$ gives the earlier method DPM-Solver. At first order the two are the same step.
+> At second order it matters which of them is extrapolated. $\hat x_0$ is bounded, as images are,
+> and can be clipped first. An error of $\epsilon_\theta$ is multiplied by $\bar\sigma$ on its way
+> into the image, which is 157 at the start of the chain.
 
-> **The last step** goes to $\lambda = \infty$: $h = \infty$, $e^{-h} = 0$, $r = 0$, and the line
-> would be extrapolated without end. So it takes $D = \hat x_0$, and ends on $\hat x_0$.
+> **The last step** goes to $\lambda = \infty$. Then $h = \infty$, $e^{-h} = 0$ and $r = 0$, and $D$
+> would be infinite. So this step takes $D = \hat x_0$, and ends on $\hat x_0$.
 
 ## With noise
 
-Noise that is added and taken away again on the way repairs errors of the steps before. The
-equation with noise that has the same marginals takes noise away twice as fast (the integral gets
-$e^{2\lambda}$), and adds new noise for what is then missing:
+New noise on the way can repair errors of the steps before. There is a stochastic equation with the
+same marginals. To DDIM's equation it adds [Langevin steps](../ddpm/score.html), which remove noise,
+$-\epsilon_\theta\,d\lambda$, and add as much new noise, $\sqrt2\,dw$. With
+$\epsilon_\theta = \frac x\sigma - e^\lambda\hat x_0$ it is
+
+$$d\,\frac x\sigma = \Big(2\,e^\lambda\,\hat x_0 - \frac x\sigma\Big)\,d\lambda + \sqrt2\,dw$$
+
+Apart from $\hat x_0$ it is linear again. Solve it from $t$ to $s$ with $D$ for $\hat x_0$
+[tested](test:diffusion/samplers/test_dpm_solver.py::test_the_equation_with_noise_has_this_step):
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-h}\,x_t + a_s\big(1 - e^{-2h}\big)\,D +
 \sigma_s\sqrt{1 - e^{-2h}}\;z$$
 
-[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula). The variance of the
-noise adds up: $\sigma_s^2e^{-2h} + \sigma_s^2(1 - e^{-2h}) = \sigma_s^2$. At
-first order this is ancestral sampling with $\tilde\beta$
+[tested](test:diffusion/samplers/test_formulas.py::test_2m_is_its_formula). If $D$ is the true
+image, both parts come out right. The image has the factor $a_s e^{-2h} + a_s(1 - e^{-2h}) = a_s$,
+where $\frac{\sigma_s}{\sigma_t}\,a_t = a_s e^{-h}$ was used. The noise has the variance
+$\sigma_s^2e^{-2h} + \sigma_s^2(1 - e^{-2h}) = \sigma_s^2$. At first order this step is ancestral
+sampling with $\tilde\beta$
 [tested](test:diffusion/samplers/test_dpm_solver.py::test_first_order_with_noise_is_ancestral).
 
-Both steps are one formula: with $g = 1$ for the equation without noise and $g = 2$ for that with
-noise,
+Both steps are one formula, with $g = 1$ for the equation without noise and $g = 2$ for the one with
+noise. $[g = 2]$ is 1 if $g = 2$, and 0 otherwise:
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,e^{-(g-1)h}\,x_t + a_s\big(1 - e^{-gh}\big)\,D +
 [g = 2]\ \sigma_s\sqrt{1-e^{-2h}}\;z$$

@@ -62,10 +62,10 @@ $$\bar x' = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\epsilon_t, \qquad
 \bar x_s = \bar x_t + (\bar\sigma_s - \bar\sigma_t)\,\frac{\epsilon_t + \epsilon'_s}{2}$$
 
 [tested](test:diffusion/samplers/test_edm.py::test_a_step_is_heuns). The mean of the slopes at both
-ends is the trapezoidal rule. Halving the step size divides the error by four
-[tested](test:diffusion/samplers/test_orders.py::test_heun_has_order_two). The last step ends at the
-image, where there is no slope to ask for: it is DDIM's step, and lands on $\hat x_0$. So $n$ steps
-cost $2n - 1$ calls of the network
+ends is the trapezoidal rule. On Gaussian data, down to $T/8$, halving the step size divides the
+error by four [tested](test:diffusion/samplers/test_orders.py::test_heun_has_order_two). The last
+step ends at the image, where the network gives no slope. So it is DDIM's step, which ends on
+$\hat x_0$. Therefore $n$ steps cost $2n - 1$ calls of the network
 [tested](test:diffusion/samplers/test_edm.py::test_steps_cost_two_calls_but_the_last).
 
 ## What they give

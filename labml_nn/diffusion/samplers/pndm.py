@@ -2,37 +2,40 @@ r"""
 ---
 title: Pseudo numerical methods (PNDM)
 summary: >
-  The multistep methods of Adams and the Runge–Kutta start, with DDIM's step in the place of the
+  The multistep methods of Adams, started by Runge–Kutta, with DDIM's step in the place of a
   straight line.
 ---
 
 # Pseudo Numerical Methods for Diffusion Models on Manifolds
 
-This page derives and implements [PNDM](https://arxiv.org/abs/2202.09778) [@liu2022]. The
-model card of the published CelebA-HQ weights offers it, beside DDIM, for faster sampling than all
-1000 steps.
+This page derives and implements [PNDM](https://arxiv.org/abs/2202.09778) [@liu2022]. The model card
+of the [published weights](../ddpm/pretrained.html) for CelebA-HQ names it, beside DDIM, as a faster
+way to sample than all 1000 steps.
 
-## Slope and transfer apart
+## Two parts of a step: the slope, and going along it
 
-A classical method for $\frac{dx}{dt} = f$ has two parts: it makes a good slope out of several, then
-goes along it in a straight line, $x + \delta\,f$. The straight line is the wrong part here: the
-slope of $x$ in $t$ has no bound near $t = 0$, and a straight line lands off the noise level that
-the network was trained on. The paper keeps the first part and replaces the second by
-[DDIM's step](ddim.html) without noise, $\phi$, which is exact whenever $\epsilon$ is (eq. 11):
+A classical method for $\frac{dx}{dt} = f$ has two parts. It makes a good slope out of several, and
+then it goes along this slope in a straight line, $x + \delta\,f$. The second part does not fit
+here. The slope of $x$ in $t$ grows without bound near $t = 0$, and a straight line ends at a noise
+level that the network does not expect. The paper keeps the first part, and replaces the straight
+line by [DDIM's step](ddim.html) without noise, $\phi$. This step is exact if $\epsilon$ stays the
+same from $t$ to $s$ (eq. 11):
 
 $$\phi(x_t, \epsilon, t, s) = \frac{\sqrt{\bar\alpha_s}}{\sqrt{\bar\alpha_t}}\,x_t +
 \Big(\sqrt{1-\bar\alpha_s} -
 \frac{\sqrt{\bar\alpha_s}}{\sqrt{\bar\alpha_t}}\sqrt{1-\bar\alpha_t}\Big)\,\epsilon$$
 
-[tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11). So slopes are noises,
-and every method below says which mixture of noises to hand to $\phi$.
+[tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11). So predicted noises
+take the place of slopes, and each method below is a rule for mixing them before they are put into
+$\phi$.
 
 ## Linear multistep
 
-After some steps of equal length $\delta$, the noises $e_t, e_{t+\delta}, e_{t+2\delta},
-e_{t+3\delta}$ of this step and the three before it are known. Put a polynomial through them and
-take its mean over the step that comes. For two points this is the value of the straight line half a
-step ahead:
+After some steps of equal length $\delta$, the noises
+$e_t, e_{t+\delta}, e_{t+2\delta}, e_{t+3\delta}$ of this step and of the three before it are known.
+(Sampling goes from large $t$ to small $t$, so the step before was at $t + \delta$.) Fit a
+polynomial in $t$ through them, and take its mean over the next step. For two points this is the
+value of the straight line half a step ahead:
 
 $$e_t + \tfrac12\,(e_t - e_{t+\delta}) = \tfrac12\,(3\,e_t - e_{t+\delta})$$
 
@@ -46,34 +49,46 @@ $$\tfrac1{12}\,(23\,e_t - 16\,e_{t+\delta} + 5\,e_{t+2\delta}), \qquad
 [tested](test:diffusion/samplers/test_pndm.py::test_weights_integrate_polynomials). A step costs one
 call of the network, as DDIM's does.
 
-> The coefficients hold for steps of equal length. `leading`, `linspace` and `trailing` have these,
-> to within an index; `quadratic` has not, and is refused. The last step is an exception: with
-> `leading` and `linspace` it goes from index 0 to the image, one index instead of fifty. It takes
-> the same mixture as the others, which does little harm: at index 0 an error in the noise moves the
-> image by a hundredth of it
+> **Steps of equal length.** The coefficients hold for these alone. The steps of `leading`,
+> `linspace` and `trailing` are equal up to rounding; those of `quadratic` are not, so it is
+> refused. The last step of `leading` and `linspace` is an exception: from index 0 to the image it
+> is one index long, where the others are fifty with twenty steps. It takes the same mixture as the
+> others. This does little harm, because at index 0 an error in the noise changes the image by only
+> a hundredth of that error
 > ([tested](test:diffusion/samplers/test_formulas.py::test_last_steps_of_one_index)).
+
+> **Clipping.** The mixture belongs to an image $\hat x_0$, as every noise does. The code computes
+> this $\hat x_0$ and clips it to $[-1, 1]$, then computes the noise from it again
+> ([why](contract.html)), and makes the step $\phi$ with both.
 
 ## How to start
 
 The first step has no earlier noises to mix. There are two ways to begin.
 
-**Runge–Kutta** (`start='prk'`, the paper's). For the first three steps from $t$ to $s$, look ahead
-to the middle $m$, again from there, then to the end, four calls a step (eq. 13):
+**Runge–Kutta** (`start='prk'`, the paper's). Each of the first three steps, from $t$ to $s$, calls
+the network four times: at $t$; at the middle $m$; at $m$ again, with the noise that was found
+there; and at the end $s$. All of the looks ahead start from $x_t$. The four noises are mixed with
+the weights of Simpson's rule, in which the middle counts four times as much as an end (eq. 13):
 
 $$\begin{aligned}
 e_1 &= \epsilon_\theta(x_t, t), & e_2 &= \epsilon_\theta(\phi(x_t, e_1, t, m), m), \\
 e_3 &= \epsilon_\theta(\phi(x_t, e_2, t, m), m), & e_4 &= \epsilon_\theta(\phi(x_t, e_3, t, s), s),
 \end{aligned} \qquad e = \tfrac16\,(e_1 + 2e_2 + 2e_3 + e_4)$$
 
-[tested](test:diffusion/samplers/test_formulas.py::test_pndm_is_its_formula)
+[tested](test:diffusion/samplers/test_formulas.py::test_pndm_is_its_formula). Only $e_1$ is kept for
+the multistep steps that follow.
 
-**Multistep from the first step** (`start='plms'`, as the published pipelines use it). Only the
-first step looks ahead, to its end, and takes the mean of the noises at both ends; the second
-has two noises, the third three. One call more than there are steps.
+**Multistep almost from the start** (`start='plms'`, the default; diffusers calls it
+`skip_prk_steps`). Only the first step looks ahead: it goes to its end, and then takes the mean of
+the noises at both ends. The second step has two noises to mix, the third three. In total there is
+one call more than there are steps.
 
-> **Is it of fourth order, then?** No. The paper proves second order, as $\phi$ treats $\epsilon$ as
-> constant; on Gaussian data the error falls to about a quarter when the step size is halved
-> [tested](test:diffusion/samplers/test_orders.py::test_pndm_has_order_two).
+> **Four noises, but order two.** The classical method with four slopes has order four. The paper
+> proves only order two for this one. The reason is $\phi$: the mixture is a mean over equal parts
+> of $t$, but $\phi$ moves along $\bar\sigma$, which does not grow evenly in $t$. On Gaussian data,
+> down to $T/8$, halving the step size divides the error by about four
+> [tested](test:diffusion/samplers/test_orders.py::test_pndm_has_order_two). On the last eighth some
+> of the order is lost ([why](ddim.html)).
 """
 
 from collections.abc import Iterator, Sequence
@@ -100,16 +115,16 @@ class PNDM(ReverseSampler):
     r"""
     ## PNDM sampler
 
-    Raises `ValueError` for a spacing of unequal steps, and a start that is not known.
+    Raises `ValueError` for a spacing with steps of unequal length, and for an unknown start.
     """
 
     start: Annotated[str, 'how to begin, plms or prk'] = 'plms'  # type: ignore[assignment]
 
     def prepare(self) -> None:
         r"""
-        The `ValueError` for steps of unequal length, and for a start that is not known
+        Check the options
         """
-        # The name is that of the contract's `start`, which begins a chain
+        # `start` is also a method of the contract, so the option is stored under another name
         self.start_with = vars(self).pop('start')
         equal = ('leading', 'linspace', 'trailing')
         if self.spacing not in equal:
@@ -123,9 +138,9 @@ class PNDM(ReverseSampler):
     @property
     def begins(self) -> list[int]:
         r"""
-        The steps that begin, when those before are not known
+        The steps that need a start, because too few earlier noises are known
         """
-        # The last step cannot look ahead: there is no $\epsilon_\theta$ of an image
+        # The last step cannot look ahead: at its end there is no noise for the network to predict
         calm = [i for i in reversed(range(1, self.n_steps)) if not self.leaps(i)]
         return calm[: 3 if self.start_with == 'prk' else 1]
 
@@ -154,7 +169,7 @@ class PNDM(ReverseSampler):
                 eps = (known[0] + self.predict(self.transfer(xt, known[0], t, s), s)[0]) / 2
             else:
                 eps = mixed(WEIGHTS[len(known) - 1], known)
-            # A single noise is consistent as it is
+            # A single noise already belongs to its $\hat x_0$; a mixture has to be made so
             if i in self.begins or len(known) > 1:
                 eps, x0_hat = self.consistent(xt, eps, t)
             # $\phi(x_t, e, t, s)$
@@ -173,7 +188,8 @@ class PNDM(ReverseSampler):
         return mixed((1 / 6, 2 / 6, 2 / 6, 1 / 6), (e1, e2, e3, e4))
 
 
-# A field leaves its default with the class, where it would hide the contract's `start`
+# A dataclass keeps the default of a field as an attribute of the class. Here it would hide the
+# contract's method `start`
 del PNDM.start
 
 
