@@ -24,8 +24,8 @@ or, on the command line,
 ## Between the two
 
 For data of at most unit variance, the best variance on average lies
-[between $\tilde\beta_t$ and $\beta_t$](ddpm/index.html), which are close together but for the first
-steps, and both are tiny. A network that had to put out the number itself would have to hit
+[between $\tilde\beta_t$ and $\beta_t$](ddpm/index.html). The two are close together, except at the
+first few $t$, and both are tiny. A network that had to put out the number itself would have to hit
 $10^{-4}$ to within a few percent. So it puts out where to go between their logarithms (eq. 15):
 
 $$\log\sigma_t^2 = w\log\beta_t + (1-w)\log\tilde\beta_t, \qquad w = \frac{v + 1}2$$
@@ -104,11 +104,12 @@ Where it saves, in bits per dimension for the network trained with the hybrid lo
 
 ![Price of fixed variances, and where the learned one lies](../../docs/figures/learned_variance.png)
 
-Three quarters and more of it in the last nine steps, as on [Gaussian data](ddpm/likelihood.html).
-Before those $\tilde\beta$ is the better one: digits are nearer to a single point than to data of
-unit variance. In the last steps it is the worse, because there the network's own error is as large
-as the noise that is left, and a variance that is too small is punished for it. The network has
-found the same: its $w$ is 0.87 for the median pixel of the first steps, and 0.2 from $t = 100$ on.
+Three quarters and more of it is in the nine steps nearest to the image, as on [Gaussian
+data](ddpm/likelihood.html). At larger $t$, $\tilde\beta$ is the better one: digits are nearer to a
+single point than to data of unit variance. In those nine steps it is the worse, because there the
+network's own error is as large as the noise that is left, and a variance that is too small is
+punished for it. The network has found the same: for the median pixel its $w$ is 0.87 in the steps
+nearest to the image, and 0.2 from $t = 100$ on.
 
 At $t$ from 10 to 250 more than a tenth of the pixels lie below $w = 0$, where no variance is right.
 Many pixels at the edge are black in every image; $w = 0$ is the best for them, and the network
@@ -187,5 +188,5 @@ def hybrid_errors(
     mean, var, _ = diffusion.p_given(xt, t, x0_hat.detach(), v)
     # $L_\text{vlb} = \sum_t L_t = T\,\mathbb E_t L_t$
     vlb = diffusion.n_steps * step_bits(diffusion, x0, xt, t, mean, var.log(), n_levels)
-    # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
+    # $\frac1d\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$, a mean over the $d$ pixels
     return squared_error(eps_theta, eps), vlb

@@ -330,7 +330,7 @@ class TargetedDiffusion(DenoiseDiffusion):
         y, _ = self.output(xt, t, label)
         a, s = self.shares(t, xt.ndim)
         target = TARGETS[self.target]
-        # $w_t\,\big\|y - y_\theta(x_t, t)\big\|^2$
+        # $\frac{w_t}d\big\|y - y_\theta(x_t, t)\big\|^2$, a mean over the $d$ pixels
         loss = gather(self.loss_weight, t, 1) * squared_error(y, target.of(x0, eps, a, s))
         return loss, squared_error(target.to_eps(xt, y, a, s), eps).detach()
 

@@ -180,7 +180,7 @@ MUTANTS: list[Mutant] = [
     ),
     *mutants(
         DDPM,
-        ('xt = self.q_sample(x0, t, eps)\n        # $\\big', 'xt = x0\n        # $\\big',
+        ('xt = self.q_sample(x0, t, eps)', 'xt = x0',
          f'{LOSS}test_the_model_sees_the_noised_image_and_its_step'),
         ('torch.randint(0, self.n_steps, (len(x0),)', 'torch.randint(1, self.n_steps, (len(x0),)',
          f'{LOSS}test_steps_are_uniform_over_all'),

@@ -250,8 +250,8 @@ def loss_at(
     diffusion: DenoiseDiffusion, x0: Tensor, t: Tensor, eps: Tensor, labels: Tensor | None
 ) -> float:
     r"""
-    $\|\epsilon - \epsilon_\theta(x_t, t)\|^2$ a pixel, for given steps and noise; a model with
-    classes is told those of the images, and not guided.
+    The squared error of the noise, a mean over pixels and images, for given steps and noise. A
+    model with classes is told those of the images, and is not guided.
     """
     model, device = diffusion.eps_model, diffusion.beta.device
     if isinstance(model, Guided) and labels is not None:

@@ -24,8 +24,9 @@ every term, and shows what each says: a rate, a distortion, or the price of a wr
 or, for a run and its own data, `python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits`
 ([what it prints](coding.html)).
 
-> **An index that fits.** Everywhere else index `t` is the paper's step $t+1$. Here the paper's own
-> names help: what step $t+1$ costs is its $L_t$. So `terms[:, t]` *is* $L_t$, for $t = 0 \dots T$.
+> **The index.** Everywhere else step $t$ of the paper has the index $t - 1$ in the code. The paper
+> counts the terms of the bound in this way too: step $t$ costs $L_{t-1}$. So `terms[:, t]` is
+> $L_t$, for $t = 0 \dots T$.
 
 ## 1. The decoder (section 3.3)
 

@@ -17,9 +17,9 @@ and undoing it is Algorithm 2 again, with these. With all steps it is Algorithm 
 
 ## With few steps the variance matters
 
-Of the two choices for $\sigma^2$, $\beta$ is right for data of unit variance and $\tilde\beta$ for
-data that is a single point. When steps are short, the two differ in the last few only. When steps
-are long, they differ in many: 10 evenly spaced steps have
+Of the two choices for $\sigma^2$, $\beta$ is right for Gaussian data of unit variance, and
+$\tilde\beta$ for data that is a single point. With a thousand steps the two differ only in the last
+few on the way back. With few, long steps they differ in many of them: 10 evenly spaced steps have
 
 $$\frac{\tilde\beta'_i}{\beta'_i} = 0.30,\ 0.56,\ 0.75,\ 0.87 \qquad\text{at } i = 2, 3, 4, 5$$
 

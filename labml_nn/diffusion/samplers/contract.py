@@ -285,7 +285,7 @@ class ReverseSampler(ABC):
         ### Where a chain begins, and its noise
 
         * `start` the shape `[batch, ...]`, or $x_T$ itself
-        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
+        * `seed` the noise of image $i$ depends on `(seed, first + i)` alone, whatever the batch
         """
         shape = tuple(start.shape) if isinstance(start, Tensor) else tuple(start)
         noise = SeededNoise(shape[0], seed, first=first)
