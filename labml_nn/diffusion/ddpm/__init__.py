@@ -9,19 +9,24 @@ summary: >
 # Denoising Diffusion Probabilistic Models
 
 This page derives and implements
-[Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Add a
-little Gaussian noise to a picture, a thousand times, and nothing of the picture is left. Each of
-these small steps can be undone, approximately, by a Gaussian whose mean a neural network has
-learned. Start from pure noise and undo a thousand steps, and the result is a new picture. The idea
-is that of @sohldickstein2015; the loss is close to the score matching of @song2019.
+[Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Shrink a
+picture a little and add a little Gaussian noise, a thousand times, and nothing of the picture is
+left. Each of these small steps can be undone, approximately: draw the picture before the step from
+a Gaussian, whose mean a neural network has learned to compute. Start from pure noise and undo a
+thousand steps, and the result is a new picture. The idea is from @sohldickstein2015. The loss is
+close to that of an older method, [score matching](score.html) [@song2019].
 
-* [The score](score.html): what the network learns, and why the chain works
-* [The U-Net $\epsilon_\theta$](unet.html) that predicts the noise
-* [Averaged weights](ema.html), with which samples are drawn
+* [The score](score.html): a second view of what the network learns, and of why steps can be undone
+* [The U-Net](unet.html) that predicts the noise
+* [Averaged weights](ema.html): samples are drawn with the average of the weights over training
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
-* [The bound in bits](likelihood.html), and [what the bits buy](coding.html): rate and distortion
+* [The bound in bits](likelihood.html) per dimension, and [compression](coding.html): how many bits
+  give how good a picture
 * [Exercises](exercises.html), with answers
+
+Equations, algorithms and tables have the numbers of the paper. The mark *tested* behind a sentence
+leads to the test that checks it.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,20 +54,21 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     ## The whole of it, at a glance
 
     Training and sampling in twenty lines. Here the pictures `x0` are points in the plane,
-    `[batch, 2]`, and the network has three layers. The function returns new points, which lie
-    where the points of `x0` lie
+    `[batch, 2]`, and the network has three layers. The function returns new points with about the
+    same distribution
     [tested](test:diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies).
-    Every line comes back below, with the reason for it.
+    The rest of the page gives the reason for each formula.
     """
-    # Each step adds noise of variance $\beta_t$; after $t$ steps $\bar\alpha_t$ is left
+    # Step $t$ shrinks the points and adds noise of variance $\beta_t$. After all steps up to it,
+    # $\sqrt{\bar\alpha_t}$ of a point is left. In the paper 1000 betas grow to 0.02 only
     beta = torch.linspace(1e-4, 0.2, n_steps)
     alpha_bar = (1 - beta).cumprod(0)
-    # The network $\epsilon_\theta(x_t, t)$ is told the point and the step, and guesses the noise
+    # The network $\epsilon_\theta(x_t, t)$ gets the noisy point and the step, and guesses the noise
     hidden = nn.Sequential(nn.Linear(64, 64), nn.SiLU())
     eps_theta = nn.Sequential(nn.Linear(3, 64), nn.SiLU(), hidden, nn.Linear(64, 2))
     adam = torch.optim.Adam(eps_theta.parameters(), lr=1e-2)
-    # **Training** (Algorithm 1). Add the noise of a random step to each point, guess this noise,
-    # and take a gradient step on the squared error
+    # **Training** (Algorithm 1). Draw a step $t$ for each point, add the noise of all steps up to
+    # $t$ at once, guess this noise, and update the weights by the gradient of the squared error
     for _ in range(n_updates):
         t = torch.randint(n_steps, (len(x0), 1))
         eps = torch.randn_like(x0)
@@ -72,8 +78,8 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
         adam.zero_grad()
         loss.backward()
         adam.step()
-    # **Sampling** (Algorithm 2). Begin with pure noise. In each step subtract the share of the
-    # guessed noise that this step had added, and add a little new noise $z$, except in the last
+    # **Sampling** (Algorithm 2). Begin with pure noise. In each step subtract a part of the guessed
+    # noise, undo the shrinking, and add a little new noise $z$, except in the last step
     x = torch.randn_like(x0)
     for i in reversed(range(n_steps)):
         t = torch.full((len(x), 1), i)
@@ -86,16 +92,18 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
 
 
 r"""
-What follows is the whole argument, in the order in which the code needs it. The mark *tested*
-leads to the test that computes both sides of an equation.
+The rest of the page derives the method, step by step.
 
 ## Notation
 
-**The index `t` in the code is the paper's step $t+1$.** `eps` is all the noise in $x_t$, that of
-all steps together, scaled to unit variance. The $\alpha$s and $\bar\alpha$s are shares of
-*variance*: an image is multiplied by their square root. Before the first step $\bar\alpha_0 = 1$:
-the whole image is there. In other libraries $\bar\alpha$ is called `alphas_cumprod`,
-$\tilde\beta$ `posterior_variance`, and $\hat x_0$ `pred_original_sample`.
+$x_0$ is an image of the data, and $x_t$ the same image after $t$ of $T$ steps. **Step $t$ has the
+index `t` - 1 in the code.** It adds noise of variance $\beta_t$. $\alpha_t = 1 - \beta_t$ and
+$\bar\alpha_t = \alpha_1\alpha_2\cdots\alpha_t$ are shares of *variance*: an image is multiplied by
+their square roots. Before the first step $\bar\alpha_0 = 1$. `eps` is the noise in $x_t$, that of
+all steps together, scaled to unit variance. $q$ is a density of the forward process, which adds
+noise, and $p_\theta$ one of the model. Other libraries have other names: `alphas_cumprod` for
+$\bar\alpha$, `posterior_variance` for $\tilde\beta$ (section 2), and `pred_original_sample` for
+$\hat x_0$, the image that a guess of the noise implies.
 
 ## 1. The forward process: noise in small steps
 
@@ -104,10 +112,11 @@ Each step shrinks the image a little and adds a little noise (eq. 2):
 $$q(x_t|x_{t-1}) = \mathcal N\big(x_t;\ \sqrt{1-\beta_t}\,x_{t-1},\ \beta_t \mathbf I\big)$$
 <!-- no-test: definition -->
 
-The shrinking keeps the variance at one: if $x_{t-1}$ has unit variance, then $x_t$ has
-variance $(1-\beta_t) + \beta_t = 1$. Without it the variance would grow with every step.
+The shrinking keeps the variance of a pixel at one: if it is one in $x_{t-1}$, then in $x_t$ it is
+$(1-\beta_t) + \beta_t = 1$. Without shrinking the variance would grow with every step.
 
-**All steps at once.** Write two steps out, with independent unit noises $\epsilon_1, \epsilon_2$:
+**All steps at once.** Write two steps out, with independent noises $\epsilon_1, \epsilon_2$ of unit
+variance:
 
 $$x_2 = \sqrt{\alpha_2}\big(\sqrt{\alpha_1}\,x_0 + \sqrt{1-\alpha_1}\,\epsilon_1\big)
       + \sqrt{1-\alpha_2}\,\epsilon_2$$
@@ -120,40 +129,41 @@ with $\alpha_1\alpha_2$ in the place of $\alpha$, and by induction (eq. 4)
 $$q(x_t|x_0) = \mathcal N\big(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t)\mathbf I\big)
 \tag{4} \label{eq:closed-form}$$
 
-This is the same as $t$ single steps
+It has the distribution of $t$ single steps
 [tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training needs
-$x_t$ at one random $t$ for each image, and gets it in one line instead of a loop.
+$x_t$ at a random $t$. With this formula it takes one line and no loop.
 
 ![Four digits at nine steps: up to t = 100 they are easily read, from 500 on there is only
 noise](live:noising "Digits on their way to noise")
 
-> **Question.** With $\beta$ from $10^{-4}$ to $0.02$ in 1000 steps, how much of the image is
-> left at the end? $\sqrt{\bar\alpha_T} = 0.0064$
-> ([tested](test:diffusion/ddpm/test_forward.py::test_signal_left_at_the_end)), so starting from
-> pure noise is right to within 0.6 %. The same betas over 100 steps leave 60 %: fewer *training*
-> steps need larger betas. Sampling with fewer steps needs no new training: see
-> [samplers](../samplers/index.html).
+> **How much of the image is left at the end?** In the paper $T = 1000$, and $\beta_t$ grows
+> linearly from $10^{-4}$ to $0.02$. The image is multiplied by $\sqrt{\bar\alpha_T} = 0.0064$
+> ([tested](test:diffusion/ddpm/test_forward.py::test_signal_left_at_the_end)), so that 0.6 % is
+> left, and sampling may start from pure noise. The same range of betas in 100 steps leaves 60 %: a
+> chain of fewer steps needs larger betas. But a network that was trained with 1000 steps can
+> [sample with fewer](../samplers/index.html), without new training.
 
-## 2. One step back, if $x_0$ is known
+## 2. One step back, if the image is known
 
-Bayes' rule for $q(x_{t-1}|x_t, x_0)$, as a function of $x_{t-1}$ alone:
+By Bayes' rule, and because $x_t$ depends on $x_0$ only by way of $x_{t-1}$, each pixel of $x_{t-1}$
+has the density
 
 $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\,q(x_{t-1}|x_0) \propto
 \exp\Big(-\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{2\beta_t}
          -\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{2(1-\bar\alpha_{t-1})}\Big)$$
 
-The exponent is quadratic in $x_{t-1}$, so this is a Gaussian
-[tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). Its precision is the
-coefficient of $-\frac12 x_{t-1}^2$; and since $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 -
-\bar\alpha_t$,
+As a function of $x_{t-1}$ the exponent is quadratic, so this is a Gaussian
+[tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). One over its variance
+$\tilde\beta_t$ is the coefficient of $-\frac12 x_{t-1}^2$. As
+$\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$, it is
 
 $$\frac1{\tilde\beta_t} = \frac{\alpha_t}{\beta_t} + \frac1{1-\bar\alpha_{t-1}}
   = \frac{1-\bar\alpha_t}{\beta_t(1-\bar\alpha_{t-1})}
 \qquad\Rightarrow\qquad
 \tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t$$
 
-([tested](test:diffusion/ddpm/test_derivation.py::test_precisions_add_up)) and its mean is
-$\tilde\beta_t$ times the coefficient of $x_{t-1}$ (eq. 6, 7):
+([tested](test:diffusion/ddpm/test_derivation.py::test_precisions_add_up)). The mean is
+$\tilde\beta_t$ times the coefficient of $x_{t-1}$ in the exponent (eq. 6, 7):
 
 $$\tilde\mu_t(x_t, x_0)
 = \tilde\beta_t\Big(\frac{\sqrt{\alpha_t}}{\beta_t}x_t
@@ -166,13 +176,15 @@ This fits the forward process: draw $x_t$ from $q(x_t|x_0)$, take this step back
 distributed as $q(x_{t-1}|x_0)$
 [tested](test:diffusion/ddpm/test_posterior.py::test_composes_with_the_forward_process).
 
-## 3. One step back, if $x_0$ is not known
+## 3. One step back, if the image is not known
 
-We want to *sample*, and then $x_0$ is not known. But if a step adds little noise to the noise that
-is there already, $\beta_t \ll 1-\bar\alpha_t$, then the true reverse step $q(x_{t-1}|x_t)$ is
-close to a Gaussian too, because $\log q(x_{t-1})$ is nearly linear over so short a step. So the
-model is a chain of Gaussians
-(eq. 1)
+When we *sample*, $x_0$ is not known. But suppose that a step adds little noise to the noise that is
+there already, $\beta_t \ll 1-\bar\alpha_t$. The noise has made $q(x_{t-1})$ so smooth that its
+logarithm is nearly linear over such a step. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
+proportional to $q(x_t|x_{t-1})$, a Gaussian, times $q(x_{t-1})$. A Gaussian times the exponential
+of a linear function is a Gaussian with another mean. So the true step back is nearly a Gaussian
+([except](score.html) in the first few steps), and what the data decides is its mean. So the model
+is a chain of Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
 p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
@@ -183,72 +195,67 @@ with learned means and a fixed $\sigma_t^2$:
 $$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
 <!-- no-test: definition -->
 
-Of the fixed variances, $\beta_t$ is the best one for data of unit variance, and
-$\tilde\beta_t$ for data that is a single point
+The best fixed variance, with which the bound of section 4 is lowest, is $\beta_t$ for Gaussian data
+of unit variance, and $\tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_best_variance_at_both_extremes). For
-Gaussian data of less than unit variance the best lies between the two
+Gaussian data of less than unit variance it lies between the two
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
 
-> **The first steps are not small.** At $t = 1, 2, 10$, step $t$ itself has added 100, 55 and 15 %
-> of the noise in $x_t$. Whatever $T$ is, the share is about $1/t$
-> ([tested](test:diffusion/ddpm/test_derivation.py::test_shares_of_the_noise_that_a_step_adds)). A
-> pixel with 17 grey levels has one of 17 values before the first step, so the true step back to it
-> is discrete, and no Gaussian fits. In step 2 a Gaussian still misplaces up to 56 % of the
-> probability, in step 10 up to 2 %, and from step 20 on less than 0.1 %
-> ([tested](test:diffusion/ddpm/test_derivation.py::test_a_short_step_back_is_nearly_gaussian)).
-
-> **Which one?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
-> ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)): with a
-> thousand steps the two differ only near the image. The authors took $\beta_t$ for CIFAR-10, where
-> it is the better of the two (FID 3.2 against 4.7, table 1 of
-> [DDIM](https://arxiv.org/abs/2010.02502)), and $\tilde\beta_t$ for the larger images. With fewer
-> steps [the choice matters more](../samplers/ancestral.html). For compression the wrong choice is
-> [expensive](likelihood.html), and a variance [can be learned](../learned_variance.html).
+> **Which of the two variances?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
+> ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
+> thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
+> images, and $\beta_t$ for CIFAR-10. The code takes $\beta_t$ unless told otherwise. With fewer
+> steps [the choice matters more](../samplers/ancestral.html). In [compression](likelihood.html) the
+> wrong one costs many bits. The variance can also be [learned](../learned_variance.html).
 
 ## 4. The bound
 
 A good $\theta$ gives the data a high probability. But $p_\theta(x_0)$ is an integral over all
-chains that end in $x_0$. Write it as a mean over chains that the forward process draws, and move
-the logarithm inside by Jensen's inequality, as $-\log$ is convex (eq. 3):
+chains that end in $x_0$, which cannot be computed. Write it as a mean over chains drawn from the
+forward process. As $-\log$ is convex, Jensen's inequality moves it inside the mean (eq. 3):
 
 $$-\log p_\theta(x_0)
 = -\log \mathbb E_q\Big[\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big]
 \le \mathbb E_q\Big[-\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big] =: L$$
 
-$L$ is an upper bound [tested](test:diffusion/ddpm/test_bound.py::test_jensen). Numerator and
-denominator are both products over steps, but they run in opposite directions. Turn the forward one
-around: the forward process is Markov, so $q(x_t|x_{t-1}) = q(x_t|x_{t-1},x_0)$, and by Bayes' rule
+So $L$ is an upper bound [tested](test:diffusion/ddpm/test_bound.py::test_jensen), and making it
+small makes the data probable. Numerator and denominator are both products over steps, but they run
+in opposite directions. To compare them step by step, turn the forward steps around. By Bayes' rule,
+as in section 2,
 
 $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad (t > 1)$$
 
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
-[tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around), and $q(x_1|x_0)$
-cancels against the step $t=1$. What remains compares two steps back, the true one and the model's
-(eq. 5):
+[tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
+against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t$, two
+Gaussians for the step from $x_t$ to $x_{t-1}$: the one that knows $x_0$ and the model's (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-This holds for every single chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping).
-$L_T$ has no parameters. The sum is what we train, and each of its terms is a divergence of two
-Gaussians.
+Before the mean is taken, with $\log\frac qp$ in the place of each $D_{KL}$, this holds for every
+single chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). The mean over $x_{t-1}$,
+given $x_t$ and $x_0$, turns these logarithms into Kullback–Leibler divergences. $L_T$ has no
+parameters. $L_0$ is the cost of the exact grey levels, given $x_1$; [the bound in
+bits](likelihood.html) computes it. The sum is what we train.
 
 ## 5. From means to noise
 
-For two Gaussians in $d$ dimensions with the variances $\tilde\beta_t$ and $\sigma_t^2$ (eq. 8)
+The divergence of two Gaussians in $d$ dimensions, with the variances $\tilde\beta_t$ and
+$\sigma_t^2$, has a closed form. With the mean over $q$ it is (eq. 8)
 
 $$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}
 \big\|\tilde\mu_t(x_t,x_0)-\mu_\theta(x_t,t)\big\|^2\Big]
 + \underbrace{\frac d2\Big(\frac{\tilde\beta_t}{\sigma_t^2}-1
 -\log\frac{\tilde\beta_t}{\sigma_t^2}\Big)}_{\text{no } \theta}$$
 
-This is the divergence of two Gaussians, and only its first term depends on $\theta$
+Only the first term depends on $\theta$
 [tested](test:diffusion/ddpm/test_derivation.py::test_kl_of_two_gaussians). So $\mu_\theta$ has to
-predict $\tilde\mu_t$. This depends on $x_0$, which is not known. But by \eqref{eq:closed-form},
-$x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$, so whoever knows the noise
-$\epsilon$ in $x_t$ knows $x_0$:
+predict $\tilde\mu_t$, as well as $x_t$ allows: the best it can do is the mean of $\tilde\mu_t$ over
+all $x_0$ that $x_t$ may have come from. By \eqref{eq:closed-form}, $x_0$ follows from $x_t$ and the
+noise $\epsilon$ in it:
 
 $$x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
 \qquad\Rightarrow\qquad
@@ -256,30 +263,32 @@ $$x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}
 \Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\Big)$$
 
 The second equation follows from the first and \eqref{eq:posterior}
-[tested](test:diffusion/ddpm/test_derivation.py::test_the_mean_in_terms_of_the_noise): the
-coefficient of $x_t$ becomes $\frac{\beta_t +
-\alpha_t(1-\bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} = \frac1{\sqrt{\alpha_t}}$. Now
-$x_t$ is given, and the only unknown is $\epsilon$. Let the network predict it (eq. 11),
+[tested](test:diffusion/ddpm/test_derivation.py::test_the_mean_in_terms_of_the_noise), again with
+$\beta_t + \alpha_t(1-\bar\alpha_{t-1}) = 1-\bar\alpha_t$. Now $x_t$ is given, and the only unknown
+is $\epsilon$. Let the network predict it (eq. 11),
 
 $$\mu_\theta(x_t, t) = \frac1{\sqrt{\alpha_t}}
 \Big(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon_\theta(x_t, t)\Big)$$
 
-([tested](test:diffusion/ddpm/test_sampling.py::test_p_sample_is_algorithm_2)) and the means'
-difference is the noises' difference times a constant (eq. 12):
+([tested](test:diffusion/ddpm/test_sampling.py::test_p_sample_is_algorithm_2)). Then the difference
+of the means is that of the noises, times a factor that depends on $t$ alone (eq. 12):
 
 $$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-\bar\alpha_t)}
 \big\|\epsilon-\epsilon_\theta(x_t,t)\big\|^2\Big] + \text{const}
 \tag{12} \label{eq:weighted}$$
 
 This holds for both choices of $\sigma_t^2$
-[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error).
+[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error). At $t = 1$, where
+$\tilde\beta_1 = 0$, take $\beta_1$. $L_0$ has this form too, if the density of the Gaussian stands
+for the probability of a grey level.
 
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
-> the other two, by a linear equation. So the network could predict [any of them](../targets.html).
-> What changes is the weight of an error: the squared error of the noise is that of the image times
-> the signal-to-noise ratio $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to
-> 0.00004
-> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr).
+> the other two. So the network could predict [any of them](../targets.html). What changes is how
+> much an error counts at each $t$: the squared error of the noise is that of $\hat x_0$ times the
+> signal-to-noise ratio $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
+> [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
+> authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2 of the paper), and the
+> loss of the next section works with the noise but not with the mean (its table 2).
 
 ## 6. The simple loss
 
@@ -290,37 +299,40 @@ $$L_\text{simple} = \mathbb E_{t, x_0, \epsilon}\Big[\frac1d\,\big\|\epsilon -
 \epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,\ t)\big\|^2\Big],
 \qquad t \text{ uniform in } 1 \dots T$$
 
-The model sees the noisy image and its step
-[tested](test:diffusion/ddpm/test_loss.py::test_the_model_sees_the_noised_image_and_its_step). With
-$\sigma_t^2=\beta_t$ the weight that was dropped is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and
-between 0.005 and 0.010 from $t = 100$ on
+The network gets the noisy image and its step
+[tested](test:diffusion/ddpm/test_loss.py::test_the_model_sees_the_noised_image_and_its_step), never
+$x_0$. At each $t$ the best answer is that of the bound. But one network serves all $t$, and the
+weight of a $t$ decides how hard it tries there. With $\sigma_t^2=\beta_t$ the weight that was
+dropped is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and between 0.005 and 0.010 from $t = 100$ on
 ([tested](test:diffusion/ddpm/test_bound.py::test_weight_that_l_simple_drops)): the bound gives most
-weight to noise that is too faint to see. Without the weight the network learns most from stronger
-noise, where the shapes in a picture are decided.
+weight to noise that is too faint to see. Without it the network learns more than before from
+stronger noise, where the shapes in a picture are decided.
 
-![The weight against t on logarithmic axes falls from 0.5 at t = 1 to 0.01 at t = 100, and stays
-below that. The simple loss has 1 everywhere.](figure:ddpm.py::weight
+![The weight against t on logarithmic axes falls from 0.5 at t = 1 to 0.01 at t = 100, and is about
+that or less from there on. In the simple loss it is 1 everywhere.](figure:ddpm.py::weight
 "The weight that the simple loss drops")
 
-Table 1 of the paper compares the two losses on CIFAR-10: the simple one costs 0.05 bits per
-dimension more, and its FID is 3.17 instead of 13.51.
+Table 1 of the paper compares the two losses on CIFAR-10. With the simple one the bound is worse by
+0.05 bits per dimension, but the samples are much better: their
+[FID](../../evaluation/frechet.html), a distance from the data, is 3.17 instead of 13.51.
 
-A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$ per pixel
+A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$
 [tested](test:diffusion/ddpm/test_loss.py::test_a_zero_model_has_loss_one).
 
 > **Why does the loss stop falling while the pictures still improve?** At small $t$ the noise is
 > so faint that no network can tell it from the texture of the image. Most of the remaining loss is
-> at these $t$ and cannot be removed. Judge a run by samples from the same noise, not by the loss.
+> at these $t$ and cannot be removed. What is learned at larger $t$ improves the pictures, and is a
+> small part of the sum. So judge a run by samples, drawn each time from the same noise.
 
-![Above, the loss on logarithmic axes: 1 for the first ten steps, 0.11 after 300, then nearly
-flat. Below, eight samples from the same noise at four moments: noise, grey blurs, ragged digits,
-clear ones](figure:ddpm.py::training
+![Above, the loss on logarithmic axes: 1 for the first ten updates of the weights, 0.11 after 300,
+then nearly flat. Below, eight samples from the same noise at four moments: noise, grey blurs,
+ragged digits, clear ones](figure:ddpm.py::training
 "The loss, and samples from the same noise, during training")
 """
 
 
-# Anything that guesses the noise from `(xt, t)`: a network, a closed form, a network wrapped in
-# guidance. To be trained with labels it takes them as a third argument
+# Anything that guesses the noise from `(xt, t)`: a network, a formula, or a function that calls a
+# network. If it is trained with labels, these are its third argument
 EpsModel = Callable[..., Tensor]
 
 
@@ -328,14 +340,16 @@ class DenoiseDiffusion(nn.Module):
     r"""
     ## Denoise Diffusion
 
-    The two processes around a noise predictor $\epsilon_\theta$. Images have any shape
-    `[batch, ...]`; in this package they are `[batch, channels, height, width]` in $[-1, 1]$.
+    A noise predictor $\epsilon_\theta$ with the forward process, which adds noise, and the reverse
+    process, which removes it. Images have any shape `[batch, ...]`; in this package they are
+    `[batch, channels, height, width]` in $[-1, 1]$. In the methods, [`gather`](utils.html) picks
+    the constant of each image's own step.
 
     > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
     > be centred and no larger than the noise. With 0..255 the noise would never cover the image.
-    > With $[0, 1]$ the variance is a quarter, and so is the signal at each step
-    > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1); clipping to $[-1, 1]$
-    > lets through values darker than black; and pictures come out pale.
+    > With $[0, 1]$ the variance is a quarter, and so is the signal-to-noise ratio of each step
+    > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1). Clipping to $[-1, 1]$
+    > would let through values darker than black, and pictures would come out pale.
     """
 
     # The constants of all steps, each `[n_steps]`, float32
@@ -357,24 +371,23 @@ class DenoiseDiffusion(nn.Module):
         device: torch.device | str | None = None,  # of the constants; None: where the model is
         *,
         beta: Tensor | None = None,  # any schedule, [n_steps] in (0, 1); None: the paper's
-        alpha_bar: Tensor | None = None,  # or its products, falling from 1 towards 0
+        alpha_bar: Tensor | None = None,  # or the products of 1 - beta, falling from 1 towards 0
         variance: str = 'beta',  # sigma2: 'beta' (CIFAR-10), 'beta_tilde' (256² runs), 'learned'
     ):
         r"""
-        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) when more than 5 %
-        of the image is left at the end, because the chain then starts from the wrong place.
+        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if an image is multiplied
+        by more than 0.05 in all: then a chain must not start from pure noise.
 
         With `variance='learned'` the model's output has twice the channels: the guess of the noise,
-        and [which variance](../learned_variance.html) each pixel's step back has. Samplers see the
-        first half alone.
+        and what decides [the variance](../learned_variance.html) of the step back at each pixel.
         """
         super().__init__()
         self.eps_model = eps_model
         self.n_steps = n_steps
-        # $\beta_t$ grows linearly, $10^{-4} \dots 0.02$ (section 4). The products of a thousand
-        # factors are computed in float64, on the CPU, as some devices have no float64
+        # The products of a thousand factors are computed in float64, on the CPU, as some devices
+        # have no float64
         beta, alpha_bar = both_forms(beta, alpha_bar, n_steps, self.target)
-        # $\bar\alpha_0 = 1$: before the first step there is the whole image
+        # Before the first step there is the whole image
         alpha_bar_prev = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         beta_tilde = (1 - alpha_bar_prev) / (1 - alpha_bar) * beta
         if variance not in ('beta', 'beta_tilde', 'learned'):
@@ -388,22 +401,24 @@ class DenoiseDiffusion(nn.Module):
             'alpha': 1 - beta,
             'alpha_bar': alpha_bar,
             'alpha_bar_prev': alpha_bar_prev,
-            # Not left to be computed from `alpha_bar`: at the first steps it is $10^{-4}$, and
-            # subtracting in float32 would keep four of its digits
+            # Stored, not computed from `alpha_bar` later: at the first steps it is $10^{-4}$, and
+            # a subtraction in float32 would leave four correct digits of it
             'one_minus_alpha_bar': 1 - alpha_bar,
             'one_minus_alpha_bar_prev': 1 - alpha_bar_prev,
             'beta_tilde': beta_tilde,
             'log_beta_tilde': from_second.log(),
             'sigma2': beta if variance == 'beta' else beta_tilde,
         }
-        # Buffers follow `.to(device)`; they are no part of `state_dict()`, which holds weights
+        # Buffers follow `.to(device)`. `persistent=False`: `state_dict()` holds the weights alone
         for name, values in constants.items():
             values = values.to(torch.float32).to(device or device_of(eps_model))
             self.register_buffer(name, values, persistent=False)
 
     def q_xt_x0(self, x0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         r"""
-        #### Mean and variance of $q(x_t|x_0)$ (eq. 4)
+        #### Mean and variance of the noisy image (eq. 4)
+
+        Those of $q(x_t|x_0)$.
 
         * `x0` `[batch, ...]`
         * `t` `[batch]`, int64
@@ -418,11 +433,11 @@ class DenoiseDiffusion(nn.Module):
 
     def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor | None = None) -> Tensor:
         r"""
-        #### Sample $x_t$ from $q(x_t|x_0)$
+        #### Sample the noisy image
 
         * `eps` the noise to use, of the shape of `x0`; drawn when not given
 
-        Raises `ValueError` when the shapes do not match.
+        Raises `ValueError` if the shapes do not match.
         """
         eps = torch.randn_like(x0) if eps is None else same_shape('eps', eps, x0)
         mean, var = self.q_xt_x0(x0, t)
@@ -431,9 +446,10 @@ class DenoiseDiffusion(nn.Module):
 
     def q_posterior(self, x0: Tensor, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         r"""
-        #### Mean and variance of $q(x_{t-1}|x_t,x_0)$ (eq. 6, 7)
+        #### One step back, if the image is known (eq. 6, 7)
 
-        At `t = 0` the mean is `x0` and the variance is 0: the step before the first is the image.
+        Mean and variance of $q(x_{t-1}|x_t,x_0)$. At `t = 0`, step 1, the mean is `x0` and the
+        variance is 0: before step 1 there is the image.
         """
         beta = gather(self.beta, t, xt.ndim)
         alpha = gather(self.alpha, t, xt.ndim)
@@ -450,11 +466,10 @@ class DenoiseDiffusion(nn.Module):
 
     def predict_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         r"""
-        #### The image $\hat x_0$ that a guess `eps` of the noise implies
+        #### The image that a guess of the noise implies
 
-        $$\hat x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\epsilon}{\sqrt{\bar\alpha_t}}$$
-
-        (eq. 15) [tested](test:diffusion/ddpm/test_sampling.py::test_predict_x0_inverts_q_sample).
+        $\hat x_0$, by the first equation of section 5 (eq. 15 of the paper)
+        [tested](test:diffusion/ddpm/test_sampling.py::test_predict_x0_inverts_q_sample).
         At $t = T$ the divisor is 0.0064: an error in `eps` comes out 157 times as large
         ([tested](test:diffusion/ddpm/test_sampling.py::test_an_error_in_eps_is_157_times_as_large_in_x0_at_the_end)).
         """
@@ -463,7 +478,7 @@ class DenoiseDiffusion(nn.Module):
 
     def eps_theta(self, xt: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
-        #### The model's guess $\epsilon_\theta(x_t, t)$
+        #### The model's guess of the noise
 
         Raises `ValueError` unless it has the shape of `xt`; a wrong one would broadcast silently.
         """
@@ -473,7 +488,8 @@ class DenoiseDiffusion(nn.Module):
         self, xt: Tensor, t: Tensor, label: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         r"""
-        $\epsilon_\theta$, $\hat x_0$, and the `v` of a learned variance
+        $\epsilon_\theta$, $\hat x_0$, and the `v` from which `p_variance` computes a learned
+        variance, or `None`
         """
         eps, v = self.output(xt, t, label)
         x0_hat = self.predict_x0(xt, t, eps)
@@ -485,7 +501,7 @@ class DenoiseDiffusion(nn.Module):
         r"""
         The model's output, in two halves if the variance is learned
         """
-        # Only training passes labels: the model of a sampler has its own
+        # Only training passes labels. A sampler has a model that was given its labels before
         condition = () if label is None else (label,)
         output = self.eps_model(xt, t, *condition)
         if self.variance != 'learned':
@@ -496,17 +512,17 @@ class DenoiseDiffusion(nn.Module):
         self, xt: Tensor, t: Tensor, *, clip_x0: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         r"""
-        #### Mean and variance of $p_\theta(x_{t-1}|x_t)$, and $\hat x_0$
+        #### One step back by the model
 
-        The paper prints $\mu_\theta$ in terms of $\epsilon_\theta$. We go by way of $\hat x_0$:
-        $\epsilon_\theta \to \hat x_0 \to \tilde\mu_t(x_t, \hat x_0)$, which is the same mean
+        Mean and variance of $p_\theta(x_{t-1}|x_t)$, and $\hat x_0$. The mean is computed as
+        $\tilde\mu_t(x_t, \hat x_0)$, which is the same as the paper's $\mu_\theta$
         [tested](test:diffusion/ddpm/test_sampling.py::test_p_sample_is_algorithm_2).
 
-        > **Departure.** Algorithm 2 does not clip $\hat x_0$; the authors' released code does,
-        > and this detour is there to make it possible. Early in the chain $\hat x_0$ is far
-        > outside $[-1, 1]$, where there are no images, and the chain drifts. `clip_x0` is off here,
-        > as in the paper, and on in the [`Sampler`](evaluate.html). Leave it off for unbounded
-        > data.
+        > **Departure.** Algorithm 2 does not clip $\hat x_0$. The authors' released code does, and
+        > this is why we compute it. At $t$ near $T$, $\hat x_0$ is far outside $[-1, 1]$, where
+        > there are no images, and without clipping the next steps inherit the error. `clip_x0` is
+        > off here, as in the paper, and on in the [`Sampler`](evaluate.html). Leave it off for
+        > unbounded data.
         """
         return self.p_given(xt, t, *self.guess(xt, t)[1:], clip_x0=clip_x0)
 
@@ -514,7 +530,8 @@ class DenoiseDiffusion(nn.Module):
         self, xt: Tensor, t: Tensor, x0_hat: Tensor, v: Tensor | None, *, clip_x0: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         r"""
-        The same for a given guess. A fixed variance is `[batch, 1, ...]`
+        The same as `p_mean_var`, for a guess that was already made. A fixed variance is
+        `[batch, 1, ...]`
         """
         if clip_x0:
             x0_hat = x0_hat.clamp(-1, 1)
@@ -523,7 +540,7 @@ class DenoiseDiffusion(nn.Module):
 
     def p_variance(self, t: Tensor, ndim: int, v: Tensor | None = None) -> Tensor:
         r"""
-        $\sigma_t^2$; learned, $\log\sigma_t^2$ lies `(v + 1) / 2` of the way from
+        $\sigma_t^2$. If it is learned, its logarithm lies `(v + 1) / 2` of the way from
         $\log\tilde\beta_t$ to $\log\beta_t$
         """
         if v is None:
@@ -536,7 +553,7 @@ class DenoiseDiffusion(nn.Module):
         self, xt: Tensor, t: Tensor, *, z: Tensor | None = None, clip_x0: bool = False
     ) -> Tensor:
         r"""
-        #### Sample $x_{t-1}$ from $p_\theta(x_{t-1}|x_t)$ (Algorithm 2, line 4)
+        #### Sample one step back (Algorithm 2, line 4)
 
         * `xt` `[batch, ...]`
         * `t` `[batch]`, int64
@@ -547,20 +564,20 @@ class DenoiseDiffusion(nn.Module):
 
     def p_step(self, xt: Tensor, t: Tensor, z: Tensor, *, clip_x0: bool) -> tuple[Tensor, Tensor]:
         r"""
-        $x_{t-1} = \mu_\theta(x_t, t) + \sigma_t z$, and the $\hat x_0$ it aimed at
+        The same for a given $z$, with the $\hat x_0$ that the step aimed at
 
         > **Why add noise again?** The step back is a Gaussian, and this samples it. Means vary less
-        > than samples, and the loss of spread adds up over the steps: for data of unit variance a
-        > chain of means ends with 0.0064 of the spread
-        > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses), and for
-        > digits it ends on nearly [the same digit](troubles.html) each time.
-        > [DDIM](../samplers/ddim.html) adds no new noise either, but in each step it keeps more of
-        > the noise that is in the image.
+        > than samples, and every step would shrink the spread again. For Gaussian data of unit
+        > variance a chain of means ends with 0.0064 of it
+        > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses), for
+        > digits on nearly [the same digit](troubles.html) each time.
+        > [DDIM](../samplers/ddim.html) does without new noise, because in each step it keeps more
+        > of the noise that is in the image.
         """
         with evaluating(self.eps_model):
             mean, var, x0_hat = self.p_mean_var(xt, t, clip_x0=clip_x0)
-        # $z = 0$ at the last step: no later step would remove its noise, so the paper shows the
-        # mean (section 3.3)
+        # At the last step $z = 0$: no later step would remove this noise, so the paper shows the
+        # mean (its section 3.3)
         last = (t == 0).reshape(-1, *[1] * (xt.ndim - 1))  # [batch, 1, 1, 1]
         return mean + torch.where(last, 0.0, var**0.5) * z, x0_hat
 
@@ -583,7 +600,8 @@ class DenoiseDiffusion(nn.Module):
         * `noise` where each $z$ comes from
         * `n_steps` how many steps to undo; $T$ when not given
 
-        Yields `(t, x_{t-1}, x0_hat)` for `t = n_steps-1 .. 0`. The last `x_{t-1}` is the image.
+        Yields `(t, x, x0_hat)` for the indices `t = n_steps-1 .. 0`, with `x` after the step back.
+        The last `x` is the image.
         """
         # **for** $t = T, \dots, 1$ **do**
         for i in reversed(range(self.n_steps if n_steps is None else n_steps)):
@@ -601,7 +619,7 @@ class DenoiseDiffusion(nn.Module):
         ### Sample images: Algorithm 2 as a whole
 
         * `shape` `[batch, channels, height, width]`
-        * `seed` image $i$ of the batch depends on `(seed, first + i)` and on nothing else
+        * `seed` the noise of image $i$ depends on `(seed, first + i)` alone, whatever the batch
 
         Returns $x_0$, of this shape, on the device of the constants.
         """
@@ -627,15 +645,15 @@ class DenoiseDiffusion(nn.Module):
         * `x0` images in $[-1, 1]$, `[batch, ...]`
         * `noise` $\epsilon$, of the shape of `x0`; drawn when not given
         * `t` the step of each image, `[batch]`; drawn when not given
-        * `label` the class of each image, `[batch]`, for a model that [is told](../guidance.html)
-        * `check_range` refuse images outside $[-1, 1]$; switch it off for latents
+        * `label` the class of each image, `[batch]`, for a model that [takes it](../guidance.html)
+        * `check_range` refuse images outside $[-1, 1]$; switch it off for other data
 
         Returns a scalar. Raises `ValueError` for images outside $[-1, 1]$ and for wrong shapes.
         """
         if check_range:
             in_range(x0)
-        # $t \sim \text{Uniform}(\{1, \dots, T\})$, one for each image. The network meets every $t$
-        # over the batches; the mean over a batch is an unbiased guess of the mean over all $t$
+        # $t \sim \text{Uniform}(\{1, \dots, T\})$, one for each image. The mean over a batch is an
+        # unbiased estimate of the mean over all $t$
         if t is None:
             t = torch.randint(0, self.n_steps, (len(x0),), device=x0.device)
         # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
@@ -644,11 +662,10 @@ class DenoiseDiffusion(nn.Module):
 
     def errors(self, x0: Tensor, t: Tensor, eps: Tensor, label: Tensor | None = None) -> Tensor:
         r"""
-        The error of each image, `[batch]`
+        The error of each image, a mean over its pixels, `[batch]`
         [tested](test:diffusion/ddpm/test_loss.py::test_errors_of_single_images).
         """
-        # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$
         xt = self.q_sample(x0, t, eps)
-        # $\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
+        # $\frac1d\big\|\epsilon - \epsilon_\theta(x_t, t)\big\|^2$
         eps_theta, _ = self.output(xt, t, label)
         return squared_error(eps_theta, eps)
