@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from docs.figures.style import BLUE, ORANGE, data_of, dress, figure, ink, legend, panel
+from docs.figures.widths import NARROW
 
 DATA = data_of('ddpm')
 
@@ -24,7 +25,7 @@ def forward(theme: str) -> Figure:
 def weight(theme: str) -> Figure:
     """The weight that L_simple drops."""
     data = DATA['weight']
-    made = figure(theme, 7, 3)
+    made = figure(theme, NARROW, 3.2)
     axes = made.subplots()
     axes.loglog(range(1, 1001), data['beta'], color=BLUE, label=r'$\sigma_t^2 = \beta_t$')
     axes.loglog(
@@ -38,7 +39,7 @@ def weight(theme: str) -> Figure:
 
 def embedding(theme: str) -> Figure:
     """The sinusoids of the time step."""
-    made = figure(theme, 7, 3.2)
+    made = figure(theme, NARROW, 2.8)
     axes = made.subplots()
     steps = [np.frombuffer(bytes.fromhex(row), np.uint8) for row in DATA['embedding']]
     table = np.stack(steps, axis=1) / 127.5 - 1  # [channel, step]
@@ -60,7 +61,7 @@ def embedding(theme: str) -> Figure:
 
 def unet(theme: str) -> Figure:
     """The paper's U-Net as boxes: as high as the resolution, as wide as the channels."""
-    made = figure(theme, 8.4, 4.4)
+    made = figure(theme, NARROW, 4.8)
     axes = made.subplots()
     axes.set_axis_off()
     axes.patch.set_alpha(0)
@@ -73,26 +74,31 @@ def unet(theme: str) -> Figure:
         corner = (x, y - height / 2)
         axes.add_patch(Rectangle(corner, width, height, facecolor=colour, linewidth=0))
         text = dict(ha='center', va='center', color='white', fontsize=9, fontweight='bold')
-        axes.text(x + width / 2, y, str(channels), rotation=90 * (channels < 200), **text)
+        if channels > 200:
+            axes.text(x + width / 2, y, str(channels), rotation=90, **text)
         left = ends.get((block['way'], block['level']), (x, x))[0]
         ends[block['way'], block['level']] = left, x + width
-        x += width + 0.3
+        x += width + 0.4
+    # The narrow boxes have no room for their number
+    under = dict(ha='center', va='top', color=BLUE, fontsize=9, fontweight='bold')
+    for way in ('down', 'up'):
+        axes.text(sum(ends[way, 0]) / 2, -1.55, str(DATA['unet']['blocks'][0]['shape'][0]), **under)
+    middle = dict(ha='center', color=ink(theme), fontsize=10)
     for level in range(4):
         y, side = -2.7 * level, 32 // 2**level
         start, end = ends['down', level][1], ends['up', level][0]
         # The lowest pass above the middle
-        lift, bend = (0.45, 'arc3,rad=-0.15') if level == 3 else (0.0, 'arc3')
+        lift, bend = (0.5, 'arc3,rad=-0.4') if level == 3 else (0.0, 'arc3')
         arrow = dict(arrowstyle='->', mutation_scale=12, color=ink(theme), linestyle=(0, (4, 3)))
         skip = (start + 0.2, y + lift), (end - 0.2, y + lift)
         axes.add_patch(FancyArrowPatch(*skip, connectionstyle=bend, **arrow))
-        side_text = dict(ha='right', va='center', color=ink(theme), fontsize=10)
-        axes.text(ends['down', level][0] - 0.5, y, f'{side} × {side}', **side_text)
-    middle = dict(ha='center', color=ink(theme), fontsize=10)
-    axes.text(x / 2, 0.3, 'skip connections', **middle)
-    axes.text(x / 2, -9.9, f'{DATA["unet"]["parameters"]:,} parameters', **middle)
-    axes.text(x / 2 - 1, 1.2, 'block', color=BLUE, ha='right', fontsize=10, fontweight='bold')
-    axes.text(x / 2, 1.2, 'block with attention', color=ORANGE, fontsize=10, fontweight='bold')
-    axes.set(xlim=(-4.5, x + 0.2), ylim=(-10.3, 1.9))
+        said = (start + end) / 2, y - 1 if level == 3 else y + 0.2
+        axes.text(*said, f'{side} × {side}', **middle)
+    axes.text(x / 2, -0.6, 'skip connections', **middle)
+    axes.text(x / 2, -10.2, f'{DATA["unet"]["parameters"]:,} parameters', **middle)
+    axes.text(x / 2 - 8, 1.8, 'block', color=BLUE, ha='right', fontsize=10, fontweight='bold')
+    axes.text(x / 2 - 6, 1.8, 'block with attention', color=ORANGE, fontsize=10, fontweight='bold')
+    axes.set(xlim=(-0.8, x + 0.4), ylim=(-10.4, 2.3))
     return made
 
 
@@ -100,7 +106,7 @@ def chain(theme: str) -> Figure:
     """x_t and x0_hat along the chain."""
     data = DATA['chain']
     both = [row for pair in zip(data['xt'], data['x0_hat'], strict=True) for row in pair]
-    made = figure(theme, 7, 4.6)
+    made = figure(theme, NARROW, 3)
     names = [r'$x_{t-1}$', r'$\hat x_0$'] * len(data['xt'])
     panel(made.subplots(), theme, both, names, [str(t) for t in data['steps']], 'step t')
     return made
@@ -109,8 +115,10 @@ def chain(theme: str) -> Figure:
 def interpolation(theme: str) -> Figure:
     """Between two digits, at four numbers of steps."""
     data = DATA['interpolation']
-    names = ['$x_0$', *(f'{v:g}' for v in data['lambda']), "$x'_0$"]
-    made = figure(theme, 7, 3)
+    # Every second number has room
+    numbers = [f'{v:g}' if i % 2 == 0 else '' for i, v in enumerate(data['lambda'])]
+    names = ['$x_0$', *numbers, "$x'_0$"]
+    made = figure(theme, NARROW, 2)
     lines = [f'{t} steps' for t in data['steps']]
     panel(made.subplots(), theme, data['rows'], lines, names, r'$\lambda$')
     return made
@@ -120,7 +128,7 @@ def training(theme: str) -> Figure:
     """The loss, and samples from the same noise at four moments."""
     data = DATA['training']
     moments = [int(step) for step in data['averaged']]
-    made = figure(theme, 7.4, 5)
+    made = figure(theme, NARROW, 4)
     above, below = made.subplots(2, 1, height_ratios=[1, 1.25])
     above.plot([1, *data['steps']], [1, *data['loss']], color=BLUE)
     for step in moments[1:]:
@@ -143,7 +151,7 @@ def averaged(theme: str) -> Figure:
         for kind in ('raw', 'averaged'):
             rows.append(data[kind][step])
             names.append(f'{int(step):,} steps, {kind}')
-    made = figure(theme, 7, 3)
+    made = figure(theme, NARROW, 1.7)
     panel(made.subplots(), theme, rows, names, [])
     return made
 
@@ -151,7 +159,7 @@ def averaged(theme: str) -> Figure:
 def forgotten(theme: str) -> Figure:
     """The share of the initial weights in the average."""
     data = DATA['ema']
-    made = figure(theme, 7, 2.8)
+    made = figure(theme, NARROW, 3)
     axes = made.subplots()
     axes.semilogx(data['updates'], data['plain'], color=ORANGE, label='d = 0.9999 from the start')
     axes.semilogx(data['updates'], data['warm'], color=BLUE, label='with warm-up')
@@ -163,8 +171,8 @@ def forgotten(theme: str) -> Figure:
 def clipping(theme: str) -> Figure:
     """Clipping on and off."""
     data = DATA['clipping']
-    made = figure(theme, 7, 4)
-    above, below = made.subplots(2, 1, height_ratios=[1, 1])
+    made = figure(theme, NARROW, 3.8)
+    above, below = made.subplots(2, 1, height_ratios=[1, 2])
     panel(above, theme, [data['on'], data['off']], ['clipped', 'not clipped'], [])
     below.semilogy(data['steps'], data['off_largest'], color=ORANGE, label='not clipped')
     below.semilogy(data['steps'], data['on_largest'], color=BLUE, label='clipped')

@@ -31,7 +31,12 @@ def gaussians(theme: str) -> Figure:
 def digits(theme: str) -> Figure:
     """The ten digits, two of each, by guidance scale."""
     shown = DATA['digits']
-    made = figure(theme, 8.4, 2)
-    columns = [str(i // 2) for i in range(20)]
-    panel(made.subplots(), theme, shown['rows'], [f'w = {w}' for w in shown['w']], columns)
+    made = figure(theme, NARROW, 3.9)
+    digits = [str(c) for c in range(10)]
+    for axes, w, row in zip(made.subplots(4, 1), shown['w'], shown['rows'], strict=True):
+        # The first of each digit above the second
+        panel(axes, theme, [row[::2], row[1::2]], [], digits if w == shown['w'][0] else [])
+        axes.set_ylabel(
+            f'w = {w}'.replace('-', '−'), fontsize=9, rotation=0, ha='right', va='center'
+        )
     return made

@@ -64,7 +64,7 @@ schedule has lost nearly all of the signal at 0.6, the cosine one falls evenly; 
 printed, over 100 steps, keeps a third to the end](figure:schedules.py::schedules
 "What the schedules leave of the signal")
 
-The right picture is the one to compare schedules in. What a step does to an image depends on its
+The lower picture is the one to compare schedules in. What a step does to an image depends on its
 signal-to-noise ratio alone,
 
 $$\log\text{SNR}(t) = \log\frac{\bar\alpha_t}{1 - \bar\alpha_t}$$

@@ -36,7 +36,7 @@ far beyond the data the reverse
 [tested](test:evaluation/test_precision_recall.py::test_narrow_samples_have_precision_wide_ones_recall).
 
 > **Even the data itself does not have 1.** Two draws of one set get a precision and a recall below
-> it, as in the middle of the figure: balls leave gaps. Compare with such a pair, and with the same
+> it, as in the second picture: balls leave gaps. Compare with such a pair, and with the same
 > numbers of points.
 
 The paper has $k = 3$ and 50,000 points of each.
