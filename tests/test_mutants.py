@@ -154,7 +154,7 @@ def test_the_quick_part_has_one_of_each_test():
 )
 def test_every_operator_number_index_and_call_is_changed(text, expected):
     source = f'def f(x):\n    """Words - no more."""\n    return {text}\n'
-    found = list(general.changes('page.py', ast.parse(source)))
+    found = list(general.changes('page.py', source))
     shown = {ast.unparse(general.changed(source, one)).splitlines()[-1].split('return ')[1]
              for one in found}  # fmt: skip
     assert shown == expected
@@ -167,7 +167,7 @@ def test_functions_that_are_there_get_the_changed_code_and_the_changed_default(t
     names = {}
     exec(compile(source, path, 'exec'), names)
     f, seen = names['f'], []
-    for one in general.changes(path, ast.parse(source)):
+    for one in general.changes(path, source):
         assert general.exchange(
             general.changed(source, one), path, general.functions_of({path})[path]
         )

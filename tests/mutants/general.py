@@ -1,7 +1,10 @@
 """Every small change of a file that a program can think of, and the tests that notice it.
 
     python -m tests.mutants.general labml_nn/diffusion/schedules.py
-    python -m tests.mutants.general FILE … --lines build/lines.json --out build/survivors.jsonl
+    python -m tests.mutants.general FILE … --lines build/lines.json --out build/verdicts.jsonl
+
+A run that is stopped goes on with the same `--out`: what has a verdict there keeps it as long as
+its file is the same. `--again survived` judges those anew, after a test is written for them.
 
 The tables of this folder break a formula where a reader would look; this breaks each operator,
 number, comparison, index and call once. No list of survivors is empty: some changes make no other
@@ -9,7 +12,8 @@ program, and what is left is judged by a person. So it is a tool, and no part of
 
 Torch, the package and the tests are imported once, and once it is recorded which test comes through
 which line. Then a process is forked for each change. It puts the changed code into the functions
-that are there, and runs the tests of the line, the one first that noticed the last change nearby.
+that are there, and runs the tests of the line: first those that noticed changes nearby, then those
+that the page names.
 What a class or a module does when it is imported needs the package anew, which takes seconds.
 """
 
@@ -18,8 +22,10 @@ import ast
 import contextlib
 import copy
 import gc
+import hashlib
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -70,10 +76,17 @@ class Change:
     last_line: int  # of the statement
     function: str  # '' where an import already runs it
     said: str
+    source: str  # of the whole file, by a digest
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return self.file, self.source, self.place, self.said
 
 
-def changes(file: str, tree: ast.Module) -> Iterator[Change]:
+def changes(file: str, source: str) -> Iterator[Change]:
     """All changes of a file, from top to bottom."""
+    tree = ast.parse(source)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     place = {id(node): i for i, node in enumerate(ast.walk(tree))}
     for node, statement, function in _code(tree):
         for other in _others(node):
@@ -84,7 +97,7 @@ def changes(file: str, tree: ast.Module) -> Iterator[Change]:
             said = f'{ast.unparse(node)}  ->  {ast.unparse(other)}'
             yield Change(
                 file, place[id(node)], other, first,
-                max(statement.lineno, last or 0), function, ' '.join(said.split()),
+                max(statement.lineno, last or 0), function, ' '.join(said.split()), digest,
             )  # fmt: skip
 
 
@@ -389,16 +402,29 @@ class forked(contextlib.AbstractContextManager):
 
 
 # ## The run
+def named(file: str) -> set[str]:
+    """The tests that a page names."""
+    text = (ROOT / file).read_text(encoding='utf-8')
+    return {f'tests/{test}' for test in re.findall(r'\]\(test:([^)]*)\)', text)}
+
+
 class Mutation:
     """A plugin whose loop runs no test itself: it forks a process for each change."""
 
-    def __init__(self, todo: list[Change], tests: dict[str, Any], tell: Callable[..., None]):
-        self.todo, self.tests, self.tell = todo, tests, tell
+    def __init__(
+        self,
+        todo: list[Change],
+        tests: dict[str, Any],
+        tell: Callable[..., None],
+        most: float = MOST,
+    ):
+        self.todo, self.tests, self.tell, self.most = todo, tests, tell, most
         self.through: dict[tuple[str, int], list[str]] = defaultdict(list)
         for name, row in tests.items():
             for file, line in row['lines']:
                 self.through[file, line].append(name)
         self.noticed: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.named = {file: named(file) for file in {change.file for change in todo}}
         self.failed = False
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -427,19 +453,22 @@ class Mutation:
         return True
 
     def tests_of(self, change: Change) -> list[str]:
-        """Those that have noticed changes nearby, then from the fastest to the slowest."""
+        """Those that have noticed changes nearby, those of the page, then from fast to slow."""
         if change.function:
             lines = range(change.line, change.last_line + 1)
             names = {n for line in lines for n in self.through.get((change.file, line), ())}
         else:
             names = {n for (file, _), some in self.through.items() if file == change.file
                      for n in some}  # fmt: skip
-        near = self.noticed[change.file, change.function]
-        ordered = sorted(names, key=lambda n: (-near[n], self.tests[n]['seconds']))
+        near, page = self.noticed[change.file, change.function], self.named[change.file]
+        ordered = sorted(
+            names,
+            key=lambda n: (-near[n], n.partition('[')[0] not in page, self.tests[n]['seconds']),
+        )
         some, seconds = [], 0.0
         for name in ordered:
             seconds += self.tests[name]['seconds']
-            if some and seconds > MOST:
+            if some and seconds > self.most:
                 break
             some.append(name)
         return some
@@ -509,8 +538,22 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--out', type=Path, help='one line of JSON for each change, as they come')
     p.add_argument('--only', help='changes with this text alone')
     p.add_argument('--every', type=int, default=1, metavar='N', help='one of N changes alone')
+    p.add_argument('--seconds', type=float, default=MOST, help='of all tests of one change')
+    p.add_argument('--again', nargs='*', choices=[SURVIVED, UNTESTED, KILLED], default=[],
+                   help='verdicts of --out that are not kept')  # fmt: skip
     p.add_argument('--count', action='store_true', help='say how many, and run none')
     return p
+
+
+def judged(path: Path | None, again: list[str]) -> set[tuple[str, str, int, str]]:
+    """The changes whose last verdict in the file of `--out` is none of `again`."""
+    if path is None or not path.is_file():
+        return set()
+    last = {}
+    for line in path.read_text(encoding='utf-8').splitlines():
+        row = json.loads(line)
+        last[row['file'], row['source'], row['place'], row['said']] = row['verdict']
+    return {key for key, verdict in last.items() if verdict not in again}
 
 
 def main(arguments: list[str]) -> int:
@@ -519,12 +562,17 @@ def main(arguments: list[str]) -> int:
     os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'
     todo = []
     for file in a.files:
-        todo += changes(file, ast.parse((ROOT / file).read_text(encoding='utf-8')))
+        todo += changes(file, (ROOT / file).read_text(encoding='utf-8'))
     todo = [c for c in todo if not a.only or a.only in f'{c.file}:{c.line}: {c.said}']
     # What is slow comes last
     todo = sorted(todo[:: a.every], key=lambda c: not c.function)
+    kept = judged(a.out, a.again)
+    todo = [c for c in todo if c.key not in kept]
     if a.count:
         print(*(f'{n:5} {file}' for file, n in Counter(c.file for c in todo).items()), sep='\n')
+        return 0
+    if not todo:
+        print('all have verdicts')
         return 0
     preload()
     if a.lines and a.lines.is_file():
@@ -539,7 +587,8 @@ def main(arguments: list[str]) -> int:
     def tell(change: Change, verdict: str, by: str, n: int) -> None:
         verdicts[verdict] += 1
         row = dict(file=change.file, line=change.line, function=change.function, said=change.said,
-                   verdict=verdict, by=by, tests=n)  # fmt: skip
+                   verdict=verdict, by=by, tests=n, place=change.place,
+                   source=change.source)  # fmt: skip
         if out:
             print(json.dumps(row), file=out, flush=True)
         if verdict != KILLED:
@@ -547,7 +596,12 @@ def main(arguments: list[str]) -> int:
 
     import pytest
 
-    pytest.main([*OPTIONS, *test_files()], plugins=[Mutation(todo, tests, tell)])
+    files = {change.file for change in todo}
+    # What is not collected takes no time
+    useful = {
+        n.partition('::')[0] for n, row in tests.items() if files & {f for f, _ in row['lines']}
+    }
+    pytest.main([*OPTIONS, *sorted(useful)], plugins=[Mutation(todo, tests, tell, a.seconds)])
     print(*(f'{n} {verdict}' for verdict, n in verdicts.items()), sep=', ')
     return 0
 
