@@ -161,6 +161,14 @@ def test_every_operator_number_index_and_call_is_changed(text, expected):
     assert {(one.function, one.line, one.last_line) for one in found} == {('f', 3, 3)}
 
 
+def test_what_is_said_to_be_no_other_program_is_a_change_of_today():
+    for file, reasons in general.equivalents().items():
+        source = (ROOT / file).read_text(encoding='utf-8')
+        made = {change.name for change in general.changes(file, source)}
+        assert set(reasons) <= made, file
+        assert all(reasons.values())
+
+
 def test_functions_that_are_there_get_the_changed_code_and_the_changed_default(tmp_path):
     path = str(tmp_path / 'page.py')
     source = 'def f(x, y=1):\n    return x + y\n'

@@ -8,7 +8,8 @@ its file is the same. `--again survived` judges those anew, after a test is writ
 
 The tables of this folder break a formula where a reader would look; this breaks each operator,
 number, comparison, index and call once. No list of survivors is empty: some changes make no other
-program, and what is left is judged by a person. So it is a tool, and no part of the suite.
+program. What a person has judged so stands in `equivalent.json` with the reason, and is not run. So
+it is a tool, and no part of the suite.
 
 Torch, the package and the tests are imported once, and once it is recorded which test comes through
 which line. Then a process is forked for each change. It puts the changed code into the functions
@@ -50,7 +51,9 @@ OTHERS = (
 )  # fmt: skip
 # Seconds of a processor: of one test when lines are recorded, of all tests of one change
 MOST_OF_A_TEST, MOST = 4, 12
-KILLED, SURVIVED, UNTESTED = 'killed', 'survived', 'untested'
+KILLED, SURVIVED, UNTESTED, EQUIVALENT = 'killed', 'survived', 'untested', 'equivalent'
+# For each file the changes that make no other program, by function and text, and why
+EQUIVALENTS = Path(__file__).with_name('equivalent.json')
 
 
 # ## The changes
@@ -81,6 +84,10 @@ class Change:
     @property
     def key(self) -> tuple[str, str, int, str]:
         return self.file, self.source, self.place, self.said
+
+    @property
+    def name(self) -> str:
+        return f'{self.function.rpartition(".")[2]}: {self.said}'
 
 
 def changes(file: str, source: str) -> Iterator[Change]:
@@ -402,6 +409,12 @@ class forked(contextlib.AbstractContextManager):
 
 
 # ## The run
+def equivalents() -> dict[str, dict[str, str]]:
+    """For each file: the changes that make no other program, and why."""
+    found: dict[str, dict[str, str]] = json.loads(EQUIVALENTS.read_text(encoding='utf-8'))
+    return found
+
+
 def named(file: str) -> set[str]:
     """The tests that a page names."""
     text = (ROOT / file).read_text(encoding='utf-8')
@@ -435,7 +448,11 @@ class Mutation:
         functions = functions_of({str(ROOT / c.file) for c in self.todo})
         gc.collect()
         gc.freeze()
+        reasons = equivalents()
         for change in self.todo:
+            if why := reasons.get(change.file, {}).get(change.name):
+                self.tell(change, EQUIVALENT, why, 0)
+                continue
             names = [n for n in self.tests_of(change) if n in items]
             by, wrong = '', ''
             if names:
@@ -591,7 +608,7 @@ def main(arguments: list[str]) -> int:
                    source=change.source)  # fmt: skip
         if out:
             print(json.dumps(row), file=out, flush=True)
-        if verdict != KILLED:
+        if verdict in (SURVIVED, UNTESTED):
             print(f'{verdict}: {change.file}:{change.line}: {change.said} ({n} tests)', flush=True)
 
     import pytest
