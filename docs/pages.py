@@ -78,7 +78,8 @@ def filled() -> dict[Path, str]:
         for page in named
         if f']({page.source.url})' in home
     ]
-    table = ''.join(['| page | what it has |\n', '|---|---|\n', *rows])
+    why = '<!-- no-source: what the pages say of themselves -->\n'
+    table = ''.join(['| page | what it has |\n', '|---|---|\n', *rows, why])
     points = ''.join(
         f'* [{page.title}]({page.source.path.name}): {page.front["summary"]}\n'
         for page in named

@@ -14,7 +14,7 @@
 # # Denoising diffusion: train, sample, interpolate
 #
 # From noise to pictures, with the annotated DDPM. Run the cells from top to bottom: on
-# handwritten digits all of it takes less than three minutes on two CPU cores. No account is
+# handwritten digits all of it takes a few minutes on two CPU cores. No account is
 # needed, and nothing is downloaded but the package itself.
 #
 # Run it again, and it goes on where it was: the training is kept in the folder `RUN`.

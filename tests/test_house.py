@@ -272,14 +272,23 @@ def test_files_that_the_readme_links_exist():
             assert (ROOT / link).exists(), link
 
 
-def test_the_table_of_presets_is_the_one_that_is_tested():
+def test_the_table_of_presets_is_that_of_the_command():
     from labml_nn.diffusion.ddpm.configs import PRESETS, build, make_configs
 
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    table = re.findall(r'^\| `(\w+)` \| (.*?) \| ([\d,]+) \| ([\d,]+) \|$', text, re.MULTILINE)
+    found = []
     for preset, options in PRESETS.items():
-        model = build(make_configs(options), 'meta')
-        n = sum(p.numel() for p in model.parameters())
-        assert re.search(rf'\| `{preset}` .*\b{n:,}\b', text), preset
+        c = make_configs(options)
+        n = sum(p.numel() for p in build(c, 'meta').parameters())
+        found.append((preset, c.image_size, f'{n:,}', f'{c.steps:,}'))
+    sides = {preset: size for preset, size, *_ in found}
+    for preset, said, *_ in table:
+        if side := re.match(r'(\d+)×(\d+)', said):
+            assert {*map(int, side.groups())} == {sides[preset]}, preset
+    assert sorted((preset, n, steps) for preset, _, n, steps in table) == sorted(
+        (preset, n, steps) for preset, _, n, steps in found
+    )
 
 
 # ## The pages by name

@@ -52,7 +52,7 @@ bench-docs: $(READY)  ## how long the pages take, and how large they are
 	$(RUN) -m labml_nn.pylit.bench
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)
-	$(RUN) docs/bench/digits_quality.py $(OUT)
+	$(RUN) -m docs.bench.digits_quality $(OUT)
 
 quality-classes: $(READY)  ## whether runs/digits_conditional draws the digits it is asked for (a minute)
 	$(RUN) -m docs.bench.guidance_quality $(CONDITIONAL)

@@ -45,6 +45,13 @@ def weights(diffusion: DenoiseDiffusion, x0: Tensor, steps: list[int]) -> Tensor
     return torch.stack(rows)
 
 
+def same(bits: list[list[Any]]) -> float:
+    """How far apart the two networks are, at most, under the same fixed variance."""
+    of = {(loss, variance): mean for loss, variance, (mean, _), _ in bits[1:]}
+    fixed = (NAMES['beta'], NAMES['beta_tilde'])
+    return rounded([max(abs(of['simple', v] - of['hybrid', v]) for v in fixed)])[0]
+
+
 def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
     """What the fixed variances cost more, step by step, and where the learned one lies."""
     figure = Figure(figsize=(9, 3.4), layout='constrained')
@@ -102,7 +109,7 @@ def main(simple: str, hybrid: str) -> None:
         name = f'$x_{{{high}}}$' if high == low else rf'$x_{{{high}}} \dots x_{{{low}}}$'
         sent.append([name, *rounded(cells)])
         print(*sent[-1])
-    keep('learned_variance', {'bits': bits, 'sent': sent})
+    keep('learned_variance', {'bits': bits, 'sent': sent, 'same': same(bits)})
     draw(found['hybrid'], models['hybrid'].diffusion, x0)
 
 

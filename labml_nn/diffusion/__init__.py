@@ -23,6 +23,7 @@ summary: Which paper is on which page, and what its tests prove.
 | @song2021b | [SDE and ODE](sde.html) | densities to 1e-4; orders; a step of diffusers |
 | @ho2022 | [guidance](guidance.html) | slopes of Gaussian classes |
 | @meng2022, @lugmayr2022 | [edits](editing.html) | two pixels; diffusers' steps |
+<!-- no-source: what the tests of each page demand -->
 
 What the samplers share, and what each costs, is on [a page of its own](samplers/index.html).
 

@@ -53,6 +53,7 @@ Here 898 real digits were made black and white, which no digit of the data is, a
 steps of the default sampler. The distance is that from the 1,797 real digits, 0.14 for
 [draws of them](samplers/index.html). Beside it stands how far a picture is from the black and white
 one (RMS), and how many of 100 a support vector machine takes for the digit that they were.
+<!-- measured: docs/figures/data/frontier.json#/whole/real -->
 
 | $t$ | Fréchet distance | distance to the drawing | recognised |
 |---|---|---|---|
@@ -173,6 +174,7 @@ With $\rho = 0.9$, $a = 1$ and 100 ancestral steps; right are 0.9 and 0.19
 > back to the beginning, and the way down repeats its mistake. The authors recommend jumps of ten
 > steps of 250 for photographs, where short jumps gave blurred pictures. Two pixels have no texture,
 > so they cannot speak against that.
+> <!-- measured: docs/figures/data/editing.json#/plane/5/5 -->
 
 ## On digits
 

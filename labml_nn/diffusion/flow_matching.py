@@ -125,6 +125,9 @@ space of 898 samples from the 1,797 real digits, as [for the samplers](samplers/
 linear schedule, the next three of flow matching, and the last two of one reflow: 1,200 steps more,
 on 5,000 pairs that ten steps of Heun's method have made
 (`python -m docs.figures.data.flow runs/flow runs/digits` measures it again).
+<!-- measured:
+docs/figures/data/frontier.json#/whole/distance
+docs/figures/data/frontier.json#/whole/real -->
 
 | calls of the network | 1 | 2 | 3 | 5 | 8 | 9 | 19 |
 |---|---|---|---|---|---|---|---|

@@ -35,6 +35,7 @@ the sum stays, and so does the end, as long as no $\beta$ comes near 1:
 | 100 | 0.60 | 0.0045 | 0.00049 |
 | 1000 | 0.0064 | 0.0064 | 0.000049 |
 | 4000 | 2e-9 | 0.0065 | 0.000012 |
+<!-- measured: test:diffusion/test_schedules.py::test_signal_left_as_the_page_has_it -->
 
 ([tested](test:diffusion/test_schedules.py::test_signal_left_as_the_page_has_it)). More than 0.05 is
 too much to start from pure noise: the class warns, and training refuses.

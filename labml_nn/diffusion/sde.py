@@ -178,6 +178,7 @@ trace itself.
 * **The same $x_1$ is cheaper by the ODE**, by 0.12 bits. The ODE has no variance of a step, so it
   cannot have a wrong one. But chain and ODE are two models, with two densities, as long as the
   network errs; nothing says that this has to be so for every network.
+  <!-- measured: docs/figures/data/sde.json#/cheaper -->
 * **Uniform noise is cheaper still**, though the network was not trained with it. We take this for
   the reason: the network [does not know that pixels have levels](ddpm/coding.html). In $x_1$, with
   noise of 0.01 and levels an eighth apart, it pays for that. Uniform noise asks for no more than

@@ -15,6 +15,7 @@ which they are compared, and to a classifier's probabilities, if it is one.
 | `digits` | 32 | a perceptron, trained on the spot on the real digits | the 8 × 8 digits |
 | a file | 64 | [a classifier](classifier.html), trained by a command | sets with labels |
 | `inception` | 2,048 | the network that FID and inception score are defined with | all others |
+<!-- no-source: sizes of the features, which the code checks -->
 
 Only the last gives numbers that can be compared with papers. Its weights are a file of 95 MB that
 [torch-fidelity](https://github.com/toshas/torch-fidelity) publishes, converted from the original;

@@ -12,7 +12,7 @@ Where a project asks for it (`tested_pages` in `[tool.pylit]`), every displayed 
 Where a project asks for that too (`mutated_pages`), every test that is named was
 [seen to fail](claims.py) on a broken version of the code
 [tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers whose
-[source](measured.py) is named are compared with it.
+[source](measured.py) is named are compared with it; with `measured_pages` every table names one.
 
 Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
 
@@ -70,6 +70,7 @@ def run(request: Request) -> Problems:
         except Mistakes as mistakes:
             problems.extend(mistakes.problems)
         problems.extend(site.problems)
+        _other_numbers(site, problems)
         looked = _closer(site, problems)
         _uncited(site, problems)
         words = _words(request.config) if site.catalogs else []
@@ -122,12 +123,15 @@ def _alone(site: Site, found: Outline) -> dict[str, Any]:
     """What is seen on one page."""
     config, problems = site.config, Problems()
     tested = config.lists(found.source.path, config.tested_pages)
+    sourced = config.lists(found.source.path, config.measured_pages)
 
     def make() -> dict[str, Any]:
         page = site.full(found)
         look(page, problems)
         if tested:
             _untested(page, problems)
+        if sourced:
+            measured.unsourced(page, problems)
         return {
             'problems': [list(vars(problem).values()) for problem in problems],
             'messages': list(translate.messages(page)),
@@ -135,7 +139,7 @@ def _alone(site: Site, found: Outline) -> dict[str, Any]:
             'reached': quantities.reached(page),
         }
 
-    return dict(site.memory.made(site.named('alone', found, tested), make))
+    return dict(site.memory.made(site.named('alone', found, tested, sourced), make))
 
 
 def _together(
@@ -153,7 +157,7 @@ def _together(
 
     def make() -> dict[str, Any]:
         page = site.full(found)
-        measured.check(page, config.root, problems)
+        measured.check(page, config, problems)
         if mutated:
             _unbroken(page, site.caught, problems)
         quantities.check(page, reach, problems)
@@ -161,6 +165,15 @@ def _together(
 
     name = site.named('together', found, files, mutated, caught, said)
     return dict(site.memory.made(name, make))
+
+
+def _other_numbers(site: Site, problems: Problems) -> None:
+    """Numbers of files that are no pages, as a README."""
+    pages = {found.source.path.resolve() for found in site.outlines.values()}
+    for page in measured.others(site.config, pages):
+        for look in (measured.lost, measured.unsourced):
+            look(page, problems)
+        measured.check(page, site.config, problems)
 
 
 def _hash(path: Path) -> str:

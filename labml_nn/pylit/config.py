@@ -65,6 +65,8 @@ class Config:
     # Pages whose named tests were all seen to fail on broken code, and the file that says on which
     mutated_pages: tuple[str, ...] = ()
     mutants: str = 'report-mutants.json'
+    # Pages, and files that are none, whose tables all name the source of their numbers
+    measured_pages: tuple[str, ...] = ()
     macros: Mapping[str, str] = field(default_factory=dict)
     glossary: tuple[Symbol, ...] = ()
     # Where the names of other projects are documented

@@ -119,8 +119,8 @@ QUOTED = re.compile(r'(?:\s|[-*+]\s|\d+[.)]\s)*>')
 FENCE = re.compile(r'[ >]*(`{3,}|~{3,})')
 # Behind a display formula: why no test is named for it
 NO_TEST = re.compile(r'\s*<!--\s*no-test:[ ]*([^<>]*?)\s*-->')
-# Below a block: where its numbers are from
-MEASURED = re.compile(r'\s*<!--\s*measured:([^<>]*?)-->\s*')
+# Below a block: where its numbers are from, or why from no file
+MEASURED = re.compile(r'\s*<!--\s*(measured|no-source):([^<>]*?)-->\s*')
 # KaTeX numbers these, and on a phone the number prints over the formula
 NUMBERED = re.compile(r'\\(begin|end)\{(align|equation|gather|alignat)\}')
 
@@ -308,9 +308,14 @@ def _measured(tokens: list[Token]) -> list[Token]:
     kept: list[Token] = []
     for token in tokens:
         found = MEASURED.fullmatch(token.content) if token.type == 'html_block' else None
-        if found and kept and kept[-1].nesting < 0:
-            token.meta['sources'] = found[1].split()
-            kept[-1].meta.setdefault('measured', []).append(token)
+        above = kept[-1] if kept else None
+        ends = above and above.nesting < 0 and above.type != 'heading_close'
+        if found and above and (ends or above.type in ('fence', 'code_block')):
+            if found[1] == 'measured':
+                token.meta['sources'] = found[2].split()
+            else:
+                token.meta['why'] = found[2].strip()
+            above.meta.setdefault('measured', []).append(token)
         else:
             kept.append(token)
     return kept

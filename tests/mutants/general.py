@@ -1,15 +1,20 @@
 """Every small change of a file that a program can think of, and the tests that notice it.
 
     python -m tests.mutants.general labml_nn/diffusion/schedules.py
-    python -m tests.mutants.general FILE … --lines build/lines.json --out build/survivors.jsonl
+    python -m tests.mutants.general FILE … --lines build/lines.json --out build/verdicts.jsonl
+
+A run that is stopped goes on with the same `--out`: what has a verdict there keeps it as long as
+its file is the same. `--again survived` judges those anew, after a test is written for them.
 
 The tables of this folder break a formula where a reader would look; this breaks each operator,
 number, comparison, index and call once. No list of survivors is empty: some changes make no other
-program, and what is left is judged by a person. So it is a tool, and no part of the suite.
+program. What a person has judged so stands in `equivalent.json` with the reason, and is not run. So
+it is a tool, and no part of the suite.
 
 Torch, the package and the tests are imported once, and once it is recorded which test comes through
 which line. Then a process is forked for each change. It puts the changed code into the functions
-that are there, and runs the tests of the line, the one first that noticed the last change nearby.
+that are there, and runs the tests of the line: first those that noticed changes nearby, then those
+that the page names.
 What a class or a module does when it is imported needs the package anew, which takes seconds.
 """
 
@@ -18,8 +23,10 @@ import ast
 import contextlib
 import copy
 import gc
+import hashlib
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -44,7 +51,9 @@ OTHERS = (
 )  # fmt: skip
 # Seconds of a processor: of one test when lines are recorded, of all tests of one change
 MOST_OF_A_TEST, MOST = 4, 12
-KILLED, SURVIVED, UNTESTED = 'killed', 'survived', 'untested'
+KILLED, SURVIVED, UNTESTED, EQUIVALENT = 'killed', 'survived', 'untested', 'equivalent'
+# For each file the changes that make no other program, by function and text, and why
+EQUIVALENTS = Path(__file__).with_name('equivalent.json')
 
 
 # ## The changes
@@ -70,10 +79,21 @@ class Change:
     last_line: int  # of the statement
     function: str  # '' where an import already runs it
     said: str
+    source: str  # of the whole file, by a digest
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return self.file, self.source, self.place, self.said
+
+    @property
+    def name(self) -> str:
+        return f'{self.function.rpartition(".")[2]}: {self.said}'
 
 
-def changes(file: str, tree: ast.Module) -> Iterator[Change]:
+def changes(file: str, source: str) -> Iterator[Change]:
     """All changes of a file, from top to bottom."""
+    tree = ast.parse(source)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     place = {id(node): i for i, node in enumerate(ast.walk(tree))}
     for node, statement, function in _code(tree):
         for other in _others(node):
@@ -84,7 +104,7 @@ def changes(file: str, tree: ast.Module) -> Iterator[Change]:
             said = f'{ast.unparse(node)}  ->  {ast.unparse(other)}'
             yield Change(
                 file, place[id(node)], other, first,
-                max(statement.lineno, last or 0), function, ' '.join(said.split()),
+                max(statement.lineno, last or 0), function, ' '.join(said.split()), digest,
             )  # fmt: skip
 
 
@@ -389,16 +409,35 @@ class forked(contextlib.AbstractContextManager):
 
 
 # ## The run
+def equivalents() -> dict[str, dict[str, str]]:
+    """For each file: the changes that make no other program, and why."""
+    found: dict[str, dict[str, str]] = json.loads(EQUIVALENTS.read_text(encoding='utf-8'))
+    return found
+
+
+def named(file: str) -> set[str]:
+    """The tests that a page names."""
+    text = (ROOT / file).read_text(encoding='utf-8')
+    return {f'tests/{test}' for test in re.findall(r'\]\(test:([^)]*)\)', text)}
+
+
 class Mutation:
     """A plugin whose loop runs no test itself: it forks a process for each change."""
 
-    def __init__(self, todo: list[Change], tests: dict[str, Any], tell: Callable[..., None]):
-        self.todo, self.tests, self.tell = todo, tests, tell
+    def __init__(
+        self,
+        todo: list[Change],
+        tests: dict[str, Any],
+        tell: Callable[..., None],
+        most: float = MOST,
+    ):
+        self.todo, self.tests, self.tell, self.most = todo, tests, tell, most
         self.through: dict[tuple[str, int], list[str]] = defaultdict(list)
         for name, row in tests.items():
             for file, line in row['lines']:
                 self.through[file, line].append(name)
         self.noticed: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.named = {file: named(file) for file in {change.file for change in todo}}
         self.failed = False
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -409,7 +448,11 @@ class Mutation:
         functions = functions_of({str(ROOT / c.file) for c in self.todo})
         gc.collect()
         gc.freeze()
+        reasons = equivalents()
         for change in self.todo:
+            if why := reasons.get(change.file, {}).get(change.name):
+                self.tell(change, EQUIVALENT, why, 0)
+                continue
             names = [n for n in self.tests_of(change) if n in items]
             by, wrong = '', ''
             if names:
@@ -427,19 +470,22 @@ class Mutation:
         return True
 
     def tests_of(self, change: Change) -> list[str]:
-        """Those that have noticed changes nearby, then from the fastest to the slowest."""
+        """Those that have noticed changes nearby, those of the page, then from fast to slow."""
         if change.function:
             lines = range(change.line, change.last_line + 1)
             names = {n for line in lines for n in self.through.get((change.file, line), ())}
         else:
             names = {n for (file, _), some in self.through.items() if file == change.file
                      for n in some}  # fmt: skip
-        near = self.noticed[change.file, change.function]
-        ordered = sorted(names, key=lambda n: (-near[n], self.tests[n]['seconds']))
+        near, page = self.noticed[change.file, change.function], self.named[change.file]
+        ordered = sorted(
+            names,
+            key=lambda n: (-near[n], n.partition('[')[0] not in page, self.tests[n]['seconds']),
+        )
         some, seconds = [], 0.0
         for name in ordered:
             seconds += self.tests[name]['seconds']
-            if some and seconds > MOST:
+            if some and seconds > self.most:
                 break
             some.append(name)
         return some
@@ -453,12 +499,15 @@ class Mutation:
     def first_failure(
         self, change: Change, names: list[str], items: dict[str, Any], functions: dict[str, Any]
     ) -> str:
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         path = ROOT / change.file
         tree = changed(path.read_text(encoding='utf-8'), change)
         if not change.function or not self.exchanged(tree, path, functions):
             return self.anew(tree, path, names)
         for name, after in zip(names, [*names[1:], None], strict=True):
             following = items[after] if after else None
+            # A change that makes no end of it is known by its first test: SIGPROF ends the process
+            signal.setitimer(signal.ITIMER_PROF, 2 + 5 * self.tests[name]['seconds'])
             items[name].ihook.pytest_runtest_protocol(item=items[name], nextitem=following)
             if self.failed:
                 return name
@@ -509,8 +558,22 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--out', type=Path, help='one line of JSON for each change, as they come')
     p.add_argument('--only', help='changes with this text alone')
     p.add_argument('--every', type=int, default=1, metavar='N', help='one of N changes alone')
+    p.add_argument('--seconds', type=float, default=MOST, help='of all tests of one change')
+    p.add_argument('--again', nargs='*', choices=[SURVIVED, UNTESTED, KILLED], default=[],
+                   help='verdicts of --out that are not kept')  # fmt: skip
     p.add_argument('--count', action='store_true', help='say how many, and run none')
     return p
+
+
+def judged(path: Path | None, again: list[str]) -> set[tuple[str, str, int, str]]:
+    """The changes whose last verdict in the file of `--out` is none of `again`."""
+    if path is None or not path.is_file():
+        return set()
+    last = {}
+    for line in path.read_text(encoding='utf-8').splitlines():
+        row = json.loads(line)
+        last[row['file'], row['source'], row['place'], row['said']] = row['verdict']
+    return {key for key, verdict in last.items() if verdict not in again}
 
 
 def main(arguments: list[str]) -> int:
@@ -519,12 +582,17 @@ def main(arguments: list[str]) -> int:
     os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'
     todo = []
     for file in a.files:
-        todo += changes(file, ast.parse((ROOT / file).read_text(encoding='utf-8')))
+        todo += changes(file, (ROOT / file).read_text(encoding='utf-8'))
     todo = [c for c in todo if not a.only or a.only in f'{c.file}:{c.line}: {c.said}']
     # What is slow comes last
     todo = sorted(todo[:: a.every], key=lambda c: not c.function)
+    kept = judged(a.out, a.again)
+    todo = [c for c in todo if c.key not in kept]
     if a.count:
         print(*(f'{n:5} {file}' for file, n in Counter(c.file for c in todo).items()), sep='\n')
+        return 0
+    if not todo:
+        print('all have verdicts')
         return 0
     preload()
     if a.lines and a.lines.is_file():
@@ -539,15 +607,21 @@ def main(arguments: list[str]) -> int:
     def tell(change: Change, verdict: str, by: str, n: int) -> None:
         verdicts[verdict] += 1
         row = dict(file=change.file, line=change.line, function=change.function, said=change.said,
-                   verdict=verdict, by=by, tests=n)  # fmt: skip
+                   verdict=verdict, by=by, tests=n, place=change.place,
+                   source=change.source)  # fmt: skip
         if out:
             print(json.dumps(row), file=out, flush=True)
-        if verdict != KILLED:
+        if verdict in (SURVIVED, UNTESTED):
             print(f'{verdict}: {change.file}:{change.line}: {change.said} ({n} tests)', flush=True)
 
     import pytest
 
-    pytest.main([*OPTIONS, *test_files()], plugins=[Mutation(todo, tests, tell)])
+    files = {change.file for change in todo}
+    # What is not collected takes no time
+    useful = {
+        n.partition('::')[0] for n, row in tests.items() if files & {f for f, _ in row['lines']}
+    }
+    pytest.main([*OPTIONS, *sorted(useful)], plugins=[Mutation(todo, tests, tell, a.seconds)])
     print(*(f'{n} {verdict}' for verdict, n in verdicts.items()), sep=', ')
     return 0
 

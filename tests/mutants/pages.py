@@ -9,6 +9,8 @@ P = 'diffusion/ddpm/test_pretrained.py::'
 EDIT = 'diffusion/ddpm/test_edit.py::'
 WEB = 'diffusion/ddpm/test_web.py::'
 TABLE = 'diffusion/ddpm/test_moving.py::test_each_line_of_the_table'
+INITIAL = 'diffusion/ddpm/test_initial.py::'
+BY_ODE = 'diffusion/ddpm/test_coding.py::test_the_likelihood_by_the_ode_stands_beside_the_bound'
 
 MUTANTS: list[Mutant] = [
     # ## Training
@@ -129,6 +131,28 @@ MUTANTS: list[Mutant] = [
         f'{DDPM}initial.py',
         ("NAMES = {'ema': 'ema', 'raw': 'model'}", "NAMES = {'ema': 'model', 'raw': 'model'}",
          'diffusion/ddpm/test_initial.py::test_a_run_begins_with_the_averaged_weights_of_another'),
+        ('        if training.c.n_classes != self.old().n_classes:', '        if False:',
+         f'{INITIAL}test_other_classes_begin_anew'),
+        ("weights |= {k: v for k, v in own.items() if k.endswith('label.weight')}",
+         "weights |= {k: v for k, v in own.items() if 'label' in k or 'time' in k}",
+         f'{INITIAL}test_other_classes_begin_anew'),
+        ('load_weights(training.model, weights,', 'load_weights(training.ema.module, weights,',
+         f'{INITIAL}test_it_trains_from_there'),
+        ('if c.image_size != old.image_size:', 'if c.image_size < old.image_size:',
+         f'{INITIAL}test_another_size_and_another_schedule_are_noted'),
+        ('(c.n_steps, c.schedule) != (old.n_steps, old.schedule)', 'c.n_steps != old.n_steps',
+         f'{INITIAL}test_another_size_and_another_schedule_are_noted'),
+        ('(c.dataset, c.data_root) != (old.dataset, old.data_root)',
+         'c.dataset == old.dataset and c.data_root != old.data_root',
+         f'{INITIAL}test_classes_of_other_data_take_the_old_places'),
+    ),
+    # ## The likelihood by the ODE, beside the bound
+    *mutants(
+        f'{DDPM}coding.py',
+        ("bits['latent'] + found.of()[:, 0]", "bits['latent']", BY_ODE),
+        ("'ode, uniform': bits['uniform']}", "'ode, uniform': -bits['uniform']}", BY_ODE),
+        ('ode_bits_of(sampler.diffusion, x0, dataset.levels, a.seed, trace',
+         'ode_bits_of(sampler.diffusion, x0, dataset.levels, a.seed + 1, trace', BY_ODE),
     ),
     *mutants(
         f'{DDPM}metrics.py',

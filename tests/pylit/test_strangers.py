@@ -191,7 +191,8 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
 
 KEYS = ('title', 'nav', 'appendix', 'exclude', 'repository', 'revision', 'site_url', 'tests',
         'figures', 'live', 'locale', 'languages', 'tested_pages', 'bibliography', 'css', 'logo',
-        'synonyms', 'macros', 'glossary', 'mutated_pages', 'mutants', 'inventories')  # fmt: skip
+        'synonyms', 'macros', 'glossary', 'mutated_pages', 'mutants', 'measured_pages',
+        'inventories')  # fmt: skip
 SAID = ('glossary.x.only', 'glossary.x.meaning', 'glossary.x.shape')
 
 

@@ -37,12 +37,29 @@ This is what a run of the preset `digits` prints (`make figures`):
     x_9 … x_1        1.2923  0.0093   2.7996  0.061
     x_0              0.0000  0.0000   2.7996  0.000
 
+<!-- measured:
+docs/figures/data/coding.json#/curve/rate/500
+docs/figures/data/coding.json#/curve/rmse_levels/500
+docs/figures/data/coding.json#/curve/rate/750
+docs/figures/data/coding.json#/curve/rmse_levels/750
+docs/figures/data/coding.json#/curve/rate/900
+docs/figures/data/coding.json#/curve/rmse_levels/900
+docs/figures/data/coding.json#/curve/rate/990
+docs/figures/data/coding.json#/curve/rmse_levels/990
+docs/figures/data/coding.json#/curve/rate/999
+docs/figures/data/coding.json#/curve/rmse_levels/999
+docs/figures/data/coding.json#/curve/rmse_levels/0 -->
+
 The second half is progressive coding: each row has sent everything down to its last $x_t$, so many
 bits per dimension at that price, and can show $\hat x_0$ with that error. The first half of the
 steps costs 0.02 bits and settles the coarsest shape; 0.37 bits leave an error of 1.3 levels of 17;
 the remaining 2.4 of 2.8 bits describe detail that is hard to see.
+<!-- measured:
+docs/figures/data/coding.json#/curve/rate/900
+docs/figures/data/coding.json#/curve/rmse_levels/900
+docs/figures/data/coding.json#/curve/rate/999 -->
 
-![Three curves. The error of the guess by steps back: 8 levels at first, 4.3 halfway, then down to
+![Three curves. The error of the guess by steps back: 8 levels at first, 4.2 halfway, then down to
 nearly nothing. The rate by steps back: nothing for half of the way, steep in the last hundred
 steps. The error by the rate: most of it is gone after half a bit](figure:coding.py::curve
 "Rate and distortion on the digits")
@@ -55,6 +72,8 @@ last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 > guess from $x_{1000}$ 7.7. At $t = T$ an error of the network comes out
 > [157 times as large](index.html), and only clipping limits it. It does no harm to the chain, in
 > which this $\hat x_0$ has almost no weight.
+> <!-- measured: docs/figures/data/coding.json#/curve/rmse_levels/0
+> test:diffusion/ddpm/test_coding.py::test_the_mean_of_all_digits_is_this_far_off -->
 
 > **Digits pay in other places than photographs.** Their levels are an eighth apart and the noise of
 > the first step is 0.01, so $x_0$ can be read off $x_1$ and $L_0$ costs nothing; for CIFAR-10 it is

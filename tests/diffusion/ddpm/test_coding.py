@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labml_nn.data.datasets import load_dataset
+from labml_nn.data.datasets import data_images, load_dataset
 from labml_nn.diffusion.ddpm.coding import bands, bound_of, chosen, mean_and_error, table
 from labml_nn.diffusion.ddpm.evaluate import Sampler, main
 from labml_nn.diffusion.ddpm.experiment import main as train
@@ -203,3 +203,10 @@ def test_a_run_with_classes(tmp_path):
             assert run(command, out, '--n', 2, '--out', picture, *more)[0] == 0
             found.append(picture.read_bytes())
     assert len(set(found)) == 6
+
+
+def test_the_mean_of_all_digits_is_this_far_off():
+    """In levels, which are an eighth apart in [-1, 1]; what the page compares a guess with."""
+    dataset = load_dataset('digits', image_size=8, image_channels=1)
+    x0 = data_images(dataset, range(len(dataset))).double()
+    assert float((x0 - x0.mean(0)).square().mean().sqrt()) * 8 == pytest.approx(4.3, abs=0.05)
