@@ -149,8 +149,6 @@ from which every sampler goes on as from any other $\hat x_0$
 Six runs of the preset `digits` which differ in target and weight alone, and the Fréchet distance of
 898 samples of each, in pixels:
 
-<!-- measured: docs/figures/data/targets.json#/table -->
-
 | DPM-Solver++, calls | 8 | 10 | 20 | 50 | ancestral, 50 |
 |---|---|---|---|---|---|
 | $\epsilon$ | 0.475 | 0.357 | 0.231 | 0.221 | 0.244 |
@@ -160,12 +158,13 @@ Six runs of the preset `digits` which differ in target and weight alone, and the
 | $v$, `min_snr` | 0.474 | 0.351 | 0.246 | 0.239 | 0.279 |
 | $v$, `zero_snr` | 0.468 | 0.347 | 0.231 | 0.218 | 0.245 |
 
+<!-- measured: docs/figures/data/targets.json#/table -->
+
 `python -m docs.figures.data.targets runs/targets` trains what is missing and measures. Each row is
 one training and one seed, so a difference in the second decimal says little. With its own weight
-$v$ is as good as $\epsilon$ or a little better, and $x_0$, which gives the last steps the least
-weight, is worse. The weight `min_snr` takes weight from the same steps, and loses with many calls.
-It was made for larger images, where more is decided at high noise. No difference is seen with
-`zero_snr`: the digits differ little in their mean brightness.
+$v$ is as good as $\epsilon$ or a little better. $x_0$ is worse: it gives the steps with little noise
+the least weight. The weight `min_snr` takes weight from the same steps, and loses with many calls.
+It was proposed for larger images and longer trainings. With `zero_snr` no difference is seen.
 
 [Exercises for this page](ddpm/exercises.html#targets-and-weights), with answers.
 """
