@@ -13,6 +13,7 @@ import torch
 
 from docs.figures import ddpm as drawing
 from docs.figures.data import (
+    comparison,
     ddpm,
     editing,
     edm,
@@ -114,6 +115,43 @@ def test_the_rows_of_samplers_are_of_equal_calls():
         ('heun', 20, 'karras'),
     ]
     assert [cell for row in rows for cell in row[1:]] == store.rounded(i / 7 for i in range(1, 19))
+
+
+def test_steps_cost_no_more_than_so_many_calls():
+    diffusion = DenoiseDiffusion(None, 1000)
+    found = {
+        way.sampler: [comparison.steps_within(diffusion, way, n) for n in comparison.CALLS]
+        for way in comparison.MODELS[0].ways
+    }
+    assert found['ddim'] == list(comparison.CALLS)
+    assert found['heun'] == [1, 1, 2, 4, 5, 10, 25]
+    assert found['pndm'] == [1, 1, 3, 7, 9, 19, 49]
+
+
+def test_what_takes_long_is_measured_last():
+    cells = [(seed, calls) for seed, calls, _ in comparison.cells(comparison.MODELS[0])]
+    assert cells == [
+        *((s, n) for s in comparison.SEEDS for n in comparison.CALLS for _ in range(6)),
+        *((s, 1000) for s in comparison.SEEDS),
+    ]
+
+
+def test_tables_are_of_what_is_known(tmp_path):
+    """Of three seeds, of one, and of none; what a model begins with is a part of its cost."""
+    by_seed = {'1': 0.2, '2': 0.3, '3': 0.4}
+    for folder, ways in (('flow', {'DPM-Solver++ 2M': {'8': by_seed, '2': {'1': 3.0}}}),
+                         ('reflow', {'Euler': {'1': by_seed}})):  # fmt: skip
+        (tmp_path / folder).mkdir()
+        comparison.store(tmp_path / folder, {'seconds': 300.0, 'ways': ways})
+    head, *rows = comparison.table(tmp_path, comparison.mean)
+    by_name = {name: dict(zip(head[1:], cells, strict=True)) for name, *cells in rows}
+    assert len(by_name) == sum(len(model.ways) for model in comparison.MODELS)
+    flow = by_name['flow, DPM-Solver++ 2M']
+    assert (flow[2], flow[8], flow[50]) == (3.0, 0.3, None)
+    assert by_name['reflow, Euler'][1] == 0.3
+    seconds = {name: took for name, took, *_ in comparison.models(tmp_path)}
+    assert (seconds['DDPM'], seconds['flow'], seconds['reflow']) == (None, 300, 600)
+    assert comparison.curves(tmp_path)['flow, 2M'] == {'calls': [2, 8], 'distance': [3.0, 0.3]}
 
 
 def test_every_figure_that_a_page_names_is_drawn_for_light_and_dark_pages():

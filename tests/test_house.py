@@ -40,6 +40,7 @@ MATHEMATICS = (
     'diffusion/ddpm/older',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
     'diffusion/learned_variance', 'diffusion/editing', 'diffusion/targets', 'diffusion/sde',
+    'diffusion/preconditioning',
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ summary: Which paper is on which page, and what its tests prove.
 | @liu2022 | [PNDM](samplers/pndm.html) | order 2; diffusers' chains |
 | @lu2022 | [DPM-Solver++](samplers/dpm_solver.html) | order 2; diffusers' chains |
 | @karras2022 | [Heun, EDM's levels](samplers/edm.html) | order 2; diffusers' chains |
+| the same, §5 | [EDM's training](preconditioning.html) | diffusers' factors; unit variances |
 | @salimans2022, @hang2023, @lin2024 | [targets](targets.html) | one loss; diffusers' chains |
 | @lipman2023, @liu2023 | [flow matching](flow_matching.html) | paths, reflow; diffusers' chains |
 | @song2021b | [SDE and ODE](sde.html) | densities to 1e-4; orders; a step of diffusers |

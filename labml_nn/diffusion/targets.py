@@ -179,6 +179,7 @@ from torch import Tensor
 from labml_nn.cli.messages import nearest
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, gather
 from labml_nn.diffusion.ddpm.utils import squared_error
+from labml_nn.diffusion.preconditioning import SIGMA_DATA, mix, spread
 
 # Shares of noise or image, of one step or of all
 Share = TypeVar('Share', Tensor, float)
@@ -190,11 +191,13 @@ class Target:
     ## What a network predicts: $y = A\,\epsilon + B\,x_0$
 
     * `mix` gives $A$ and $B$ from $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1-\bar\alpha_t}$
+    * `sees` gives what $x_t$ is multiplied by before the network sees it; nothing if it is none
 
     The methods take tensors, and `a` and `s` of a shape that multiplies these.
     """
 
     mix: Callable[[Any, Any], tuple[Any, Any]]
+    sees: Callable[[Any, Any], Any] | None = None
 
     def of(self, x0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
         r"""
@@ -231,6 +234,17 @@ class Target:
         return (self.det(a, s) / s) ** 2
 
 
+def preconditioned(sigma_data: float) -> Target:
+    r"""
+    ### The target of [EDM](preconditioning.html), for data of this spread
+    """
+    return Target(
+        lambda a, s: mix(a, s, sigma_data),
+        # $c_\text{in}\,\bar x = x_t / d$
+        sees=lambda a, s: 1 / spread(a, s, sigma_data),
+    )
+
+
 # By the name that a run's configuration has
 TARGETS: dict[str, Target] = {
     'eps': Target(lambda a, s: (1.0, 0.0)),
@@ -238,7 +252,19 @@ TARGETS: dict[str, Target] = {
     'v': Target(lambda a, s: (a, -s)),
     # The velocity of [flow matching](flow_matching.html)
     'u': Target(lambda a, s: (1.0, -1.0)),
+    'edm': preconditioned(SIGMA_DATA),
 }
+
+
+def target_of(name: str, sigma_data: float = SIGMA_DATA) -> Target:
+    r"""
+    The target of that name, for data of this spread. Raises `ValueError` with the nearest name for
+    one that does not exist.
+    """
+    if name not in TARGETS:
+        raise ValueError(nearest(name, list(TARGETS), 'target'))
+    return preconditioned(sigma_data) if name == 'edm' else TARGETS[name]
+
 
 # $\gamma$ of min-SNR
 GAMMA = 5.0
@@ -259,22 +285,23 @@ def shares(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
-def loss_weight(target: str, weight: str, alpha_bar: Tensor) -> Tensor:
+def loss_weight(
+    target: str, weight: str, alpha_bar: Tensor, sigma_data: float = SIGMA_DATA
+) -> Tensor:
     r"""
     ## The weight of the target's own squared error at each step
 
     * `target`, `weight` their names
     * `alpha_bar` $\bar\alpha$ of all steps, `[n_steps]`
+    * `sigma_data` the spread of the data, for the target `edm`
 
     Raises `ValueError` with the nearest name for one that does not exist.
     """
-    if target not in TARGETS:
-        raise ValueError(nearest(target, list(TARGETS), 'target'))
     if weight not in WEIGHTS:
         raise ValueError(nearest(weight, list(WEIGHTS), 'weight'))
     # $\text{SNR} = \frac{\bar\alpha_t}{1-\bar\alpha_t}$
     snr = alpha_bar / (1 - alpha_bar)
-    own = TARGETS[target].own_weight(*shares(alpha_bar))
+    own = target_of(target, sigma_data).own_weight(*shares(alpha_bar))
     return WEIGHTS[weight](snr, own) / own
 
 
@@ -295,11 +322,12 @@ class TargetedDiffusion(DenoiseDiffusion):
         n_steps: int,  # T
         device: torch.device | str | None = None,  # as for DenoiseDiffusion
         *,
-        target: str = 'v',  # what it predicts: eps, x0 or v
+        target: str = 'v',  # what it predicts: eps, x0, v, u or edm
         weight: str = 'constant',  # of a step in the loss: constant, snr, truncated_snr or min_snr
         beta: Tensor | None = None,  # any schedule; unless eps is predicted it may end with 1
         alpha_bar: Tensor | None = None,  # or its products, which may end with 0
         variance: str = 'beta',  # sigma2: beta or beta_tilde
+        sigma_data: float = SIGMA_DATA,  # the spread of the data, for edm
     ):
         r"""
         Raises `ValueError` for names that do not exist, a learned variance, an invalid schedule,
@@ -311,13 +339,13 @@ class TargetedDiffusion(DenoiseDiffusion):
                 f'bound is added: got target={target} and weight={weight}'
             )
         # Said first: whether the schedule will do depends on it
-        self.target = target
+        self.target, self.mixture = target, target_of(target, sigma_data)
         super().__init__(
             eps_model, n_steps, device, beta=beta, alpha_bar=alpha_bar, variance=variance
         )
         # $\bar\alpha$ anew from $\beta$, in float64
         products = (1 - self.beta.double().cpu()).cumprod(0)
-        weights = loss_weight(target, weight, products).to(self.beta)
+        weights = loss_weight(target, weight, products, sigma_data).to(self.beta)
         self.register_buffer('loss_weight', weights, persistent=False)
 
     def shares(self, t: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
@@ -328,6 +356,15 @@ class TargetedDiffusion(DenoiseDiffusion):
             self.one_minus_alpha_bar, t, ndim
         ) ** 0.5
 
+    def output(
+        self, xt: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        r"""
+        The model's output for $x_t$, or for the multiple of it that the target asks for
+        """
+        sees = self.mixture.sees
+        return super().output(xt if sees is None else xt * sees(*self.shares(t, xt.ndim)), t, label)
+
     def guess(
         self, xt: Tensor, t: Tensor, label: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -336,8 +373,7 @@ class TargetedDiffusion(DenoiseDiffusion):
         """
         y, v = self.output(xt, t, label)
         a, s = self.shares(t, xt.ndim)
-        target = TARGETS[self.target]
-        return target.to_eps(xt, y, a, s), target.to_x0(xt, y, a, s), v
+        return self.mixture.to_eps(xt, y, a, s), self.mixture.to_x0(xt, y, a, s), v
 
     def losses(
         self, x0: Tensor, t: Tensor, eps: Tensor, label: Tensor | None = None
@@ -349,7 +385,7 @@ class TargetedDiffusion(DenoiseDiffusion):
         xt = self.q_sample(x0, t, eps)
         y, _ = self.output(xt, t, label)
         a, s = self.shares(t, xt.ndim)
-        target = TARGETS[self.target]
+        target = self.mixture
         # $\frac{w_t}d\big\|y - y_\theta(x_t, t)\big\|^2$, a mean over the $d$ pixels
         loss = gather(self.loss_weight, t, 1) * squared_error(y, target.of(x0, eps, a, s))
         return loss, squared_error(target.to_eps(xt, y, a, s), eps).detach()
@@ -368,6 +404,7 @@ def diffusion_of(
     target: str = 'eps',
     weight: str = 'constant',
     variance: str = 'beta',
+    sigma_data: float = SIGMA_DATA,
 ) -> DenoiseDiffusion:
     r"""
     The diffusion of a target, a weight and a schedule: for the paper's own, the paper's class.
@@ -375,8 +412,9 @@ def diffusion_of(
     if (target, weight) == ('eps', 'constant'):
         return DenoiseDiffusion(model, len(beta), beta=beta, variance=variance)
     return TargetedDiffusion(
-        model, len(beta), target=target, weight=weight, beta=beta, variance=variance
-    )
+        model, len(beta), target=target, weight=weight, beta=beta, variance=variance,
+        sigma_data=sigma_data,
+    )  # fmt: skip
 
 
 def zero_terminal_snr(beta: Tensor) -> Tensor:

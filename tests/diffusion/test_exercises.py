@@ -21,10 +21,11 @@ from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.editing import Inpaint, descents
 from labml_nn.diffusion.flow_matching import gaussian_velocity
 from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
+from labml_nn.diffusion.preconditioning import P_MEAN, P_STD, SIGMA_DATA
 from labml_nn.diffusion.samplers import make_sampler, spaced
 from labml_nn.diffusion.schedules import cosine, linear, signal_left, straight
 from labml_nn.diffusion.sde import VPSDE, Hutchinson, solve
-from labml_nn.diffusion.targets import TARGETS, Target
+from labml_nn.diffusion.targets import TARGETS, Target, target_of
 from tests.kit.close import agree
 from tests.kit.gaussian import known
 from tests.kit.pair import filled, in_the_limit, way
@@ -381,6 +382,32 @@ def test_velocity_between_two_unit_gaussians():
     x = torch.tensor([1.0, 2.0, -1.0])
     expected = (2 * tau - 1) / ((1 - tau) ** 2 + tau**2) * x
     agree(gaussian_velocity(x, tau, 0, 1), expected, atol=1e-6, what='velocity')
+
+
+def preconditioned(sigma, F, x=0.0):
+    """The guess of the image for a place and an output, in the units of EDM."""
+    a = 1 / (1 + sigma**2) ** 0.5
+    return target_of('edm').to_x0(a * x, F, a, sigma * a)
+
+
+def test_half_of_the_skip(says):
+    assert preconditioned(SIGMA_DATA, 0.0, x=1.0) == pytest.approx(0.5)
+    says(f'{SIGMA_DATA}', f'{preconditioned(SIGMA_DATA, 1.0):.3f}')
+
+
+def test_an_error_of_the_preconditioned(says):
+    levels = (0.01, 0.5, 80.0)
+    says(*(f'{preconditioned(sigma, 0.1):.3f}' for sigma in levels))
+    for sigma in levels:
+        a = 1 / (1 + sigma**2) ** 0.5
+        off = TARGETS['eps'].to_x0(0.0, 0.1, a, sigma * a)
+        says(f'{abs(off):.{2 if sigma > 0.1 else 3}f}'.removesuffix('0'))
+
+
+def test_how_seldom_the_first_level_is_trained(says):
+    away = (math.log(80) - P_MEAN) / P_STD
+    seldom = math.erfc(away / 2**0.5) / 2
+    says(f'{away:.2f}', f'{round(1 / seldom, -5):,.0f}')
 
 
 def test_the_middle_of_the_variances(says):

@@ -41,6 +41,11 @@ def drawn(n=64, seed=0):
     return x0, eps, t, a, s
 
 
+def whole(target, seen, a, s):
+    """x_t, from what a network is given."""
+    return seen if target.sees is None else seen / target.sees(a, s)
+
+
 # ## The maps
 @every_target
 def test_the_maps_are_inverse(name):
@@ -97,7 +102,8 @@ def test_a_guess_is_the_linear_map_of_the_output(name):
     guess, x0_hat, v = d.guess(xt, t)
     assert v is None
     want = TARGETS[name]
-    y = torch.sin(3 * xt).double()
+    given = xt if want.sees is None else xt * want.sees(a, s).float()
+    y = torch.sin(3 * given).double()
     agree(guess.double(), want.to_eps(xt, y, a, s), rtol=1e-4, atol=1e-4, what='noise')
     agree(x0_hat.double(), want.to_x0(xt, y, a, s), rtol=1e-4, atol=1e-3, what='image')
     agree(d.eps_theta(xt, t), guess, atol=0, what='eps_theta, and the guess')
@@ -132,8 +138,9 @@ class OneGuess(torch.nn.Module):
 
     def forward(self, xt, t):
         a, s = (c[t].reshape(-1, 1, 1, 1) for c in (A, S))
-        x0_hat = self.weight * torch.tanh(xt.double())
-        eps = (xt.double() - a * x0_hat) / s
+        xt = whole(self.target, xt.double(), a, s)
+        x0_hat = self.weight * torch.tanh(xt)
+        eps = (xt - a * x0_hat) / s
         return self.target.of(x0_hat, eps, a, s).float()
 
 
@@ -149,7 +156,7 @@ def test_the_same_loss_in_every_target(weight):
         loss = d.errors(x0, t, eps).mean()
         loss.backward()
         losses[name], slopes[name] = float(loss.detach()), float(network.weight.grad)
-    for name in ('x0', 'v'):
+    for name in TARGETS:
         agree(losses[name], losses['eps'], rtol=1e-4, what=f'loss of {name} and eps', atol=0)
         agree(slopes[name], slopes['eps'], rtol=1e-4, what=f'slope of {name} and eps', atol=0)
 
@@ -201,7 +208,7 @@ def test_losses_give_the_error_of_the_noise_too():
         loss, noise[name] = d.losses(x0, t, eps)
         assert loss.requires_grad
         assert not noise[name].requires_grad
-    for name in ('x0', 'v'):
+    for name in TARGETS:
         agree(noise[name], noise['eps'], rtol=1e-3, atol=1e-5, what='squared error of the noise')
 
 
@@ -227,7 +234,7 @@ def known(name, beta, mean=MEAN, spread=SPREAD):
         at, st = gather(a, t, xt.ndim), gather(s, t, xt.ndim)
         # E[x0|x_t] and E[eps|x_t], which are 1 - abar and abar of the way from what x_t says
         var = at**2 * spread**2 + st**2
-        off = xt.double() - at * mean
+        off = whole(TARGETS[name], xt.double(), at, st) - at * mean
         x0_hat = mean + at * spread**2 / var * off
         return TARGETS[name].of(x0_hat, st / var * off, at, st).to(xt.dtype)
 
@@ -241,7 +248,7 @@ def test_the_best_models_draw_the_same_images(sampler, beta):
     for name in TARGETS:
         way = make_sampler(sampler, known(name, beta), 10, clip_x0=True)
         images[name] = way.sample((64, 1, 1, 1), seed=1)
-    for name in ('x0', 'v'):
+    for name in TARGETS:
         agree(images[name], images['eps'], rtol=1e-3, atol=2e-3, what=f'{name} and eps')
 
 
@@ -261,8 +268,9 @@ def test_guidance_is_the_same_in_every_target(name, scale):
 
     def told(xt, t, label):
         a, s = (c[t].reshape(-1, 1, 1, 1) for c in (A, S))
-        eps = torch.sin(xt.double() * (2 + label.reshape(-1, 1, 1, 1)))
-        return target.of((xt.double() - s * eps) / a, eps, a, s).float()
+        xt = whole(target, xt.double(), a, s)
+        eps = torch.sin(xt * (2 + label.reshape(-1, 1, 1, 1)))
+        return target.of((xt - s * eps) / a, eps, a, s).float()
 
     def noise(xt, t, label):
         return torch.sin(xt.double() * (2 + label.reshape(-1, 1, 1, 1))).float()

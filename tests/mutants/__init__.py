@@ -52,11 +52,15 @@ def table() -> list[Mutant]:
         flow,
         holes,
         pages,
+        preconditioning,
         samplers,
         score,
         sde,
         targets,
     )  # fmt: skip
 
-    parts = (derivation, score, samplers, targets, flow, sde, evaluation, exercises, holes, pages)
+    parts = (
+        derivation, score, samplers, targets, flow, preconditioning, sde, evaluation, exercises,
+        holes, pages,
+    )  # fmt: skip
     return [mutant for part in parts for mutant in part.MUTANTS]

@@ -33,9 +33,9 @@ MUTANTS: list[Mutant] = [
     # ## Training
     *mutants(
         f'{DDPM}train.py',
-        ('t = torch.randint(0, c.n_steps,', 't = torch.randint(0, c.n_steps // 2,',
+        ('draw_steps(len(x0), c.n_steps,', 'draw_steps(len(x0), c.n_steps // 2,',
          f'{W}test_training_draws_every_step_of_the_chain'),
-        ('t = torch.randint(0, c.n_steps,', 't = torch.randint(1, c.n_steps,',
+        ('draw_steps(len(x0), c.n_steps,', '1 + draw_steps(len(x0), c.n_steps - 1,',
          f'{W}test_training_draws_every_step_of_the_chain'),
         ('self.model.train()', 'self.model.eval()',
          f'{W}test_training_is_in_training_mode_and_clips'),

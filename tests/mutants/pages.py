@@ -44,7 +44,7 @@ MUTANTS: list[Mutant] = [
     # ## Another loop
     *mutants(
         f'{DDPM}lightning.py',
-        ('t = torch.randint(0, self.c.n_steps,', 't = torch.randint(0, self.c.n_steps // 2,',
+        ('draw_steps(len(x0), self.c.n_steps,', 'draw_steps(len(x0), self.c.n_steps // 2,',
          f'{L}test_same_losses_as_our_loop'),
         ('partial(share_of_rate, c)', 'lambda step: 1.0', f'{L}test_same_losses_as_our_loop'),
         ('if self.kept:', 'if False:', f'{L}test_resumed_is_as_if_never_stopped'),

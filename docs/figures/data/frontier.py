@@ -18,6 +18,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from docs.figures.data.store import keep, rounded
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.samplers import SAMPLERS, ReverseSampler
 from labml_nn.evaluation.frechet import frechet_distance
@@ -42,8 +43,9 @@ WAYS: list[tuple[str, str, str, dict[str, Any]]] = [
 class Bench:
     """Measures, once, and remembers."""
 
-    def __init__(self, run: str, cache: Path | None):
-        self.diffusion = Sampler.from_run(run).diffusion
+    def __init__(self, run: str | DenoiseDiffusion, cache: Path | None):
+        given = isinstance(run, DenoiseDiffusion)
+        self.diffusion = run if given else Sampler.from_run(run).diffusion
         self.real = load_digits().data / 8 - 1
         self.cache = cache
         self.known = json.loads(cache.read_text()) if cache and cache.exists() else {}

@@ -24,6 +24,7 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
+from labml_nn.diffusion.preconditioning import NOISE_LEVELS, SIGMA_DATA
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.diffusion.targets import TARGETS, WEIGHTS, diffusion_of, zero_terminal_snr
@@ -51,6 +52,7 @@ BadPictures = Annotated[str, Passes(check_bad_pictures)]
 Schedule = Annotated[str, OneOf(SCHEDULES, 'schedule')]
 Target = Annotated[str, OneOf(TARGETS, 'target')]
 Weight = Annotated[str, OneOf(WEIGHTS, 'weight')]
+NoiseLevels = Annotated[str, OneOf(NOISE_LEVELS, 'distribution')]
 Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
 Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE), Words(commas=True)]
 
@@ -113,6 +115,12 @@ class Configs(forerunner.Notebook):
     variance: Annotated[str, 'of a step back: beta, beta_tilde or learned'] = 'beta'
     target: Annotated[Target, f'what the network predicts: {one_of(TARGETS)}'] = 'eps'
     weight: Annotated[Weight, f'of a step in the loss: {one_of(WEIGHTS)}'] = 'constant'
+    noise_levels: Annotated[
+        NoiseLevels, f'how steps are drawn in training: {one_of(NOISE_LEVELS)}'
+    ] = 'uniform'
+    sigma_data: Annotated[
+        float, 'the standard deviation of the images, which the target edm is made for'
+    ] = SIGMA_DATA
     #
     batch_size: Annotated[Positive, 'images a step'] = 64
     learning_rate: Annotated[float, 'of Adam, once warmed up'] = 2e-3
@@ -267,6 +275,13 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
             f'learning_rate={c.learning_rate:g} and grad_clip={c.grad_clip:g} must be positive, '
             f'dropout={c.dropout:g} in [0, 1)'
         )
+    if c.sigma_data <= 0:
+        raise ValueError(f'sigma_data={c.sigma_data:g} is a standard deviation: it is positive')
+    if c.variance == 'learned' and c.noise_levels != 'uniform':
+        raise ValueError(
+            f'noise_levels={c.noise_levels} does not go with variance=learned, whose bound is a '
+            f'sum over all steps alike: use uniform'
+        )
     c._is_made = True
     return c
 
@@ -296,7 +311,9 @@ def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:
     The diffusion of a configuration, with its schedule and variance, around a model.
     """
     beta = beta_of(c)
-    return diffusion_of(model, beta, target=c.target, weight=c.weight, variance=c.variance)
+    return diffusion_of(
+        model, beta, target=c.target, weight=c.weight, variance=c.variance, sigma_data=c.sigma_data
+    )
 
 
 def beta_of(c: Configs) -> Tensor:
@@ -305,6 +322,13 @@ def beta_of(c: Configs) -> Tensor:
     """
     beta = SCHEDULES[c.schedule](c.n_steps)
     return zero_terminal_snr(beta) if c.zero_snr else beta
+
+
+def steps_of(c: Configs) -> Tensor | None:
+    r"""
+    The share of each step in training, `[n_steps]`; none where all are drawn alike.
+    """
+    return NOISE_LEVELS[c.noise_levels]((1 - beta_of(c)).cumprod(0))
 
 
 def data_of(c: Configs) -> AnySet:

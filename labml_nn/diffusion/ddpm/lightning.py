@@ -44,6 +44,7 @@ from labml_nn.diffusion.ddpm.configs import (
     Configs,
     build,
     data_of,
+    steps_of,
 )
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
@@ -56,6 +57,7 @@ from labml_nn.diffusion.ddpm.experiment import (
 from labml_nn.diffusion.ddpm.train import condition_of, losses_of, share_of_rate
 from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.preconditioning import draw_steps
 from labml_nn.runs import checkpoint, folder
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import OptionalOutput
@@ -108,7 +110,7 @@ class DDPM(L.LightningModule):
         self.c = c
         self.save_hyperparameters(option_values(c))
         checkpoint.seed_everything(c.seed)
-        self.diffusion = build(c)
+        self.diffusion, self.share = build(c), steps_of(c)
         self.n_levels = n_levels
         self.data: Mapping[str, Any] = {}  # which images, for whoever resumes
         self.random: Mapping[str, Any] | None = None  # what a checkpoint has of random states
@@ -121,7 +123,7 @@ class DDPM(L.LightningModule):
         x0 = batch[0] if isinstance(batch, Sequence) else batch
         label = condition_of(batch[1], self.c) if self.c.n_classes else None
         # All of Algorithm 1 that is no plumbing
-        t = torch.randint(0, self.c.n_steps, (len(x0),), device=x0.device)
+        t = draw_steps(len(x0), self.c.n_steps, self.share, x0.device)
         eps = torch.randn_like(x0)
         loss = losses_of(self.diffusion, x0, t, eps, label, self.n_levels)[0].mean()
         self.log('loss', loss, prog_bar=True)

@@ -36,12 +36,13 @@ from labml_nn.compute.descent import Descent
 from labml_nn.compute.distributed import World
 from labml_nn.compute.precision import Network, pick_precision, recompute
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.configs import Configs, build
+from labml_nn.diffusion.ddpm.configs import Configs, build, steps_of
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.unet import Block
 from labml_nn.diffusion.ddpm.utils import image_seed
 from labml_nn.diffusion.guidance import drop_labels
 from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_errors
+from labml_nn.diffusion.preconditioning import draw_steps
 from labml_nn.diffusion.targets import TargetedDiffusion
 from labml_nn.runs.checkpoint import seed_everything
 
@@ -79,7 +80,7 @@ class Training:
         self.precision = pick_precision(c.precision, device)
         self.micro_batch = part_of_batch(c.batch_size, c.micro_batch, self.world)
         seed_everything(c.seed)
-        self.diffusion = build(c, device)
+        self.diffusion, self.share = build(c, device), steps_of(c)
         self.model: nn.Module = self.diffusion.eps_model  # type: ignore[assignment]
         if c.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -110,8 +111,9 @@ class Training:
         # **repeat** $x_0 \sim q(x_0)$, an image with its label
         for x0, label, *given in data:
             condition = condition_of(label, c)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$; the index in the code is $t - 1$
-            t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
+            # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless [noise levels](
+            # ../preconditioning.html) are told; the index in the code is $t - 1$
+            t = draw_steps(len(x0), c.n_steps, self.share, self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)
             # $\nabla_\theta \frac1d\big\|\epsilon - \epsilon_\theta(

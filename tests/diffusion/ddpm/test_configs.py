@@ -42,7 +42,8 @@ LIMITS = {
     'dropout': ([0.0], [-0.1, 1.0]), 'n_classes': ([0, 10**6], [-1, 10**6 + 1]),
     'p_uncond': SHARE, 'n_steps': ([1, 10**6], [0, 10**6 + 1]),
     'schedule': (['cosine'], ['cosin']), 'target': (['x0'], ['x']),
-    'weight': (['min_snr'], ['minsnr']), 'batch_size': POSITIVE,
+    'weight': (['min_snr'], ['minsnr']), 'noise_levels': (['lognormal'], ['log']),
+    'sigma_data': ([0.5], [0.0, -1.0]), 'batch_size': POSITIVE,
     'learning_rate': ([1e-9], [0.0, -1.0]), 'warmup': COUNT, 'cooldown': COUNT,
     'grad_clip': ([1e-9], [0.0, -1.0]), 'steps': COUNT, 'seed': ([0, 2**63 - 1], [-1, 2**63]),
     'log_every': POSITIVE, 'save_every': POSITIVE, 'save_minutes': ([0, 0.1], [-0.1]),
@@ -57,7 +58,7 @@ FREELY = {
     'device', 'precision', 'compile', 'channels_last', 'activation_checkpointing',
 }  # fmt: skip
 # The words that a message has for an option that is a name in a table
-WORDS = {'preview_sampler': 'sampler', 'track': 'tracker'}
+WORDS = {'preview_sampler': 'sampler', 'track': 'tracker', 'noise_levels': 'distribution'}
 
 
 @pytest.mark.parametrize('name', option_types(Configs))

@@ -284,6 +284,8 @@ OTHER = {
     'variance': ('learned', 'weights', ''),
     'target': ('v', 'weights', ''),
     'weight': ('min_snr', 'weights', ''),
+    'noise_levels': ('lognormal', 'weights', ''),
+    'sigma_data': (0.75, 'weights', '--target edm'),
     'batch_size': (8, 'weights', ''),
     'learning_rate': (1e-3, 'weights', ''),
     'warmup': (50, 'weights', ''),

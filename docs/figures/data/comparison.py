@@ -1,0 +1,283 @@
+"""All models and samplers beside each other, on the digits, for the tables of the page.
+
+    python -m docs.figures.data.comparison runs/comparison [MODEL …] [--jobs N]
+
+What is not in that folder is trained first: the preset `digits` with the options below, or as a
+function says. Each way of sampling draws 898 samples at several numbers of calls of the network,
+with three seeds; what was measured is kept beside the model and not measured again. With the names
+of folders of models, these alone are measured. A new model is a line of `MODELS`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from docs.figures.data.flow import reflow
+from docs.figures.data.frontier import Bench
+from docs.figures.data.sde import LEVELS, SCORED, cell, digits
+from docs.figures.data.store import keep, rounded
+from labml_nn.data.files import written
+from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.coding import bound_of, ode_bits_of
+from labml_nn.diffusion.ddpm.configs import make_configs
+from labml_nn.diffusion.ddpm.evaluate import Sampler
+from labml_nn.diffusion.ddpm.experiment import main as train
+from labml_nn.diffusion.ddpm.train import Training
+from labml_nn.diffusion.samplers import SAMPLERS
+
+CALLS = (1, 2, 4, 8, 10, 20, 50)
+SEEDS = (1, 2, 3)
+
+
+class Way(NamedTuple):
+    """A way of sampling: its name in the table, the sampler, its options."""
+
+    label: str
+    sampler: str
+    options: dict[str, Any]
+    drawn: str = ''  # its name in the picture, if it is there
+    calls: tuple[int, ...] = CALLS
+
+
+# The diffusion for so many calls, from the folder of all models: what it needs, it trains and keeps
+# in its own folder there
+Maker = Callable[[Path, int], DenoiseDiffusion]
+
+
+class Model(NamedTuple):
+    """A model: its name in the table, its folder, how it is trained, and the ways of sampling."""
+
+    label: str
+    folder: str
+    made: dict[str, Any] | Maker  # options by which a run differs from `digits`, or a function
+    ways: tuple[Way, ...]
+    after: str = ''  # the folder of the model that it begins with
+    has_bits: bool = True
+
+
+EDM = {'target': 'edm', 'noise_levels': 'lognormal', 'sigma_data': 0.75}
+FLOW = {'schedule': 'straight', 'target': 'u'}
+
+
+def reflowed(runs: Path, calls: int) -> DenoiseDiffusion:
+    """One reflow of the flow."""
+    (runs / 'reflow').mkdir(exist_ok=True)
+    flow = Sampler.from_run(trained(runs / 'flow', FLOW), device='cpu').diffusion
+    return reflow(flow, runs / 'reflow' / 'weights.pt')
+
+
+DPM = Way('DPM-Solver++ 2M', 'dpm', {})
+MODELS = (
+    Model('DDPM', 'eps', {}, (
+        Way('ancestral', 'ddpm', {'variance': 'beta'}, 'ancestral', (*CALLS, 1000)),
+        Way('DDIM', 'ddim', {}, 'DDIM'),
+        Way('PNDM', 'pndm', {}),
+        DPM._replace(drawn='DPM-Solver++ 2M'),
+        Way('2M with noise', 'dpm', {'sde': True}),
+        Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'Heun'),
+    )),
+    Model('$x_0$', 'x0', {'target': 'x0'}, (DPM,)),
+    Model('$v$', 'v', {'target': 'v'}, (DPM,)),
+    Model('`min_snr`', 'eps_min_snr', {'weight': 'min_snr'}, (DPM,)),
+    Model('$v$, `min_snr`', 'v_min_snr', {'target': 'v', 'weight': 'min_snr'}, (DPM,)),
+    Model('$v$, `zero_snr`', 'v_zero', {'target': 'v', 'zero_snr': True}, (DPM,)),
+    Model('flow', 'flow', FLOW, (
+        DPM._replace(drawn='flow, 2M'),
+        Way('Heun', 'flow', {'order': 2}),
+    )),
+    Model('reflow', 'reflow', reflowed, (Way('Euler', 'flow', {'order': 1}, 'reflow'),), 'flow'),
+    Model('EDM', 'edm', EDM, (
+        Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'EDM, Heun'),
+        Way('2M, `karras`', 'dpm', {'spacing': 'karras'}),
+        DPM._replace(drawn='EDM, 2M'),
+    )),
+)  # fmt: skip
+
+
+# ## Training
+def trained(run: Path, options: dict[str, Any]) -> str:
+    """The folder of a run, which is trained if it is not there."""
+    if not (run / 'samples.png').exists():
+        said = [w for name, value in options.items() for w in (f'--{name}', str(value).lower())]
+        assert train(['--out', str(run), '--track', 'none', *said]) == 0
+    return str(run)
+
+
+def diffusion_for(runs: Path, model: Model, calls: int) -> DenoiseDiffusion:
+    """The model for so many calls, made if it is not there."""
+    if callable(model.made):
+        return model.made(runs, calls)
+    return Sampler.from_run(trained(runs / model.folder, model.made), device='cpu').diffusion
+
+
+def seconds_of(options: dict[str, Any], n: int = 50) -> float:
+    """Of one core, for a training: the median of some steps, times their number."""
+    c = make_configs(options)
+    training = Training(c, torch.device('cpu'))
+    shape = (c.batch_size, c.image_channels, c.image_size, c.image_size)
+    label = torch.zeros(c.batch_size, dtype=torch.int64)
+    # Noise takes as long as images do
+    steps = training.steps((torch.rand(shape) * 2 - 1, label) for _ in range(n))
+    return statistics.median(durations(steps)) * c.steps
+
+
+def durations(steps: Iterator[Any]) -> Iterator[float]:
+    """Seconds of one core that each step takes."""
+    began = time.process_time()
+    for _ in steps:
+        yield time.process_time() - began
+        began = time.process_time()
+
+
+# ## Measuring
+def measure(runs: Path, model: Model) -> None:
+    """All that the tables say of a model, into its folder."""
+    torch.set_num_threads(1)
+    folder, began = runs / model.folder, time.process_time()
+    is_new = not folder.exists()
+    diffusion_for(runs, model, CALLS[-1])
+    took, found = time.process_time() - began, known(folder)
+    if not callable(model.made):
+        took = found.get('seconds') or seconds_of(model.made)
+    if is_new or not callable(model.made):
+        found['seconds'] = took
+    ways = found.setdefault('ways', {})
+    for seed, calls, way in cells(model):
+        distance = distance_of(runs, model, way, calls, seed)
+        ways.setdefault(way.label, {}).setdefault(str(calls), {})[str(seed)] = distance
+        store(folder, found)
+    if model.has_bits and 'bits' not in found:
+        found['bits'] = bits(diffusion_for(runs, model, CALLS[-1]))
+        store(folder, found)
+
+
+def cells(model: Model) -> list[tuple[int, int, Way]]:
+    """What is measured of a model: what many wait for first, and what takes long last."""
+    found = [(seed, n, way) for seed in SEEDS for way in model.ways for n in way.calls]
+    return sorted(found, key=lambda cell: (cell[1] > CALLS[-1], cell[:2]))
+
+
+def distance_of(runs: Path, model: Model, way: Way, calls: int, seed: int) -> float:
+    """With as many steps as cost no more than so many calls."""
+    diffusion = diffusion_for(runs, model, calls)
+    bench = Bench(diffusion, runs / model.folder / 'distances.json')
+    return bench(way.sampler, steps_within(diffusion, way, calls), seed, **way.options)[0]
+
+
+def steps_within(diffusion: DenoiseDiffusion, way: Way, calls: int) -> int:
+    """The most steps that cost no more than so many calls."""
+    kind = SAMPLERS[way.sampler]
+    most = min(calls, diffusion.n_steps)
+    return next(n for n in range(most, 0, -1) if kind(diffusion, n, **way.options).n_calls <= calls)
+
+
+def bits(diffusion: DenoiseDiffusion) -> dict[str, list[float]]:
+    """Bits per dimension, by the bound and, where the page of the ODE has it, by the ODE."""
+    x0 = digits(SCORED)
+    found = bound_of(diffusion, x0, LEVELS, 0, clip_x0=True)
+    by_ode = {}
+    if diffusion.target == 'eps':
+        latent = ode_bits_of(diffusion, x0, LEVELS, 0)['latent']
+        by_ode = {'ode': cell(latent + found.of()[:, 0])}
+    return {'bound': cell(found.total()), **by_ode}
+
+
+def known(folder: Path) -> dict[str, Any]:
+    """What is kept of a model."""
+    path = folder / 'comparison.json'
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+
+
+def store(folder: Path, found: dict[str, Any]) -> None:
+    with written(folder / 'comparison.json') as part:
+        part.write_text(json.dumps(found, indent=1), encoding='utf-8')
+
+
+# ## The tables
+def rows(runs: Path) -> Iterator[tuple[Model, Way, dict[int, list[float]]]]:
+    """Each way of each model, with what is known of it."""
+    for model in MODELS:
+        ways = known(runs / model.folder).get('ways', {})
+        for way in model.ways:
+            found = ways.get(way.label, {})
+            yield model, way, {int(n): list(by_seed.values()) for n, by_seed in found.items()}
+
+
+def table(runs: Path, of: Callable[[list[float]], float]) -> list[list[Any]]:
+    """A row for each way of each model, and a column for each number of calls."""
+    lines: list[list[Any]] = [['calls of the network, at most', *CALLS]]
+    for model, way, found in rows(runs):
+        cells = [rounded([of(found[n])], 4)[0] if n in found else None for n in CALLS]
+        lines.append([f'{model.label}, {way.label}', *cells])
+    return lines
+
+
+def models(runs: Path) -> list[list[Any]]:
+    """Seconds of training, with those of the model that it begins with, and bits."""
+    lines: list[list[Any]] = [['model', 'seconds', 'bound', 'ODE']]
+    for model in MODELS:
+        found = known(runs / model.folder)
+        own = [found.get('seconds')]
+        begun = [known(runs / model.after).get('seconds')] if model.after else []
+        seconds = [s for s in own + begun if s is not None]
+        said = found.get('bits', {})
+        lines.append([
+            model.label, *(rounded([sum(seconds)], 3) if seconds else [None]),
+            said.get('bound'), said.get('ode'),
+        ])  # fmt: skip
+    return lines
+
+
+def curves(runs: Path) -> dict[str, Any]:
+    """The mean distance against calls of the network, of the ways that the picture has."""
+    lines = {}
+    for _, way, found in rows(runs):
+        if way.drawn and found:
+            by_calls = sorted(found.items())
+            calls, distance = [n for n, _ in by_calls], [mean(of) for _, of in by_calls]
+            lines[way.drawn] = {'calls': calls, 'distance': rounded(distance, 4)}
+    return lines
+
+
+def mean(values: list[float]) -> float:
+    return statistics.fmean(values)
+
+
+def assemble(runs: Path) -> None:
+    """The tables and the picture, from what is known."""
+    whole = known(runs / MODELS[0].folder)['ways'][MODELS[0].ways[0].label].get('1000')
+    whole = list(whole.values()) if whole else None
+    keep('comparison', {
+        'distance': table(runs, mean),
+        'spread': table(runs, lambda values: max(values) - min(values)),
+        'models': models(runs),
+        'curves': curves(runs),
+        'whole': rounded([mean(whole), max(whole) - min(whole)], 4) if whole else None,
+    })  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> None:
+    p = argparse.ArgumentParser(prog='python -m docs.figures.data.comparison')
+    p.add_argument('runs', type=Path)
+    p.add_argument('wanted', nargs='*', help='folders of models; all when not given')
+    p.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='processes')
+    a = p.parse_args(arguments)
+    a.runs.mkdir(parents=True, exist_ok=True)
+    chosen = [m for m in MODELS if not a.wanted or m.folder in a.wanted]
+    with ProcessPoolExecutor(a.jobs, get_context('spawn')) as pool:
+        list(pool.map(partial(measure, a.runs), chosen))
+    assemble(a.runs)
+
+
+if __name__ == '__main__':
+    main()
