@@ -108,21 +108,23 @@ Beside each page stands what you can do after reading it.
 
 22. [Flow matching](diffusion/flow_matching.html): say what of it is DDPM and what is new, train it
     with the same command, and make its paths straighter
+23. [DiT](diffusion/ddpm/dit.html): put a transformer in the place of the U-Net, say what adaLN-Zero
+    sets to zero, and what a convolution knows that attention has to learn
 
 ### Measure
 
-23. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-24. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-25. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+24. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+25. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+26. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-26. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+27. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-27. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+28. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-28. [Trackers](runs/trackers.html): see your runs where you see your others
+29. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 
