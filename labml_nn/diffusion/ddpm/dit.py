@@ -116,15 +116,14 @@ samplers](../samplers/index.html); the data itself has 0.14
 <!-- measured: docs/figures/data/dit.json#/table -->
 
 **The transformer is worse**, with few calls and with many. One expects that here. A convolution has
-two things built in: what is near belongs together, and a stroke is a stroke wherever it is. The
-transformer has to learn both, pair by pair of places, and 1,797 images of 16 tokens teach it little.
-Its case is another one, where there are many images and much time. The paper trains on ImageNet, and
-finds that its transformers draw the better the more operations they spend on an image, by more
-blocks, more width or smaller patches.
+two things built in: near pixels belong together, and a stroke is the same wherever it lies. The
+transformer has to learn both, and 1,797 images teach it little. It pays with many images and much
+time: the paper trains on ImageNet, and finds that the Fréchet distance falls the more operations a
+network spends on an image, by more blocks, more width or smaller patches.
 
-> **What was tried.** The learning rates 0.0005, 0.001, 0.002, 0.004 and 0.008 for 800 steps: a small
-> transformer wants a large one, and 0.004 is twice the U-Net's. One training was measured, with one
-> seed of samples; [four seeds](../samplers/index.html) differ by about 0.02.
+> **What was tried.** The learning rates 0.0005, 0.001, 0.002, 0.004 and 0.008, for 800 steps each.
+> This transformer wants a large one; 0.004 is twice the U-Net's. One training was measured, with
+> one seed of samples; [four seeds](../samplers/index.html) differ by about 0.02.
 
 [Exercises for this page](exercises.html#a-transformer), with answers.
 """
