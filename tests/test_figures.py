@@ -15,6 +15,7 @@ from docs.figures import ddpm as drawing
 from docs.figures.data import (
     comparison,
     ddpm,
+    dit,
     editing,
     edm,
     frontier,
@@ -46,6 +47,7 @@ FIGURES = ROOT / 'docs' / 'figures'
         ('likelihood', 'gaps', likelihood.gaps),
         ('samplers', 'spacing', samplers.spacing),
         ('editing', 'missing', editing.missing),
+        ('dit', 'tokens', dit.tokens),
     ],
 )
 def test_the_committed_data_is_what_the_code_gives_today(file, part, compute):

@@ -37,6 +37,7 @@ MAY_KNOW = {
 # The mathematics imports torch alone, and no page that is not mathematics
 MATHEMATICS = (
     'diffusion/ddpm/utils', 'diffusion/ddpm/__init__', 'diffusion/ddpm/unet', 'diffusion/ddpm/ema',
+    'diffusion/ddpm/dit',
     'diffusion/ddpm/older',
     'diffusion/ddpm/likelihood', 'diffusion/schedules', 'diffusion/guidance', 'diffusion/samplers',
     'diffusion/learned_variance', 'diffusion/editing', 'diffusion/targets', 'diffusion/sde',

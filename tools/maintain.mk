@@ -32,6 +32,7 @@ figures: $(READY)  ## the pictures and tables of the pages, from runs/digits (20
 	$(RUN) -m docs.figures.data.ddpm $(OUT)
 	$(RUN) -m docs.figures.data.schedules
 	$(RUN) -m docs.figures.data.targets
+	$(RUN) -m docs.figures.data.dit
 	$(RUN) -m docs.figures.data.likelihood
 	$(RUN) -m docs.figures.data.evaluation
 	$(RUN) -m docs.figures.data.samplers

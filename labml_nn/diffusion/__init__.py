@@ -21,6 +21,7 @@ summary: Which paper is on which page, and what its tests prove.
 | the same, §5 | [EDM's training](preconditioning.html) | diffusers' factors; unit variances |
 | @salimans2022, @hang2023, @lin2024 | [targets](targets.html) | one loss; diffusers' chains |
 | @lipman2023, @liu2023 | [flow matching](flow_matching.html) | paths, reflow; diffusers' chains |
+| @peebles2023 | [DiT](ddpm/dit.html) | the block; diffusers' network; 675 million parameters |
 | @song2021b | [SDE and ODE](sde.html) | densities to 1e-4; orders; a step of diffusers |
 | @ho2022 | [guidance](guidance.html) | slopes of Gaussian classes |
 | @meng2022, @lugmayr2022 | [edits](editing.html) | two pixels; diffusers' steps |

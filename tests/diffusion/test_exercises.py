@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.configs import make_configs
+from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs, network_of
+from labml_nn.diffusion.ddpm.dit import patchify
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.likelihood import decoder_log_prob, normal_kl, prior_bits
 from labml_nn.diffusion.ddpm.score import Points, langevin_step
@@ -415,3 +416,37 @@ def test_the_middle_of_the_variances(says):
     for t in 2, 10, 100:
         var = diffusion.p_variance(torch.tensor([t - 1]), 2, ZERO)
         says(f'{float(var / diffusion.beta[t - 1]):.2f}')
+
+
+# ## A transformer
+def test_tokens_of_a_picture(says):
+    of_four, of_two = (patchify(torch.empty(1, 3, 32, 32), p) for p in (4, 2))
+    says(f'{of_four.shape[1]}', f'{of_four.shape[2]}')
+    says(f'{of_four.shape[1] ** 2:,}', f'{of_two.shape[1] ** 2:,}')
+
+
+def transformer():
+    return network_of(make_configs(PRESETS['digits_dit']))
+
+
+def test_the_share_of_the_modulation(says):
+    block = transformer().blocks[0]
+    part = size(block.modulation)
+    says(f'{part:,}', f'{size(block):,}', f'{100 * part / size(block):.0f}')
+
+
+def test_what_learns_first(says):
+    model = transformer()
+    reached = []
+    for _ in range(3):
+        model.zero_grad()
+        DenoiseDiffusion(model, 1000).loss(torch.rand(4, 1, 8, 8)).backward()
+        reached.append({name for name, p in model.named_parameters() if p.grad.any()})
+        with torch.no_grad():
+            for p in model.parameters():
+                p -= 0.5 * p.grad
+    assert reached[0] == {'head.weight', 'head.bias'}
+    says('2', f'{len(list(model.parameters()))}')
+    # The gates, and no branch behind them
+    assert 'blocks.0.modulation.weight' in reached[1] - reached[0]
+    assert 'blocks.0.mlp.0.weight' in reached[2] - reached[1]

@@ -10,11 +10,11 @@ What a run is made of: [training](experiment.html) takes these options by name, 
 holds them.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import one_of
@@ -22,13 +22,52 @@ from labml_nn.cli.options import AtLeast, AtMost, OneOf, Passes, Words, check_op
 from labml_nn.data.datasets import DATASETS, AnySet, check_bad_pictures, check_classes, load_dataset
 from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
-from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
+from labml_nn.diffusion.ddpm.dit import DiT, DiTBlock, check_patches
+from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
 from labml_nn.diffusion.preconditioning import NOISE_LEVELS, SIGMA_DATA
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.diffusion.targets import TARGETS, WEIGHTS, diffusion_of, zero_terminal_snr
 from labml_nn.runs.trackers import NONE, TRACKERS
+
+
+# ## Networks
+class Architecture(NamedTuple):
+    r"""
+    A network that can be chosen.
+    """
+
+    called: str
+    make: Callable[..., UNet | DiT]  # of a configuration, and of what all networks take
+    block: type[nn.Module]  # what is computed twice where memory is short
+
+
+def unet_of(c: 'Configs', **common: Any) -> UNet:
+    r"""
+    The [U-Net](unet.html) of a configuration.
+    """
+    check_image_size(c.image_size, len(c.ch_mults))
+    return UNet(
+        c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
+        dropout=c.dropout, n_groups=c.n_groups, **common,
+    )  # fmt: skip
+
+
+def dit_of(c: 'Configs', **common: Any) -> DiT:
+    r"""
+    The [transformer](dit.html) of a configuration.
+    """
+    if c.dropout:
+        raise ValueError(f'dropout={c.dropout:g}: the transformer has none, use dropout=0')
+    check_patches(c.image_size, c.patch_size)
+    return DiT(c.image_channels, c.n_channels, c.depth, c.n_heads, c.patch_size, **common)
+
+
+NETWORKS = {
+    'unet': Architecture('U-Net', unet_of, Block),
+    'dit': Architecture('Transformer', dit_of, DiTBlock),
+}
 
 
 # ## Kinds of values
@@ -50,6 +89,7 @@ Seed = Annotated[int, Passes(check_seed)]
 Probability = Annotated[float, check_probability]
 BadPictures = Annotated[str, Passes(check_bad_pictures)]
 Schedule = Annotated[str, OneOf(SCHEDULES, 'schedule')]
+Network = Annotated[str, OneOf(NETWORKS, 'network')]
 Target = Annotated[str, OneOf(TARGETS, 'target')]
 Weight = Annotated[str, OneOf(WEIGHTS, 'weight')]
 NoiseLevels = Annotated[str, OneOf(NOISE_LEVELS, 'distribution')]
@@ -92,13 +132,17 @@ class Configs(forerunner.Notebook):
     image_channels: Annotated[Size, '1 for grey, 3 for colour'] = 1
     flip: Annotated[bool, 'mirror half of the images (a mirrored 3 is not a digit)'] = False
     #
-    n_channels: Annotated[Size, "width of the U-Net's first level"] = 32
+    network: Annotated[Network, f'what predicts the noise: {one_of(NETWORKS)}'] = 'unet'
+    n_channels: Annotated[Size, "width of the U-Net's first level, or of the dit"] = 32
     ch_mults: Annotated[
         tuple[int, ...], 'width of each level, as a multiple of that', AtMost(1024)
     ] = (1, 2)
     is_attn: Annotated[tuple[bool, ...], 'attention at each level'] = (False, True)
     n_blocks: Annotated[int, 'blocks a level', AtMost(32)] = 1
     n_groups: Annotated[Size, 'groups of each GroupNorm; they divide all widths'] = 8
+    patch_size: Annotated[Positive, 'dit: side of a patch in pixels', AtMost(1024)] = 2
+    depth: Annotated[Positive, 'dit: how many blocks', AtMost(512)] = 4
+    n_heads: Annotated[Positive, 'dit: heads of attention; they divide n_channels'] = 4
     dropout: Annotated[float, 'in each block, while training'] = 0.0
     n_classes: Annotated[
         int, 'classes that the model is told; 0 trains without labels', AtMost(10**6), AtLeast(0)
@@ -207,6 +251,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     ),
     # The same network, told which digit it is
     'digits_conditional': dict(n_classes=10),
+    # A transformer of as many parameters, trained for as many seconds
+    'digits_dit': dict(
+        network='dit', n_channels=96, depth=4, n_heads=4, patch_size=2,
+        learning_rate=4e-3, warmup=200, cooldown=1700, steps=4000,
+    ),
     'mnist': dict(
         dataset='mnist', image_size=32,
         n_groups=32, n_channels=64, ch_mults=(1, 2, 2), is_attn=(False, True, False),
@@ -288,22 +337,21 @@ def make_configs(values: Mapping[str, Any]) -> Configs:
 
 def build(c: Configs, device: torch.device | str = 'cpu') -> DenoiseDiffusion:
     r"""
-    The U-Net and the diffusion around it that a configuration describes, with random weights.
+    The network and the diffusion around it that a configuration describes, with random weights.
     """
     return diffusion_around(network_of(c).to(device), c)
 
 
-def network_of(c: Configs) -> UNet:
+def network_of(c: Configs) -> UNet | DiT:
     r"""
-    The U-Net of a configuration.
+    The network of a configuration. Raises `ValueError` where its sizes do not fit.
     """
-    check_image_size(c.image_size, len(c.ch_mults))
-    return UNet(
-        c.image_channels, c.n_channels, c.ch_mults, c.is_attn, c.n_blocks,
-        dropout=c.dropout, n_groups=c.n_groups, n_classes=c.n_classes or None,
+    common: dict[str, Any] = dict(
+        n_classes=c.n_classes or None,
         # Beside the noise, [where the variance lies](../learned_variance.html)
         out_channels=2 * c.image_channels if c.variance == 'learned' else None,
-    )  # fmt: skip
+    )
+    return NETWORKS[c.network].make(c, **common)
 
 
 def diffusion_around(model: EpsModel, c: Configs) -> DenoiseDiffusion:

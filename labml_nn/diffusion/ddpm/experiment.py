@@ -95,6 +95,7 @@ from labml_nn.diffusion.ddpm import EpsModel
 from labml_nn.diffusion.ddpm.check import nearest as nearest_image
 from labml_nn.diffusion.ddpm.configs import (
     FREE_ON_RESUME,
+    NETWORKS,
     PRESETS,
     Configs,
     build,
@@ -109,7 +110,6 @@ from labml_nn.diffusion.ddpm.notes import notes, of_rate
 from labml_nn.diffusion.ddpm.older import older_names
 from labml_nn.diffusion.ddpm.report import write_report
 from labml_nn.diffusion.ddpm.train import Training, condition_of, losses_of
-from labml_nn.diffusion.ddpm.unet import check_image_size
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided
 from labml_nn.diffusion.samplers import ReverseSampler, make_sampler
@@ -203,7 +203,8 @@ class Trainer(Run):
         print(self.what_next())
         views = self.announce_images()
         classes = f', {c.n_classes} classes' if c.n_classes else ''
-        print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
+        network = NETWORKS[c.network].called
+        print(f'  model   {network} with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
         print(f'  steps   {c.steps:,} of {c.batch_size} images{each}{views}')
         print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
         print(f'  device  {", ".join(how)}')
@@ -393,7 +394,6 @@ def check_model(c: Configs, device: torch.device) -> None:
     Raises `ValueError` or `ShortChainWarning` for a model that cannot be built, compiled or
     sampled from.
     """
-    check_image_size(c.image_size, len(c.ch_mults))
     if c.compile:
         check_compiler(device)
     with warnings.catch_warnings():

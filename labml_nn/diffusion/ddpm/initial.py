@@ -42,7 +42,10 @@ from labml_nn.runs import checkpoint
 from labml_nn.runs.run import check_numbers
 
 # What gives the weights their shapes, or, as the groups do, their meaning
-OF_NETWORK = ('image_channels', 'n_channels', 'ch_mults', 'is_attn', 'n_blocks', 'n_groups')
+OF_NETWORK = (
+    'network', 'image_channels', 'n_channels', 'ch_mults', 'is_attn', 'n_blocks', 'n_groups',
+    'patch_size', 'depth', 'n_heads',
+)  # fmt: skip
 # What is said of them on the command line, and what they are called in a checkpoint
 KINDS = {'ema': 'averaged', 'raw': 'raw'}
 NAMES = {'ema': 'ema', 'raw': 'model'}

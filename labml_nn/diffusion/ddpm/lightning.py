@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from labml_nn.cli.messages import wanted
 from labml_nn.cli.options import option_types, option_values
@@ -40,6 +40,7 @@ from labml_nn.data.datasets import AnySet, batches, fingerprint
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.data.vision import vision
 from labml_nn.diffusion.ddpm.configs import (
+    NETWORKS,
     PRESETS,
     Configs,
     build,
@@ -55,7 +56,6 @@ from labml_nn.diffusion.ddpm.experiment import (
     preview_sampler,
 )
 from labml_nn.diffusion.ddpm.train import condition_of, losses_of, share_of_rate
-from labml_nn.diffusion.ddpm.unet import Block, UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.preconditioning import draw_steps
 from labml_nn.runs import checkpoint, folder
@@ -116,7 +116,7 @@ class DDPM(L.LightningModule):
         self.random: Mapping[str, Any] | None = None  # what a checkpoint has of random states
 
     @property
-    def unet(self) -> UNet:
+    def unet(self) -> nn.Module:
         return self.diffusion.eps_model  # type: ignore[return-value]
 
     def training_step(self, batch: Any, _: int) -> Tensor:
@@ -144,7 +144,8 @@ class DDPM(L.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group['lr'] = self.c.learning_rate * share
         if self.c.activation_checkpointing:  # the average, a copy, is made by now
-            recompute(m for m in self.unet.modules() if isinstance(m, Block))
+            block = NETWORKS[self.c.network].block
+            recompute(m for m in self.unet.modules() if isinstance(m, block))
         if self.random is not None:
             checkpoint.set_random_states(self.random)
 

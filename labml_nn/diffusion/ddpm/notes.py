@@ -19,6 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from labml_nn.cli.options import option_values
 from labml_nn.data.datasets import OTHER_PICTURES, AnySet, Images, pictures_below
 from labml_nn.data.decode import FORMATS
 from labml_nn.diffusion.ddpm.configs import Configs, beta_of
@@ -33,6 +34,8 @@ MUCH_LEFT = 0.02
 NOISE = math.log(1e-4)
 # How many files are opened to see how large pictures are
 OPENED = 100
+# What a U-Net has not
+OF_TRANSFORMER = ('patch_size', 'depth', 'n_heads')
 # Fewer images than this, or each of them more often than that, and samples will be like them
 FEW, OFTEN = 1000, 5000
 
@@ -57,11 +60,12 @@ def of_options(c: Configs) -> Iterator[str]:
             f'{min(c.warmup, c.steps // 20)} --cooldown {min(c.cooldown, c.steps // 3)}'
         )
     width = c.n_channels * min(c.ch_mults)
-    if width == c.n_groups:
+    if c.network == 'unet' and width == c.n_groups:
         yield (
             f'n_groups={c.n_groups} is as many as there are channels ({width}): each is normalised '
             f'alone, and how bright it is gets lost. Try --n_groups {max(width // 4, 1)}'
         )
+    yield from idle(c)
     beta = beta_of(c)
     left, lost = signal_left(beta), float((log_snr(beta) < NOISE).double().mean())
     if left > MUCH_LEFT:
@@ -74,6 +78,21 @@ def of_options(c: Configs) -> Iterator[str]:
             f'T = {c.n_steps:,} with the {c.schedule} schedule has nothing but noise in {lost:.0%} '
             f'of its steps, which are trained for nothing: try fewer --n_steps'
         )
+
+
+def idle(c: Configs) -> Iterator[str]:
+    r"""
+    Options that are given for a network, and the run has another. That a preset brings those of a
+    U-Net says nothing.
+    """
+    if c.network == 'unet':
+        usual = option_values(Configs())
+        given = [f'{k}={getattr(c, k)}' for k in OF_TRANSFORMER if getattr(c, k) != usual[k]]
+        if given:
+            yield (
+                f'{", ".join(given)}: of the transformer alone, and this run has a U-Net. Leave '
+                f'that out, or add --network dit'
+            )
 
 
 def best_share(c: Configs) -> float:

@@ -626,7 +626,8 @@ def save_pretrained(
     unet = bare(diffusion.eps_model)
     if not isinstance(unet, UNet):
         raise ValueError(
-            f'eps_model is a {type(unet).__name__}: only our UNet has a form in diffusers'
+            f'eps_model is a {type(unet).__name__}: only our UNet is written in the form of '
+            f'diffusers. Use its own checkpoint'
         )
     if diffusion.variance == 'learned':
         raise ValueError(

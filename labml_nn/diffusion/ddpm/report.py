@@ -37,7 +37,7 @@ from labml_nn.cli.options import option_meanings, option_values, plain
 from labml_nn.cli.pages import environment
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm.commands import Command, RunOptions
-from labml_nn.diffusion.ddpm.configs import Configs, make_configs
+from labml_nn.diffusion.ddpm.configs import NETWORKS, Configs, make_configs
 from labml_nn.diffusion.ddpm.notes import notes
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.runs import checkpoint
@@ -120,10 +120,11 @@ class RunRecord:
         views = f': each {self.state["step"] * c.batch_size / n:,.0f} times' if n else ''
         parameters = sum(w.numel() for w in self.state['model'].values())
         versions = self.state.get('versions', {})
+        network = NETWORKS[c.network].called
         return {
             'images': f'{n or "?":,} of {c.dataset}, {c.image_size}×{c.image_size}×'
             f'{c.image_channels}' if n else c.dataset,
-            'model': f'U-Net with {parameters:,} parameters, T = {c.n_steps:,}, {c.schedule}',
+            'model': f'{network} with {parameters:,} parameters, T = {c.n_steps:,}, {c.schedule}',
             'steps': f'{self.state["step"]:,} of {c.steps:,}, of {c.batch_size} images{views}',
             'versions': ', '.join(f'{name} {version}' for name, version in versions.items()),
         }  # fmt: skip

@@ -41,7 +41,6 @@ from labml_nn.compute.precision import for_sampling, pick_precision
 from labml_nn.data.datasets import class_number
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, forerunner
 from labml_nn.diffusion.ddpm.configs import Configs, build, make_configs, network_of
-from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
 from labml_nn.diffusion.editing import Chain, Edit, Inpaint, nearest_start
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
@@ -140,7 +139,7 @@ class Sampler(forerunner.Calls):
         with torch.device('meta'):
             checkpoint.fitting_weights(network_of(c), kept, run)
         diffusion = build(c)
-        model: UNet = diffusion.eps_model  # type: ignore[assignment]
+        model: nn.Module = diffusion.eps_model  # type: ignore[assignment]
         checkpoint.load_weights(model, kept, run)
         device = pick_device(device) if isinstance(device, str) else device
         network: nn.Module = for_sampling(model, pick_precision(precision, device), device)

@@ -36,9 +36,8 @@ from labml_nn.compute.descent import Descent
 from labml_nn.compute.distributed import World
 from labml_nn.compute.precision import Network, pick_precision, recompute
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.configs import Configs, build, steps_of
+from labml_nn.diffusion.ddpm.configs import NETWORKS, Configs, build, steps_of
 from labml_nn.diffusion.ddpm.ema import EMA
-from labml_nn.diffusion.ddpm.unet import Block
 from labml_nn.diffusion.ddpm.utils import image_seed
 from labml_nn.diffusion.guidance import drop_labels
 from labml_nn.diffusion.learned_variance import WEIGHT, hybrid_errors
@@ -175,7 +174,8 @@ class Training:
         """
         c = self.c
         if c.activation_checkpointing:
-            recompute(m for m in self.model.modules() if isinstance(m, Block))
+            block = NETWORKS[c.network].block
+            recompute(m for m in self.model.modules() if isinstance(m, block))
         self.wrapped = self.world.wrap(self.model)
         self.network = self.diffusion.eps_model = Network(
             self.wrapped, self.precision, compiled=c.compile, channels_last=c.channels_last

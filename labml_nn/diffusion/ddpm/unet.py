@@ -103,6 +103,15 @@ class Variant(NamedTuple):
 PAPER = Variant()
 
 
+def frequencies(n: int, last: bool = True) -> Tensor:
+    r"""
+    $10000^{-i/(n-1)}$ for $i = 0 \dots n-1$, float64 `[n]`. The authors' code divides by $n - 1$,
+    which makes the last one $10^{-4}$; the formula in the paper on the transformer divides by $n$.
+    """
+    i = torch.arange(n, dtype=torch.float64)
+    return torch.exp(-math.log(10000) * i / max(n - last, 1))
+
+
 class TimeEmbedding(nn.Module):
     r"""
     ## Embedding of the time step
@@ -124,11 +133,15 @@ class TimeEmbedding(nn.Module):
 
     frequency: Tensor
 
-    def __init__(self, n_channels: int, n_classes: int | None = None, variant: Variant = PAPER):
+    def __init__(
+        self, n_channels: int, n_classes: int | None = None, variant: Variant = PAPER,
+        *, width: int | None = None,
+    ):  # fmt: skip
         r"""
-        * `n_channels` the size of the sinusoidal embedding; the output has `4 * n_channels`
+        * `n_channels` the size of the sinusoidal embedding
         * `n_classes` how many classes a label can name; `None` for a network that takes no labels
         * `variant` whether sines or cosines come first, and which frequency is the lowest
+        * `width` of the output; `4 * n_channels` when not given
 
         Raises `ValueError` if `n_classes` is less than 1.
         """
@@ -136,16 +149,13 @@ class TimeEmbedding(nn.Module):
         if n_classes is not None and n_classes < 1:
             raise ValueError(f'n_classes={n_classes}: give at least one, or None for no labels')
         self.n_classes = n_classes or 0
-        half = n_channels // 2
-        # $10000^{-i/(h-1)}$ for $i = 0 \dots h-1$, with $h$ half the channels. The authors' code
-        # divides by $h - 1$; the formula in the paper on the transformer divides by $h$
-        i = torch.arange(half, dtype=torch.float64)
-        frequency = torch.exp(-math.log(10000) * i / max(half - variant.last_frequency, 1))
+        width = 4 * n_channels if width is None else width
+        frequency = frequencies(n_channels // 2, variant.last_frequency)
         self.cosine_first = variant.cosine_first
         self.register_buffer('frequency', frequency.float(), persistent=False)
-        self.linear1 = nn.Linear(n_channels, 4 * n_channels)
-        self.linear2 = nn.Linear(4 * n_channels, 4 * n_channels)
-        self.label = nn.Embedding(n_classes, 4 * n_channels) if n_classes else None
+        self.linear1 = nn.Linear(n_channels, width)
+        self.linear2 = nn.Linear(width, width)
+        self.label = nn.Embedding(n_classes, width) if n_classes else None
 
     def __repr__(self) -> str:
         labels = f' + {self.n_classes} classes' if self.n_classes else ''
@@ -251,14 +261,20 @@ class AttentionBlock(nn.Module):
         * `x` `[batch, n_channels, height, width]`, and so is the output
         """
         h = self.norm(x).flatten(2).transpose(1, 2)  # [batch, height * width, n_channels]
-        # [batch, heads, height * width, n_channels / heads]
-        q, k, v = (
-            layer(h).unflatten(2, (self.n_heads, -1)).transpose(1, 2)
-            for layer in (self.query, self.key, self.value)
-        )
-        # torch's fused kernels never store all the pairs
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        h = attend(self.query(h), self.key(h), self.value(h), self.n_heads)
         return x + self.out(h).transpose(1, 2).reshape(x.shape)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Tensor:
+    r"""
+    The formula above, for each head by itself.
+
+    * `query`, `key`, `value` `[batch, positions, n_channels]`, and so is the output
+    """
+    # [batch, heads, positions, n_channels / heads]
+    q, k, v = (x.unflatten(2, (n_heads, -1)).transpose(1, 2) for x in (query, key, value))
+    # torch's fused kernels never store all the pairs
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 class Block(nn.Module):

@@ -262,10 +262,16 @@ def hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def refuse_other_targets(c: Configs) -> None:
+def refuse_others(c: Configs) -> None:
     r"""
-    A `ValueError` for a model that does not predict the noise, which is all that the engine knows.
+    A `ValueError` for another network than a U-Net that predicts the noise, which is all that the
+    engine knows.
     """
+    if c.network != 'unet':
+        raise ValueError(
+            f'the page draws with a U-Net, and this run has network={c.network}: use evaluate '
+            f'sample or animate, or train one with --network unet'
+        )
     if c.target != 'eps' or c.zero_snr:
         raise ValueError(
             f'the page draws from models that predict eps: this one has target={c.target} and '
@@ -279,7 +285,7 @@ def page_of(sampler: Sampler, a: Any) -> Page:
     """
     state = checkpoint.load(a.run)
     c = make_configs(state['config'])
-    refuse_other_targets(c)
+    refuse_others(c)
     network: Any = sampler.diffusion.eps_model
     guidance = 0.0
     if isinstance(network, Guided):

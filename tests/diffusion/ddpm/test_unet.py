@@ -14,6 +14,7 @@ from tests.kit.close import agree
 PARAMETERS = {
     'digits': 701_345,
     'digits_conditional': 702_625,
+    'digits_dit': 722_788,
     'tests': 271_649,
     'mnist': 6_469_889,
     'fashion': 1_540_681,
