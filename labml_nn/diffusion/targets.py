@@ -162,9 +162,9 @@ Six runs of the preset `digits` which differ in target and weight alone, and the
 
 `python -m docs.figures.data.targets runs/targets` trains what is missing and measures. Each row is
 one training and one seed, so a difference in the second decimal says little. With its own weight
-$v$ is as good as $\epsilon$ or a little better. $x_0$ is worse: it gives the steps with little noise
-the least weight. The weight `min_snr` takes weight from the same steps, and loses with many calls.
-It was proposed for larger images and longer trainings. With `zero_snr` no difference is seen.
+$v$ is as good as $\epsilon$ or a little better. $x_0$ is worse: it gives the steps with little
+noise the least weight. The weight `min_snr` takes weight from the same steps, and loses with many
+calls. It was proposed for larger images and longer trainings. With `zero_snr` no difference is seen.
 
 [Exercises for this page](ddpm/exercises.html#targets-and-weights), with answers.
 """

@@ -61,7 +61,7 @@ def table() -> list[Mutant]:
     )  # fmt: skip
 
     parts = (
-        derivation, score, samplers, targets, flow, preconditioning, sde, dit, evaluation, exercises,
-        holes, pages,
+        derivation, score, samplers, targets, flow, preconditioning, sde, dit, evaluation,
+        exercises, holes, pages,
     )  # fmt: skip
     return [mutant for part in parts for mutant in part.MUTANTS]
