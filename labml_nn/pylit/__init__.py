@@ -41,7 +41,8 @@ lead is looked up before a page is written, so that it is made from data alone: 
 the same data is [remembered](remembered.py), and where there is much of it, made in two
 [halves](halves.py). What readers [search](search.py) and what stands in
 titles has its formulas in one [readable](readable.py) line. The doors are in the [command
-line](__main__.py).
+line](__main__.py), which knows what is [asked](request.py) before anything else is imported: where
+nothing has changed, a site [stands already](unchanged.py).
 
 [Layout](layout.py) sets a row of prose and code with its [listing](listing.py), both out of
 [elements](elements.py), [markup](markup.py) lets no file break its page,

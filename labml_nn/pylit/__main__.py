@@ -23,15 +23,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labml_nn.cli.output import command
 
 from . import VERSION, claims
+from .config import load
 from .problems import FORMATS, Mistakes, Problem, Problems, Refusal
 
 if TYPE_CHECKING:
-    from .site import Request
+    from .request import Request
 
 EXAMPLES = """examples:
   %(prog)s setup                            install KaTeX, once per user (needs Node 18)
@@ -129,13 +130,13 @@ def _say(problems: Sequence[Problem], form: str) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     # Only what a command needs is imported: `--help` answers at once
-    from . import check, formulas, serve
-    from .config import load
-    from .site import Request
-
     if options.command == 'setup':
+        from . import formulas
+
         print(formulas.setup())
         return 0
+    from .request import Request
+
     config = load(options.paths[0])
     request = Request(
         options.paths,
@@ -148,16 +149,20 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == 'test':
         return _test(request)
     if options.command == 'serve':
+        from . import serve
+
         return serve.run(request, options.port, options.open)
+    if options.command == 'build':
+        return _build(request, options)
+    from . import check
+
     if options.command == 'gettext':
         return check.gettext(request, options.locale, options.lang, options.pot)
     if options.command == 'inventory':
         return check.inventory(request, options.of, options.out)
-    if options.command == 'check':
-        problems = check.run(request)
-        _say(problems, options.format)
-        return _status(problems, options.strict)
-    return _build(request, options)
+    problems = check.run(request)
+    _say(problems, options.format)
+    return _status(problems, options.strict)
 
 
 def _test(request: Request) -> int:
@@ -174,36 +179,63 @@ def _test(request: Request) -> int:
 
 
 def _build(request: Request, options: argparse.Namespace) -> int:
-    from . import swap, testing
-    from .site import Site
+    from . import swap, unchanged
 
     swap.check(options.out)
-    if options.test:
-        testing.ensure(request)
     request.out = options.out
     request.keep = not options.no_cache
     request.lenient = not options.strict
-    site = Site(request)
-    if not options.execute:
-        # Figures are drawn once
-        site.second = lambda partner: Site(request, partner=partner).prepare()
+    memory, name = request.memory(), request.name(options.test)
+    known = memory.get(name)
+    memory.close()
+    if not (known and unchanged.holds(known['seen']) and swap.stands(options.out, known['files'])):
+        known = _built(request, options, name)
+        if known is None:
+            return 1
+    if known['note']:
+        print(f'note: {known["note"]}', file=sys.stderr)
+    wrong = known['wrong']
+    count = f', {wrong} mistake{"s" * (wrong > 1)}: see above' if wrong else ''
+    print(f'{known["pages"]} pages in {os.path.relpath(options.out)}{count}')
+    return 0
+
+
+def _built(request: Request, options: argparse.Namespace, name: str) -> dict[str, Any] | None:
+    """Build, and remember under this name what was looked at; nothing if that was refused."""
+    from . import swap, testing, unchanged
+    from .site import Site
+
+    if options.test:
+        testing.ensure(request)
     # All of the trees and tokens are needed: to look for lost ones is a tenth of a build
     gc.disable()
-    try:
-        files = site.render()
-    finally:
-        gc.enable()
-        site.close()
-    _say(site.problems, 'text')
-    if options.strict and site.problems.serious:
-        return 1
+    with unchanged.watching(options.out) as watch:
+        site = Site(request)
+        if not options.execute:
+            # Figures are drawn once
+            site.second = lambda partner: Site(request, partner=partner).prepare()
+        try:
+            files = site.render()
+            _say(site.problems, 'text')
+            if options.strict and site.problems.serious:
+                return None
+            said = f'{site.unproved}: no mark says passed; --test runs them'
+            made = {
+                'files': swap.sums(files),
+                'pages': len(site.shown()),
+                'note': said if site.unproved and site.naming else '',
+                'wrong': len(site.problems.errors),
+                'seen': watch.seen(),
+            }
+            if not site.problems:
+                # What is wrong is told each time
+                site.memory.put(name, made)
+                site.memory.save()
+        finally:
+            gc.enable()
+            site.close()
     swap.write(files, options.out)
-    if site.unproved and site.naming:
-        print(f'note: {site.unproved}: no mark says passed; --test runs them', file=sys.stderr)
-    wrong = len(site.problems.errors)
-    count = f', {wrong} mistake{"s" * (wrong > 1)}: see above' if wrong else ''
-    print(f'{len(site.shown())} pages in {os.path.relpath(options.out)}{count}')
-    return 0
+    return made
 
 
 def _status(problems: Problems, strict: bool) -> int:

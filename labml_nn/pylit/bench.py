@@ -27,8 +27,9 @@ from labml_nn.cli.output import command
 
 from . import formulas
 from .config import load
+from .request import Request
 from .serve import Live
-from .site import Request, Site
+from .site import Site
 
 HERE = Path(__file__).parent
 FILES, FORMULAS = 222, 7

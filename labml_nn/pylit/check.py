@@ -53,7 +53,8 @@ from .outline import Outline
 from .page import Page
 from .problems import Mistakes, Problem, Problems, Refusal
 from .remembered import fingerprint
-from .site import Request, Site
+from .request import Request
+from .site import Site
 
 
 def run(request: Request) -> Problems:

@@ -41,6 +41,7 @@ from typing import Any
 from . import swap
 from .config import Config
 from .problems import Refusal
+from .unchanged import is_file
 
 PASSED, FAILED, NOT_RUN = 'passed', 'failed', 'not run'
 # In the folder of `pyproject.toml`: what a run of the tests has said
@@ -119,7 +120,7 @@ def write_report(report: Report, path: Path) -> None:
 def believed(config: Config, paths: Sequence[Path], path: Path | None = None) -> tuple[Report, str]:
     """The report of exactly these sources; or an empty one, and why."""
     path = path or config.root / REPORT
-    if not path.is_file():
+    if not is_file(path):
         return Report(), 'the tests that the pages name have not been run'
     try:
         report = read_report(path)
@@ -187,8 +188,8 @@ def sources(config: Config, below: Iterable[str]) -> str:
 
 def _files(config: Config, below: str) -> Iterator[str]:
     root, start = config.root, config.root / below
-    yield from (name for name in SETTINGS if (root / name).is_file())
-    if start.is_file():
+    yield from (name for name in SETTINGS if is_file(root / name))
+    if is_file(start):
         # A file by itself may import those beside it
         yield from (_called(root, path) for path in {start, *start.parent.glob('*.py')})
     for folder, folders, files in os.walk(start):

@@ -81,6 +81,8 @@ class Config:
 
     def lists(self, file: Path, patterns: tuple[str, ...]) -> bool:
         """Whether a file of the project is one of those that patterns name."""
+        if not patterns:
+            return False
         try:
             shown = file.resolve().relative_to(self.root).as_posix()
         except (ValueError, OSError, RuntimeError):

@@ -35,6 +35,7 @@ from xml.etree import ElementTree
 
 from .config import Config
 from .remembered import Memory, fingerprint, program
+from .unchanged import is_file
 
 THEMES = ('light', 'dark')
 PATIENCE = 600
@@ -88,18 +89,18 @@ def find(config: Config, target: str, execute: bool, memory: Memory | None = Non
     folder = config.root / config.figures
     source = folder / name
     inside = Path(os.path.realpath(source)).is_relative_to(folder.resolve())
-    if not inside or source.suffix != '.py' or not function.isidentifier() or not source.is_file():
+    if not inside or source.suffix != '.py' or not function.isidentifier() or not is_file(source):
         return Drawn(error=f'no such figure: {config.figures}/{target}')
     files = {theme: folder / 'drawn' / f'{source.stem}.{function}.{theme}.svg' for theme in THEMES}
     real = [Path(os.path.realpath(path)) for path in files.values()]
     if not all(path.is_relative_to(config.root.resolve()) for path in real):
         return Drawn(error=f'figure {target} is a link that leads out of the project')
     stamp = _stamp(source, config.root, memory)
-    fresh = all(path.is_file() and _stamp_of(path) == stamp for path in files.values())
+    fresh = all(is_file(path) and _stamp_of(path) == stamp for path in files.values())
     if execute and not fresh:
         error = draw(source, function, files, stamp, config.root)
         return Drawn(error=error) if error else Drawn(files)
-    if not all(path.is_file() for path in files.values()):
+    if not all(is_file(path) for path in files.values()):
         return Drawn(error=f'figure {target} was never drawn: build with --execute')
     wrong = ''.join(runs(path, memory) for path in files.values())
     return Drawn(error=f'figure {target}: {wrong}') if wrong else Drawn(files, stale=not fresh)
@@ -335,7 +336,7 @@ def _stamp(source: Path, root: Path, memory: Memory) -> str:
             seen[path] = path.read_bytes()
             waiting += _imported(path, seen[path], root, memory)
     data = source.resolve().parent / 'data' / f'{source.stem}.json'
-    if data.is_file():
+    if is_file(data):
         seen[data] = data.read_bytes()
     digest = hashlib.sha256()
     for path in sorted(seen):
@@ -373,6 +374,6 @@ def _imports(data: bytes) -> list[tuple[int, str, list[str]]]:
 def _module(base: Path, name: str) -> Path | None:
     path = base.joinpath(*name.split('.')) if name else base
     for candidate in (path.with_name(f'{path.name}.py'), path / '__init__.py'):
-        if candidate.is_file():
+        if is_file(candidate):
             return candidate.resolve()
     return None

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from .problems import Refusal
-from .remembered import Memory, fingerprint
+from .remembered import Memory, cache_home, fingerprint
 
 HERE = Path(__file__).parent / 'katex'
 # Setting a formula takes time quadratic in its length: 5,000 characters half a second, 100,000
@@ -56,13 +56,6 @@ class Result:
 
 
 # ## Where KaTeX lives
-def cache_home() -> Path:
-    base = os.environ.get('PYLIT_CACHE') or os.environ.get('XDG_CACHE_HOME')
-    if os.environ.get('PYLIT_CACHE'):
-        return Path(str(base))
-    return (Path(base) if base else Path.home() / '.cache') / 'labml_nn' / 'pylit'
-
-
 def katex_home() -> Path:
     """A folder per lock file: another version never finds the wrong files."""
     lock = (HERE / 'package-lock.json').read_bytes()

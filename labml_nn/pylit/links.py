@@ -30,6 +30,7 @@ from .outline import Link, Outline
 from .problems import Problems, Refusal
 from .project import Source, readable
 from .remembered import Memory
+from .unchanged import is_file
 
 # Links of this scheme lead to where a notebook can be run
 COLAB = 'colab'
@@ -249,7 +250,7 @@ class Directory:
         )  # fmt: skip
 
     def _live(self, name: str) -> Target:
-        found = self.living.get(name) or live.find(self.config, name)
+        found = self.living.get(name) or live.find(self.config, name, self.memory)
         if found.error:
             return Target(wrong=found.error)
         self.living[name] = found
@@ -305,6 +306,6 @@ def _file(folder: Path, target: str) -> Path | None:
     """The file that a link names, if there is one; a link may name what no file can be called."""
     try:
         path = (folder / target).resolve()
-        return path if path.is_file() else None
+        return path if is_file(path) else None
     except (OSError, ValueError, RuntimeError):
         return None

@@ -46,6 +46,8 @@ from pathlib import Path
 
 from . import figures
 from .config import Config
+from .remembered import Memory
+from .unchanged import is_file
 
 NAME = re.compile(r'[A-Za-z][\w-]*')
 SAID = re.compile(r'^// @(needs|later) (\S+)\s*$', re.M)
@@ -80,28 +82,28 @@ class Living:
         return b''.join(path.read_bytes() for path in self.needs if path.suffix == '.css')
 
 
-def find(config: Config, name: str) -> Living:
+def find(config: Config, name: str, memory: Memory | None = None) -> Living:
     """The files of a figure by its name."""
     folder = config.root / config.live
     script = folder / f'{name}.js'
-    if not NAME.fullmatch(name) or not script.is_file():
+    if not NAME.fullmatch(name) or not is_file(script):
         return Living(error=f'no such living figure: {config.live}/{name}.js')
     pictures = [folder / f'{name}{ending}' for ending in PICTURES]
-    light = next((path for path in pictures if path.is_file()), None)
+    light = next((path for path in pictures if is_file(path)), None)
     if light is None:
         shown = ' or '.join(path.name for path in pictures)
         return Living(error=f'living figure {name}: no picture {shown} in {config.live}')
     dark = light.with_suffix(f'.dark{light.suffix}')
-    found = Living(script, light=light, dark=dark if dark.is_file() else light)
+    found = Living(script, light=light, dark=dark if is_file(dark) else light)
     for kind, named in SAID.findall(script.read_text('utf-8')):
         path = Path(os.path.normpath(folder / named))
-        if not path.is_file() or path.suffix not in ('.js', '.css'):
+        if not is_file(path) or path.suffix not in ('.js', '.css'):
             return Living(error=f'living figure {name}: there is no script {named}')
         (found.needs if kind == 'needs' else found.later).append(path)
     outside = next((p for p in _files(found) if not _inside(p, config.root)), None)
     if outside:
         return Living(error=f'living figure {name}: {outside.name} is outside of the project')
-    wrong = figures.runs(found.light) or figures.runs(found.dark)
+    wrong = figures.runs(found.light, memory) or figures.runs(found.dark, memory)
     return Living(error=f'living figure {name}: {wrong}') if wrong else found
 
 

@@ -27,9 +27,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from . import formulas
 from .parse import Line, Module, Output, Section, named, understood
 from .problems import Mistakes, Problem
+from .remembered import cache_home
 
 SUFFIX = '.ipynb'
 # Tags of Jupyter Book and of Sphinx, for cells that a reader may open
@@ -363,7 +363,7 @@ def picture(path: Path, name: str) -> Path | None:
     if found is None:
         return None
     suffix, data = found
-    folder = formulas.cache_home() / 'outputs'
+    folder = cache_home() / 'outputs'
     file = folder / f'{hashlib.sha256(data).hexdigest()[:20]}{suffix}'
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)

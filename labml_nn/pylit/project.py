@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from .config import Config
 from .problems import Mistakes, Problem, Refusal
 from .scripts import LANGUAGES
+from .unchanged import is_file
 
 SUFFIXES = ('.py', '.md', '.ipynb')
 # Never pages, unless they are named on the command line
@@ -38,6 +40,9 @@ class Source:
 def collect(paths: Sequence[Path], config: Config, out: Path | None = None) -> list[Source]:
     """Every source below the paths, in reading order."""
     found: dict[str, Source] = {}
+    # What a folder is, it is for one build
+    _real.cache_clear()
+    _package.cache_clear()
     for path in paths:
         if not path.exists() and not path.is_symlink():
             raise Refusal(f'{path}: no such file or folder')
@@ -86,7 +91,7 @@ def _is_page(file: Path, config: Config) -> bool:
 def _is_ours(folder: Path, out: Path | None) -> bool:
     if folder.name.startswith('.') or folder.name in SKIPPED or folder.resolve() == out:
         return False
-    return not (folder / 'pyvenv.cfg').exists()
+    return not is_file(folder / 'pyvenv.cfg')
 
 
 def _excluded(file: Path, config: Config) -> bool:
@@ -101,7 +106,7 @@ def make(file: Path, base: Path, prefix: str = '', kind: str = 'page') -> Source
     package = relative.name == '__init__.py'
     is_index = package or (
         relative.name.lower() in ('index.md', 'readme.md', 'index.ipynb')
-        and not file.with_name('__init__.py').exists()
+        and not is_file(file.with_name('__init__.py'))
     )
     url = (stem.parent / 'index.html' if is_index else stem.with_suffix('.html')).as_posix()
     if not is_index:
@@ -123,21 +128,36 @@ def readable(name: str) -> str:
 
 
 def _module(file: Path) -> str:
-    folder = file.absolute().parent
     if file.suffix in ('.ipynb', *LANGUAGES):
         # Nothing that could be imported
         return file.name
-    parts = [] if file.name == '__init__.py' else [file.stem]
-    while (folder / '__init__.py').exists():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return '.'.join(parts) or file.stem
+    package = _package(file.absolute().parent)
+    own = () if file.name == '__init__.py' else (file.stem,)
+    return '.'.join((*package, *own)) or file.stem
+
+
+@lru_cache(maxsize=4096)
+def _package(folder: Path) -> tuple[str, ...]:
+    """The package that a folder is, by its names from the outermost."""
+    inner = is_file(folder / '__init__.py') and folder.name
+    return (*_package(folder.parent), folder.name) if inner else ()
+
+
+def real(path: Path) -> Path:
+    """Where a file is without links: many files are in few folders, and few are links."""
+    folder = _real(path.parent)
+    return path.resolve() if os.path.islink(path) else folder / path.name
+
+
+@lru_cache(maxsize=4096)
+def _real(folder: Path) -> Path:
+    return folder.resolve()
 
 
 def inside(source: Source, config: Config) -> str:
     """What the settings call a source: its path from the root of the project."""
     try:
-        return source.path.resolve().relative_to(config.root).as_posix()
+        return real(source.path).relative_to(config.root).as_posix()
     except (ValueError, OSError, RuntimeError):
         return source.shown
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import sqlite3
 import sys
 import zlib
@@ -29,6 +30,14 @@ from typing import Any
 from labml_nn.cli.pages import TEMPLATES
 
 HERE = Path(__file__).parent
+
+
+def cache_home() -> Path:
+    """The folder of what is remembered, which the user may name."""
+    base = os.environ.get('PYLIT_CACHE') or os.environ.get('XDG_CACHE_HOME')
+    if os.environ.get('PYLIT_CACHE'):
+        return Path(str(base))
+    return (Path(base) if base else Path.home() / '.cache') / 'labml_nn' / 'pylit'
 
 
 def fingerprint(*parts: object) -> str:
@@ -66,6 +75,8 @@ class Memory:
         self.older: dict[str, Any] = {}
         self.fresh: set[str] = set()
         self.base: sqlite3.Connection | None = None
+        # A file that could not be read once is not waited for again
+        self.readable = True
 
     def close(self) -> None:
         if self.base:
@@ -76,17 +87,21 @@ class Memory:
         """What is remembered under this name, or nothing."""
         if name in self.older:
             self.results[name] = self.older.pop(name)
-        if name not in self.results and self.path and self.path.is_file():
+        if name not in self.results and self.path and self.readable and self.path.is_file():
             # Whatever is wrong with the file, its results can be made again
-            with suppress(sqlite3.Error, ValueError, TypeError, zlib.error):
-                # A server has several threads, which take turns
-                self.base = self.base or sqlite3.connect(
-                    self.path, timeout=1, check_same_thread=False
-                )
-                query = 'select data from results where name = ?'
-                for (data,) in self.base.execute(query, (name,)):
+            try:
+                for (data,) in self._rows(self.path, name):
                     self.results[name] = json.loads(zlib.decompress(data))
+            except sqlite3.Error:
+                self.readable = False
+            except (ValueError, TypeError, zlib.error):
+                pass
         return self.results.get(name)
+
+    def _rows(self, path: Path, name: str) -> sqlite3.Cursor:
+        # A server has several threads, which take turns
+        self.base = self.base or sqlite3.connect(path, timeout=1, check_same_thread=False)
+        return self.base.execute('select data from results where name = ?', (name,))
 
     def made(self, name: str, make: Callable[[], Any]) -> Any:
         """What is remembered under this name, or else made now."""

@@ -13,13 +13,16 @@ what is wrong and where, and never an older state that looks right.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import stat
 import sys
 import threading
 import time
 import traceback
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,12 +34,17 @@ from markupsafe import Markup
 from . import claims, layout, project, scripts
 from .elements import fill
 from .problems import Mistakes, Refusal, as_text
-from .site import Memo, Request, Site
+from .request import Request
+from .site import Memo, Site
 
 HOST = '127.0.0.1'
-# How often the times of the files are looked at: a glance costs less than a millisecond
-GLANCE = 0.2
-WATCHED = (*project.SUFFIXES, *scripts.LANGUAGES, '.svg', '.png', '.jpg', '.css')
+# How often the times of the files are looked at: a glance costs a millisecond
+GLANCE = 0.05
+# A folder that has changed twice in a tick of the clock looks as if it had done so once
+TICK = 10**9
+WATCHED = {*project.SUFFIXES, *scripts.LANGUAGES, '.svg', '.png', '.jpg', '.css', '.po'}
+# Folders that hold none of it, and much else
+MADE = {'__pycache__', 'node_modules'}
 TYPES = {
     '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8',
     '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
@@ -91,6 +99,7 @@ class Live:
         # One file is made at a time: formulas go through one process
         self.making = threading.Lock()
         self.took = 0.0
+        self.times = Times(WATCHED)
         self.stopped = False
 
     def build(self) -> None:
@@ -156,23 +165,12 @@ class Live:
                     f'built in {self.took * 1000:.0f} ms{": " + self.error if self.error else ""}'
                 )
 
-    def _times(self) -> dict[Path, int]:
-        found: dict[Path, int] = {}
-        for path in self.request.paths:
-            for file in path.rglob('*') if path.is_dir() else [path]:
-                if file.suffix in WATCHED:
-                    self._see(file, found)
-        self._see(self.request.report or self.request.config.root / claims.REPORT, found)
-        # A translator saves a catalogue
-        for file in (self.request.config.root / self.request.config.locale).glob('*.po'):
-            self._see(file, found)
-        return found
-
-    @staticmethod
-    def _see(file: Path, found: dict[Path, int]) -> None:
-        # A file may be gone between two glances
-        with suppress(OSError):
-            found[file] = file.stat().st_mtime_ns
+    def _times(self) -> dict[str, int]:
+        request, config = self.request, self.request.config
+        # A translator saves a catalogue, and what draws a figure is no page
+        folders = (config.locale, config.figures, config.live)
+        report = request.report or config.root / claims.REPORT
+        return self.times.of(*request.paths, report, *(config.root / name for name in folders))
 
     def close(self) -> None:
         self.stopped = True
@@ -180,6 +178,43 @@ class Live:
             self.memo.typesetter.close()
         with self.changed:
             self.changed.notify_all()
+
+
+class Times:
+    """When the files below some paths were written. A folder is listed when it has changed."""
+
+    def __init__(self, suffixes: Collection[str]):
+        self.suffixes = suffixes
+        # By folder: when it was changed, and what of it is looked at
+        self.listed: dict[str, tuple[int, list[str]]] = {}
+
+    def of(self, *paths: Path) -> dict[str, int]:
+        found: dict[str, int] = {}
+        waiting = [str(path) for path in paths]
+        while waiting:
+            path = waiting.pop()
+            # A file may be gone between two glances
+            with suppress(OSError):
+                about = os.stat(path)
+                if stat.S_ISDIR(about.st_mode):
+                    waiting += self._inside(path, about.st_mtime_ns)
+                else:
+                    found[path] = about.st_mtime_ns
+        return found
+
+    def _inside(self, folder: str, changed: int) -> list[str]:
+        known, inside = self.listed.get(folder, (0, []))
+        if known != changed:
+            with os.scandir(folder) as entries:
+                inside = [entry.path for entry in entries if self._counts(entry)]
+            if time.time_ns() - changed > TICK:
+                self.listed[folder] = changed, inside
+        return inside
+
+    def _counts(self, entry: os.DirEntry[str]) -> bool:
+        if entry.is_dir(follow_symlinks=False):
+            return entry.name[0] != '.' and entry.name not in MADE
+        return os.path.splitext(entry.name)[1] in self.suffixes
 
 
 T = TypeVar('T')
@@ -203,6 +238,9 @@ class Handler(BaseHTTPRequestHandler):
 
     live: Live
     protocol_version = 'HTTP/1.1'
+    # An answer goes out as one, and waits for nobody: a head by itself would be acknowledged first
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -235,17 +273,23 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(200, kind, _with_reload(data) if name.endswith('.html') else data)
 
     def _send(self, status: int, kind: str, data: bytes) -> None:
-        self.send_response(status)
+        # What has not changed is not sent again; a page has, or nobody would ask for it
+        tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
+        same = status == 200 and self.headers.get('If-None-Match') == tag
+        page = kind == TYPES['.html'] or status != 200
+        self.send_response(304 if same else status)
         self.send_header('Content-Type', kind)
-        self.send_header('Content-Length', str(len(data)))
-        self.send_header('Cache-Control', 'no-store')
+        self.send_header('Content-Length', '0' if same else str(len(data)))
+        self.send_header('Cache-Control', 'no-store' if page else 'no-cache')
+        if not page:
+            self.send_header('ETag', tag)
         self.send_header('X-Content-Type-Options', 'nosniff')
         self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
         if kind == TYPES['.svg']:
             # Opened by itself, a picture is a page, and its scripts are those of the site
             self.send_header('Content-Security-Policy', PICTURE)
         self.end_headers()
-        if self.command != 'HEAD':
+        if self.command != 'HEAD' and not same:
             self.wfile.write(data)
 
     def _events(self) -> None:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -49,7 +49,6 @@ from . import (
     search,
 )
 from .claims import Claim, Coverage
-from .config import Config
 from .elements import fill
 from .formulas import Formula, Typesetter
 from .frame import LOST, Book, Entry, Frame, picture, source_script
@@ -65,7 +64,9 @@ from .problems import Mistakes, Problem, Problems, Refusal
 from .project import Source
 from .prose import Note
 from .remembered import Memory, fingerprint, program
+from .request import Request
 from .translate import Catalog
+from .unchanged import is_file
 
 STATIC = Path(__file__).parent / 'static'
 T = TypeVar('T')
@@ -79,26 +80,10 @@ class Memo:
 
     # With each page, a hash of what it was understood from
     pages: dict[Path, tuple[str, Page, Problems]] = field(default_factory=dict)
+    # With each source, what said that it was as before; its real path, its text and its outline
+    sources: dict[Source, tuple[object, Path, str, Outline]] = field(default_factory=dict)
     memory: Memory | None = None
     typesetter: Typesetter | None = None
-
-
-@dataclass
-class Request:
-    """What the command line asks for."""
-
-    paths: Sequence[Path]
-    config: Config
-    out: Path | None = None
-    # A run of the tests; by default the one in the folder of the project
-    report: Path | None = None
-    languages: Sequence[str] | None = None
-    execute: bool = False
-    # Formulas are always remembered; pages only by who writes them
-    remember: bool = True
-    keep: bool = False
-    # Whether mistakes are marked on the pages and do not stand in the way of the rest
-    lenient: bool = False
 
 
 class Site:
@@ -114,8 +99,7 @@ class Site:
         self.problems = Problems()
         self.base = around(request.paths[0])
         if self.memo.memory is None:
-            path = formulas.cache_home() / 'pages-2.sqlite' if request.keep else None
-            self.memo.memory = Memory(path)
+            self.memo.memory = request.memory()
         self.memory = self.memo.memory
         self.report, self.unproved = claims.believed(self.config, request.paths, request.report)
         self.directory = Directory(
@@ -160,7 +144,7 @@ class Site:
         for name in filter(None, (*self.config.css, self.config.logo)):
             path = self.config.root / name
             kinds = PICTURES if name == self.config.logo else ('.css',)
-            wrong = '' if path.is_file() else 'there is no such file'
+            wrong = '' if is_file(path) else 'there is no such file'
             if not self.directory.inside(path):
                 wrong = 'a file outside of the project'
             elif not wrong and path.suffix.lower() not in kinds:
@@ -179,11 +163,7 @@ class Site:
 
     def _read(self, source: Source) -> None:
         try:
-            if not self.directory.inside(source.path):
-                self.problems.error((source.shown, 1, 1), 'a link that leads out of the project')
-                return
-            text = read(source.path, source.shown)
-            found = self._outline(source, text)
+            real, text, found = self._known(source)
         except Mistakes as mistakes:
             self.problems.extend(mistakes.problems)
             return
@@ -195,10 +175,22 @@ class Site:
         if found.rows or source.url == 'index.html' or found.front.get('redirect'):
             self.pages[source.url] = found
             self.by_module[source.module] = found
-        self.directory.by_path[source.path.resolve()] = found
+        self.directory.by_path[real] = found
         self.problems.extend(p for p in found.problems if source.kind == 'page')
         if found.exports is not None:
             self.index.add(source.module, (n for n, _, _ in found.definitions), found.exports)
+
+    def _known(self, source: Source) -> tuple[Path, str, Outline]:
+        """The real path of a source, its text and its outline: as before if it has not changed."""
+        known = self.memo.sources.get(source)
+        if known is None or known[0] != _state(source.path):
+            if not self.directory.inside(source.path):
+                message = 'a link that leads out of the project'
+                raise Mistakes([Problem(source.shown, 1, 1, 'error', message)])
+            state, text = _state(source.path), read(source.path, source.shown)
+            known = state, project.real(source.path), text, self._outline(source, text)
+            self.memo.sources[source] = known
+        return known[1:]
 
     def _outline(self, source: Source, text: str) -> Outline:
         name = self._outlined(source, text)
@@ -280,8 +272,8 @@ class Site:
         paths = dict.fromkeys(c.path for page in self.pages.values() for c in page.claims)
         found: dict[Path, Source] = {}
         for path in (folder / path for path in paths):
-            real = path.resolve()
-            if path.is_file() and real not in self.directory.by_path:
+            real = project.real(path)
+            if is_file(path) and real not in self.directory.by_path:
                 found.setdefault(real, project.make(path, folder, prefix, 'test'))
         return list(found.values())
 
@@ -335,10 +327,16 @@ class Site:
         found = self._addresses().get(name)
         if found:
             return self._made({name: found})[name]
-        if re.match(r'([\w-]+/)?assets/', name) and name not in self.directory.assets:
+        data = self._other(name)
+        if data is None and re.match(r'([\w-]+/)?assets/', name):
             # A picture is known when a page was seen that shows it
             for page_ in self.pages.values():
                 self._links(page_)
+            data = self._other(name)
+        return data
+
+    def _other(self, name: str) -> bytes | None:
+        """A file that is no page, as far as it is known."""
         make = self._others().get(name)
         if make:
             return make()
@@ -706,7 +704,7 @@ class Site:
     def _pictures(self) -> dict[str, Path]:
         """Files that are taken as they are."""
         fonts = sorted((formulas.katex() / 'dist' / 'fonts').glob('*.woff2'))
-        ours = (path for path in sorted(STATIC.iterdir()) if path not in _assets())
+        ours = (path for path in sorted(STATIC.iterdir()) if path.suffix not in REMARK)
         return {
             **{f'assets/{path.name}': path for path in ours},
             **{f'assets/katex/fonts/{font.name}': font for font in fonts},
@@ -743,6 +741,14 @@ class Site:
         return f'{fill("sitemap.xml", addresses=addresses)}\n'.encode()
 
 
+def _state(path: Path) -> tuple[int, ...]:
+    """What is another when a file was written, or another is in its place."""
+    with suppress(OSError):
+        about = path.stat()
+        return about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino, about.st_dev
+    return ()
+
+
 def _first_of_each(links: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
     """Links of the code that leave the site: the first to each place."""
     first: dict[str, tuple[int, int]] = {}
@@ -757,7 +763,7 @@ def _codes(note: Note) -> Iterator[Token]:
 
 def _assets() -> list[Path]:
     """Our style sheets and scripts."""
-    return [path for path in sorted(STATIC.iterdir()) if path.suffix in ('.css', '.js')]
+    return [path for path in sorted(STATIC.iterdir()) if path.suffix in REMARK]
 
 
 # A remark of a style sheet, or a line of a script that is nothing else
@@ -777,8 +783,13 @@ SIGNS = re.compile(
 
 def _minified(path: Path) -> bytes:
     """A style sheet or a script as browsers need it."""
-    text = REMARK[path.suffix].sub('', path.read_text('utf-8'))
-    if path.suffix == '.js':
+    return _lean(path.suffix, path.read_text('utf-8'))
+
+
+@lru_cache(maxsize=32)
+def _lean(suffix: str, text: str) -> bytes:
+    text = REMARK[suffix].sub('', text)
+    if suffix == '.js':
         text = re.sub(r'\s*\n\s*', '\n', text).lstrip()
         # Behind and before these the end of a line says nothing
         text = re.sub(r'(?<=[{(\[,;])\n|\n(?=[})\].])', '', text)
@@ -799,9 +810,14 @@ def _minified_css(css: str) -> str:
 
 def _style() -> bytes:
     css = (formulas.katex() / 'dist' / 'katex.min.css').read_text('utf-8')
+    return _lean_style(css, (formulas.HERE / 'lighter.css').read_text('utf-8'))
+
+
+@lru_cache(maxsize=2)
+def _lean_style(css: str, lighter: str) -> bytes:
     # Every browser that can show the page reads woff2
     css = re.sub(r',url\([^)]*\.(?:woff|ttf)\) format\("[a-z]+"\)', '', css)
-    return formulas.shortened(css + (formulas.HERE / 'lighter.css').read_text('utf-8')).encode()
+    return formulas.shortened(css + lighter).encode()
 
 
 def _leads_away(target: str) -> bool:

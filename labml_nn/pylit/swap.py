@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from .problems import Refusal
@@ -42,19 +43,32 @@ def check(out: Path) -> None:
         raise Refusal(f'{out}: not empty, and not made by pylit: choose another folder')
 
 
-def write(files: Mapping[str, bytes], out: Path) -> None:
-    """Put the files at `out`, all or none."""
+def sums(files: Mapping[str, bytes]) -> dict[str, str]:
+    """What the manifest says of the files of a site."""
+    return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+
+
+def stands(out: Path, wanted: Mapping[str, str]) -> bool:
+    """Whether a site is there already, to the byte, and nothing is left of a killed run."""
     out = out.resolve()
     _recover(out)
+    with suppress(OSError):
+        return _ours(out) == wanted and all(_is_ours(out / n, s) for n, s in wanted.items())
+    return False
+
+
+def write(files: Mapping[str, bytes], out: Path) -> None:
+    """Put the files at `out`, all or none."""
+    wanted = sums(files)
+    if stands(out, wanted):
+        return
+    out = out.resolve()
     check(out)
     fresh = out.with_name(f'{out.name}.tmp-{os.getpid()}')
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
-        sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
-        if _stands(out, sums):
-            return
-        _fill(fresh, files, sums)
+        _fill(fresh, files, wanted)
         if out.exists():
             _keep_foreign(out, fresh, files)
         _exchange(fresh, out)
@@ -96,15 +110,10 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _stands(out: Path, sums: Mapping[str, str]) -> bool:
-    """Whether all of the new site is there already, to the byte."""
-    return _ours(out) == sums and all(_is_ours(out / name, said) for name, said in sums.items())
-
-
-def _fill(folder: Path, files: Mapping[str, bytes], sums: Mapping[str, str]) -> None:
+def _fill(folder: Path, files: Mapping[str, bytes], listed: Mapping[str, str]) -> None:
     # Whoever finds half of it has to know that it is ours: the list of the files goes first
     folder.mkdir(parents=True)
-    text = json.dumps({'files': sums}, indent=1)
+    text = json.dumps({'files': listed}, indent=1)
     (folder / MANIFEST).write_text(f'{text}\n', encoding='utf-8')
     made = set()
     for name, data in files.items():

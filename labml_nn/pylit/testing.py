@@ -26,7 +26,8 @@ from . import claims
 from .claims import Claim, Report
 from .config import Config
 from .problems import Refusal
-from .site import Request, Site
+from .request import Request
+from .site import Site
 
 PACKAGE = Path(__file__).parents[__name__.count('.')]
 LOUD = 'the sources have changed while their tests ran: run them again'

@@ -115,6 +115,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         made = project(home / 'p', FILES)
         write(made, 'docs/locale/de.po', PO.format('Worte.'))
         assert build(made, 'kept', '--execute') == 0
+        assert build(made, 'kept') == 0
         shutil.copytree(made, home / 'p.copy')
         shutil.copytree(cache, home / 'cache.copy', symlinks=True)
         yield home
@@ -194,13 +195,14 @@ def test_what_has_not_changed_is_not_made_again(
 
 def test_another_program_starts_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert written(folder, monkeypatch) == []
-    monkeypatch.setattr('labml_nn.pylit.site.program', lambda: 'another')
+    for page in ('site', 'request'):
+        monkeypatch.setattr(f'labml_nn.pylit.{page}.program', lambda: 'another')
     assert len(written(folder, monkeypatch)) >= 5
 
 
 @pytest.mark.parametrize('damage', ['gone', 'no database', 'other tables', 'broken rows', 'locked'])
 def test_a_damaged_cache_costs_time_and_nothing_else(folder: Path, damage: str) -> None:
-    path = formulas.cache_home() / 'pages-2.sqlite'
+    path = remembered.cache_home() / 'pages-2.sqlite'
     before = snapshot(folder / 'kept')
     holder = None
     if damage == 'gone':
