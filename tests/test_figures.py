@@ -187,6 +187,6 @@ def test_the_readme_shows_what_was_measured():
     (source,) = collect([ROOT / 'README.md'], load(ROOT))
     problems = Problems()
     page = understand(source, (), problems)
-    assert sum('measured' in token.meta for note in page.notes for token in note.tokens) == 4
+    assert sum('measured' in token.meta for note in page.notes for token in note.tokens) == 7
     measured.check(page, ROOT, problems)
     assert not list(problems)
