@@ -6,10 +6,16 @@
         --separate --out garments
     python -m docs.figures.data.garments garments fashion_mnist.classifier.safetensors
 
+and the same of a run without classes, with its log:
+
+    python -m docs.figures.data.garments plain fashion_mnist.classifier.safetensors runs/fashion
+
 Keeps the numbers of the tables in the README and on the page of the classifier. They are those of
-the command `metrics`, for samples that are in files already.
+the command `metrics`, for samples that are in files already; of a run without classes also the
+share that the classifier is sure about, and the loss as training went on.
 """
 
+import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,12 +25,14 @@ import torch
 from PIL import Image
 
 from docs.figures.data.store import keep, rounded
-from labml_nn.data.datasets import Images, held_out, load_dataset
+from labml_nn.data.datasets import Images, data_images, held_out, load_dataset
 from labml_nn.diffusion.ddpm.metrics import data_features, measure, spread_out
 from labml_nn.evaluation import classifier
 from labml_nn.evaluation.features import load_features
 
 WHERE = ('fashion_mnist', 'data', 28, 1)
+# The classifier is sure of a class that it gives this probability
+SURE = 0.9
 ROWS = {
     'Fréchet distance': 'frechet_distance',
     'precision': 'precision',
@@ -43,11 +51,28 @@ def pictures(folder: str) -> Images:
     return Images(folder, torch.stack(found))
 
 
-def main(folder: str, file: str) -> None:
+def sure(images: Images, model: classifier.Classifier) -> tuple[float, list[float]]:
+    """The share of images whose class the classifier is sure about, and that of each class."""
+    with torch.no_grad():
+        p = model(data_images(images, range(len(images)))).softmax(dim=1)
+    counts = torch.bincount(p.argmax(dim=1), minlength=p.shape[1])
+    return float((p.amax(dim=1) >= SURE).double().mean()), (counts / len(images)).tolist()
+
+
+def losses(run: str) -> dict[str, list[float]]:
+    """The loss in all and by quarter of the steps, from the log of a run."""
+    names = ('step', 'loss', *(f'loss_band{i}' for i in range(1, 5)))
+    with Path(run, 'log.csv').open() as file:
+        rows = list(csv.DictReader(file))[::2]
+    return {name: rounded([float(row[name]) for row in rows], 4) for name in names}
+
+
+def main(folder: str, file: str, run: str = '') -> None:
     samples, data, unseen = pictures(folder), load_dataset(*WHERE), held_out(*WHERE)
     assert unseen is not None
     test = Images('test', unseen.images[list(spread_out(len(unseen), len(samples)))])
     kept: dict[str, Any] = {'samples': len(samples)}
+    model, about = classifier.load(file)
     names = {'pixels': 'in pixels from -1 to 1', file: 'in the features of the classifier'}
     for name, head in names.items():
         features = load_features(name, (1, 28, 28))
@@ -56,8 +81,14 @@ def main(folder: str, file: str) -> None:
         rows = [[row, *rounded([f[key] for f in found], 4)] for row, key in ROWS.items()]
         kept[features.name] = [[head, 'samples', 'test images'], *rows]
         print(features.about, *rows, sep='\n')
-    _, about = classifier.load(file)
-    keep('garments', {**kept, 'accuracy': round(100 * float(about['accuracy']), 1)})
+    kept['accuracy'] = round(100 * float(about['accuracy']), 1)
+    if run:
+        found = [sure(x, model) for x in (samples, test)]
+        kept['sure'] = [round(100 * share, 1) for share, _ in found]
+        kept['classes'] = [rounded([100 * s for s in shares], 3) for _, shares in found]
+        print(kept['sure'], kept['classes'])
+        kept = {f'plain_{name}': value for name, value in {**kept, 'loss': losses(run)}.items()}
+    keep('garments', kept)
 
 
 if __name__ == '__main__':
