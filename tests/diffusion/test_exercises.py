@@ -440,7 +440,7 @@ def test_what_learns_first(says):
     reached = []
     for _ in range(3):
         model.zero_grad()
-        DenoiseDiffusion(model, 1000).loss(torch.rand(4, 1, 8, 8)).backward()
+        DenoiseDiffusion(model, 1000).loss(torch.rand(4, 1, 8, 8) * 2 - 1).backward()
         reached.append({name for name, p in model.named_parameters() if p.grad.any()})
         with torch.no_grad():
             for p in model.parameters():

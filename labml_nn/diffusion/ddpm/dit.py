@@ -63,8 +63,10 @@ $$\operatorname{modulate}(h; b, s) = (1 + s) \odot \operatorname{LN}(h) + b$$
 
 [tested](test:diffusion/ddpm/test_dit.py::test_modulation_of_known_values), and with it
 
-$$h' = h + g_1 \odot \operatorname{Attention}\big(\operatorname{modulate}(h; b_1, s_1)\big), \qquad
-h'' = h' + g_2 \odot \operatorname{MLP}\big(\operatorname{modulate}(h'; b_2, s_2)\big)$$
+$$\begin{aligned}
+h' &= h + g_1 \odot \operatorname{Attention}\big(\operatorname{modulate}(h; b_1, s_1)\big) \\
+h'' &= h' + g_2 \odot \operatorname{MLP}\big(\operatorname{modulate}(h'; b_2, s_2)\big)
+\end{aligned}$$
 
 [tested](test:diffusion/ddpm/test_dit.py::test_the_block_is_the_formula). The six vectors are a
 linear map of $\operatorname{SiLU}(c)$, the same for all tokens. (The paper's letters for $s$, $b$
@@ -178,10 +180,9 @@ class Positions(nn.Module):
     ## Positions
 
     Half of the vector is of the column and half of the row, each in sines and cosines of $n$
-    frequencies, where $4n$ is the width of a token:
+    frequencies $\omega_k = 10000^{-k/n}$, where $4n$ is the width of a token:
 
-    $$P_{i,j} = \big[\sin j\omega,\ \cos j\omega,\ \sin i\omega,\ \cos i\omega\big], \qquad
-    \omega_k = 10000^{-k/n}$$
+    $$P_{i,j} = \big[\sin j\omega,\ \cos j\omega,\ \sin i\omega,\ \cos i\omega\big]$$
 
     [tested](test:diffusion/ddpm/test_dit.py::test_positions_are_waves_of_column_and_row). They are
     fixed, not learned, and made for the image that comes: an image of another size has others.
