@@ -47,6 +47,7 @@ def table() -> list[Mutant]:
     """All of them, in the order of the files."""
     from tests.mutants import (
         derivation,
+        distillation,
         evaluation,
         exercises,
         flow,
@@ -58,5 +59,8 @@ def table() -> list[Mutant]:
         targets,
     )  # fmt: skip
 
-    parts = (derivation, score, samplers, targets, flow, sde, evaluation, exercises, holes, pages)
+    parts = (
+        derivation, score, samplers, targets, flow, distillation, sde, evaluation, exercises, holes,
+        pages,
+    )  # fmt: skip
     return [mutant for part in parts for mutant in part.MUTANTS]

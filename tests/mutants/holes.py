@@ -33,9 +33,9 @@ MUTANTS: list[Mutant] = [
     # ## Training
     *mutants(
         f'{DDPM}train.py',
-        ('t = torch.randint(0, c.n_steps,', 't = torch.randint(0, c.n_steps // 2,',
+        ('torch.randint(0, c.n_steps,', 'torch.randint(0, c.n_steps // 2,',
          f'{W}test_training_draws_every_step_of_the_chain'),
-        ('t = torch.randint(0, c.n_steps,', 't = torch.randint(1, c.n_steps,',
+        ('torch.randint(0, c.n_steps,', 'torch.randint(1, c.n_steps,',
          f'{W}test_training_draws_every_step_of_the_chain'),
         ('self.model.train()', 'self.model.eval()',
          f'{W}test_training_is_in_training_mode_and_clips'),
@@ -129,7 +129,7 @@ MUTANTS: list[Mutant] = [
     ),
     *mutants(
         'labml_nn/diffusion/samplers/dpm_solver.py',
-        ("'1 or 2'] = 2", "'1 or 2'] = 1", DEFAULTS),
+        ("of unipc 3 too'] = 2", "of unipc 3 too'] = 1", DEFAULTS),
     ),
     *mutants(
         'labml_nn/diffusion/samplers/ddim.py',

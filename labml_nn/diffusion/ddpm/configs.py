@@ -24,6 +24,7 @@ from labml_nn.data.decode import BadPicture
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.unet import UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
+from labml_nn.diffusion.distillation import METHODS
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.diffusion.targets import TARGETS, WEIGHTS, diffusion_of, zero_terminal_snr
@@ -52,6 +53,7 @@ Schedule = Annotated[str, OneOf(SCHEDULES, 'schedule')]
 Target = Annotated[str, OneOf(TARGETS, 'target')]
 Weight = Annotated[str, OneOf(WEIGHTS, 'weight')]
 Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
+Method = Annotated[str, OneOf(METHODS, 'method', ('none',))]
 Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE), Words(commas=True)]
 
 # Said of what may differ when a run is resumed: how long, how often and where, not what
@@ -113,6 +115,12 @@ class Configs(forerunner.Notebook):
     variance: Annotated[str, 'of a step back: beta, beta_tilde or learned'] = 'beta'
     target: Annotated[Target, f'what the network predicts: {one_of(TARGETS)}'] = 'eps'
     weight: Annotated[Weight, f'of a step in the loss: {one_of(WEIGHTS)}'] = 'constant'
+    #
+    distill: Annotated[
+        Method, f'how it learns from the run --init, for few steps: {one_of(METHODS)}'
+    ] = 'none'
+    calls: Annotated[Count, 'calls of the network that it is distilled for'] = 0
+    teacher: Annotated[str, 'where that run is (when it has moved)', FREE] = ''
     #
     batch_size: Annotated[Positive, 'images a step'] = 64
     learning_rate: Annotated[float, 'of Adam, once warmed up'] = 2e-3

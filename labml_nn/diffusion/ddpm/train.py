@@ -92,7 +92,8 @@ class Training:
         ### Algorithm 1
 
         * `data` batches of images in $[-1, 1]$ and their labels, on the device; if a batch has a
-          third part, it is [the noise of these images](../flow_matching.html)
+          third part, it is [the noise of these images](../flow_matching.html), and a fourth is
+          [their steps](../distillation.html)
 
         The caller sets `is_whole` when it has recorded a step. An error before that has left a
         step half done.
@@ -103,7 +104,7 @@ class Training:
         for x0, label, *given in data:
             condition = condition_of(label, c)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$
-            t = torch.randint(0, c.n_steps, (len(x0),), device=self.device)
+            t = given[1] if given[1:] else torch.randint(0, c.n_steps, (len(x0),), device=x0.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)
             # $\nabla_\theta \big\|\epsilon - \epsilon_\theta(

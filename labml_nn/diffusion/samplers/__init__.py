@@ -10,14 +10,17 @@ summary: >
 
 Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time, and never runs a chain. So a
 trained network can be used in any chain: one with fewer and larger steps, one without noise, or one
-of higher order. No sampler here needs new training.
+of higher order. Only the last of these samplers needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
 * [PNDM](pndm.html): a classical multistep method, which uses the slopes of earlier steps
 * [DPM-Solver++](dpm_solver.html): the linear part of the equation solved exactly
+* [UniPC](unipc.html): each step corrected by the guess that the next one needs anyway
 * [Heun's method](edm.html): the slope at both ends of a step, and the noise levels of EDM
 * [Steps along straight lines](flow.html): Euler's and Heun's methods in the time of flow matching
+* [Consistency sampling](consistency.html): jumps to the image, for models that are
+  [distilled](../distillation.html) to do so
 
 All follow [one contract](contract.html), and are used in the same way:
 
@@ -158,16 +161,18 @@ from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import nearest
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers.ancestral import Ancestral
+from labml_nn.diffusion.samplers.consistency import Consistency
 from labml_nn.diffusion.samplers.contract import DEFAULT_STEPS, ReverseSampler, spaced
 from labml_nn.diffusion.samplers.ddim import DDIM
 from labml_nn.diffusion.samplers.dpm_solver import DPMSolver
 from labml_nn.diffusion.samplers.edm import Heun
 from labml_nn.diffusion.samplers.flow import Flow
 from labml_nn.diffusion.samplers.pndm import PNDM
+from labml_nn.diffusion.samplers.unipc import UniPC
 
 __all__ = [
-    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'Flow', 'Heun',
-    'ReverseSampler', 'make_sampler', 'options', 'spaced',
+    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'Consistency', 'DPMSolver', 'Flow',
+    'Heun', 'ReverseSampler', 'UniPC', 'make_sampler', 'options', 'spaced',
 ]  # fmt: skip
 
 # ## By name
@@ -177,7 +182,9 @@ SAMPLERS: dict[str, type[ReverseSampler]] = {
     'pndm': PNDM,
     'dpm': DPMSolver,
     'heun': Heun,
+    'unipc': UniPC,
     'flow': Flow,
+    'consistency': Consistency,
 }
 
 
