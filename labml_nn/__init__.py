@@ -81,52 +81,55 @@ Beside each page stands what you can do after reading it.
 11. [PNDM](diffusion/samplers/pndm.html): take earlier guesses of the noise into account
 12. [DPM-Solver++](diffusion/samplers/dpm_solver.html): solve the linear part of the equation
     exactly, and only the rest in steps
-13. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
+13. [UniPC](diffusion/samplers/unipc.html): correct each step with a guess that costs nothing
+14. [Heun's method](diffusion/samplers/edm.html): write DDPM in the units of EDM, and space its
     steps by the noise
-14. [Steps along straight lines](diffusion/samplers/flow.html): sample any model in the units of
+15. [Steps along straight lines](diffusion/samplers/flow.html): sample any model in the units of
     flow matching
 
 ### Say what to draw
 
-15. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
+16. [Guidance](diffusion/guidance.html): train a model that is told what to draw, push it towards
     that, and know what that costs
-16. [Edit pictures](diffusion/editing.html): redraw a rough picture, fill a hole in one, and say
+17. [Edit pictures](diffusion/editing.html): redraw a rough picture, fill a hole in one, and say
     what is wrong with the simplest way to do it
 
 ### Count the bits
 
-17. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
+18. [The bound in bits](diffusion/ddpm/likelihood.html): say what every step costs in bits, and what
     a fixed variance loses
-18. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
+19. [The bits of a run](diffusion/ddpm/coding.html): draw the rate–distortion curve of your own
     model
-19. [In continuous time](diffusion/sde.html): compute the likelihood of an image exactly, and say
+20. [In continuous time](diffusion/sde.html): compute the likelihood of an image exactly, and say
     which equation each sampler solves
-20. [Schedules](diffusion/schedules.html): choose where the steps are spent
-21. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
+21. [Schedules](diffusion/schedules.html): choose where the steps are spent
+22. [Learned variances](diffusion/learned_variance.html): train a model that compresses better
 
 ### What came after
 
-22. [Flow matching](diffusion/flow_matching.html): say what of it is DDPM and what is new, train it
+23. [Flow matching](diffusion/flow_matching.html): say what of it is DDPM and what is new, train it
     with the same command, and make its paths straighter
-23. [EDM's training](diffusion/preconditioning.html): choose what the network sees and says, and
+24. [EDM's training](diffusion/preconditioning.html): choose what the network sees and says, and
     which noise levels it is trained with
-24. [DiT](diffusion/ddpm/dit.html): put a transformer in the place of the U-Net, say what adaLN-Zero
+25. [Fewer steps](diffusion/distillation.html): distill a run for four steps, two or one, and say
+    what its teacher has to predict
+26. [DiT](diffusion/ddpm/dit.html): put a transformer in the place of the U-Net, say what adaLN-Zero
     sets to zero, and what a convolution knows that attention has to learn
 
 ### Measure
 
-25. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-26. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-27. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+27. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+28. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+29. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-28. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+30. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-29. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+31. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-30. [Trackers](runs/trackers.html): see your runs where you see your others
+32. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

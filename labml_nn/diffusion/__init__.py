@@ -17,11 +17,13 @@ summary: Which paper is on which page, and what its tests prove.
 | @song2021a | [DDIM](samplers/ddim.html) | inversion; order 1; η = 1 is Algorithm 2 |
 | @liu2022 | [PNDM](samplers/pndm.html) | order 2; diffusers' chains |
 | @lu2022 | [DPM-Solver++](samplers/dpm_solver.html) | order 2; diffusers' chains |
+| @zhao2023 | [UniPC](samplers/unipc.html) | orders 2 to 4; diffusers' chains |
 | @karras2022 | [Heun, EDM's levels](samplers/edm.html) | order 2; diffusers' chains |
 | the same, §5 | [EDM's training](preconditioning.html) | diffusers' factors; unit variances |
 | @salimans2022, @hang2023, @lin2024 | [targets](targets.html) | one loss; diffusers' chains |
 | @lipman2023, @liu2023 | [flow matching](flow_matching.html) | paths, reflow; diffusers' chains |
 | @peebles2023 | [DiT](ddpm/dit.html) | the block; diffusers' network; 675 million parameters |
+| @salimans2022, @song2023 | [fewer steps](distillation.html) | perfect students; Gaussian ends |
 | @song2021b | [SDE and ODE](sde.html) | densities to 1e-4; orders; a step of diffusers |
 | @ho2022 | [guidance](guidance.html) | slopes of Gaussian classes |
 | @meng2022, @lugmayr2022 | [edits](editing.html) | two pixels; diffusers' steps |

@@ -240,7 +240,7 @@ class Run(ABC):
             if self.step % c.preview_every == 0 or self.step in self.early_previews:
                 self.preview()
 
-    def data(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def data(self) -> Iterator[tuple[Tensor, ...]]:
         r"""
         The batches from the present step on, of this process.
         """

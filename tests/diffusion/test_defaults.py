@@ -11,7 +11,7 @@ from labml_nn.diffusion.ddpm import ema as averages
 from labml_nn.diffusion.ddpm import unet as network
 from labml_nn.diffusion.ddpm.configs import Configs
 from labml_nn.diffusion.ddpm.utils import linear_beta
-from labml_nn.diffusion.samplers import contract, ddim, dpm_solver, pndm
+from labml_nn.diffusion.samplers import contract, ddim, dpm_solver, pndm, unipc
 from labml_nn.evaluation import inception_score, precision_recall
 from tests.kit.sites import ROOT
 
@@ -50,6 +50,7 @@ TABLE = [
     (dpm_solver.DPMSolver, 'order', 2, 'samplers/dpm_solver', 'second order, 2M', '2M'),
     (dpm_solver.DPMSolver, 'sde', False, 'samplers/__init__', r'DPM-Solver\+\+ without noise',
      'measured'),
+    (unipc.UniPC, 'order', 2, 'samplers/unipc', 'default of two guesses', 'diffusers'),
     (pndm.PNDM, 'start', 'plms', 'samplers/pndm', 'as the published pipelines use it', 'PNDM'),
     (samplers.Ancestral, 'variance', None, 'samplers/ancestral', 'for fewer steps than all',
      'DDIM, table 1'),

@@ -19,6 +19,7 @@ from labml_nn.diffusion.ddpm.score import Points, langevin_step
 from labml_nn.diffusion.ddpm.train import share_of_rate
 from labml_nn.diffusion.ddpm.unet import UNet
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
+from labml_nn.diffusion.distillation import learned
 from labml_nn.diffusion.editing import Inpaint, descents
 from labml_nn.diffusion.flow_matching import gaussian_velocity
 from labml_nn.diffusion.guidance import NO_LABEL, Guided, drop_labels
@@ -26,7 +27,7 @@ from labml_nn.diffusion.preconditioning import P_MEAN, P_STD, SIGMA_DATA
 from labml_nn.diffusion.samplers import make_sampler, spaced
 from labml_nn.diffusion.schedules import cosine, linear, signal_left, straight
 from labml_nn.diffusion.sde import VPSDE, Hutchinson, solve
-from labml_nn.diffusion.targets import TARGETS, Target, target_of
+from labml_nn.diffusion.targets import TARGETS, Target, loss_weight, target_of
 from tests.kit.close import agree
 from tests.kit.gaussian import known
 from tests.kit.pair import filled, in_the_limit, way
@@ -409,6 +410,31 @@ def test_how_seldom_the_first_level_is_trained(says):
     away = (math.log(80) - P_MEAN) / P_STD
     seldom = math.erfc(away / 2**0.5) / 2
     says(f'{away:.2f}', f'{round(1 / seldom, -5):,.0f}')
+
+
+def test_what_a_student_of_four_calls_knows(says):
+    known = learned('progressive', 4, 1000)
+    says(*map(str, known), *map(str, spaced('trailing', 3, 1000)))
+    assert set(spaced('trailing', 2, 1000)) < set(known)
+    assert not set(spaced('trailing', 3, 1000)) <= set(known)
+
+
+def test_the_ends_of_unit_data():
+    """From three steps by many of DDIM, whose guess of the image is a x for these data."""
+    diffusion = DenoiseDiffusion(lambda xt, t: gather_root(diffusion, t) * xt, 1000)
+    for left in (900, 500, 100):
+        sampler = make_sampler('ddim', diffusion, 1000, clip_x0=False).below(left)
+        found = sampler.sample(xt := torch.linspace(-2, 2, 5).reshape(5, 1))
+        agree(found, xt, atol=5e-3, what='end of the ODE')
+
+
+def gather_root(diffusion, t):
+    return diffusion.one_minus_alpha_bar[t].reshape(-1, 1) ** 0.5
+
+
+def test_what_snr_leaves_of_the_first_step(says):
+    snr = float(loss_weight('x0', 'snr', (1 - BETA).cumprod(0))[-1])
+    says(f'{snr:.5f}', f'{round(1 / snr, -3):,.0f}')
 
 
 def test_the_middle_of_the_variances(says):

@@ -47,6 +47,7 @@ def table() -> list[Mutant]:
     """All of them, in the order of the files."""
     from tests.mutants import (
         derivation,
+        distillation,
         dit,
         evaluation,
         exercises,
@@ -61,7 +62,7 @@ def table() -> list[Mutant]:
     )  # fmt: skip
 
     parts = (
-        derivation, score, samplers, targets, flow, preconditioning, sde, dit, evaluation,
-        exercises, holes, pages,
+        derivation, score, samplers, targets, flow, preconditioning, distillation, sde, dit,
+        evaluation, exercises, holes, pages,
     )  # fmt: skip
     return [mutant for part in parts for mutant in part.MUTANTS]

@@ -129,7 +129,7 @@ MUTANTS: list[Mutant] = [
     ),
     *mutants(
         'labml_nn/diffusion/samplers/dpm_solver.py',
-        ("'1 or 2'] = 2", "'1 or 2'] = 1", DEFAULTS),
+        ("of unipc 3 too'] = 2", "of unipc 3 too'] = 1", DEFAULTS),
     ),
     *mutants(
         'labml_nn/diffusion/samplers/ddim.py',

@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 from torch import Tensor
 
+from labml_nn.cli.messages import one_of
 from labml_nn.cli.options import FLAG, Passes, Words
 from labml_nn.data.datasets import AnySet, load_dataset, to_unit_range
 from labml_nn.data.decode import decode
@@ -64,8 +65,12 @@ class SamplerOptions(ClassOptions):
     options come with these.
     """
 
-    sampler: Annotated[str, f'one of {", ".join(samplers.SAMPLERS)}'] = FAST
-    steps: Annotated[int | None, 'calls of the network (ddpm: all, others: 20)'] = None
+    sampler: Annotated[
+        str | None, f'{one_of(samplers.SAMPLERS)} (what a distilled run is for, else {FAST})'
+    ] = None
+    steps: Annotated[
+        int | None, 'calls of the network (what a distilled run is for; ddpm: all, others: 20)'
+    ] = None
 
 
 class Command(NamedTuple):
@@ -95,7 +100,9 @@ def sampler_options(a: Any) -> dict[str, Any]:
         return {'sampler': 'ddpm', **asked}
     values = {name: getattr(a, name) for name in samplers.options()}
     own = {name: value for name, value in values.items() if value is not None}
-    return {'sampler': a.sampler, 'steps': a.steps, **own, **asked}
+    if a.sampler is not None:
+        own['sampler'] = a.sampler
+    return {'steps': a.steps, **own, **asked}
 
 
 def about(a: Any, **more: object) -> dict[str, object]:

@@ -26,6 +26,7 @@ from labml_nn.diffusion.ddpm.dit import DiT, DiTBlock, check_patches
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
 from labml_nn.diffusion.preconditioning import NOISE_LEVELS, SIGMA_DATA
+from labml_nn.diffusion.distillation import METHODS
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.diffusion.targets import TARGETS, WEIGHTS, diffusion_of, zero_terminal_snr
@@ -94,6 +95,7 @@ Target = Annotated[str, OneOf(TARGETS, 'target')]
 Weight = Annotated[str, OneOf(WEIGHTS, 'weight')]
 NoiseLevels = Annotated[str, OneOf(NOISE_LEVELS, 'distribution')]
 Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
+Method = Annotated[str, OneOf(METHODS, 'method', ('none',))]
 Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE), Words(commas=True)]
 
 # Said of what may differ when a run is resumed: how long, how often and where, not what
@@ -165,6 +167,12 @@ class Configs(forerunner.Notebook):
     sigma_data: Annotated[
         float, 'the standard deviation of the images, which the target edm is made for'
     ] = SIGMA_DATA
+    #
+    distill: Annotated[
+        Method, f'how it learns from the run --init, for few steps: {one_of(METHODS)}'
+    ] = 'none'
+    calls: Annotated[Count, 'calls of the network that it is distilled for'] = 0
+    teacher: Annotated[str, 'where that run is (when it has moved)', FREE] = ''
     #
     batch_size: Annotated[Positive, 'images a step'] = 64
     learning_rate: Annotated[float, 'of Adam, once warmed up'] = 2e-3

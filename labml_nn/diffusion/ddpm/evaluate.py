@@ -147,6 +147,8 @@ def carry_out(a: Any, world: World) -> int:
         sampler.world = world
         if getattr(a, 'label', None) is not None:
             a.label = sampler.labels  # pictures note the numbers
+        if hasattr(a, 'sampler'):
+            a.sampler = sampler.name  # and the way back that was taken
         if a.out is not None and world.is_first:
             check_out(a)
         print(f'{source} weights, seed {a.seed}, {describe(sampler.device)}')

@@ -73,7 +73,7 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ from labml_nn.diffusion.ddpm.initial import Initial, check_shapes, kept_options
 from labml_nn.diffusion.ddpm.notes import notes, of_rate
 from labml_nn.diffusion.ddpm.older import older_names
 from labml_nn.diffusion.ddpm.report import write_report
+from labml_nn.diffusion.ddpm.teacher import Teacher
 from labml_nn.diffusion.ddpm.train import Training, condition_of, losses_of
 from labml_nn.diffusion.ddpm.utils import ShortChainWarning
 from labml_nn.diffusion.guidance import Guided
@@ -149,7 +150,17 @@ class Trainer(Run):
         self, c: Configs, out: Path, dataset: AnySet, device: torch.device,
         world: World | None = None,
     ):  # fmt: skip
+        # The run that it learns from, if not from images alone
+        self.teacher = Teacher(c, device) if c.distill != 'none' else None
         super().__init__(c, out, Training(c, device, dataset.levels, world), dataset)
+
+    def data(self) -> Iterator[tuple[Tensor, ...]]:
+        r"""
+        The batches from the present step on, which [a teacher](teacher.html) makes out of those of
+        the data, if there is one.
+        """
+        images = super().data()
+        return images if self.teacher is None else self.teacher.batches(images, self.training)
 
     def sample(self, n: int, progress: Progress | None = None) -> Tensor | None:
         r"""
@@ -205,6 +216,8 @@ class Trainer(Run):
         classes = f', {c.n_classes} classes' if c.n_classes else ''
         network = NETWORKS[c.network].called
         print(f'  model   {network} with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
+        if self.teacher is not None:
+            print(f'  learns  {c.distill}, from {c.teacher}, for {c.calls} calls of the network')
         print(f'  steps   {c.steps:,} of {c.batch_size} images{each}{views}')
         print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
         print(f'  device  {", ".join(how)}')
@@ -474,7 +487,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     The command. Exit status: 0 done, 1 the run failed, 2 bad input, and 128 plus the number of the
     signal that stopped it.
     """
-    arguments = vars(parser().parse(sys.argv[1:] if argv is None else argv))
+    return carry_out(vars(parser().parse(sys.argv[1:] if argv is None else argv)))
+
+
+def carry_out(arguments: Mapping[str, Any]) -> int:
+    r"""
+    Do what the command line says. Returns the exit status.
+    """
     out = Path(arguments['out'] or Path('runs', arguments['preset'] or 'digits'))
     with contextlib.ExitStack() as cleanup:
         try:

@@ -38,6 +38,7 @@ from labml_nn.cli.messages import shown, wanted
 from labml_nn.cli.options import option_values
 from labml_nn.diffusion.ddpm.configs import Configs, make_configs, network_of
 from labml_nn.diffusion.ddpm.train import Training
+from labml_nn.diffusion.distillation import METHODS
 from labml_nn.runs import checkpoint
 from labml_nn.runs.run import check_numbers
 
@@ -46,6 +47,8 @@ OF_NETWORK = (
     'network', 'image_channels', 'n_channels', 'ch_mults', 'is_attn', 'n_blocks', 'n_groups',
     'patch_size', 'depth', 'n_heads',
 )  # fmt: skip
+# What a distilled run does not hand on
+OF_LESSON = ('distill', 'calls', 'teacher')
 # What is said of them on the command line, and what they are called in a checkpoint
 KINDS = {'ema': 'averaged', 'raw': 'raw'}
 NAMES = {'ema': 'ema', 'raw': 'model'}
@@ -143,7 +146,24 @@ class Initial(NamedTuple):
                 f'the weights of {self.source} do not fit {listed}: leave that out, or begin '
                 f'without --init'
             )
-        return make_configs({**option_values(old), **given})
+        return make_configs({**option_values(old), **self.lesson(given), **given})
+
+    def lesson(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        r"""
+        The options of [distillation](../distillation.html): the run here is the teacher, if there
+        is to be one; else the new run has none, whatever the old one learned from.
+        """
+        usual, method = option_values(Configs()), given.get('distill')
+        found = {name: usual[name] for name in OF_LESSON}
+        if self.old().distill != 'none':
+            found |= {name: usual[name] for name in ('preview_sampler', 'preview_steps')}
+        if method in METHODS:
+            found |= {
+                'teacher': str(self.source.absolute()),
+                'preview_sampler': METHODS[method].sampler,
+                'preview_steps': max(given.get('calls', 1), 1),
+            }
+        return found
 
     def put_into(self, training: Training) -> None:
         r"""

@@ -89,6 +89,7 @@ INSTEAD = {
     ),
     'preview_share': 'a larger preview_every',
     'n_samples': 'labml_nn.diffusion.ddpm.evaluate sample on its weights.pt',
+    **dict.fromkeys(('distill', 'calls', 'teacher'), 'labml_nn.diffusion.ddpm.distill'),
 }
 
 # What a run that was killed before its first checkpoint has left

@@ -42,6 +42,7 @@ from labml_nn.data.datasets import class_number
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, forerunner
 from labml_nn.diffusion.ddpm.configs import Configs, build, make_configs, network_of
 from labml_nn.diffusion.ddpm.utils import SeededNoise, check_label
+from labml_nn.diffusion.distillation import METHODS, learned
 from labml_nn.diffusion.editing import Chain, Edit, Inpaint, nearest_start
 from labml_nn.diffusion.guidance import NO_LABEL, Guided
 from labml_nn.diffusion.samplers import ReverseSampler, make_sampler
@@ -96,6 +97,7 @@ class Sampler(forerunner.Calls):
         **options: Any,
     ):
         self.diffusion = diffusion if device is None else diffusion.to(device)
+        self.name = sampler
         self.reverse = make_sampler(sampler, diffusion, steps, clip_x0=clip_x0, **options)
         self.image_shape = (image_channels, image_size, image_size)
         self.clip_x0 = clip_x0
@@ -151,7 +153,12 @@ class Sampler(forerunner.Calls):
         if labels is not None:
             network = Guided(network, NO_LABEL, guidance or 0.0)
         diffusion.eps_model = network
-        return cls(diffusion.to(device), c.image_channels, c.image_size, labels=labels, **options)
+        options = with_own_way(c, options)
+        sampler = cls(
+            diffusion.to(device), c.image_channels, c.image_size, labels=labels, **options
+        )
+        refuse_unlearned(c, sampler.reverse.tau, run)
+        return sampler
 
     def p_x0(self, xt: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         r"""
@@ -473,6 +480,39 @@ def labels_of(
         raise ValueError('no labels were given: name at least one class, or -1 for none')
     check_label(torch.tensor(labels), len(labels), c.n_classes)
     return list(labels)
+
+
+# ## Distilled runs
+def own_way(c: Configs) -> dict[str, Any]:
+    r"""
+    The sampler and its steps that [a distilled run](../distillation.html) is made for; nothing for
+    other runs.
+    """
+    return {} if c.distill == 'none' else {'sampler': METHODS[c.distill].sampler, 'steps': c.calls}
+
+
+def with_own_way(c: Configs, options: Mapping[str, Any]) -> dict[str, Any]:
+    r"""
+    The options of a sampler, with the run's own where nothing, or `None`, was said. Its steps
+    belong to its sampler.
+    """
+    own, said = own_way(c), {k: v for k, v in options.items() if v is not None}
+    return {**own, **said} if said.get('sampler') in (None, own.get('sampler')) else said
+
+
+def refuse_unlearned(c: Configs, tau: Sequence[int], run: str | Path) -> None:
+    r"""
+    A `ValueError` if a distilled run would be asked at a step that it has never seen.
+    """
+    if c.distill == 'none':
+        return
+    known = learned(c.distill, c.calls, c.n_steps)
+    if not set(tau) <= set(known):
+        raise ValueError(
+            f'{run} is distilled for {c.calls} steps of {METHODS[c.distill].sampler}, and has '
+            f'learned {len(known)} of its {c.n_steps:,} steps alone: leave out what sampler, steps '
+            f'and spacing are said, and take its teacher for all else'
+        )
 
 
 class SameNoise(SeededNoise):

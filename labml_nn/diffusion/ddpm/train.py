@@ -99,7 +99,8 @@ class Training:
         ### Algorithm 1
 
         * `data` batches of images in $[-1, 1]$ and their labels, on the device; if a batch has a
-          third part, it is [the noise of these images](../flow_matching.html)
+          third part, it is [the noise of these images](../flow_matching.html), and a fourth is
+          [their steps](../distillation.html)
 
         `is_whole` is false while a step is being taken. The caller sets it to true after it has
         recorded the step. If there is an error before that, the step is only half done, and its
@@ -112,7 +113,7 @@ class Training:
             condition = condition_of(label, c)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless [noise levels](
             # ../preconditioning.html) are told; the index in the code is $t - 1$
-            t = draw_steps(len(x0), c.n_steps, self.share, self.device)
+            t = draw_steps(len(x0), c.n_steps, self.share, self.device) if len(given) < 2 else given[1]
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)
             # $\nabla_\theta \frac1d\big\|\epsilon - \epsilon_\theta(

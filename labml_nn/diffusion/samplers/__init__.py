@@ -11,7 +11,7 @@ summary: >
 Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time, and never runs a chain. So a
 trained network can be used in any chain whose $x_t$ are distributed as in training: one with fewer
 and larger steps, one without noise, or one of higher order, whose error falls faster when the steps
-get smaller. No sampler here needs new training.
+get smaller. Only the last sampler of this list needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
@@ -19,9 +19,12 @@ get smaller. No sampler here needs new training.
   earlier steps
 * [DPM-Solver++](dpm_solver.html): sampling as a differential equation, whose linear part is solved
   exactly
+* [UniPC](unipc.html): each step corrected by the guess that the next one needs anyway
 * [Heun's method](edm.html): the mean of the slopes at both ends of a step, and the noise levels of
   the paper called EDM
 * [Steps along straight lines](flow.html): Euler's and Heun's methods in the time of flow matching
+* [Consistency sampling](consistency.html): jumps to the image, for models that are
+  [distilled](../distillation.html) to do so
 
 All follow [one contract](contract.html), and are used in the same way:
 
@@ -175,16 +178,18 @@ from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import nearest
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.samplers.ancestral import Ancestral
+from labml_nn.diffusion.samplers.consistency import Consistency
 from labml_nn.diffusion.samplers.contract import DEFAULT_STEPS, ReverseSampler, spaced
 from labml_nn.diffusion.samplers.ddim import DDIM
 from labml_nn.diffusion.samplers.dpm_solver import DPMSolver
 from labml_nn.diffusion.samplers.edm import Heun
 from labml_nn.diffusion.samplers.flow import Flow
 from labml_nn.diffusion.samplers.pndm import PNDM
+from labml_nn.diffusion.samplers.unipc import UniPC
 
 __all__ = [
-    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'DPMSolver', 'Flow', 'Heun',
-    'ReverseSampler', 'make_sampler', 'options', 'spaced',
+    'DDIM', 'DEFAULT_STEPS', 'PNDM', 'SAMPLERS', 'Ancestral', 'Consistency', 'DPMSolver', 'Flow',
+    'Heun', 'ReverseSampler', 'UniPC', 'make_sampler', 'options', 'spaced',
 ]  # fmt: skip
 
 # ## By name
@@ -194,7 +199,9 @@ SAMPLERS: dict[str, type[ReverseSampler]] = {
     'pndm': PNDM,
     'dpm': DPMSolver,
     'heun': Heun,
+    'unipc': UniPC,
     'flow': Flow,
+    'consistency': Consistency,
 }
 
 

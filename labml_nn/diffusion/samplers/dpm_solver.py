@@ -132,7 +132,7 @@ class DPMSolver(ReverseSampler):
     """
 
     # 1: $\hat x_0$ constant along a step; 2: a straight line
-    order: Annotated[int, '1 or 2'] = 2
+    order: Annotated[int, '1 or 2; of unipc 3 too'] = 2
     sde: Annotated[bool, 'the form with noise, true or false'] = False
 
     def prepare(self) -> None:

@@ -45,7 +45,8 @@ LIMITS = {
     'n_steps': ([1, 10**6], [0, 10**6 + 1]),
     'schedule': (['cosine'], ['cosin']), 'target': (['x0'], ['x']),
     'weight': (['min_snr'], ['minsnr']), 'noise_levels': (['lognormal'], ['log']),
-    'sigma_data': ([0.5], [0.0, -1.0]), 'batch_size': POSITIVE,
+    'sigma_data': ([0.5], [0.0, -1.0]), 'distill': (['none', 'reflow'], ['reflo']), 'calls': COUNT,
+    'batch_size': POSITIVE,
     'learning_rate': ([1e-9], [0.0, -1.0]), 'warmup': COUNT, 'cooldown': COUNT,
     'grad_clip': ([1e-9], [0.0, -1.0]), 'steps': COUNT, 'seed': ([0, 2**63 - 1], [-1, 2**63]),
     'log_every': POSITIVE, 'save_every': POSITIVE, 'save_minutes': ([0, 0.1], [-0.1]),
@@ -57,10 +58,13 @@ LIMITS = {
 # Of these any value of the type is taken here: what it names is looked for later
 FREELY = {
     'dataset', 'data_root', 'flip', 'is_attn', 'variance', 'zero_snr', 'ema_decay', 'preview_share',
-    'device', 'precision', 'compile', 'channels_last', 'activation_checkpointing',
+    'device', 'precision', 'compile', 'channels_last', 'activation_checkpointing', 'teacher',
 }  # fmt: skip
 # The words that a message has for an option that is a name in a table
-WORDS = {'preview_sampler': 'sampler', 'track': 'tracker', 'noise_levels': 'distribution'}
+WORDS = {
+    'preview_sampler': 'sampler', 'track': 'tracker', 'noise_levels': 'distribution',
+    'distill': 'method',
+}  # fmt: skip
 
 
 @pytest.mark.parametrize('name', option_types(Configs))
@@ -99,7 +103,7 @@ def test_what_may_differ_is_said_on_the_line():
         'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'save_minutes',
         'keep_checkpoints', 'preview_every', 'n_previews', 'n_samples', 'preview_sampler',
         'preview_steps', 'preview_share', 'precision', 'compile', 'channels_last', 'micro_batch',
-        'activation_checkpointing', 'track',
+        'activation_checkpointing', 'track', 'teacher',
     } == FREE_ON_RESUME  # fmt: skip
     for name in FREE_ON_RESUME:
         assert declarations(Configs)[name].count(FREE) == 1

@@ -317,6 +317,9 @@ OTHER = {
     'save_minutes': (5.0, None, ''),
     'preview_share': (0.5, None, ''),
     'n_samples': (3, None, ''),
+    'distill': ('progressive', None, ''),
+    'calls': (4, None, ''),
+    'teacher': ('runs/v', None, ''),
 }
 TINY = ['--preset', 'tests', '--steps', '2', '--log_every', '1', '--save_every', '2',
         '--preview_every', '2', '--preview_steps', '2', '--warmup', '2']  # fmt: skip

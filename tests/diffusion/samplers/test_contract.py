@@ -29,6 +29,9 @@ WAYS = [
     ('dpm', {'sde': False}),
     ('dpm', {'sde': False, 'order': 1}),
     ('dpm', {'sde': True}),
+    ('unipc', {}),
+    ('unipc', {'order': 3}),
+    ('consistency', {}),
 ]
 IDS = ['-'.join([name, *(f'{k}={v}' for k, v in options.items())]) for name, options in WAYS]
 every_way = pytest.mark.parametrize(('name', 'options'), WAYS, ids=IDS)

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver, Flow, Heun
+from labml_nn.diffusion.samplers import DDIM, PNDM, DPMSolver, Flow, Heun, UniPC
 from tests.kit.close import agree
 from tests.kit.flow import errors
 
@@ -39,3 +39,10 @@ def test_heun_has_order_two():
 @pytest.mark.parametrize(('order', 'fall'), [(1, 2.0), (2, 4.0)])
 def test_flow_has_its_order(order, fall):
     agree(ratios(Flow, order=order), [fall] * 3, atol=0.15 * fall, what=FALL)
+
+
+@pytest.mark.parametrize('order', [1, 2, 3])
+def test_unipc_has_one_order_more_than_guesses(order):
+    fall = 2.0 ** (order + 1)
+    found = ratios(UniPC, spacing='quadratic', share=1 / 16, order=order)
+    agree(found, [fall] * 3, atol=0.15 * fall, what=FALL)

@@ -7,7 +7,7 @@ import torch
 
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.utils import SeededNoise
-from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver, Heun
+from labml_nn.diffusion.samplers import DDIM, PNDM, Ancestral, DPMSolver, Heun, UniPC
 from labml_nn.diffusion.schedules import linear
 from labml_nn.diffusion.targets import TARGETS, diffusion_of, zero_terminal_snr
 from tests.kit.models import ALPHA_BAR, model
@@ -45,10 +45,10 @@ def theirs(scheduler, draws=False, **options):
     return chain
 
 
-def agree(sampler, chain):
+def agree(sampler, chain, atol=1e-4):
     ours = [xt for _, xt, _ in sampler.chain(*sampler.start(SHAPE, SEED))]
     for a, b in zip(ours[::-1], chain[::-1], strict=False):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+        torch.testing.assert_close(a, b, rtol=0, atol=atol)
     assert len(chain) >= len(ours)
 
 
@@ -105,6 +105,20 @@ def test_dpm_solver(diffusion, n_steps, order, sde):
     sampler = DPMSolver(diffusion, n_steps, clip_x0=False, order=order, sde=sde)
     assert reference.timesteps.tolist() == sampler.tau[::-1]
     agree(sampler, theirs(reference, sde))
+
+
+@steps
+@pytest.mark.parametrize('order', [1, 2, 3])
+@pytest.mark.parametrize('spacing', ['leading', 'trailing'])
+def test_unipc(diffusion, n_steps, order, spacing):
+    reference = scheduler(
+        'UniPCMultistepScheduler', n_steps, timestep_spacing=spacing, solver_order=order,
+        final_sigmas_type='zero',
+    )  # fmt: skip
+    sampler = UniPC(diffusion, n_steps, spacing=spacing, clip_x0=False, order=order)
+    # One step may be named otherwise for `leading`; the noise levels are looked up by these names
+    assert reference.timesteps.tolist() == sampler.tau[::-1]
+    agree(sampler, theirs(reference), atol=1e-5)
 
 
 @steps
