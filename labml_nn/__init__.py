@@ -110,21 +110,23 @@ Beside each page stands what you can do after reading it.
     with the same command, and make its paths straighter
 23. [EDM's training](diffusion/preconditioning.html): choose what the network sees and says, and
     which noise levels it is trained with
+24. [All of them beside each other](diffusion/comparison.html): say what each idea gains on the same
+    digits, and what it costs
 
 ### Measure
 
-24. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-25. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-26. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+25. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+26. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+27. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-27. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+28. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-28. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+29. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-29. [Trackers](runs/trackers.html): see your runs where you see your others
+30. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 
