@@ -115,21 +115,23 @@ Beside each page stands what you can do after reading it.
     what its teacher has to predict
 26. [DiT](diffusion/ddpm/dit.html): put a transformer in the place of the U-Net, say what adaLN-Zero
     sets to zero, and what a convolution knows that attention has to learn
+27. [All of them beside each other](diffusion/comparison.html): say what each idea gains on the same
+    digits, and what it costs
 
 ### Measure
 
-27. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
-28. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
-29. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
+28. [Measuring](diffusion/ddpm/metrics.html): give FID and its like with all that they depend on
+29. [Checking](diffusion/ddpm/check.html): find out what is wrong with a run
+30. [The report of a run](diffusion/ddpm/report.html): look at a run on one page, and at two beside
     each other
 
 ### Take it elsewhere
 
-30. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
+31. [Published weights](diffusion/ddpm/pretrained.html): load the authors' models, and give yours to
     users of diffusers
-31. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
+32. [Lightning](diffusion/ddpm/lightning.html): train the same model in the stack that you already
     have
-32. [Trackers](runs/trackers.html): see your runs where you see your others
+33. [Trackers](runs/trackers.html): see your runs where you see your others
 
 ## Look up
 

@@ -30,6 +30,7 @@ summary: Which paper is on which page, and what its tests prove.
 <!-- no-source: what the tests of each page demand -->
 
 What the samplers share, and what each costs, is on [a page of its own](samplers/index.html).
+[Another one](comparison.html) has all models and samplers beside each other.
 
 [weights]: https://huggingface.co/google/ddpm-cifar10-32
 """

@@ -40,7 +40,8 @@ If $D = 0$, then $y$ is a multiple of $x_t$, and says nothing new. Three mixture
 | $x_0$ | $0$ | $1$ | $-s$ | $1$ |
 | $v$ | $a$ | $-s$ | $1$ | $\text{SNR} + 1$ |
 
-For each of them both maps give back what went in
+[Flow matching](flow_matching.html) and [EDM](preconditioning.html) have one more each. For each of
+them both maps give back what went in
 [tested](test:diffusion/test_targets.py::test_the_maps_are_inverse).
 
 **Why $v$?** Let $\phi$ be the angle with $\cos\phi = a$ and $\sin\phi = s$. While $\phi$ grows from

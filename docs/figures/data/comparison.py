@@ -26,6 +26,7 @@ from docs.figures.data.flow import reflow
 from docs.figures.data.frontier import Bench
 from docs.figures.data.sde import LEVELS, SCORED, cell, digits
 from docs.figures.data.store import keep, rounded
+from labml_nn.cli.messages import nearest
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bound_of, ode_bits_of
@@ -140,9 +141,10 @@ def durations(steps: Iterator[Any]) -> Iterator[float]:
 
 
 # ## Measuring
-def measure(runs: Path, model: Model) -> None:
-    """All that the tables say of a model, into its folder."""
+def measure(runs: Path, name: str) -> None:
+    """All that the tables say of the model with this folder, into it."""
     torch.set_num_threads(1)
+    (model,) = (m for m in MODELS if m.folder == name)
     folder, began = runs / model.folder, time.process_time()
     is_new = not folder.exists()
     diffusion_for(runs, model, CALLS[-1])
@@ -205,19 +207,21 @@ def store(folder: Path, found: dict[str, Any]) -> None:
 
 # ## The tables
 def rows(runs: Path) -> Iterator[tuple[Model, Way, dict[int, list[float]]]]:
-    """Each way of each model, with what is known of it."""
+    """Each way of each model of which something is known."""
     for model in MODELS:
         ways = known(runs / model.folder).get('ways', {})
         for way in model.ways:
             found = ways.get(way.label, {})
-            yield model, way, {int(n): list(by_seed.values()) for n, by_seed in found.items()}
+            if found:
+                yield model, way, {int(n): list(by_seed.values()) for n, by_seed in found.items()}
 
 
-def table(runs: Path, of: Callable[[list[float]], float]) -> list[list[Any]]:
+def table(runs: Path, of: Callable[[list[float]], float | None]) -> list[list[Any]]:
     """A row for each way of each model, and a column for each number of calls."""
     lines: list[list[Any]] = [['calls of the network, at most', *CALLS]]
     for model, way, found in rows(runs):
-        cells = [rounded([of(found[n])], 4)[0] if n in found else None for n in CALLS]
+        values = [of(found[n]) if n in found else None for n in CALLS]
+        cells = [v if v is None else rounded([v], 4)[0] for v in values]
         lines.append([f'{model.label}, {way.label}', *cells])
     return lines
 
@@ -227,12 +231,13 @@ def models(runs: Path) -> list[list[Any]]:
     lines: list[list[Any]] = [['model', 'seconds', 'bound', 'ODE']]
     for model in MODELS:
         found = known(runs / model.folder)
-        own = [found.get('seconds')]
         begun = [known(runs / model.after).get('seconds')] if model.after else []
-        seconds = [s for s in own + begun if s is not None]
+        seconds = [found.get('seconds'), *begun]
         said = found.get('bits', {})
+        if not found:
+            continue
         lines.append([
-            model.label, *(rounded([sum(seconds)], 3) if seconds else [None]),
+            model.label, None if None in seconds else rounded([sum(seconds)], 3)[0],
             said.get('bound'), said.get('ode'),
         ])  # fmt: skip
     return lines
@@ -242,7 +247,7 @@ def curves(runs: Path) -> dict[str, Any]:
     """The mean distance against calls of the network, of the ways that the picture has."""
     lines = {}
     for _, way, found in rows(runs):
-        if way.drawn and found:
+        if way.drawn:
             by_calls = sorted(found.items())
             calls, distance = [n for n, _ in by_calls], [mean(of) for _, of in by_calls]
             lines[way.drawn] = {'calls': calls, 'distance': rounded(distance, 4)}
@@ -253,16 +258,40 @@ def mean(values: list[float]) -> float:
     return statistics.fmean(values)
 
 
+def spread(values: list[float]) -> float | None:
+    """Of a single one there is none."""
+    return max(values) - min(values) if len(values) > 1 else None
+
+
+def as_text(lines: list[list[Any]]) -> str:
+    """A table as the page has it, with two or three digits of each number."""
+
+    def cell(value: Any) -> str:
+        if value is None or isinstance(value, str):
+            return value or '–'
+        if isinstance(value, list):
+            return ' ± '.join(f'{v:.2f}' for v in value)
+        return f'{value:.3g}' if value >= 1 else f'{value:.2f}'
+
+    head, *rest = ([cell(value) for value in line] for line in lines)
+    return '\n'.join(f'| {" | ".join(line)} |' for line in (head, ['---'] * len(head), *rest))
+
+
 def assemble(runs: Path) -> None:
-    """The tables and the picture, from what is known."""
-    whole = known(runs / MODELS[0].folder)['ways'][MODELS[0].ways[0].label].get('1000')
-    whole = list(whole.values()) if whole else None
-    keep('comparison', {
+    """The tables and the picture, from what is known; and as text, for the page."""
+    whole = next(found.get(1000) for _, _, found in rows(runs))
+    first = Bench(diffusion_for(runs, MODELS[0], CALLS[-1]), None)
+    tables = {
         'distance': table(runs, mean),
-        'spread': table(runs, lambda values: max(values) - min(values)),
+        'spread': table(runs, spread),
         'models': models(runs),
+    }
+    print(*map(as_text, tables.values()), sep='\n\n')
+    keep('comparison', {
+        **tables,
         'curves': curves(runs),
-        'whole': rounded([mean(whole), max(whole) - min(whole)], 4) if whole else None,
+        'whole': rounded([mean(whole), spread(whole) or 0.0], 4) if whole else None,
+        'fresh': rounded([first.fresh()], 4)[0],
     })  # fmt: skip
 
 
@@ -273,9 +302,16 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='processes')
     a = p.parse_args(arguments)
     a.runs.mkdir(parents=True, exist_ok=True)
-    chosen = [m for m in MODELS if not a.wanted or m.folder in a.wanted]
+    names = [model.folder for model in MODELS]
+    for name in a.wanted:
+        if name not in names:
+            p.error(nearest(name, names, 'model'))
     with ProcessPoolExecutor(a.jobs, get_context('spawn')) as pool:
-        list(pool.map(partial(measure, a.runs), chosen))
+        # What begins with another model waits for it
+        for waits in (False, True):
+            chosen = [m.folder for m in MODELS if bool(m.after) == waits]
+            wanted = [name for name in chosen if name in (a.wanted or names)]
+            list(pool.map(partial(measure, a.runs), wanted))
     assemble(a.runs)
 
 

@@ -15,23 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from docs.figures.data.comparison import EDM, Way, steps_within, trained
+from docs.figures.data.comparison import EDM, trained
 from docs.figures.data.frontier import Bench
 from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.preconditioning import lognormal
 from labml_nn.diffusion.schedules import linear, straight
 from labml_nn.diffusion.targets import target_of
 
-CALLS = (8, 10, 20, 50)
+CALLS = (8, 10, 20)
 # The rows of the table: name, folder, and the options by which a run differs from `digits`
 RUNS: list[tuple[str, str, dict[str, Any]]] = [
     (r'$\epsilon$, uniform', 'eps', {}),
     (r'$\epsilon$, `lognormal`', 'eps_lognormal', {'noise_levels': 'lognormal'}),
     ('$v$, uniform', 'v', {'target': 'v'}),
-    ('`edm`, uniform', 'edm_uniform', {'target': 'edm', 'sigma_data': 0.75}),
     ('`edm`, `lognormal`', 'edm', EDM),
 ]
-WAYS = (Way('2M', 'dpm', {}), Way('Heun, `karras`', 'heun', {'spacing': 'karras'}))
 
 
 def log_sigma(beta: Tensor) -> Tensor:
@@ -68,19 +66,16 @@ def curves(T: int = 4000, sigma_data: float = 0.75) -> dict[str, Any]:
     return {'log_sigma': rounded(at), 'drawn': drawn, 'counts': counts}
 
 
-def row(label: str, run: Path, options: dict[str, Any], way: Way) -> list[Any]:
+def row(label: str, run: Path, options: dict[str, Any]) -> list[Any]:
     """The distances of a run, which is trained if need be."""
     bench = Bench(trained(run, options), run / 'distances.json')
-    steps = (steps_within(bench.diffusion, way, calls) for calls in CALLS)
-    return [
-        f'{label}; {way.label}', *rounded(bench(way.sampler, n, **way.options)[0] for n in steps)
-    ]  # fmt: skip
+    return [label, *rounded(bench('dpm', calls)[0] for calls in CALLS)]
 
 
 def table(runs: Path) -> list[list[Any]]:
-    """A row for each run and each of two samplers, below a head."""
-    rows = [row(label, runs / name, of, way) for way in WAYS for label, name, of in RUNS]
-    return [['calls of the network, at most', *CALLS], *rows]
+    """A row for each run, below a head."""
+    head = ['DPM-Solver++, calls', *CALLS]
+    return [head, *(row(label, runs / name, options) for label, name, options in RUNS)]
 
 
 def main(runs: str | None = None) -> None:

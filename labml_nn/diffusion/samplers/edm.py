@@ -33,8 +33,8 @@ $$D(\bar x; \bar\sigma) = \bar x - \bar\sigma\,
 [tested](test:diffusion/samplers/test_edm.py::test_the_denoiser_is_x0_hat). In their table 1 this is
 a network whose input is multiplied by $c_\text{in} = 1/\sqrt{\bar\sigma^2+1}$ and whose output by
 $c_\text{out} = -\bar\sigma$. At $\bar\sigma = 157$ an error of the network counts 157 times. EDM
-trains its own network with other factors, for which the errors count alike at all levels; here the
-trained DDPM is used as it is.
+trains its own network with [other factors](../preconditioning.html), for which the errors count
+alike at all levels; here the trained DDPM is used as it is.
 
 ## Which noise levels
 
