@@ -165,7 +165,8 @@ Six runs of the preset `digits` which differ in target and weight alone, and the
 one training and one seed, so a difference in the second decimal says little. With its own weight
 $v$ is as good as $\epsilon$ or a little better. $x_0$ is worse: it gives the steps with little
 noise the least weight. The weight `min_snr` takes weight from the same steps, and loses with many
-calls. It was proposed for larger images and longer trainings. With `zero_snr` no difference is seen.
+calls. It was proposed for larger images and longer trainings. With `zero_snr` no difference is
+seen.
 
 [Exercises for this page](ddpm/exercises.html#targets-and-weights), with answers.
 """

@@ -25,8 +25,8 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, EpsModel, forerunner
 from labml_nn.diffusion.ddpm.dit import DiT, DiTBlock, check_patches
 from labml_nn.diffusion.ddpm.unet import Block, UNet, check_image_size
 from labml_nn.diffusion.ddpm.utils import check_seed
-from labml_nn.diffusion.preconditioning import NOISE_LEVELS, SIGMA_DATA
 from labml_nn.diffusion.distillation import METHODS
+from labml_nn.diffusion.preconditioning import NOISE_LEVELS, SIGMA_DATA
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.diffusion.schedules import SCHEDULES
 from labml_nn.diffusion.targets import TARGETS, WEIGHTS, diffusion_of, zero_terminal_snr

@@ -113,7 +113,7 @@ class Training:
             condition = condition_of(label, c)
             # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless [noise levels](
             # ../preconditioning.html) are told; the index in the code is $t - 1$
-            t = draw_steps(len(x0), c.n_steps, self.share, self.device) if len(given) < 2 else given[1]
+            t = given[1] if given[1:] else draw_steps(len(x0), c.n_steps, self.share, self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)
             # $\nabla_\theta \frac1d\big\|\epsilon - \epsilon_\theta(
