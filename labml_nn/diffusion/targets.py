@@ -242,7 +242,7 @@ def preconditioned(sigma_data: float) -> Target:
     """
     return Target(
         lambda a, s: mix(a, s, sigma_data),
-        # $c_\text{in}\,\bar x = x_t / d$
+        # $\frac1d$, by which $c_\text{in}$ of EDM scales the input
         sees=lambda a, s: 1 / spread(a, s, sigma_data),
     )
 
