@@ -131,7 +131,7 @@ which are those of the paper for data of variance 1, but for the sign of the net
 
 One call draws an image. [More calls](samplers/consistency.html) put new noise on it and jump again.
 
-## What it looks like
+## The commands
 
     python -m labml_nn.diffusion.ddpm.experiment --schedule straight --target u --out runs/flow
     python -m labml_nn.diffusion.ddpm.distill runs/flow --calls 1 --out runs/fast
