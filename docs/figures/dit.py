@@ -16,13 +16,14 @@ def grey(name: str, n_rows: int) -> np.ndarray:
 
 
 def matrix(axes: Axes, theme: str, values: np.ndarray, title: str, **settings: object) -> None:
-    """Numbers as shades, each with its row's number at the left."""
+    """Numbers as shades, in a thin frame, as white is the ground of light pages."""
     axes.imshow(values, cmap='gray', vmin=0, vmax=255, interpolation='none', **settings)
     axes.set_title(title, fontsize=10, color=ink(theme))
     axes.patch.set_alpha(0)
     axes.tick_params(colors=ink(theme), length=0, labelsize=9)
     for spine in axes.spines.values():
-        spine.set_visible(False)
+        spine.set_color(ink(theme))
+        spine.set_alpha(0.4)
 
 
 def tokens(theme: str) -> Figure:
@@ -40,11 +41,11 @@ def tokens(theme: str) -> Figure:
         # In the middle of the patch, on a ground that is read on black and on white
         image.text(
             i % 4 * 2 + 0.5, i // 4 * 2 + 0.5, str(i), color='white', fontsize=9,
-            ha='center', va='center', bbox=dict(boxstyle='round,pad=0.15', fc='#24292f', lw=0),
+            ha='center', va='center', bbox=dict(boxstyle='round,pad=0.15', fc='#333333', lw=0),
         )  # fmt: skip
     matrix(few, theme, grey('tokens', 16), '16 tokens of 4 pixels', aspect=0.5)
     few.set(xticks=[], yticks=range(16))
-    matrix(many, theme, grey('positions', 16), 'their places', aspect='auto')
-    many.set(xticks=[23.5, 71.5], xticklabels=['column', 'row'], yticks=range(0, 16, 4))
+    matrix(many, theme, grey('positions', 16), 'their places, a row each', aspect='auto')
+    many.set(xticks=[23.5, 71.5], xticklabels=['column', 'row'], yticks=[])
     many.axvline(47.5, color=ORANGE, linewidth=1.5)
     return made
