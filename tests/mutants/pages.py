@@ -145,6 +145,14 @@ MUTANTS: list[Mutant] = [
         ('(c.dataset, c.data_root) != (old.dataset, old.data_root)',
          'c.dataset == old.dataset and c.data_root != old.data_root',
          f'{INITIAL}test_classes_of_other_data_take_the_old_places'),
+        ("'is_attn', 'n_blocks', 'n_groups')", "'is_attn', 'n_blocks')",
+         f'{INITIAL}test_mistakes_are_said_at_the_door'),
+        ("            changed.append('variance')", '            pass',
+         f'{INITIAL}test_mistakes_are_said_at_the_door'),
+        ("    'resume': 'goes on with a run as it is',\n", '',
+         f'{INITIAL}test_mistakes_are_said_at_the_door'),
+        ("        if not arguments['out']:", '        if False:',
+         f'{INITIAL}test_a_folder_has_to_be_named'),
     ),
     # ## The likelihood by the ODE, beside the bound
     *mutants(
