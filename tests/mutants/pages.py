@@ -125,6 +125,15 @@ MUTANTS: list[Mutant] = [
          "head_channels=config.get('attention_head_dim')", f'{P}test_their_defaults'),
         ("cosine_first=bool(default['flip_sin_to_cos'])", 'cosine_first=False',
          f'{P}test_their_defaults {P}test_each_of_their_defaults_matters'),
+        ("'downsample_padding': (1, (0, 1))", "'downsample_padding': (0, (0, 1))",
+         f'{P}test_their_defaults'),
+        ("'freq_shift': (0, (1, 0))", "'freq_shift': (1, (1, 0))", f'{P}test_their_defaults'),
+        ("'norm_eps': (1e-5, float, 1e-12, 1)", "'norm_eps': (1e-6, float, 1e-12, 1)",
+         f'{P}test_their_defaults'),
+        ("head_channels=config.get('attention_head_dim', 8)",
+         "head_channels=config.get('attention_head_dim', 4)", f'{P}test_their_defaults'),
+        ("norm_eps=number(config, 'norm_eps', file)", 'norm_eps=1e-5',
+         f'{P}test_each_of_their_defaults_matters'),
     ),
     # ## Weights of another run, and what test images have
     *mutants(
