@@ -134,6 +134,10 @@ MUTANTS: list[Mutant] = [
          "head_channels=config.get('attention_head_dim', 4)", f'{P}test_their_defaults'),
         ("norm_eps=number(config, 'norm_eps', file)", 'norm_eps=1e-5',
          f'{P}test_each_of_their_defaults_matters'),
+        ("symmetric=bool(default['downsample_padding'])", 'symmetric=True',
+         f'{P}test_each_of_their_defaults_matters'),
+        ("last_frequency=bool(default['freq_shift'])", 'last_frequency=False',
+         f'{P}test_each_of_their_defaults_matters'),
     ),
     # ## Weights of another run, and what test images have
     *mutants(
