@@ -35,8 +35,11 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
-> **Faster?** `--precision bf16` where the device has it (`auto` takes it on GPUs),
-> `--channels_last true` and `--compile true`; [`make bench`](benchmarks.html) measures them.
+> **Faster?** `--precision bf16` where the device has it ([`auto`](../../compute/precision.html)
+> takes it where it is faster, on GPUs and for large networks on CPUs with AMX, and the first lines
+> say so), and `--compile true`; [`make bench`](benchmarks.html) measures them. `--threads 1` is
+> faster than more on a machine that does other work too. The sums of two threads end in other
+> digits than those of one, so the number is not chosen for you.
 > **Other data, another rate?** A resumed run is the same run. [`--init RUN`](initial.html) begins a
 > new one with the weights of one that is there.
 
@@ -63,7 +66,7 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +79,7 @@ from labml_nn.cli.options import Parser, add_configs, option_types, option_value
 from labml_nn.cli.output import command
 from labml_nn.cli.progress import Progress
 from labml_nn.compute.descent import halves, is_out_of_memory, largest_that_fits
-from labml_nn.compute.device import describe, pick_device
+from labml_nn.compute.device import describe, pick_device, use_threads
 from labml_nn.compute.distributed import World
 from labml_nn.compute.precision import check_compiler, for_sampling
 from labml_nn.data.datasets import AnySet, Images
@@ -147,8 +150,9 @@ class Trainer(Run):
         """
         c, training = self.c, self.training
         model: EpsModel = for_sampling(
-            training.ema.module, training.precision, self.device, channels_last=c.channels_last
-        )
+            training.ema.module, training.precision, self.device,
+            channels_last=training.channels_last,
+        )  # fmt: skip
         sampler = preview_sampler(model, c, n)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
         for done, (_, x, _) in enumerate(sampler.chain(*start), 1):
@@ -165,7 +169,7 @@ class Trainer(Run):
         """
         if isinstance(self.dataset, Images):
             few = images[:NEAREST].cpu()
-            _, near = nearest_image(few, self.dataset)
+            _, near = nearest_image(few, self.dataset, flip=self.c.flip)
             save_png(self.out / 'nearest.png', grid(torch.cat([few, near]), len(few)))
 
     def finish(self) -> None:
@@ -186,9 +190,6 @@ class Trainer(Run):
             return
         n_parameters = sum(p.numel() for p in self.training.model.parameters())
         each = f' ({c.batch_size // size} in each of {size} processes)' if size > 1 else ''
-        how = [describe(self.device), self.training.precision, *['compiled'] * c.compile]
-        if self.training.micro_batch < c.batch_size // size:
-            how.append(f'{self.training.micro_batch} images at a time')
         print(f'{"new " * (self.saved_step < 0)}run in {self.out.absolute()}')
         print(self.what_next())
         views = self.announce_images()
@@ -196,11 +197,26 @@ class Trainer(Run):
         print(f'  model   U-Net with {n_parameters:,} parameters, T = {c.n_steps}{classes}')
         print(f'  steps   {c.steps:,} of {c.batch_size} images{each}{views}')
         print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
-        print(f'  device  {", ".join(how)}')
+        print(f'  device  {", ".join(self.how())}')
         if self.initial is not None:
             print(f'  init    {self.initial.line()}')
         for note in self.notes:
             print(f'  note    {note}')
+
+    def how(self) -> Iterator[str]:
+        r"""
+        Where and how the run computes, in a few words each; what was chosen for it, too.
+        """
+        c, training = self.c, self.training
+        yield describe(self.device)
+        is_chosen = c.precision == 'auto' and training.precision == 'bf16'
+        yield training.precision + ' (auto: faster here)' * is_chosen
+        if c.compile:
+            yield 'compiled'
+        if training.channels_last:
+            yield 'channels last'
+        if training.micro_batch < c.batch_size // self.world.size:
+            yield f'{training.micro_batch} images at a time'
 
     def announce_images(self) -> str:
         r"""
@@ -406,6 +422,7 @@ def prepare(
     if state is not None and arguments['preset'] and world.is_first:
         note_preset(c, arguments['preset'])
     device = world.use(pick_device(c.device, world.local_rank))
+    use_threads(c.threads)
     if state is not None:
         check_shapes(c, state, out / checkpoint.FILE_NAME)
     check_model(c, device)
