@@ -154,7 +154,7 @@ def lucidrains(batch: int, device: str, **options: Any) -> Work:
 # name: what makes it, its options, and who runs it
 OURS, THEIRS, LABML = 'ours', 'theirs', 'labml'
 COMPETITORS: dict[str, tuple[Callable[..., Work], dict[str, Any], str]] = {
-    'labml_nn, fp32': (ours, {}, OURS),
+    'labml_nn, fp32': (ours, {'channels_last': False}, OURS),
     'labml_nn, fp32, channels last': (ours, {'channels_last': True}, OURS),
     'labml_nn, bf16': (ours, {'precision': 'bf16'}, OURS),
     'labml_nn, bf16, channels last': (ours, {'precision': 'bf16', 'channels_last': True}, OURS),

@@ -21,14 +21,25 @@ def declarations(options: type) -> dict[str, tuple[Any, ...]]:
     The names of a class's options, those of its bases first, each with its type and all that is
     said of it. The type of `int | None` is `int`: who says nothing gives `None`.
     """
+    return {name: of_type(annotation) for name, annotation in annotated(options).items()}
+
+
+def may_be_none(options: type) -> set[str]:
+    r"""
+    The names of the options of which nothing may be said, as the type is `bool | None`.
+    """
+    kinds = {name: get_args(annotation)[0] for name, annotation in annotated(options).items()}
+    return {name for name, kind in kinds.items() if NoneType in get_args(kind)}
+
+
+def annotated(options: type) -> dict[str, Any]:
+    r"""
+    The annotations of a class that declare options, those of its bases first.
+    """
     annotations: dict[str, Any] = {}
     for base in reversed(options.__mro__):
         annotations.update(inspect.get_annotations(base))
-    return {
-        name: of_type(annotation)
-        for name, annotation in annotations.items()
-        if get_origin(annotation) is Annotated
-    }
+    return {name: a for name, a in annotations.items() if get_origin(a) is Annotated}
 
 
 def of_type(annotation: Any) -> tuple[Any, ...]:

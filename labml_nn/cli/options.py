@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
-from labml_nn.cli.declared import declarations
+from labml_nn.cli.declared import declarations, may_be_none
 from labml_nn.cli.messages import nearest, shown
 
 # What YAML reads to base 8 and 60
@@ -132,6 +132,9 @@ def check_options(configs: type, values: Mapping[str, Any]) -> None:
         if name not in declared:
             raise ValueError(nearest(name, list(declared), 'option'))
         kind, *said = declared[name]
+        # Nothing is said, where that is a value
+        if value is None and name in may_be_none(configs):
+            continue
         check_value(name, value, kind)
         check_said(name, value, said)
 
@@ -234,6 +237,9 @@ def read_options(path: str | Path, configs: type, more: Sequence[str] = ()) -> d
     for name, value in content.items():
         if name not in kinds:
             raise ValueError(f'{path}: {nearest(str(name), list(kinds), "option")}')
+        if value is None and name in may_be_none(configs):
+            values[name] = None
+            continue
         try:
             values[name] = file_value(value, kinds[name])
         except ValueError as error:
@@ -410,8 +416,10 @@ def add_option(
 
 def plain(value: Any, between: str = ',') -> str:
     r"""
-    A value as one would type it.
+    A value as one would type it; nothing for none.
     """
+    if value is None:
+        return ''
     if isinstance(value, tuple):
         return between.join(map(plain, value))
     if isinstance(value, bool):

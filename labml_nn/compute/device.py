@@ -49,6 +49,16 @@ def available() -> list[str]:
     return [*cuda, *(['mps'] if torch.backends.mps.is_available() else []), 'cpu']
 
 
+def use_threads(n: int) -> None:
+    r"""
+    Let torch compute with `n` threads of the CPU from here on; 0 leaves it as it is.
+
+    How many there are changes the order of sums, and so the last digits.
+    """
+    if n:
+        torch.set_num_threads(n)
+
+
 def describe(device: torch.device) -> str:
     r"""
     The device in a few words, for the first lines of a run.

@@ -5,7 +5,16 @@ import torch
 from torch import nn
 
 from labml_nn.compute import precision
-from labml_nn.compute.precision import Captured, Network, available, pick_precision
+from labml_nn.compute.precision import (
+    Captured,
+    Network,
+    available,
+    n_products,
+    pick_layout,
+    pick_precision,
+)
+from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs
+from labml_nn.diffusion.ddpm.train import Training
 from labml_nn.diffusion.ddpm.unet import AttentionBlock, TimeEmbedding, UNet
 
 CPU = torch.device('cpu')
@@ -41,6 +50,62 @@ def test_a_precision_that_the_device_lacks_is_refused_and_those_it_has_are_named
 def test_auto_is_bf16_on_gpus_that_have_it(monkeypatch, has, auto):
     monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: has)
     assert pick_precision('auto', torch.device('cuda')) == auto
+
+
+AMX, LESS = {'avx512_bf16': True, 'amx_bf16': True}, {'avx512_bf16': True, 'arm_bf16': True}
+
+
+@pytest.mark.parametrize(('has', 'products', 'auto'), [
+    (AMX, 50_000_000, 'bf16'), (AMX, 49_999_999, 'fp32'), (LESS, 10**9, 'fp32'),
+])  # fmt: skip
+def test_auto_is_bf16_to_train_what_has_many_products_where_amx_is(
+    monkeypatch, has, products, auto
+):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: has)
+    assert pick_precision('auto', CPU, lambda: products) == auto
+    # To sample, whatever the network
+    assert pick_precision('auto', CPU) == 'fp32'
+
+
+@pytest.mark.parametrize(('preset', 'precision', 'channels_last'), [
+    ('digits', 'fp32', True), ('fashion', 'bf16', False), ('fashion_conditional', 'bf16', False),
+    ('folder16', 'bf16', False),
+])  # fmt: skip
+def test_what_a_preset_is_trained_in_where_amx_is(monkeypatch, preset, precision, channels_last):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: AMX)
+    values = PRESETS[preset]
+    training = Training(make_configs(values), CPU)
+    assert (training.precision, training.channels_last) == (precision, channels_last)
+    head = training.model.head.weight
+    assert head.is_contiguous(memory_format=torch.channels_last) == channels_last
+    said = Training(make_configs({**values, 'precision': 'fp32', 'channels_last': False}), CPU)
+    assert (said.precision, said.channels_last) == ('fp32', False)
+    assert said.model.head.weight.is_contiguous()
+
+
+def test_products_are_counted_without_random_numbers():
+    """A convolution of 3 × 3 has nine products for each pixel and pair of channels."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 5, 3, padding=1)
+            self.dropout = nn.Dropout(0.5)
+
+        def forward(self, x, t):
+            return self.dropout(self.conv(x))
+
+    model, state = Model(), torch.get_rng_state()
+    assert n_products(model, 2, 7) == 9 * 2 * 5 * 7 * 7
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(('said', 'precision', 'device', 'layout'), [
+    (None, 'fp32', 'cpu', True), (None, 'bf16', 'cpu', False), (None, 'fp32', 'cuda', False),
+    (False, 'fp32', 'cpu', False), (True, 'bf16', 'cuda', True),
+])  # fmt: skip
+def test_channels_lie_side_by_side_in_fp32_on_a_cpu(said, precision, device, layout):
+    assert pick_layout(said, precision, torch.device(device)) == layout
 
 
 @pytest.mark.parametrize('name', HALF)

@@ -14,10 +14,9 @@ from torch import Tensor
 from docs.figures.data.store import keep, rows
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
-from labml_nn.diffusion.ddpm.check import copies, look, nearest
+from labml_nn.diffusion.ddpm.check import examine
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import build, make_configs
-from labml_nn.diffusion.ddpm.metrics import spread_out
 from labml_nn.diffusion.samplers import DDIM, Ancestral, DPMSolver
 from labml_nn.runs import checkpoint
 
@@ -95,15 +94,11 @@ WAYS = (
 
 def main() -> None:
     data = load_dataset('digits', image_size=8, image_channels=1)
-    at = spread_out(len(data), 2 * N)
-    y = torch.stack([data[i][0] for i in at])
-    among, _ = nearest(y, data, itself=at)
     kept = []
     for name, way in WAYS:
         with torch.no_grad():
             x = way()
-        own, _ = nearest(x, data)
-        found = [f for f in [*look(x, y), copies(own, among)] if f.verdict]
+        found = [f for f in examine(x, data)[0] if f.verdict]
         print(name, *found, sep='\n  ')
         said = list(dict.fromkeys(f.verdict for f in found))
         kept.append({'name': name, 'said': said or ['ok'], 'rows': rows(x[:16], 4)})

@@ -13,6 +13,10 @@ summary: >
 draws samples, compares them with as many images of the data, and names what is out of the ordinary.
 [My samples look wrong](troubles.html) says what to do then.
 
+It looks at colour, spread, detail and variety, and at how near samples are to images of the data.
+Where a run mirrors its images, mirrored ones count as near, too. A few copies among many samples
+change no median, so their share counts.
+
 ## What loss to expect
 
 A loss of 0.03 is good or bad depending on the data and on $t$. So compare with a guess that needs
@@ -41,6 +45,7 @@ than twice the filter's has not learned that quarter of the steps.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,6 +73,10 @@ from labml_nn.runs import checkpoint
 
 # How many images of the data the spectrum and the losses are taken from, at most
 MANY = 1024
+# What a loss may be above twice that of the best filter, as numbers of 32 bits are not exact
+SLACK = 1e-4
+# The root mean square distance of two images that look the same
+SAME = 0.02
 # What to do about each verdict; installed with this page
 TROUBLES = Path(__file__).with_name('troubles.md')
 
@@ -106,17 +115,15 @@ def check_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     r"""
     ## `check`: what is printed, and the picture of the samples and their nearest images
     """
-    dataset = run_dataset(make_configs(checkpoint.load(a.run)['config']), a.data_root)
+    c = make_configs(checkpoint.load(a.run)['config'])
+    dataset = run_dataset(c, a.data_root)
     n = min(a.n, len(dataset))
     if n < 4:
         raise ValueError(f'{a.n} samples and {len(dataset)} images: need at least 4 of each')
     x = sampler.sample(n, a.seed).cpu()
     to_uint8(x)  # refuses what is no number
-    at = spread_out(len(dataset), n)
-    y = data_images(dataset, at)
-    own, near = nearest(x, dataset)
-    among, _ = nearest(y, dataset, itself=at)
-    findings = [*look(x, y), copies(own, among), *losses(sampler, dataset)]
+    seen, near = examine(x, dataset, flip=c.flip)
+    findings = [*seen, *losses(sampler, dataset)]
     print(f'{n} samples and {n} images of the data{"":8}samples     data')
     print(*findings, sep='\n')
     print('(beside the loss: that of the best filter; a guess of zero has 1)')
@@ -127,6 +134,22 @@ def check_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     rows = [part for i in range(0, min(n // width, 3) * width, width)
             for part in (x[i : i + width], near[i : i + width])]  # fmt: skip
     yield save_png(out_of(a, 'check'), grid(torch.cat(rows), width))
+
+
+def examine(x: Tensor, dataset: AnySet, *, flip: bool = False) -> tuple[list[Finding], Tensor]:
+    r"""
+    ## What samples tell beside the data
+
+    * `x` samples, `[n, channels, h, w]`, no more than there are images
+    * `flip` whether half of the images are mirrored in training, so that a copy may be, too
+
+    Returns the findings, and the image that is nearest to each sample.
+    """
+    at = spread_out(len(dataset), len(x))
+    y = data_images(dataset, at)
+    own, near = nearest(x, dataset, flip=flip)
+    among, _ = nearest(y, dataset, itself=at, flip=flip)
+    return [*look(x, y), far(own, among), copies(own, among), twins(own, among)], near
 
 
 # ## What one can see
@@ -152,8 +175,13 @@ def look(x: Tensor, y: Tensor) -> list[Finding]:
             ratio(f'channel {channel}, spread', float(a.std()), float(b.std()),
                   'pale, or one colour', 'black and white', 0.8),
         )  # fmt: skip
+    # A tint of its own is not seen in the mean of all; it is not less than the data has, if blurry
+    tints = ratio(
+        'tint of an image, spread', tint(x), tint(y), '', 'each has a tint of its own', 0.6
+    )
     return [
         *findings,
+        tints,
         ratio('neighbouring pixels, difference', detail(x), detail(y), 'blurry', 'noise', 0.75),
         ratio('RMS between two images', variety(x), variety(y), 'too alike', '', 0.75),
     ]
@@ -176,6 +204,13 @@ def detail(x: Tensor) -> float:
     return float(((across + down) / 2 / x.var().clamp(min=1e-12)) ** 0.5)
 
 
+def tint(x: Tensor) -> float:
+    r"""
+    How much the mean of an image differs from image to image, in each channel.
+    """
+    return float(x.mean((2, 3)).var(dim=0).mean() ** 0.5)
+
+
 def variety(x: Tensor) -> float:
     r"""
     The root mean square pixel distance of two different images: $2\operatorname{Var}$, as each
@@ -184,23 +219,47 @@ def variety(x: Tensor) -> float:
     return float((2 * x.var(dim=0).mean()) ** 0.5)
 
 
-def copies(own: Tensor, among: Tensor) -> Finding:
+# ## Copies
+def far(own: Tensor, among: Tensor) -> Finding:
     r"""
     How far samples are from the image nearest to them, `own`, and images of the data from the other
     that is nearest, `among`; by their medians.
     """
     a, b = float(own.median()), float(among.median())
-    verdict = 'copies of training images' if a < 0.5 * b else 'noise' if a > 1.5 * b else ''
-    return Finding('RMS to the nearest image, median', a, b, verdict)
+    return Finding('RMS to the nearest image, median', a, b, 'noise' * (a > 1.5 * b))
 
 
-def nearest(x: Tensor, dataset: AnySet, *, itself: range | None = None) -> tuple[Tensor, Tensor]:
+def copies(own: Tensor, among: Tensor) -> Finding:
+    r"""
+    The share of samples that are less than half as far from an image of the data as images are from
+    one another.
+    """
+    # Twins in the data do not say how far images are
+    apart = among[among > SAME]
+    bound = max(0.5 * float(apart.median()) if len(apart) else 0.0, SAME)
+    a, b = (float((d < bound).double().mean()) for d in (own, among))
+    chance = b + 0.02 + 3 * math.sqrt((a * (1 - a) + b * (1 - b)) / len(own))
+    return Finding('near copies, share', a, b, 'copies of training images' * (a > chance))
+
+
+def twins(own: Tensor, among: Tensor) -> Finding:
+    r"""
+    The share of images that are in the data twice, but for what one does not see.
+    """
+    a, b = (float((d < SAME).double().mean()) for d in (own, among))
+    return Finding('the same but for 1 %, share', a, b, 'twins in the data' * (b > 0.02))
+
+
+def nearest(
+    x: Tensor, dataset: AnySet, *, itself: range | None = None, flip: bool = False
+) -> tuple[Tensor, Tensor]:
     r"""
     Distance to the nearest image of the data (root mean square of the pixels, `[n]`), and that
     image.
 
     * `itself` the indices of `x` in the data, when it comes from there: an image is not its own
       nearest
+    * `flip` whether mirrored images count, too
 
     > A crude measure: the same face a pixel further left is far away by it. It finds copies, and
     > what is like no image at all.
@@ -208,8 +267,10 @@ def nearest(x: Tensor, dataset: AnySet, *, itself: range | None = None) -> tuple
     own = x.flatten(1).double().numpy()
     best = torch.full((len(x),), math.inf, dtype=torch.float64)
     found = x.clone()
-    for at in chunks(len(dataset)):
+    ways = product(chunks(len(dataset)), (False, True) if flip else (False,))
+    for at, is_mirrored in ways:
         images = data_images(dataset, at)
+        images = images.flip(-1) if is_mirrored else images
         d = torch.from_numpy(squared(own, images.flatten(1).double().numpy()))
         for i, index in enumerate(itself or ()):
             if index in at:
@@ -237,7 +298,7 @@ def losses(sampler: Sampler, dataset: AnySet) -> list[Finding]:
         eps = torch.randn(x0.shape, generator=noise)
         loss = loss_at(sampler.diffusion, x0, t, eps, labels)
         expected = filter_loss(sampler.diffusion, power, t)
-        worse = loss > 2 * expected + 0.002 or not math.isfinite(loss)
+        worse = loss > 2 * expected + SLACK or not math.isfinite(loss)
         findings.append(
             Finding(f'loss, steps {first + 1} to {min(last, T)}', loss, expected,
                     'not learned' if worse else ''),

@@ -203,14 +203,18 @@ class Configs(forerunner.Notebook):
     ] = 0.2
     device: Annotated[str, 'auto, cpu, cuda, cuda:1 … or mps', FREE] = 'auto'
     precision: Annotated[
-        str, 'of heavy layers: fp32, bf16, fp16; auto is bf16 on GPUs that have it', FREE
+        str,
+        'of heavy layers: fp32, bf16, fp16; auto is bf16 on GPUs that have it, and for large '
+        'networks on CPUs with AMX',
+        FREE,
     ] = 'auto'
     compile: Annotated[
         bool, 'let torch.compile fuse operations; the first step then takes a minute', FREE
     ] = False
     channels_last: Annotated[
-        bool, 'channels side by side in memory, faster for wide networks', FREE
-    ] = False
+        bool | None, 'channels side by side in memory; when not given, in fp32 on a CPU', FREE
+    ] = None
+    threads: Annotated[Count, 'of the CPU; 0 is as many as torch takes', FREE] = 0
     micro_batch: Annotated[
         Count, 'images at a time, when not all of a batch fit in memory; 0 is all', FREE
     ] = 0

@@ -40,9 +40,11 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
-> **Faster?** Try `--channels_last true`, `--compile true`, and `--precision bf16` where the device
-> has it. (The default, `--precision auto`, chooses it on GPUs that have it.)
-> [`make bench`](benchmarks.html) measures what each of them gains.
+> **Faster?** Try `--compile true`, and `--precision bf16` where the device has it. (The default,
+> [`auto`](../../compute/precision.html), takes it where it is faster: on GPUs, and for large networks
+> on CPUs with AMX. The first lines of a run say so.) `--threads 1` is faster than more on a machine
+> that does other work too. Two threads add in another order than one and end in other digits, so the
+> number is not chosen for you. [`make bench`](benchmarks.html) measures what each of them gains.
 
 > **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time
@@ -86,7 +88,7 @@ from labml_nn.cli.options import Parser, add_configs, option_types, option_value
 from labml_nn.cli.output import command
 from labml_nn.cli.progress import Progress
 from labml_nn.compute.descent import halves, is_out_of_memory, largest_that_fits
-from labml_nn.compute.device import describe, pick_device
+from labml_nn.compute.device import describe, pick_device, use_threads
 from labml_nn.compute.distributed import World
 from labml_nn.compute.precision import check_compiler, for_sampling
 from labml_nn.data.datasets import AnySet, Images
@@ -168,8 +170,9 @@ class Trainer(Run):
         """
         c, training = self.c, self.training
         model: EpsModel = for_sampling(
-            training.ema.module, training.precision, self.device, channels_last=c.channels_last
-        )
+            training.ema.module, training.precision, self.device,
+            channels_last=training.channels_last,
+        )  # fmt: skip
         sampler = preview_sampler(model, c, n)
         start = sampler.start((n, c.image_channels, c.image_size, c.image_size), seed=0)
         for done, (_, x, _) in enumerate(sampler.chain(*start), 1):
@@ -186,7 +189,7 @@ class Trainer(Run):
         """
         if isinstance(self.dataset, Images):
             few = images[:NEAREST].cpu()
-            _, near = nearest_image(few, self.dataset)
+            _, near = nearest_image(few, self.dataset, flip=self.c.flip)
             save_png(self.out / 'nearest.png', grid(torch.cat([few, near]), len(few)))
 
     def finish(self) -> None:
@@ -207,9 +210,6 @@ class Trainer(Run):
             return
         n_parameters = sum(p.numel() for p in self.training.model.parameters())
         each = f' ({c.batch_size // size} in each of {size} processes)' if size > 1 else ''
-        how = [describe(self.device), self.training.precision, *['compiled'] * c.compile]
-        if self.training.micro_batch < c.batch_size // size:
-            how.append(f'{self.training.micro_batch} images at a time')
         print(f'{"new " * (self.saved_step < 0)}run in {self.out.absolute()}')
         print(self.what_next())
         views = self.announce_images()
@@ -220,11 +220,26 @@ class Trainer(Run):
             print(f'  learns  {c.distill}, from {c.teacher}, for {c.calls} calls of the network')
         print(f'  steps   {c.steps:,} of {c.batch_size} images{each}{views}')
         print(f'  rate    {c.learning_rate:g} for the batch of {c.batch_size}')
-        print(f'  device  {", ".join(how)}')
+        print(f'  device  {", ".join(self.how())}')
         if self.initial is not None:
             print(f'  init    {self.initial.line()}')
         for note in self.notes:
             print(f'  note    {note}')
+
+    def how(self) -> Iterator[str]:
+        r"""
+        Where and how the run computes, in a few words each; what was chosen for it, too.
+        """
+        c, training = self.c, self.training
+        yield describe(self.device)
+        is_chosen = c.precision == 'auto' and training.precision == 'bf16'
+        yield training.precision + ' (auto: faster here)' * is_chosen
+        if c.compile:
+            yield 'compiled'
+        if training.channels_last:
+            yield 'channels last'
+        if training.micro_batch < c.batch_size // self.world.size:
+            yield f'{training.micro_batch} images at a time'
 
     def announce_images(self) -> str:
         r"""
@@ -435,6 +450,7 @@ def prepare(
     if state is not None and arguments['preset'] and world.is_first:
         note_preset(c, arguments['preset'])
     device = world.use(pick_device(c.device, world.local_rank))
+    use_threads(c.threads)
     if state is not None:
         check_shapes(c, state, out / checkpoint.FILE_NAME)
     check_model(c, device)

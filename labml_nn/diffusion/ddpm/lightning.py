@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from labml_nn.cli.messages import wanted
 from labml_nn.cli.options import option_types, option_values
 from labml_nn.cli.output import command
-from labml_nn.compute.device import pick_device
+from labml_nn.compute.device import pick_device, use_threads
 from labml_nn.compute.precision import recompute
 from labml_nn.data.datasets import AnySet, batches, fingerprint
 from labml_nn.data.pictures import grid, save_png
@@ -47,6 +47,7 @@ from labml_nn.diffusion.ddpm.configs import (
     data_of,
     steps_of,
 )
+from labml_nn.diffusion.ddpm.dry_run import NoiseImages, data_to_look_at
 from labml_nn.diffusion.ddpm.ema import EMA
 from labml_nn.diffusion.ddpm.experiment import (
     check_model,
@@ -61,6 +62,7 @@ from labml_nn.diffusion.preconditioning import draw_steps
 from labml_nn.runs import checkpoint, folder
 from labml_nn.runs.lock import Lock
 from labml_nn.runs.log import OptionalOutput
+from labml_nn.runs.pace import Pace, forecast
 from labml_nn.runs.plain import read_plain
 from labml_nn.runs.trackers import NONE
 
@@ -230,17 +232,60 @@ class Batches:
         )
 
 
+class Rehearsal(L.Callback):
+    r"""
+    Ends a training when it is known how long a step takes.
+    """
+
+    each = 0.0  # seconds
+    left = 0  # steps
+
+    def on_train_start(self, trainer: Any, module: DDPM) -> None:
+        self.pace = Pace(trainer.global_step, module.device)
+        self.left = max(module.c.steps - trainer.global_step, 0)
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        self.each = self.each or self.pace.each(trainer.global_step)
+        trainer.should_stop = trainer.should_stop or self.each > 0
+
+
+def rehearse(module: DDPM, dataset: AnySet, path: Path | None) -> str:
+    r"""
+    Do a few steps, keep nothing of them, and return the line that says how long all will take.
+    """
+    rehearsal = Rehearsal()
+    trainer = L.Trainer(
+        **loop_of(module.c),
+        callbacks=[Averaged(), rehearsal],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+    )
+    trainer.fit(module, Batches(module, dataset), ckpt_path=path and str(path))
+    return forecast(rehearsal.each, rehearsal.left, module.device)
+
+
+def loop_of(c: Configs) -> dict[str, Any]:
+    r"""
+    What a Lightning trainer is told of the loop: where, how long, and how a step is done.
+    """
+    device = pick_device(c.device)
+    return {
+        'accelerator': {'cuda': 'gpu'}.get(device.type, device.type),
+        'devices': 1 if device.index is None else [device.index],
+        'max_steps': c.steps,
+        'gradient_clip_val': c.grad_clip,
+        'enable_model_summary': False,
+    }
+
+
 def trainer_of(c: Configs, out: Path) -> Any:
     r"""
     A Lightning trainer that keeps its checkpoints, logs and sample grids in `out`.
     """
-    device = pick_device(c.device)
     return L.Trainer(
+        **loop_of(c),
         default_root_dir=out,
-        accelerator={'cuda': 'gpu'}.get(device.type, device.type),
-        devices=1 if device.index is None else [device.index],
-        max_steps=c.steps,
-        gradient_clip_val=c.grad_clip,
         log_every_n_steps=c.log_every,
         callbacks=[
             Averaged(out / 'samples'),
@@ -254,7 +299,6 @@ def trainer_of(c: Configs, out: Path) -> Any:
             ),
         ],
         logger=loggers_of(c, out),
-        enable_model_summary=False,
     )
 
 
@@ -357,8 +401,12 @@ def prepare(
     if state is not None and arguments['preset']:
         note_preset(c, arguments['preset'])
     check_model(c, pick_device(c.device))
-    dataset = data_of(c)
-    if state is not None:
+    use_threads(c.threads)
+    dataset = data_to_look_at(c) if arguments['dry_run'] else data_of(c)
+    made_up = isinstance(dataset, NoiseImages)
+    if made_up:
+        print(f'  images  made-up ones: {dataset.reason}')
+    if state is not None and not made_up:
         folder.refuse_other_data(dataset, state['data'])
     module = DDPM(c, dataset.levels)
     module.data = fingerprint(dataset)
@@ -394,6 +442,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             module, trainer, dataset, path = prepare(arguments, out, cleanup)
             if arguments['dry_run']:
                 print(f'would train {module.c.steps:,} steps on {len(dataset):,} images, in {out}')
+                print(rehearse(module, dataset, path))
                 return 0
             if path is None:
                 start_folder(out, cleanup)

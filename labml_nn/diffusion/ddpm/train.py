@@ -34,7 +34,13 @@ from torch import Tensor, nn
 
 from labml_nn.compute.descent import Descent
 from labml_nn.compute.distributed import World
-from labml_nn.compute.precision import Network, pick_precision, recompute
+from labml_nn.compute.precision import (
+    Network,
+    n_products,
+    pick_layout,
+    pick_precision,
+    recompute,
+)
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.configs import NETWORKS, Configs, build, steps_of
 from labml_nn.diffusion.ddpm.ema import EMA
@@ -76,12 +82,13 @@ class Training:
     ):
         self.c, self.device, self.levels = c, device, levels
         self.world = World() if world is None else world
-        self.precision = pick_precision(c.precision, device)
         self.micro_batch = part_of_batch(c.batch_size, c.micro_batch, self.world)
         seed_everything(c.seed)
         self.diffusion, self.share = build(c, device), steps_of(c)
         self.model: nn.Module = self.diffusion.eps_model  # type: ignore[assignment]
-        if c.channels_last:
+        self.precision = pick_precision(c.precision, device, self.products)
+        self.channels_last = pick_layout(c.channels_last, self.precision, device)
+        if self.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = EMA(self.model, c.ema_decay)
         # Fused: one kernel for all weights, where the device has one
@@ -179,8 +186,14 @@ class Training:
             recompute(m for m in self.model.modules() if isinstance(m, block))
         self.wrapped = self.world.wrap(self.model)
         self.network = self.diffusion.eps_model = Network(
-            self.wrapped, self.precision, compiled=c.compile, channels_last=c.channels_last
+            self.wrapped, self.precision, compiled=c.compile, channels_last=self.channels_last
         )
+
+    def products(self) -> int:
+        r"""
+        Multiplications of one call of the network, for one image.
+        """
+        return n_products(self.model, self.c.image_channels, self.c.image_size)
 
     def seed_by_rank(self) -> None:
         r"""

@@ -71,11 +71,10 @@ from typing import Annotated, Any
 import torch
 from markupsafe import Markup
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from labml_nn.cli.options import FLAG, option_values
 from labml_nn.cli.pages import environment
-from labml_nn.compute.precision import bare
+from labml_nn.compute.precision import bare, n_products
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm.commands import Command, SamplerOptions, sampler_options
 from labml_nn.diffusion.ddpm.configs import Configs, make_configs
@@ -184,19 +183,6 @@ def script(model: Mapping[str, Any], **more: object) -> str:
     # `</script>` within a page would end the script that it stands in
     said = said.replace('</', '<\\/')
     return f'(globalThis.ddpm ??= {{}}).packed = {said};\n'
-
-
-def n_products(model: UNet, size: int) -> int:
-    r"""
-    Multiplications of one call of the network, for one image.
-    """
-    shapes = {name: tensor.to('meta') for name, tensor in model.state_dict().items()}
-    shapes |= {name: tensor.to('meta') for name, tensor in model.named_buffers()}
-    image = torch.empty(1, model.image_channels, size, size, device='meta')
-    t = torch.zeros(1, dtype=torch.int64, device='meta')
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        torch.func.functional_call(model, shapes, (image, t))
-    return counter.get_total_flops() // 2
 
 
 # ## The page
@@ -308,7 +294,7 @@ def page_of(sampler: Sampler, a: Any) -> Page:
         'seed': a.seed, 'options': known_options(a), 'labels': sampler.labels, 'guidance': guidance,
     }  # fmt: skip
     calls = sampler.reverse.n_calls * (2 if guidance else 1)
-    seconds = n_products(model, c.image_size) * calls / SPEED
+    seconds = n_products(model, model.image_channels, c.image_size) * calls / SPEED
     return Page(script(given, how=how), title(a.run), seconds)
 
 

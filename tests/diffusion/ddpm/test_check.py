@@ -11,6 +11,8 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
 from labml_nn.diffusion.ddpm.check import (
     Finding,
     copies,
+    examine,
+    far,
     filter_loss,
     look,
     losses,
@@ -115,14 +117,52 @@ def test_images_like_none_are_named(digits, change, verdict):
     rest = Images('rest', data.images[1::2], levels=17)
     own, _ = nearest(change(x[::2][:100]), rest)
     among, _ = nearest(x[1::2][:100], rest, itself=range(100))
-    assert copies(own, among).verdict == verdict
+    assert far(own, among).verdict == verdict
+    assert copies(own, among).verdict == ''
 
 
-def test_copies_are_named(digits):
+@pytest.mark.parametrize('share', [0.15, 0.5, 1.0])
+def test_copies_are_named_though_most_samples_are_none(digits, share):
+    """Samples that are other digits, except for a share of copies with noise, all mirrored."""
     x, data = digits
-    own, _ = nearest(x[:100] + 0.05 * torch.randn(100, 1, 8, 8), data)
-    among, _ = nearest(x[:100], data, itself=range(100))
+    known = Images('known', data.images[::2], levels=17)
+    samples = x[1::2][:128].clone()
+    n = round(share * len(samples))
+    samples[:n] = (x[::2][300 : 300 + n] + 0.05 * torch.randn(n, 1, 8, 8)).flip(-1)
+    at = spread_out(len(known), 128)
+    among, _ = nearest(x[::2][list(at)], known, itself=at, flip=True)
+    own, _ = nearest(samples, known)
+    assert copies(own, among).verdict == ''
+    own, _ = nearest(samples, known, flip=True)
     assert copies(own, among).verdict == 'copies of training images'
+    # Which a median of all does not see
+    assert far(own, among).verdict == ''
+
+
+def test_a_mirrored_image_is_found_as_it_is_mirrored(digits):
+    x, data = digits
+    distance, found = nearest(x[[3]].flip(-1), data, flip=True)
+    assert torch.equal(found, x[[3]].flip(-1))
+    assert float(distance) == 0
+
+
+@pytest.mark.parametrize(('share', 'verdict'), [(0.0, ''), (0.05, 'twins in the data')])
+def test_twins_in_the_data_are_named_and_make_no_copies_of_samples(digits, share, verdict):
+    x, data = digits
+    half = data.images[::2]
+    again = half[: round(share * len(half))].flip(-1)
+    order = torch.randperm(len(half) + len(again), generator=torch.Generator().manual_seed(0))
+    known = Images('twins', torch.cat([half, again])[order], levels=17)
+    found, _ = examine(x[1::2][:256], known, flip=True)
+    assert verdicts(found) == ({verdict} if verdict else set())
+
+
+def test_images_that_differ_in_tint_alone_are_named(digits):
+    x, _ = digits
+    tint = 0.5 * torch.randn(128, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    tint -= tint.mean()
+    found = verdicts(look((x[:128] + tint).clamp(-1, 1), x[900:1028]))
+    assert 'each has a tint of its own' in found
 
 
 @pytest.mark.parametrize(('n', 'many'), [(10, 3), (3, 10), (1797, 128), (7, 7)])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from labml.configs import BaseConfigs
 
-from labml_nn.cli.declared import declarations
+from labml_nn.cli.declared import declarations, may_be_none
 from labml_nn.cli.options import option_meanings, option_types, option_values
 from labml_nn.data.datasets import DATASETS, Images
 from labml_nn.diffusion.ddpm.configs import (
@@ -53,7 +53,7 @@ LIMITS = {
     'keep_checkpoints': POSITIVE, 'preview_every': POSITIVE, 'n_previews': COUNT,
     'n_samples': COUNT, 'preview_sampler': (['ddim'], ['ddmi']), 'preview_steps': POSITIVE,
     'micro_batch': COUNT, 'track': ([('wandb', 'none'), ('',)], [('labml', 'wand')]),
-    'workers': COUNT,
+    'workers': COUNT, 'threads': COUNT,
 }  # fmt: skip
 # Of these any value of the type is taken here: what it names is looked for later
 FREELY = {
@@ -76,8 +76,15 @@ def test_every_option_refuses_what_it_cannot_be(name):
         with pytest.raises(ValueError, match=f'{name}=|no {WORDS.get(name, name)} '):
             make_configs({name: value})
     for value in WRONG[option_types(Configs)[name]]:
+        if value is None and name in may_be_none(Configs):
+            assert getattr(make_configs({name: None}), name) is None
+            continue
         with pytest.raises(ValueError, match=f'^{name}(=.*)? is (a|no) '):
             make_configs({name: value})
+
+
+def test_nothing_may_be_said_of_the_layout_alone():
+    assert may_be_none(Configs) == {'channels_last'}
 
 
 def test_the_walk_knows_every_option_and_every_check():
@@ -102,8 +109,8 @@ def test_what_may_differ_is_said_on_the_line():
     assert {
         'steps', 'device', 'workers', 'data_root', 'log_every', 'save_every', 'save_minutes',
         'keep_checkpoints', 'preview_every', 'n_previews', 'n_samples', 'preview_sampler',
-        'preview_steps', 'preview_share', 'precision', 'compile', 'channels_last', 'micro_batch',
-        'activation_checkpointing', 'track', 'teacher',
+        'preview_steps', 'preview_share', 'precision', 'compile', 'channels_last', 'threads',
+        'micro_batch', 'activation_checkpointing', 'track', 'teacher',
     } == FREE_ON_RESUME  # fmt: skip
     for name in FREE_ON_RESUME:
         assert declarations(Configs)[name].count(FREE) == 1

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -253,9 +254,14 @@ def test_what_our_loop_refuses_is_refused(wrong, tmp_path, capsys):
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):
-    assert door(tmp_path) == 0
-    assert 'would train 20 steps' in capsys.readouterr().out
+    before = sorted(Path().iterdir())
+    assert door(tmp_path, '--steps', '50000') == 0
+    printed = capsys.readouterr().out
+    assert 'would train 50,000 steps' in printed
+    # And how long they take, from a few that were done
+    assert re.search(r'^  time    \d+:\d\d.* for 50,000 steps of 0\.\d+ s, until', printed, re.M)
     assert not (tmp_path / 'x').exists()
+    assert sorted(Path().iterdir()) == before
 
 
 # ## Every option
@@ -263,6 +269,7 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
 # A value that is not the default, what has to be other than without it, and what else is given:
 # `weights` and `average` after two steps, `steps`, the `files`, the `pictures` and the
 # `rows` of the log
+OTHER_THREADS = 3 - min(torch.get_num_threads(), 2)
 OTHER = {
     'dataset': ('folder', 'weights', '--data_root FOLDER'),
     'data_root': ('FOLDER', 'weights', '--dataset folder --data_root OTHER'),
@@ -308,6 +315,7 @@ OTHER = {
     'activation_checkpointing': (True, 'calls', ''),
     'track': (('tensorboard',), 'files', ''),
     'workers': (1, 'workers', ''),
+    'threads': (OTHER_THREADS, 'threads', ''),
     # Refused
     'precision': ('bf16', None, ''),
     'compile': (True, None, ''),
@@ -361,12 +369,15 @@ def outcome(out, arguments):
         seen['calls'] += 1
         return forward(self, *args)
 
+    n = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, 'batches', spied)
         patch.setattr(module, 'pick_device', lambda name: torch.device(name.replace('auto', 'cpu')))
         patch.setattr(module.L, 'Trainer', trainer)
         patch.setattr(unet.ResidualBlock, 'forward', counted)
         status = train(out, *TINY, *arguments)
+    seen['threads'] = torch.get_num_threads()
+    torch.set_num_threads(n)
     if status:
         return {'status': status}
     weights = checkpoint.load(out / 'weights.pt')
@@ -412,8 +423,8 @@ def test_every_option_is_used_or_refused(name, folders, without, tmp_path, capsy
     if seen is None:
         assert door(tmp_path, *said) == 2
         assert INSTEAD[name] in capsys.readouterr().err
-        # Said, but nothing else than what is so anyway
-        assert door(tmp_path, f'--{name}', spelt(usual)) == 0
+        # Said, but nothing else than what is so anyway; none cannot be said
+        assert usual is None or door(tmp_path, f'--{name}', spelt(usual)) == 0
         return
     more = [folders.get(word, word) for word in more.split()]
     with_it = outcome(tmp_path / 'run', [*more, *said])

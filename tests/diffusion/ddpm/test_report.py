@@ -12,6 +12,8 @@ from PIL import Image
 from labml_nn.diffusion.ddpm import experiment, report
 from labml_nn.diffusion.ddpm.evaluate import main
 from labml_nn.diffusion.ddpm.report import Axis, Line, RunRecord, chart
+from tests.kit.browser import chromium, needed
+from tests.kit.browsing import AXE, STICKING_OUT, VIOLATIONS, visit
 from tests.kit.runs import PLAIN, called
 
 train, evaluate = partial(called, experiment.main), partial(called, main)
@@ -125,6 +127,27 @@ def test_runs_beside_each_other(runs):
     assert not page.all('b')
     assert len(page.all('polyline')) == 2
     assert 'learning_rate' in page.texts
+
+
+@pytest.mark.long
+def test_the_pages_in_a_browser(runs):
+    """Under axe, by day and by night, on a desk and on a telephone, from a file."""
+    assert evaluate('compare', *runs)[0] == 0
+    if not AXE.exists():
+        needed('axe-core (run `npm ci` in tests/pylit)')
+    with chromium() as browser:
+        for name in ('report.html', 'compare.html'):
+            # The page allows no script at all, and axe is one
+            with visit(browser, (runs[0] / name).as_uri(), bypass_csp=True) as page:
+                page.evaluate(AXE.read_text())
+                for width in (1440, 390):
+                    page.set_viewport_size({'width': width, 'height': 900})
+                    for theme in ('light', 'dark'):
+                        page.emulate_media(color_scheme=theme)
+                        wide = page.evaluate('document.documentElement.scrollWidth - innerWidth')
+                        assert wide <= 0, f'{name} is {wide} px too wide at {width}'
+                        assert page.evaluate(STICKING_OUT) == [], (name, width)
+                        assert page.evaluate(VIOLATIONS) == [], (name, width, theme)
 
 
 def test_a_comparison_needs_two(runs):

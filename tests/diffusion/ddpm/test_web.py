@@ -290,7 +290,7 @@ def test_int8_is_off_by_half_a_step_at_most():
 
 def test_multiplications_are_counted():
     c = make_configs(dict(SMALL, ch_mults=(1,), is_attn=(False,)))
-    n = web.n_products(build(c).eps_model, 8)
+    n = web.n_products(build(c).eps_model, 1, 8)
     pixels, w, middle = 64, 16, 2 * 64 * 64 * 16
     convolutions = 9 * pixels * (w + w * w * 2 * 3 + (2 * w * w + w * w) * 2 + w)
     shortcuts = 2 * pixels * 2 * w * w
