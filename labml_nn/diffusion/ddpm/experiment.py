@@ -41,10 +41,10 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 > **Faster?** Try `--compile true`, and `--precision bf16` where the device has it. (The default,
-> [`auto`](../../compute/precision.html), takes it where it is faster: on GPUs, and for large networks
-> on CPUs with AMX. The first lines of a run say so.) `--threads 1` is faster than more on a machine
-> that does other work too. Two threads add in another order than one and end in other digits, so the
-> number is not chosen for you. [`make bench`](benchmarks.html) measures what each of them gains.
+> [`auto`](../../compute/precision.html), takes it where it is faster: on GPUs, and for large
+> networks on CPUs with AMX. The first lines of a run say so.) `--threads 1` is faster than more on
+> a machine that does other work too. Two threads add in another order than one and end in other
+> digits, so the number is not chosen for you. [`make bench`](benchmarks.html) measures them all.
 
 > **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time

@@ -403,10 +403,9 @@ def prepare(
     check_model(c, pick_device(c.device))
     use_threads(c.threads)
     dataset = data_to_look_at(c) if arguments['dry_run'] else data_of(c)
-    made_up = isinstance(dataset, NoiseImages)
-    if made_up:
+    if isinstance(dataset, NoiseImages):
         print(f'  images  made-up ones: {dataset.reason}')
-    if state is not None and not made_up:
+    elif state is not None:
         folder.refuse_other_data(dataset, state['data'])
     module = DDPM(c, dataset.levels)
     module.data = fingerprint(dataset)
