@@ -233,7 +233,7 @@ def read_options(path: str | Path, configs: type, more: Sequence[str] = ()) -> d
         return {}
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds a {type(content).__name__}: need lines of "option: value"')
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in content.items():
         if name not in kinds:
             raise ValueError(f'{path}: {nearest(str(name), list(kinds), "option")}')
