@@ -221,7 +221,7 @@ def preconditioned(sigma_data: float) -> Target:
     """
     return Target(
         lambda a, s: mix(a, s, sigma_data),
-        # $c_\text{in}\,\bar x = x_t / d$
+        # $1/d$, which gives the input unit variance
         sees=lambda a, s: 1 / spread(a, s, sigma_data),
     )
 
