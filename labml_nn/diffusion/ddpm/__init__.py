@@ -215,8 +215,8 @@ Gaussian data of less than unit variance it lies between the two
 
 A good $\theta$ gives the data a high probability. But $p_\theta(x_0)$ is an integral over all
 chains that end in $x_0$, which cannot be computed. Multiply and divide its integrand by
-$q(x_{1:T}|x_0)$, and it is a mean over chains drawn from the forward process. $-\log$ is convex, so
-by Jensen's inequality $-\log$ of the mean is at most the mean of $-\log$ (eq. 3):
+$q(x_{1:T}|x_0)$, and it is a mean over chains drawn from the forward process. As $-\log$ is convex,
+Jensen's inequality gives (eq. 3)
 
 $$-\log p_\theta(x_0)
 = -\log \mathbb E_q\Big[\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big]
@@ -232,16 +232,16 @@ $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
 [tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
 against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t$, two
-Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by a
-Kullback–Leibler divergence, $D_{KL}(q\,\|\,p) = \mathbb E_q\log\frac qp$ (eq. 5):
+Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by their
+Kullback–Leibler divergence, the mean of $\log\frac qp$ (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-Leave out the means, and write $\log\frac qp$ for each $D_{KL}$: then the equation holds for every
-single chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters.
+Leave out the means, also those in the divergences: then the equation holds for every single
+chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters.
 $L_0$ is the negative log probability of the exact grey levels, given $x_1$; [the bound in
 bits](likelihood.html) computes it. The sum is what we train.
 
@@ -353,8 +353,8 @@ class DenoiseDiffusion(nn.Module):
     > be centred and no larger than the noise. With 0..255 the noise would never cover the image.
     > With $[0, 1]$ the variance is a quarter, and so is the signal-to-noise ratio of each step
     > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1). Clipping to $[-1, 1]$
-    > would let through values below 0, darker than black. Shown as if it were in $[-1, 1]$, a
-    > picture in $[0, 1]$ comes out pale.
+    > would let through values below 0, darker than black. Shown as if black were -1, pictures come
+    > out pale.
     """
 
     # The constants of all steps, each `[n_steps]`, float32
@@ -380,9 +380,8 @@ class DenoiseDiffusion(nn.Module):
         variance: str = 'beta',  # sigma2: 'beta' (CIFAR-10), 'beta_tilde' (256² runs), 'learned'
     ):
         r"""
-        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if $\sqrt{\bar\alpha_T}$,
-        by which all steps together multiply an image, is more than 0.05: then a chain must not
-        start from pure noise.
+        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if all steps together
+        multiply an image by more than 0.05: then a chain must not start from pure noise.
 
         With `variance='learned'` the model's output has twice the channels: first the guess of the
         noise, then `v`, which gives [the variance](../learned_variance.html) at each pixel.
