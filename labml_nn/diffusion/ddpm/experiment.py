@@ -60,7 +60,7 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > falls fast, and then hardly moves while the pictures still improve. If it stays near 1, the
 > network learns nothing: try a lower learning rate. To test code of your own, train on a single
 > batch, the same at every step. Even then the loss does not reach zero: where there is much noise,
-> $x_t$ does not tell which image of the batch is in it, and so not exactly which noise.
+> $x_t$ does not show which image of the batch is in it, and so the noise cannot be known exactly.
 
 > **How long?** Count steps, not epochs: every step draws new noise and new $t$, so an image that
 > comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
@@ -267,8 +267,8 @@ class Trainer(Run):
 
     def beside_loss(self) -> str:
         r"""
-        A text with the loss of a network that predicts zero, $\mathbb E\,\epsilon^2 = 1$; empty for
-        other targets and weights.
+        A text with the loss of a network that predicts zero, $\mathbb E\,\epsilon^2 = 1$. It is
+        empty unless the target is the noise and every $t$ counts the same in the loss.
         """
         is_papers = (self.c.target, self.c.weight) == ('eps', 'constant')
         return ' (all-zero guess: 1)' if is_papers else ''
@@ -405,7 +405,8 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
 
 def note_preset(c: Configs, preset: str) -> None:
     r"""
-    Say where a run that is resumed differs from the preset that was named: the run decides.
+    If a preset is named when a run is resumed, say where the options of the run differ from it. The
+    run keeps its own.
     """
     of_preset = {**option_values(Configs()), **PRESETS[preset]}
     differing = [
