@@ -31,8 +31,8 @@ rule, $x = a\bar x$ itself has the equation
 $\frac{dx}{d\lambda} = \frac xa\frac{da}{d\lambda} - \sigma\,\epsilon_\theta$
 [tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_dpm_solver_has_this_solution).
 It has two terms on the right side: one that is linear in $x$, and one with the network. Divide $x$
-by a suitable factor, and the linear term disappears. If the network's guess is written as that of the noise, the factor
-is $a$, as above. If it is written as that of the image,
+by a suitable factor, and the linear term disappears. If the network's guess is written as that of
+the noise, the factor is $a$, as above. If it is written as that of the image,
 $\hat x_0 = (x - \sigma\epsilon_\theta)/a$, the factor is $\sigma$. From
 $\frac{x}{\sigma} = \bar x\,e^{\lambda}$
 
