@@ -28,10 +28,11 @@ the image appears.
 [DDIM's equation](ddim.html) is $\frac{d\bar x}{d\bar\sigma} = \epsilon_\theta$ with $\bar x = x/a$,
 $\bar\sigma = \sigma/a = e^{-\lambda}$, so $d\bar\sigma = -\bar\sigma\,d\lambda$. By the product
 rule, $x = a\bar x$ itself has the equation
-$\frac{dx}{d\lambda} = \frac xa\frac{da}{d\lambda} - \sigma\,\epsilon_\theta$, with two terms on the
-right side: one that is linear in $x$, and one with the network. Divide $x$ by a suitable factor,
-and the linear term disappears. If the network's guess is written as that of the noise, the factor
-is $a$, as above. If it is written as that of the image,
+$\frac{dx}{d\lambda} = \frac xa\frac{da}{d\lambda} - \sigma\,\epsilon_\theta$
+[tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_dpm_solver_has_this_solution).
+It has two terms on the right side: one that is linear in $x$, and one with the network. Divide $x$
+by a suitable factor, and the linear term disappears. If the network's guess is written as that of
+the noise, the factor is $a$, as above. If it is written as that of the image,
 $\hat x_0 = (x - \sigma\epsilon_\theta)/a$, the factor is $\sigma$. From
 $\frac{x}{\sigma} = \bar x\,e^{\lambda}$
 
