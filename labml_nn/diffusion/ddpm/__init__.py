@@ -153,7 +153,7 @@ $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\,q(x_{t-1}|x_0) \propto
 \exp\Big(-\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{2\beta_t}
          -\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{2(1-\bar\alpha_{t-1})}\Big)$$
 
-As a function of $x_{t-1}$ the exponent is quadratic, so this is a Gaussian
+As a function of $x_{t-1}$ the exponent is quadratic, so for $t > 1$ this is a Gaussian
 [tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). One over its variance
 $\tilde\beta_t$ is the coefficient of $-\frac12 x_{t-1}^2$. As
 $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$, it is
@@ -180,13 +180,13 @@ distributed as $q(x_{t-1}|x_0)$
 ## 3. One step back, if the image is not known
 
 When we *sample*, $x_0$ is not known. But suppose that a step adds little noise to the noise that is
-there already, $\beta_t \ll 1-\bar\alpha_t$. The noise has made $q(x_{t-1})$, the density over all
-images of the data after $t-1$ steps, so smooth that its logarithm is nearly linear over such a
-step. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is proportional to $q(x_t|x_{t-1})$ times
-$q(x_{t-1})$. As a function of $x_{t-1}$ the first factor is a Gaussian, and a Gaussian times the
-exponential of a linear function is a Gaussian with another mean. So the true step back is nearly a
-Gaussian ([except](score.html) at the smallest $t$), and only its mean depends on the data. So the
-model is a chain of Gaussians (eq. 1)
+there already, $\beta_t \ll 1-\bar\alpha_t$. Then that noise has made $q(x_{t-1})$, the density over
+all images of the data after $t-1$ steps, so smooth that its logarithm is nearly linear over the
+length of a step, $\sqrt{\beta_t}$. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
+proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$ the first factor is
+a Gaussian, and a Gaussian times the exponential of a linear function is a Gaussian with another
+mean. So the true step back is nearly a Gaussian ([except](score.html) at the smallest $t$). Its
+mean depends on the data, its variance hardly. So the model is a chain of Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
 p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
@@ -197,8 +197,8 @@ with learned means and a fixed $\sigma_t^2$:
 $$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
 <!-- no-test: definition -->
 
-Section 4 has a bound. The best fixed variance makes it lowest: it is $\beta_t$ for Gaussian data
-of unit variance, and $\tilde\beta_t$ for data that is a single point
+The best fixed variance makes the bound of section 4 lowest. This variance is $\beta_t$ for Gaussian
+data of unit variance, and $\tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_best_variance_at_both_extremes). For
 Gaussian data of less than unit variance it lies between the two
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
@@ -231,9 +231,10 @@ $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad
 
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
 [tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
-against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t$, two
-Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by their
-Kullback–Leibler divergence, the mean of $\log\frac qp$ (eq. 5):
+against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t > 1$,
+two Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by
+their Kullback–Leibler divergence, the mean of $\log\frac qp$ under $q$; the two ends of the chain
+have terms of their own (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
@@ -473,7 +474,7 @@ class DenoiseDiffusion(nn.Module):
         r"""
         #### The image that a guess of the noise implies
 
-        $\hat x_0$, by the first equation of section 5 (eq. 15 of the paper)
+        $\hat x_0$, by the equation for $x_0$ in section 5 (eq. 15 of the paper)
         [tested](test:diffusion/ddpm/test_sampling.py::test_predict_x0_inverts_q_sample).
         At $t = T$ the divisor is 0.0064: an error in `eps` comes out 157 times as large
         ([tested](test:diffusion/ddpm/test_sampling.py::test_an_error_in_eps_is_157_times_as_large_in_x0_at_the_end)).

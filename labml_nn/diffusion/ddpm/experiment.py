@@ -40,11 +40,12 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
-> **Faster?** Try `--compile true`, and `--precision bf16` where the device has it. (The default,
-> [`auto`](../../compute/precision.html), takes it where it is faster: on GPUs, and for large
-> networks on CPUs with AMX. The first lines of a run say so.) `--threads 1` is faster than more on
-> a machine that does other work too. Two threads add in another order than one and end in other
-> digits, so the number is not chosen for you. [`make bench`](benchmarks.html) measures them all.
+> **Faster?** Try `--compile true`. The default precision, [`auto`](../../compute/precision.html),
+> takes `bf16` where it was found faster: on GPUs, and for large networks on CPUs with AMX. The
+> first lines of a run say which it is. On a machine that does other work too, one thread,
+> `--threads 1`, is often faster than two. Two threads add in another order, so the last decimal
+> places differ, and the number is not chosen for you. [`make bench`](benchmarks.html) measures all
+> of these.
 
 > **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time
@@ -125,7 +126,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# How many of the last samples are compared with all images
+# How many of the samples at the end are compared with all images
 NEAREST = 8
 
 
@@ -228,7 +229,8 @@ class Trainer(Run):
 
     def how(self) -> Iterator[str]:
         r"""
-        Where and how the run computes, in a few words each; what was chosen for it, too.
+        Where and how the run computes, in a few words each. If `auto` has chosen the precision, the
+        text says so.
         """
         c, training = self.c, self.training
         yield describe(self.device)

@@ -118,8 +118,9 @@ class Training:
         # **repeat** $x_0 \sim q(x_0)$, an image with its label
         for x0, label, *given in data:
             condition = condition_of(label, c)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless [noise levels](
-            # ../preconditioning.html) are told; the index in the code is $t - 1$
+            # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless the batch brings its steps or the
+            # option [noise_levels](../preconditioning.html) has another distribution; the index in
+            # the code is $t - 1$
             t = given[1] if given[1:] else draw_steps(len(x0), c.n_steps, self.share, self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)

@@ -65,8 +65,9 @@ down wait on a stack: the last one pushed is the first one popped. For a 32 × 3
 > paper.
 
 **Sizes.** All levels but the last halve the image, so its sides must be multiples of
-$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of 32,
-the number of groups in every GroupNorm.
+$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). The channels of every level must be
+a multiple of `n_groups`, the number of groups in every GroupNorm, which is 32 if nothing else is
+said.
 
 [Exercises for this page](exercises.html#the-u-net), with answers.
 """
@@ -126,9 +127,9 @@ class TimeEmbedding(nn.Module):
     > sinusoids into the vector that every block gets. This vector is four times as long as the list
     > of sinusoids, as in the authors' code.
 
-    ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
-    channels flicker from step to step; further down the waves get longer, and the last channels
-    hardly change over all 1000 steps.](figure:ddpm.py::embedding
+    ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. In each
+    half the first channels flicker from step to step; further down the waves get longer, and the
+    last channels hardly change over all 1000 steps.](figure:ddpm.py::embedding
     "The embedding of the time step")
     """
 
@@ -167,7 +168,7 @@ class TimeEmbedding(nn.Module):
         * `t` the steps, `[batch]`
         * `label` `[batch]`, int64: the class of each image, -1 for an image without a label
 
-        Returns the embedding, `[batch, 4 * n_channels]`.
+        Returns the embedding, `[batch, width]`.
         """
         # Always in float32: bfloat16 has no number between 512 and 516
         with without_autocast(t.device):

@@ -10,9 +10,9 @@ summary: >
 
 Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time, and never runs a chain. So a
 trained network can be used in any chain whose $x_t$ are distributed as in training. The chain may
-have fewer and larger steps. Its steps may add no new noise: then the chain solves a differential
-equation, and it may do so by a method of higher order, whose error falls faster when the steps get
-smaller. Only the last sampler of this list needs new training.
+have fewer and larger steps. Its steps need not add new noise: without it the chain solves a
+differential equation, and can do so by a method of higher order, whose error falls faster when the
+steps get smaller. Only the last sampler of this list needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
 * [DDIM](ddim.html): each $x_t$ has the same distribution, but the steps add less noise, or none;
@@ -119,8 +119,9 @@ all again.
 | seconds | 2.2 | 4.6 | 9.9 | 35.9 |
 <!-- measured: docs/figures/data/frontier.json#/steps -->
 
-Ancestral sampling with all 1000 steps has the distance 0.25 and takes 655 seconds. 898 digits drawn
-at random from the real ones have the distance 0.14, so a perfect sampler would come to about that.
+Ancestral sampling with all 1000 steps has the distance 0.25 and takes 655 seconds. 898 draws
+from the real digits, with repetition, have the distance 0.14: a sampler that draws from just these
+digits would come to about that.
 <!-- measured: docs/figures/data/frontier.json#/whole -->
 
 | 20 steps | `leading` | `linspace` | `trailing` | `quadratic` |
@@ -156,15 +157,16 @@ sampling with β̃ does not reach it](figure:samplers.py::frontier
 
 * **Order** helps when steps are few: with `trailing`, at 10 and 20 steps, the methods of second
   order (PNDM and DPM-Solver++) are far ahead of DDIM and of ancestral sampling.
-* **Spacing** matters most for DPM-Solver++. With `trailing` its distance is three quarters of its
-  distance with `leading`. In the form with noise it is about half. Spacing also matters for
-  ancestral sampling with $\beta$: the long step to index 0 adds much noise, and the single step
-  that follows cannot remove it. DDIM and PNDM do not extrapolate in $\lambda$, and hardly depend on
-  the spacing.
+* **Spacing** matters for DPM-Solver++ and for ancestral sampling with $\beta$. With `trailing` the
+  distance of DPM-Solver++ is three quarters of its distance with `leading`. In the form with noise
+  it is about half, and so it is for ancestral sampling with $\beta$: with `leading` the long step
+  to index 0 adds much noise, and the single step that follows cannot remove it. DDIM and PNDM do
+  not extrapolate in $\lambda$, and hardly depend on the spacing.
 * **Noise** in the chain can repair earlier errors, of the network and of the steps, which a chain
   without noise carries to the end. In these tables that gains little. 2M is worse with noise at 5
-  and 10 steps, and its distances with four seeds then lie further apart. Ancestral sampling with
-  $\tilde\beta$ is worse than DDIM without noise, but with $\beta$ and `trailing` it is not.
+  and 10 steps, and with noise its distances with four seeds lie further apart. Ancestral sampling
+  with $\tilde\beta$ is worse than DDIM without noise, but with $\beta$ and `trailing` it is about
+  as good.
 * **The last step** ends on $\hat x_0$ with every sampler. A sampler that stopped at index 0 instead
   would leave 1 % of noise in the image.
 
