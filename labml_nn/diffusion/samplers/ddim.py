@@ -94,13 +94,13 @@ DDIM](figure:samplers.py::orders
 "The error against the number of steps")
 
 > The upper picture measures the way down to one eighth of $T$, the lower one all of it, with
-> `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like $\sqrt
-> t$. Along the chain $\epsilon_\theta$ is a smooth function of $\bar\sigma$, so its difference from
-> that at 0 grows like $\sqrt t$ too. [PNDM](pndm.html) fits polynomials in $t$, which cannot follow
-> $\sqrt t$, and loses some of its order. [DPM-Solver++](dpm_solver.html) works in $\lambda$, the
-> logarithm of $1/\bar\sigma$. Towards $t = 0$ equal steps of $t$ become longer and longer in
-> $\lambda$, and the last of them do not get shorter when there are more steps. So it loses some of
-> its order too.
+> `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like
+> $\sqrt t$. Along the chain $\epsilon_\theta$ is a smooth function of $\bar\sigma$, so its
+> difference from that at 0 grows like $\sqrt t$ too. [PNDM](pndm.html) fits polynomials in $t$,
+> which cannot follow $\sqrt t$, and loses some of its order. [DPM-Solver++](dpm_solver.html) works
+> in $\lambda$, the logarithm of $1/\bar\sigma$. Towards $t = 0$ equal steps of $t$ become longer
+> and longer in $\lambda$, and the last of them do not get shorter when there are more steps. So it
+> loses some of its order too.
 
 > **The last step.** In the step to the image $\bar\alpha_s = 1$, so the terms with
 > $\epsilon_\theta$ and $\sigma$ vanish and the chain ends on $\hat x_0$. Code that takes
