@@ -153,7 +153,7 @@ $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\,q(x_{t-1}|x_0) \propto
 \exp\Big(-\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{2\beta_t}
          -\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{2(1-\bar\alpha_{t-1})}\Big)$$
 
-As a function of $x_{t-1}$ the exponent is quadratic, so for $t > 1$ this is a Gaussian
+As a function of $x_{t-1}$ the exponent is quadratic, so this is a Gaussian
 [tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). One over its variance
 $\tilde\beta_t$ is the coefficient of $-\frac12 x_{t-1}^2$. As
 $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$, it is
@@ -182,7 +182,7 @@ distributed as $q(x_{t-1}|x_0)$
 When we *sample*, $x_0$ is not known. But suppose that a step adds little noise to the noise that is
 there already, $\beta_t \ll 1-\bar\alpha_t$. Then that noise has made $q(x_{t-1})$, the density over
 all images of the data after $t-1$ steps, so smooth that its logarithm is nearly linear over the
-length of a step, $\sqrt{\beta_t}$. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
+length of a step. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
 proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$ the first factor is
 a Gaussian, and a Gaussian times the exponential of a linear function is a Gaussian with another
 mean. So the true step back is nearly a Gaussian ([except](score.html) at the smallest $t$). Its
@@ -231,10 +231,10 @@ $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad
 
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
 [tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
-against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t > 1$,
-two Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by
-their Kullback–Leibler divergence, the mean of $\log\frac qp$ under $q$; the two ends of the chain
-have terms of their own (eq. 5):
+against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t$, two
+Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by their
+Kullback–Leibler divergence, the mean of $\log\frac qp$; the two ends of the chain have terms of
+their own (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
