@@ -493,7 +493,7 @@ def test_the_page_for_no_page_can_be_read_and_left_at_any_depth(
             page.get_by_role('link', name='two folders above').click()
         page.get_by_role('link', name='the folder above').click()
         page.wait_for_url(f'{host}/index.html')
-        page.get_by_role('heading', name='src').wait_for()
+        page.get_by_role('heading', name='Contents').wait_for()
     finally:
         context.close()
 
