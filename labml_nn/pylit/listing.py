@@ -82,7 +82,7 @@ class Shown(NamedTuple):
     marked: bool
     # Where a docstring was taken out, and where a piece begins, the count jumps
     jumps: bool
-    # How far what is broken off a long line is indented, in pairs of blanks
+    # How far what is broken off a long line is indented, in fours of blanks
     hang: int
 
 
@@ -105,7 +105,7 @@ def _lines(
 
 def _hang(text: str, indent: int) -> int:
     own = len(text) - len(text.lstrip()) - indent
-    return min(own // 2, 12) if own > 0 and len(text.rstrip()) - indent > BREAKS else 0
+    return min(-(-own // 4), 6) if own > 0 and len(text.rstrip()) - indent > BREAKS else 0
 
 
 def _unlinked(line: Shown) -> Shown:

@@ -465,6 +465,12 @@ def host(small: Path, tmp_path: Path) -> Iterator[str]:
 
 
 PAPER = 'rgb(252, 251, 248)'
+# What a page has from our sheet alone
+FRAME = """() => ['body', '.skip', 'header.bar', '.side'].map((place) => {
+  const element = document.querySelector(place), style = getComputedStyle(element);
+  const { left, right } = element.getBoundingClientRect();
+  return [place, left, right, style.display, style.padding, style.font, style.background];
+})"""
 
 
 @pytest.mark.parametrize('scripts', [True, False])
@@ -479,6 +485,9 @@ def test_the_page_for_no_page_can_be_read_and_left_at_any_depth(
         assert page.locator('header.bar').is_visible()
         assert page.get_by_role('link', name='Deep', exact=True).is_visible()
         assert not page.get_by_role('link', name='this folder').is_visible()
+        found = page.evaluate(FRAME)
+        page.goto(f'{host}/deep/index.html')
+        assert found == page.evaluate(FRAME)
         # Where they are not, it has the colours of the site, and no link that leads nowhere
         page.goto(f'{host}/deep/nothing.html')
         assert page.locator('body').evaluate('e => getComputedStyle(e).backgroundColor') == PAPER
