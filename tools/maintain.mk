@@ -50,6 +50,7 @@ bench: $(READY)  ## times on this machine, ours and the peers', onto their page 
 
 bench-docs: $(READY)  ## how long the pages take, and how large they are
 	$(RUN) -m docs.bench.pages
+	$(RUN) -m docs.bench.live
 	$(RUN) -m labml_nn.pylit.bench
 
 quality: $(READY)  ## how good the samples of runs/digits are (5 minutes on 2 cores)

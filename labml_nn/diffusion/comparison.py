@@ -32,8 +32,8 @@ line of that file.
 
 ![Distance against calls of the network, both on logarithmic scales. All samplers of DDPM start
 together at one call, with a distance of 18, and come down to 0.2 between 20 and 50 calls; flow
-matching is there with 8, and its reflow begins at 0.33 with a single call](
-figure:comparison.py::frontier "Quality against calls of the network, for all models")
+matching is there with 8, and its reflow begins at 0.33 with a single
+call](figure:comparison.py::frontier "Quality against calls of the network, for all models")
 
 | calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
 |---|---|---|---|---|---|---|---|
@@ -44,15 +44,15 @@ figure:comparison.py::frontier "Quality against calls of the network, for all mo
 | DDPM, 2M with noise | 18.2 | 8.93 | 2.39 | 0.56 | – | – | – |
 | DDPM, Heun, `karras` | 18.2 | 17.8 | 54.9 | 6.01 | – | – | – |
 | $x_0$, DPM-Solver++ 2M | 17.6 | 9.68 | 2.12 | 0.58 | 0.41 | 0.27 | 0.28 |
-| $v$, DPM-Solver++ 2M | – | – | – | 0.45 | 0.34 | 0.22 | 0.21 |
-| `min_snr`, DPM-Solver++ 2M | – | – | – | 0.47 | 0.35 | 0.25 | 0.25 |
+| $v$, DPM-Solver++ 2M | 17.7 | 9.61 | 1.94 | 0.45 | 0.34 | 0.22 | 0.21 |
+| `min_snr`, DPM-Solver++ 2M | 18.9 | 8.18 | 1.94 | 0.47 | 0.35 | 0.25 | 0.25 |
 | $v$, `min_snr`, DPM-Solver++ 2M | – | – | – | 0.47 | 0.35 | 0.25 | 0.24 |
-| flow, DPM-Solver++ 2M | 16.1 | 3.18 | 0.61 | 0.22 | 0.20 | 0.19 | – |
-| flow, Heun | 16.1 | 16.1 | 1.45 | 0.31 | 0.26 | 0.20 | – |
-| reflow, Euler | 0.33 | 0.29 | – | 0.25 | – | – | – |
-| EDM, Heun, `karras` | 10.2 | 10.1 | 59.7 | 5.83 | 3.77 | 0.28 | – |
-| EDM, 2M, `karras` | 10.2 | 10.1 | 0.53 | 0.42 | 0.30 | 0.18 | – |
-| EDM, DPM-Solver++ 2M | 10.2 | 9.28 | 1.85 | 0.40 | 0.30 | 0.20 | – |
+| flow, DPM-Solver++ 2M | 16.1 | 3.18 | 0.61 | 0.22 | 0.20 | 0.19 | 0.19 |
+| flow, Heun | 16.1 | 16.1 | 1.45 | 0.31 | 0.26 | 0.20 | 0.19 |
+| reflow, Euler | 0.33 | 0.29 | 0.26 | 0.25 | 0.25 | 0.25 | 0.24 |
+| EDM, Heun, `karras` | 10.2 | 10.1 | 59.7 | 5.83 | 3.77 | 0.28 | 0.17 |
+| EDM, 2M, `karras` | 10.2 | 10.1 | 0.53 | 0.42 | 0.30 | 0.18 | 0.18 |
+| EDM, DPM-Solver++ 2M | 10.2 | 9.28 | 1.85 | 0.40 | 0.30 | 0.20 | 0.18 |
 <!-- measured: docs/figures/data/comparison.json#/distance -->
 
 These numbers are of one seed; where there is none, nothing was measured yet. On the page of the

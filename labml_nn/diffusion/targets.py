@@ -242,7 +242,7 @@ def preconditioned(sigma_data: float) -> Target:
     """
     return Target(
         lambda a, s: mix(a, s, sigma_data),
-        # $\frac1d$, by which $c_\text{in}$ of EDM scales the input
+        # $1/d$, which gives the input unit variance
         sees=lambda a, s: 1 / spread(a, s, sigma_data),
     )
 

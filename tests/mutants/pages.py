@@ -134,6 +134,8 @@ MUTANTS: list[Mutant] = [
          "head_channels=config.get('attention_head_dim', 4)", f'{P}test_their_defaults'),
         ("norm_eps=number(config, 'norm_eps', file)", 'norm_eps=1e-5',
          f'{P}test_each_of_their_defaults_matters'),
+        ("        'norm_eps': unet.variant.norm_eps,\n", "        'norm_eps': 1e-6,\n",
+         f'{P}test_their_defaults'),
         ("symmetric=bool(default['downsample_padding'])", 'symmetric=True',
          f'{P}test_each_of_their_defaults_matters'),
         ("last_frequency=bool(default['freq_shift'])", 'last_frequency=False',
@@ -166,6 +168,15 @@ MUTANTS: list[Mutant] = [
          f'{INITIAL}test_mistakes_are_said_at_the_door'),
         ("        if not arguments['out']:", '        if False:',
          f'{INITIAL}test_a_folder_has_to_be_named'),
+    ),
+    *mutants(
+        f'{DDPM}notes.py',
+        ('step > old_steps - c.cooldown and now > before', 'now > before',
+         f'{INITIAL}test_and_only_then'),
+        ('share_of_rate(old, max(step - 1, 0))', 'share_of_rate(c, max(step - 1, 0))',
+         f'{INITIAL}test_and_only_then'),
+        ('c.learning_rate / 4:g', 'c.learning_rate / 2:g',
+         f'{INITIAL}test_going_on_after_a_cool_down_says_what_the_rate_does'),
     ),
     # ## The likelihood by the ODE, beside the bound
     *mutants(

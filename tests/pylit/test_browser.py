@@ -1212,6 +1212,33 @@ def test_folded_code_is_copied_and_printed(folder: Path, browser: Any) -> None:
         assert line.evaluate('(e) => e.checkVisibility()')
 
 
+# In which order a page measures its cells, and says of them that they can be scrolled
+ORDER = """() => {
+  globalThis.order = '';
+  const { get } = Object.getOwnPropertyDescriptor(Element.prototype, 'scrollWidth');
+  Object.defineProperty(Element.prototype, 'scrollWidth', {
+    get() { order += 'm'; return get.call(this); },
+  });
+  const { set } = Object.getOwnPropertyDescriptor(HTMLElement.prototype, 'tabIndex');
+  Object.defineProperty(HTMLElement.prototype, 'tabIndex', {
+    set(index) { order += 's'; set.call(this, index); },
+  });
+}"""
+
+
+def test_cells_are_measured_before_any_is_changed(folder: Path, browser: Any) -> None:
+    """Each change between two measures would lay out the whole page once more."""
+    page = browser.new_page(viewport={'width': 800, 'height': 800})
+    page.add_init_script(f'({ORDER})()')
+    page.goto(address(folder))
+    page.evaluate('document.fonts.ready')
+    order = page.evaluate('order')
+    page.close()
+    assert order.count('s') > 1
+    # Once at the beginning, and once with the fonts
+    assert re.fullmatch('(m+s*){1,2}', order), order
+
+
 # ## Serving
 @pytest.fixture
 def server(folder: Path, tmp_path: Path) -> Iterator[tuple[str, Path, serve.Live]]:

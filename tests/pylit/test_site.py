@@ -466,6 +466,18 @@ def test_what_cannot_be_read_is_left_out_and_said(
     assert not (tmp_path / 'none').exists()
 
 
+def test_the_first_frame_is_of_the_whole_page(tmp_path: Path) -> None:
+    """What it waits for is the last thing on every page, and is there."""
+    _, out, _ = built(tmp_path)
+    shown = [path.read_text('utf-8') for path in out.rglob('*.html')]
+    framed = [text for text in shown if '<main' in text]
+    assert framed
+    for text in framed:
+        waits = re.search(r'<link rel="expect" href="#([^"]+)" blocking="render">', text)
+        assert waits
+        assert re.search(rf'<\w+ [^>]*id="{waits[1]}"></\w+>\s*</footer>\s*</main>', text)
+
+
 def test_what_stands_is_not_written_again(tmp_path: Path) -> None:
     """Unless a file of it is missing."""
     folder, out, before = built(tmp_path)

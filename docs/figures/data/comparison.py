@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from docs.figures.data.distillation import consistent, progressive
 from docs.figures.data.flow import reflow
 from docs.figures.data.frontier import Bench
 from docs.figures.data.sde import LEVELS, SCORED, cell, digits
@@ -30,7 +31,7 @@ from labml_nn.cli.messages import nearest
 from labml_nn.data.files import written
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bound_of, ode_bits_of
-from labml_nn.diffusion.ddpm.configs import make_configs
+from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs
 from labml_nn.diffusion.ddpm.evaluate import Sampler
 from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.train import Training
@@ -77,7 +78,8 @@ def reflowed(runs: Path, calls: int) -> DenoiseDiffusion:
     return reflow(flow, runs / 'reflow' / 'weights.pt')
 
 
-DPM = Way('DPM-Solver++ 2M', 'dpm', {})
+DPM, UNIPC = Way('DPM-Solver++ 2M', 'dpm', {}), Way('UniPC', 'unipc', {})
+FEW = (1, 2, 4, 8)
 MODELS = (
     Model('DDPM', 'eps', {}, (
         Way('ancestral', 'ddpm', {'variance': 'beta'}, 'ancestral', (*CALLS, 1000)),
@@ -85,6 +87,7 @@ MODELS = (
         Way('PNDM', 'pndm', {}),
         DPM._replace(drawn='DPM-Solver++ 2M'),
         Way('2M with noise', 'dpm', {'sde': True}),
+        UNIPC,
         Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'Heun'),
     )),
     Model('$x_0$', 'x0', {'target': 'x0'}, (DPM,)),
@@ -94,6 +97,7 @@ MODELS = (
     Model('$v$, `zero_snr`', 'v_zero', {'target': 'v', 'zero_snr': True}, (DPM,)),
     Model('flow', 'flow', FLOW, (
         DPM._replace(drawn='flow, 2M'),
+        UNIPC._replace(drawn='flow, UniPC'),
         Way('Heun', 'flow', {'order': 2}),
     )),
     Model('reflow', 'reflow', reflowed, (Way('Euler', 'flow', {'order': 1}, 'reflow'),), 'flow'),
@@ -102,6 +106,13 @@ MODELS = (
         Way('2M, `karras`', 'dpm', {'spacing': 'karras'}),
         DPM._replace(drawn='EDM, 2M'),
     )),
+    Model('halved', 'progressive', progressive, (
+        Way('DDIM', 'ddim', {}, calls=FEW),
+    ), 'flow', False),
+    Model('consistency', 'consistent', consistent, (
+        Way('its jumps', 'consistency', {}, calls=FEW),
+    ), 'flow', False),
+    Model('DiT', 'dit', {'preset': 'digits_dit'}, (DPM,)),
 )  # fmt: skip
 
 
@@ -123,7 +134,8 @@ def diffusion_for(runs: Path, model: Model, calls: int) -> DenoiseDiffusion:
 
 def seconds_of(options: dict[str, Any], n: int = 50) -> float:
     """Of one core, for a training: the median of some steps, times their number."""
-    c = make_configs(options)
+    preset = PRESETS[options.get('preset', 'digits')]
+    c = make_configs({**preset, **{k: v for k, v in options.items() if k != 'preset'}})
     training = Training(c, torch.device('cpu'))
     shape = (c.batch_size, c.image_channels, c.image_size, c.image_size)
     label = torch.zeros(c.batch_size, dtype=torch.int64)
@@ -147,7 +159,7 @@ def measure(runs: Path, name: str) -> None:
     (model,) = (m for m in MODELS if m.folder == name)
     folder, began = runs / model.folder, time.process_time()
     is_new = not folder.exists()
-    diffusion_for(runs, model, CALLS[-1])
+    diffusion_for(runs, model, max(way.calls[-1] for way in model.ways))
     took, found = time.process_time() - began, known(folder)
     if not callable(model.made):
         took = found.get('seconds') or seconds_of(model.made)

@@ -105,7 +105,7 @@ def tables(bench: Bench) -> dict[str, Any]:
 
 def seeds(bench: Bench) -> list[list[Any]]:
     """How far the distances of several seeds lie apart."""
-    rows: list[list[Any]] = [['steps, of four seeds', 'mean', 'least', 'most']]
+    rows: list[list[Any]] = [['sampler, steps', 'mean of four seeds', 'least', 'most']]
     for n in (10, 20, 50):
         for name, _, s, o in WAYS[-3:]:
             found = [bench(s, n, seed, spacing='trailing', **o)[0] for seed in SEEDS]

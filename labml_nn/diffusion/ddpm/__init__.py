@@ -11,18 +11,19 @@ summary: >
 This page derives and implements
 [Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Shrink a
 picture a little and add a little Gaussian noise, a thousand times, and nothing of the picture is
-left. Each of these small steps can be undone, approximately: draw the picture before the step from
-a Gaussian, whose mean a neural network has learned to compute. Start from pure noise and undo a
-thousand steps, and the result is a new picture. The idea is from @sohldickstein2015. The loss is
-close to that of an older method, [score matching](score.html) [@song2019].
+left. Each of these small steps can be undone, approximately: the picture before the step is drawn
+from a Gaussian, and a neural network has learned to compute the mean of this Gaussian. Start from
+pure noise and undo a thousand steps, and the result is a new picture. The idea is from
+@sohldickstein2015. The loss is close to that of an older method, [score matching](score.html)
+[@song2019].
 
 * [The score](score.html): a second view of what the network learns, and of why steps can be undone
 * [The U-Net](unet.html) that predicts the noise
 * [Averaged weights](ema.html): samples are drawn with the average of the weights over training
 * [Training](train.html): Algorithm 1, and [its command line](experiment.html)
 * [Evaluation](evaluate.html): samples, animations, interpolation
-* [The bound in bits](likelihood.html) per dimension, and [compression](coding.html): how many bits
-  give how good a picture
+* [An upper bound on the negative log likelihood](likelihood.html), in bits per dimension, and
+  [compression](coding.html): how many bits give how good a picture
 * [Exercises](exercises.html), with answers
 
 Equations, algorithms and tables have the numbers of the paper. The mark *tested* behind a sentence
@@ -59,8 +60,8 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     [tested](test:diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies).
     The rest of the page gives the reason for each formula.
     """
-    # Step $t$ shrinks the points and adds noise of variance $\beta_t$. After all steps up to it,
-    # $\sqrt{\bar\alpha_t}$ of a point is left. In the paper 1000 betas grow to 0.02 only
+    # Step $t$ shrinks the points and adds noise of variance $\beta_t$. Steps 1 to $t$ together
+    # multiply a point by $\sqrt{\bar\alpha_t}$. The paper's 1000 betas grow only to 0.02
     beta = torch.linspace(1e-4, 0.2, n_steps)
     alpha_bar = (1 - beta).cumprod(0)
     # The network $\epsilon_\theta(x_t, t)$ gets the noisy point and the step, and guesses the noise
@@ -96,8 +97,8 @@ The rest of the page derives the method, step by step.
 
 ## Notation
 
-$x_0$ is an image of the data, and $x_t$ the same image after $t$ of $T$ steps. **Step $t$ has the
-index `t` - 1 in the code.** It adds noise of variance $\beta_t$. $\alpha_t = 1 - \beta_t$ and
+$x_0$ is an image from the data set, and $x_t$ the same image after $t$ of $T$ steps. **Step $t$ has
+the index `t` - 1 in the code.** It adds noise of variance $\beta_t$. $\alpha_t = 1 - \beta_t$ and
 $\bar\alpha_t = \alpha_1\alpha_2\cdots\alpha_t$ are shares of *variance*: an image is multiplied by
 their square roots. Before the first step $\bar\alpha_0 = 1$. `eps` is the noise in $x_t$, that of
 all steps together, scaled to unit variance. $q$ is a density of the forward process, which adds
@@ -129,7 +130,7 @@ with $\alpha_1\alpha_2$ in the place of $\alpha$, and by induction (eq. 4)
 $$q(x_t|x_0) = \mathcal N\big(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t)\mathbf I\big)
 \tag{4} \label{eq:closed-form}$$
 
-It has the distribution of $t$ single steps
+An $x_t$ drawn in this one step is distributed as after $t$ single steps
 [tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). Training needs
 $x_t$ at a random $t$. With this formula it takes one line and no loop.
 
@@ -152,7 +153,7 @@ $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\,q(x_{t-1}|x_0) \propto
 \exp\Big(-\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{2\beta_t}
          -\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{2(1-\bar\alpha_{t-1})}\Big)$$
 
-As a function of $x_{t-1}$ the exponent is quadratic, so this is a Gaussian
+As a function of $x_{t-1}$ the exponent is quadratic, so for $t > 1$ this is a Gaussian
 [tested](test:diffusion/ddpm/test_posterior.py::test_is_bayes_rule). One over its variance
 $\tilde\beta_t$ is the coefficient of $-\frac12 x_{t-1}^2$. As
 $\alpha_t(1-\bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$, it is
@@ -179,12 +180,13 @@ distributed as $q(x_{t-1}|x_0)$
 ## 3. One step back, if the image is not known
 
 When we *sample*, $x_0$ is not known. But suppose that a step adds little noise to the noise that is
-there already, $\beta_t \ll 1-\bar\alpha_t$. The noise has made $q(x_{t-1})$ so smooth that its
-logarithm is nearly linear over such a step. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
-proportional to $q(x_t|x_{t-1})$, a Gaussian, times $q(x_{t-1})$. A Gaussian times the exponential
-of a linear function is a Gaussian with another mean. So the true step back is nearly a Gaussian
-([except](score.html) in the first few steps), and what the data decides is its mean. So the model
-is a chain of Gaussians (eq. 1)
+there already, $\beta_t \ll 1-\bar\alpha_t$. Then that noise has made $q(x_{t-1})$, the density over
+all images of the data after $t-1$ steps, so smooth that its logarithm is nearly linear over the
+length of a step, $\sqrt{\beta_t}$. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
+proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$ the first factor is
+a Gaussian, and a Gaussian times the exponential of a linear function is a Gaussian with another
+mean. So the true step back is nearly a Gaussian ([except](score.html) at the smallest $t$). Its
+mean depends on the data, its variance hardly. So the model is a chain of Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
 p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
@@ -195,8 +197,8 @@ with learned means and a fixed $\sigma_t^2$:
 $$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
 <!-- no-test: definition -->
 
-The best fixed variance, with which the bound of section 4 is lowest, is $\beta_t$ for Gaussian data
-of unit variance, and $\tilde\beta_t$ for data that is a single point
+The best fixed variance makes the bound of section 4 lowest. This variance is $\beta_t$ for Gaussian
+data of unit variance, and $\tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_best_variance_at_both_extremes). For
 Gaussian data of less than unit variance it lies between the two
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_two_variances_bracket_the_best_one).
@@ -205,14 +207,16 @@ Gaussian data of less than unit variance it lies between the two
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
 > thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
 > images, and $\beta_t$ for CIFAR-10. The code takes $\beta_t$ unless told otherwise. With fewer
-> steps [the choice matters more](../samplers/ancestral.html). In [compression](likelihood.html) the
-> wrong one costs many bits. The variance can also be [learned](../learned_variance.html).
+> steps [the choice matters more](../samplers/ancestral.html). In [compression](likelihood.html)
+> a choice that does not fit the data costs many bits. The variance can also be
+> [learned](../learned_variance.html).
 
 ## 4. The bound
 
 A good $\theta$ gives the data a high probability. But $p_\theta(x_0)$ is an integral over all
-chains that end in $x_0$, which cannot be computed. Write it as a mean over chains drawn from the
-forward process. As $-\log$ is convex, Jensen's inequality moves it inside the mean (eq. 3):
+chains that end in $x_0$, which cannot be computed. Multiply and divide its integrand by
+$q(x_{1:T}|x_0)$, and it is a mean over chains drawn from the forward process. As $-\log$ is convex,
+Jensen's inequality gives (eq. 3)
 
 $$-\log p_\theta(x_0)
 = -\log \mathbb E_q\Big[\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}\Big]
@@ -227,18 +231,19 @@ $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad
 
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
 [tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
-against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t$, two
-Gaussians for the step from $x_t$ to $x_{t-1}$: the one that knows $x_0$ and the model's (eq. 5):
+against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t > 1$,
+two Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by
+their Kullback–Leibler divergence, the mean of $\log\frac qp$ under $q$; the two ends of the chain
+have terms of their own (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-Before the mean is taken, with $\log\frac qp$ in the place of each $D_{KL}$, this holds for every
-single chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). The mean over $x_{t-1}$,
-given $x_t$ and $x_0$, turns these logarithms into Kullback–Leibler divergences. $L_T$ has no
-parameters. $L_0$ is the cost of the exact grey levels, given $x_1$; [the bound in
+Leave out the means, also those in the divergences: then the equation holds for every single
+chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters.
+$L_0$ is the negative log probability of the exact grey levels, given $x_1$; [the bound in
 bits](likelihood.html) computes it. The sum is what we train.
 
 ## 5. From means to noise
@@ -278,9 +283,9 @@ $$L_{t-1} = \mathbb E_{x_0,\epsilon}\Big[\frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-
 \tag{12} \label{eq:weighted}$$
 
 This holds for both choices of $\sigma_t^2$
-[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error). At $t = 1$, where
-$\tilde\beta_1 = 0$, take $\beta_1$. $L_0$ has this form too, if the density of the Gaussian stands
-for the probability of a grey level.
+[tested](test:diffusion/ddpm/test_bound.py::test_kl_is_weighted_eps_error). $L_0$, the term of
+$t = 1$, has this form too, if the density of the Gaussian stands for the probability of a grey
+level. As $\tilde\beta_1 = 0$, take $\sigma_1^2 = \beta_1$ there.
 
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
 > the other two. So the network could predict [any of them](../targets.html). What changes is how
@@ -288,7 +293,7 @@ for the probability of a grey level.
 > signal-to-noise ratio $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
 > authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2 of the paper), and the
-> loss of the next section works with the noise but not with the mean (its table 2).
+> loss of the next section works with the noise but not with the mean (table 2 of the paper).
 
 ## 6. The simple loss
 
@@ -301,12 +306,12 @@ $$L_\text{simple} = \mathbb E_{t, x_0, \epsilon}\Big[\frac1d\,\big\|\epsilon -
 
 The network gets the noisy image and its step
 [tested](test:diffusion/ddpm/test_loss.py::test_the_model_sees_the_noised_image_and_its_step), never
-$x_0$. At each $t$ the best answer is that of the bound. But one network serves all $t$, and the
-weight of a $t$ decides how hard it tries there. With $\sigma_t^2=\beta_t$ the weight that was
-dropped is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and between 0.005 and 0.010 from $t = 100$ on
-([tested](test:diffusion/ddpm/test_bound.py::test_weight_that_l_simple_drops)): the bound gives most
-weight to noise that is too faint to see. Without it the network learns more than before from
-stronger noise, where the shapes in a picture are decided.
+$x_0$. At each $t$ the same answer minimises this loss and the bound. But one network serves all
+$t$, and the weight of a $t$ decides how hard it tries there. With $\sigma_t^2=\beta_t$ the weight
+that was dropped is 0.50, 0.27 and 0.07 at $t = 1, 2, 10$, and between 0.005 and 0.010 from
+$t = 100$ on ([tested](test:diffusion/ddpm/test_bound.py::test_weight_that_l_simple_drops)): the
+bound gives most weight to noise that is too faint to see. Without this weight the network learns
+more from stronger noise, where the shapes in a picture are decided.
 
 ![The weight against t on logarithmic axes falls from 0.5 at t = 1 to 0.01 at t = 100, and is about
 that or less from there on. In the simple loss it is 1 everywhere.](figure:ddpm.py::weight
@@ -349,7 +354,8 @@ class DenoiseDiffusion(nn.Module):
     > be centred and no larger than the noise. With 0..255 the noise would never cover the image.
     > With $[0, 1]$ the variance is a quarter, and so is the signal-to-noise ratio of each step
     > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1). Clipping to $[-1, 1]$
-    > would let through values darker than black, and pictures would come out pale.
+    > would let through values below 0, darker than black. Shown as if black were -1, pictures come
+    > out pale.
     """
 
     # The constants of all steps, each `[n_steps]`, float32
@@ -375,11 +381,11 @@ class DenoiseDiffusion(nn.Module):
         variance: str = 'beta',  # sigma2: 'beta' (CIFAR-10), 'beta_tilde' (256² runs), 'learned'
     ):
         r"""
-        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if an image is multiplied
-        by more than 0.05 in all: then a chain must not start from pure noise.
+        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if all steps together
+        multiply an image by more than 0.05: then a chain must not start from pure noise.
 
-        With `variance='learned'` the model's output has twice the channels: the guess of the noise,
-        and what decides [the variance](../learned_variance.html) of the step back at each pixel.
+        With `variance='learned'` the model's output has twice the channels: first the guess of the
+        noise, then `v`, which gives [the variance](../learned_variance.html) at each pixel.
         """
         super().__init__()
         self.eps_model = eps_model
@@ -468,7 +474,7 @@ class DenoiseDiffusion(nn.Module):
         r"""
         #### The image that a guess of the noise implies
 
-        $\hat x_0$, by the first equation of section 5 (eq. 15 of the paper)
+        $\hat x_0$, by the equation for $x_0$ in section 5 (eq. 15 of the paper)
         [tested](test:diffusion/ddpm/test_sampling.py::test_predict_x0_inverts_q_sample).
         At $t = T$ the divisor is 0.0064: an error in `eps` comes out 157 times as large
         ([tested](test:diffusion/ddpm/test_sampling.py::test_an_error_in_eps_is_157_times_as_large_in_x0_at_the_end)).
@@ -501,7 +507,7 @@ class DenoiseDiffusion(nn.Module):
         r"""
         The model's output, in two halves if the variance is learned
         """
-        # Only training passes labels. A sampler has a model that was given its labels before
+        # Only training passes labels here. In sampling, `eps_model` is a wrapper that holds them
         condition = () if label is None else (label,)
         output = self.eps_model(xt, t, *condition)
         if self.variance != 'learned':
@@ -519,10 +525,10 @@ class DenoiseDiffusion(nn.Module):
         [tested](test:diffusion/ddpm/test_sampling.py::test_p_sample_is_algorithm_2).
 
         > **Departure.** Algorithm 2 does not clip $\hat x_0$. The authors' released code does, and
-        > this is why we compute it. At $t$ near $T$, $\hat x_0$ is far outside $[-1, 1]$, where
-        > there are no images, and without clipping the next steps inherit the error. `clip_x0` is
-        > off here, as in the paper, and on in the [`Sampler`](evaluate.html). Leave it off for
-        > unbounded data.
+        > to be able to clip it we compute the mean from it. At $t$ near $T$, $\hat x_0$ is far
+        > outside $[-1, 1]$, where there are no images, and without clipping the next steps inherit
+        > the error. `clip_x0` is off here, as in the paper, and on in the
+        > [`Sampler`](evaluate.html). Leave it off for unbounded data.
         """
         return self.p_given(xt, t, *self.guess(xt, t)[1:], clip_x0=clip_x0)
 
@@ -566,11 +572,11 @@ class DenoiseDiffusion(nn.Module):
         r"""
         The same for a given $z$, with the $\hat x_0$ that the step aimed at
 
-        > **Why add noise again?** The step back is a Gaussian, and this samples it. Means vary less
-        > than samples, and every step would shrink the spread again. For Gaussian data of unit
-        > variance a chain of means ends with 0.0064 of it
-        > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses), for
-        > digits on nearly [the same digit](troubles.html) each time.
+        > **Why add noise again?** The step back is a draw from a Gaussian: its mean, and noise.
+        > Means vary less, and every step would shrink the spread again. For Gaussian data of unit
+        > variance a chain of means ends with the standard deviation 0.0064 instead of 1
+        > [tested](test:diffusion/ddpm/test_derivation.py::test_a_chain_of_means_collapses). For
+        > digits it ends on nearly [the same digit](troubles.html) each time.
         > [DDIM](../samplers/ddim.html) does without new noise, because in each step it keeps more
         > of the noise that is in the image.
         """

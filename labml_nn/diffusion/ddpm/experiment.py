@@ -40,11 +40,12 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
-> **Faster?** Try `--compile true`, and `--precision bf16` where the device has it. (The default,
-> [`auto`](../../compute/precision.html), takes it where it is faster: on GPUs, and for large
-> networks on CPUs with AMX. The first lines of a run say so.) `--threads 1` is faster than more on
-> a machine that does other work too. Two threads add in another order than one and end in other
-> digits, so the number is not chosen for you. [`make bench`](benchmarks.html) measures them all.
+> **Faster?** Try `--compile true`. The default precision, [`auto`](../../compute/precision.html),
+> takes `bf16` where it was found faster: on GPUs, and for large networks on CPUs with AMX. The
+> first lines of a run say which it is. On a machine that does other work too, one thread,
+> `--threads 1`, is often faster than two. Two threads add in another order, so the last decimal
+> places differ, and the number is not chosen for you. [`make bench`](benchmarks.html) measures all
+> of these.
 
 > **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time
@@ -60,7 +61,7 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > falls fast, and then hardly moves while the pictures still improve. If it stays near 1, the
 > network learns nothing: try a lower learning rate. To test code of your own, train on a single
 > batch, the same at every step. Even then the loss does not reach zero: where there is much noise,
-> $x_t$ does not tell which image of the batch is in it, and so not exactly which noise.
+> $x_t$ does not show which image of the batch is in it, and so the noise cannot be known exactly.
 
 > **How long?** Count steps, not epochs: every step draws new noise and new $t$, so an image that
 > comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
@@ -125,7 +126,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# How many of the last samples are compared with all images
+# How many of the samples at the end are compared with all images
 NEAREST = 8
 
 
@@ -228,7 +229,8 @@ class Trainer(Run):
 
     def how(self) -> Iterator[str]:
         r"""
-        Where and how the run computes, in a few words each; what was chosen for it, too.
+        Where and how the run computes, in a few words each. If `auto` has chosen the precision, the
+        text says so.
         """
         c, training = self.c, self.training
         yield describe(self.device)
@@ -267,8 +269,8 @@ class Trainer(Run):
 
     def beside_loss(self) -> str:
         r"""
-        A text with the loss of a network that predicts zero, $\mathbb E\,\epsilon^2 = 1$; empty for
-        other targets and weights.
+        A text with the loss of a network that predicts zero, $\mathbb E\,\epsilon^2 = 1$. It is
+        empty unless the target is the noise and every $t$ counts the same in the loss.
         """
         is_papers = (self.c.target, self.c.weight) == ('eps', 'constant')
         return ' (all-zero guess: 1)' if is_papers else ''
@@ -405,7 +407,8 @@ def configs_of(arguments: Mapping[str, Any], state: Mapping[str, Any] | None) ->
 
 def note_preset(c: Configs, preset: str) -> None:
     r"""
-    Say where a run that is resumed differs from the preset that was named: the run decides.
+    If a preset is named when a run is resumed, say where the options of the run differ from it. The
+    run keeps its own.
     """
     of_preset = {**option_values(Configs()), **PRESETS[preset]}
     differing = [

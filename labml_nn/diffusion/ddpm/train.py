@@ -118,8 +118,9 @@ class Training:
         # **repeat** $x_0 \sim q(x_0)$, an image with its label
         for x0, label, *given in data:
             condition = condition_of(label, c)
-            # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless [noise levels](
-            # ../preconditioning.html) are told; the index in the code is $t - 1$
+            # $t \sim \text{Uniform}(\{1, \dots, T\})$, unless the batch brings its steps or the
+            # option [noise_levels](../preconditioning.html) has another distribution; the index in
+            # the code is $t - 1$
             t = given[1] if given[1:] else draw_steps(len(x0), c.n_steps, self.share, self.device)
             # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
             eps = given[0] if given else torch.randn_like(x0)
@@ -134,8 +135,8 @@ class Training:
             self.set_learning_rate()
             self.is_whole = False
             norm, good = self.descent.step(loss)
-            # The moving average of the weights, with the decay $d$:
-            # $\theta' \leftarrow d\,\theta' + (1-d)\,\theta$
+            # The moving average of the weights, with the decay $\gamma$ (`ema_decay`):
+            # $\theta' \leftarrow \gamma\,\theta' + (1-\gamma)\,\theta$
             if self.world.is_first:
                 self.ema.update_parameters(self.model)
             self.step += 1
@@ -236,12 +237,13 @@ def share_of_rate(c: Configs, step: int) -> float:
     r"""
     The factor by which the learning rate is multiplied at a step.
 
-    It grows linearly for `warmup` steps, because Adam divides by a running mean of squared
-    gradients, which is not reliable in the first steps. Then it stays at 1.
+    It grows linearly for `warmup` steps, because Adam divides by the root of a running mean of
+    squared gradients, which is not reliable in the first steps. Then it is 1, until the cool-down,
+    if there is one.
 
     > **Departure.** A short run gives better samples if the rate falls to zero over the last
     > `cooldown` steps. The paper has no cool-down. Its runs have hundreds of thousands of steps,
-    > and over so many the average of the weights is enough to smooth them.
+    > and over so many the moving average smooths the weights enough without a cool-down.
     """
     return min(1.0, (step + 1) / max(c.warmup, 1), (c.steps - step) / max(c.cooldown, 1))
 

@@ -65,8 +65,9 @@ down wait on a stack: the last one pushed is the first one popped. For a 32 × 3
 > paper.
 
 **Sizes.** All levels but the last halve the image, so its sides must be multiples of
-$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). `n_channels` must be a multiple of 32,
-the number of groups in every GroupNorm.
+$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). The channels of every level must be
+a multiple of `n_groups`, the number of groups in every GroupNorm, which is 32 if nothing else is
+said.
 
 [Exercises for this page](exercises.html#the-u-net), with answers.
 """
@@ -88,7 +89,7 @@ class Variant(NamedTuple):
     r"""
     ## Details in which other networks differ
 
-    Each is explained below, where it is used. The defaults are the paper's. The `UNet2DModel` of
+    The code below shows where each is used. The defaults are the paper's. The `UNet2DModel` of
     diffusers has other defaults, and [a network that was trained with those](pretrained.html) works
     only with those.
     """
@@ -122,12 +123,13 @@ class TimeEmbedding(nn.Module):
     > **Why sinusoids?** A single number in 0..999 is a poor input: steps 10 and 11 would differ
     > by a thousandth of its range. Sine and cosine at frequencies from 1 down to $10^{-4}$ spread
     > it over many inputs of unit size: the fast ones tell neighbours apart, the slow ones tell
-    > early steps from late ones. Two linear layers, with an activation between, then make of the
-    > sinusoids the vector that every block gets. It is four times as long, as in the authors' code.
+    > early steps from late ones. Two linear layers, with an activation between, then turn the
+    > sinusoids into the vector that every block gets. This vector is four times as long as the list
+    > of sinusoids, as in the authors' code.
 
-    ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. The first
-    channels flicker from step to step; further down the waves get longer, and the last channels
-    hardly change over all 1000 steps.](figure:ddpm.py::embedding
+    ![The embedding as a picture, t from left to right, 64 sines above 64 cosines. In each
+    half the first channels flicker from step to step; further down the waves get longer, and the
+    last channels hardly change over all 1000 steps.](figure:ddpm.py::embedding
     "The embedding of the time step")
     """
 
@@ -166,7 +168,7 @@ class TimeEmbedding(nn.Module):
         * `t` the steps, `[batch]`
         * `label` `[batch]`, int64: the class of each image, -1 for an image without a label
 
-        Returns the embedding, `[batch, 4 * n_channels]`.
+        Returns the embedding, `[batch, width]`.
         """
         # Always in float32: bfloat16 has no number between 512 and 516
         with without_autocast(t.device):
@@ -318,8 +320,8 @@ class Downsample(nn.Conv2d):
 
     A 3×3 convolution at every second position. It is padded on the right and at the bottom only,
     as TensorFlow did for the authors. In PyTorch it is usual to pad on all four sides. A network
-    that is trained in that way is as good. But the authors' weights would then find every feature
-    one pixel of the larger image away from where they expect it.
+    that is trained with that padding is as good. But the authors' weights, used with it, would find
+    every feature shifted by one pixel of the larger image.
     """
 
     def __init__(self, n_channels: int, variant: Variant = PAPER):
@@ -440,9 +442,9 @@ class UNet(nn.Module):
         #### How the weights start
         """
         for module in self.modules():
-            # As the authors, by Glorot and Bengio: with one variance of the weights the signal
-            # keeps its size in the forward pass, with another the gradient keeps its size in the
-            # backward pass. This variance lies between the two
+            # The method of Glorot and Bengio, as in the authors' code. With one variance of the
+            # weights the signal keeps its size in the forward pass, with another the gradient keeps
+            # its size in the backward pass. The method takes a variance between the two
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:

@@ -2,19 +2,21 @@ r"""
 ---
 title: Fast samplers
 summary: >
-  One contract for all ways back from noise to image, the choice of steps, and what they cost:
-  distance against calls of the network, measured.
+  One contract for all ways back from noise to image, the choice of steps, and what each way costs:
+  how far its samples are from the data after how many calls of the network.
 ---
 
 # Fast samplers
 
 Training asks for $\epsilon_\theta(x_t, t)$ at one $t$ at a time, and never runs a chain. So a
-trained network can be used in any chain whose $x_t$ are distributed as in training: one with fewer
-and larger steps, one without noise, or one of higher order, whose error falls faster when the steps
-get smaller. Only the last sampler of this list needs new training.
+trained network can be used in any chain whose $x_t$ are distributed as in training. The chain may
+have fewer and larger steps. Its steps need not add new noise: without it the chain solves a
+differential equation, and can do so by a method of higher order, whose error falls faster when the
+steps get smaller. Only the last sampler of this list needs new training.
 
 * [Ancestral sampling](ancestral.html): Algorithm 2 of DDPM, on any subset of the steps
-* [DDIM](ddim.html): the same marginals with less noise, or none; and the way from image to noise
+* [DDIM](ddim.html): each $x_t$ has the same distribution, but the steps add less noise, or none;
+  and the way from image to noise
 * [PNDM](pndm.html): a classical multistep method, which also uses the noises that were predicted at
   earlier steps
 * [DPM-Solver++](dpm_solver.html): sampling as a differential equation, whose linear part is solved
@@ -97,12 +99,13 @@ DPM-Solver++ does not extrapolate. `quadratic` divides the long step into many.
 
 ## What they cost
 
-The tables have the Fréchet distance in pixel space between 898 samples of a model and the 1,797
-real digits; less is better. The model is the one that `make train` makes. All samplers clip
-$\hat x_0$ to $[-1, 1]$, as they do by default. 2M is the second-order method of
-[DPM-Solver++](dpm_solver.html), which has a form with noise; $\eta$ says how much noise
-[DDIM](ddim.html) adds. The last row of the first table is the time of 2M for all samples on one CPU
-core, as a rough guide. `python -m docs.figures.data.frontier runs/digits` measures it all again.
+The tables have the [Fréchet distance](../../evaluation/frechet.html), computed on pixels, between
+898 samples of a model and the 1,797 real digits; less is better. The model is the one that
+`make train` makes. All samplers clip $\hat x_0$ to $[-1, 1]$, as they do by default. 2M is the
+second-order method of [DPM-Solver++](dpm_solver.html), which has a form with noise; $\eta$ says how
+much noise [DDIM](ddim.html) adds. The last row of the first table is the time of 2M for all samples
+on one CPU core, as a rough guide. `python -m docs.figures.data.frontier runs/digits` measures it
+all again.
 
 | `trailing`, steps | 5 | 10 | 20 | 50 |
 |---|---|---|---|---|
@@ -116,8 +119,9 @@ core, as a rough guide. `python -m docs.figures.data.frontier runs/digits` measu
 | seconds | 2.2 | 4.6 | 9.9 | 35.9 |
 <!-- measured: docs/figures/data/frontier.json#/steps -->
 
-Ancestral sampling with all 1000 steps has the distance 0.25 and takes 655 seconds. As many digits
-drawn from the real ones have the distance 0.14, so a perfect sampler would come to about that.
+Ancestral sampling with all 1000 steps has the distance 0.25 and takes 655 seconds. 898 draws
+from the real digits, with repetition, have the distance 0.14: a sampler that draws from just these
+digits would come to about that.
 <!-- measured: docs/figures/data/frontier.json#/whole -->
 
 | 20 steps | `leading` | `linspace` | `trailing` | `quadratic` |
@@ -131,7 +135,9 @@ drawn from the real ones have the distance 0.14, so a perfect sampler would come
 | 2M with noise | 0.48 | 0.51 | 0.26 | 0.25 |
 <!-- measured: docs/figures/data/frontier.json#/spacing -->
 
-| steps, of four seeds | mean | least | most |
+PNDM and DPM-Solver++ with `trailing`, four seeds each:
+
+| sampler, steps | mean of four seeds | least | most |
 |---|---|---|---|
 | PNDM, 10 | 0.32 | 0.32 | 0.33 |
 | DPM-Solver++ 2M, 10 | 0.36 | 0.35 | 0.37 |
@@ -151,13 +157,16 @@ sampling with β̃ does not reach it](figure:samplers.py::frontier
 
 * **Order** helps when steps are few: with `trailing`, at 10 and 20 steps, the methods of second
   order (PNDM and DPM-Solver++) are far ahead of DDIM and of ancestral sampling.
-* **Spacing** matters most for DPM-Solver++. Its distance with `trailing` is three quarters of that
-  with `leading`, and half of it in the form with noise. Spacing also matters for ancestral sampling
-  with $\beta$: the long step to index 0 adds much noise, and the single step that follows cannot
-  remove it. DDIM and PNDM do not extrapolate in $\lambda$, and hardly depend on the spacing.
-* **Noise** in the chain needs more steps, and the results vary more from seed to seed. It can
-  repair earlier errors, of the network and of the steps, which a chain without noise carries to the
-  end. For this model that gains little.
+* **Spacing** matters for DPM-Solver++ and for ancestral sampling with $\beta$. With `trailing` the
+  distance of DPM-Solver++ is three quarters of its distance with `leading`. In the form with noise
+  it is about half, and so it is for ancestral sampling with $\beta$: with `leading` the long step
+  to index 0 adds much noise, and the single step that follows cannot remove it. DDIM and PNDM do
+  not extrapolate in $\lambda$, and hardly depend on the spacing.
+* **Noise** in the chain can repair earlier errors, of the network and of the steps, which a chain
+  without noise carries to the end. In these tables that gains little. 2M is worse with noise at 5
+  and 10 steps, and with noise its distances with four seeds lie further apart. Ancestral sampling
+  with $\tilde\beta$ is worse than DDIM without noise, but with $\beta$ and `trailing` it is about
+  as good.
 * **The last step** ends on $\hat x_0$ with every sampler. A sampler that stopped at index 0 instead
   would leave 1 % of noise in the image.
 

@@ -12,10 +12,11 @@ This page derives and implements [DDIM](https://arxiv.org/abs/2010.02502) [@song
 
 ## The loss uses the marginals only
 
-$L_\text{simple}$ draws $x_t$ from $q(x_t|x_0)$, one $t$ at a time. The joint distribution of $x_t$
-and $x_{t-1}$ never enters. So the trained network does not depend on it: $\epsilon_\theta(x_t, t)$
-is a good guess whenever $x_t$ is distributed as $q(x_t)$, whatever chain has led to it. We may look
-for another joint distribution with the same marginals and a better way back.
+$L_\text{simple}$ draws $x_t$ from the marginal $q(x_t|x_0)$, the distribution at one $t$, one $t$
+at a time. The joint distribution of $x_t$ and $x_{t-1}$ never enters. So the trained network does
+not depend on it: $\epsilon_\theta(x_t, t)$ is a good guess whenever $x_t$ is distributed as
+$q(x_t)$, whatever chain has led to it. We may look for another joint distribution with the same
+marginals and a better way back.
 
 Let $t = \tau_i$ and $s = \tau_{i-1}$ be neighbours in [the chosen steps](index.html). We take a
 Gaussian step from $t$ to $s$, given $x_0$. We may choose its variance $\sigma^2$; the factor $c$ is
@@ -45,7 +46,8 @@ $$x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\,\eps
 
 ## How much noise
 
-One number $\eta$ scales the noise. Its unit is the standard deviation of DDPM's posterior, in the
+One number $\eta$ scales the noise. With $\eta = 1$ its standard deviation is
+$\sqrt{\tilde\beta'}$, that of DDPM's step back for a known image, in the
 [shorter chain](index.html) that these steps make (eq. 16):
 
 $$\sigma^2 = \eta^2\,\tilde\beta', \qquad
@@ -54,9 +56,10 @@ $$\sigma^2 = \eta^2\,\tilde\beta', \qquad
 
 [tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_equation_12)
 
-* $\eta = 1$ is [ancestral sampling](ancestral.html) with $\tilde\beta$: the two formulas for the
-  mean are rewrites of each other, $c = \sqrt{\bar\alpha_t/\bar\alpha_s}\,(1-\bar\alpha_s) /
-  \sqrt{1-\bar\alpha_t}$ [tested](test:diffusion/samplers/test_ddim.py::test_eta_1_is_ancestral).
+* $\eta = 1$ is [ancestral sampling](ancestral.html) with $\tilde\beta$. Then
+  $c = \sqrt{\bar\alpha_t/\bar\alpha_s}\,(1-\bar\alpha_s) / \sqrt{1-\bar\alpha_t}$, and with the
+  definition of $\epsilon$ put in, the mean is $\tilde\mu_t(x_t, x_0)$ of the shorter chain
+  [tested](test:diffusion/samplers/test_ddim.py::test_eta_1_is_ancestral).
 * $\eta = 0$ has no noise at all: the image is a function of $x_T$
   [tested](test:diffusion/samplers/test_ddim.py::test_eta_0_is_deterministic).
 
@@ -76,11 +79,11 @@ Euler's method: it follows the slope at the beginning of the step all the way to
 [tested](test:diffusion/samplers/test_formulas.py::test_ddim_is_a_step_of_euler).
 
 How large is the error? On Gaussian data the best $\epsilon_\theta$ is known, and the equation has a
-solution in closed form: $x_t$ stays the same number of standard deviations of step $t$ away from
-the mean
+solution in closed form: along a path, the distance of $x_t$ from the mean of $q(x_t)$, divided by
+the standard deviation of $q(x_t)$, stays the same
 [tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_ddim_has_this_solution).
 Euler's method has order one, so with twice the steps the error should be half as large. Measured
-against this solution, it is
+against this solution, it is half as large
 [tested](test:diffusion/samplers/test_orders.py::test_ddim_has_order_one). A method of order two
 would have a quarter of the error.
 
@@ -92,10 +95,12 @@ DDIM](figure:samplers.py::orders
 
 > The upper picture measures the way down to one eighth of $T$, the lower one all of it, with
 > `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like
-> $\sqrt t$, and so does the change of $\epsilon_\theta$ along the chain. [PNDM](pndm.html) fits
-> polynomials in $t$, which cannot follow $\sqrt t$, and loses some of its order.
-> [DPM-Solver++](dpm_solver.html) works in $\lambda$, the logarithm of $1/\bar\sigma$, in which
-> equal steps of $t$ become longer and longer, and loses some too.
+> $\sqrt t$. Along the chain $\epsilon_\theta$ is a smooth function of $\bar\sigma$, so its
+> difference from that at 0 grows like $\sqrt t$ too. [PNDM](pndm.html) fits polynomials in $t$,
+> which cannot follow $\sqrt t$, and loses some of its order. [DPM-Solver++](dpm_solver.html) works
+> in $\lambda$, the logarithm of $1/\bar\sigma$. Towards $t = 0$ equal steps of $t$ become longer
+> and longer in $\lambda$, and the last of them do not get shorter when there are more steps. So it
+> loses some of its order too.
 
 > **The last step.** In the step to the image $\bar\alpha_s = 1$, so the terms with
 > $\epsilon_\theta$ and $\sigma$ vanish and the chain ends on $\hat x_0$. Code that takes
@@ -184,17 +189,18 @@ class DDIM(ReverseSampler):
         \sqrt{1-\bar\alpha_s}\Big)\,\epsilon_\theta(x_t, t)$$
 
         [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11).
-        $x_t$ is on both sides. If we put $x_s$ in its place on the right, we make an Euler step
-        upwards, with the usual error of such a step. We can put the result in again, which comes
-        closer. When it no longer changes, the step down from it gives exactly $x_s$.
+        $x_t$ is on both sides. If we put $x_s$ in its place on the right, but leave the $t$, we
+        make nearly an Euler step upwards, with an error of the same order. We can
+        put the result in again, which comes closer. When it no longer changes, the step down from
+        it gives exactly $x_s$.
 
         * `x0` images, `[batch, ...]`
         * `n_iterations` how often the right side is computed; each time calls the model once. The
           paper has 1
 
-        Returns $x_T$. From it `sample`, with $\eta = 0$ and without clipping, gives the image back:
-        with one iteration up to an error that is proportional to the step size, with enough
-        iterations up to rounding
+        Returns $x_T$. Sampled from this $x_T$, with $\eta = 0$ and without clipping, the image
+        comes back. With one iteration it has an error that is proportional to the step size; with
+        enough iterations it is exact up to rounding
         [tested](test:diffusion/samplers/test_ddim.py::test_inversion_gives_the_image_back).
         """
         if n_iterations < 1:

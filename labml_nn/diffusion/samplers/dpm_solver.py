@@ -3,7 +3,8 @@ r"""
 title: DPM-Solver++
 summary: >
   The differential equation of DDIM with its linear part solved exactly, in the logarithm of the
-  signal-to-noise ratio. The guess of the step before makes it second order. With noise or without.
+  signal-to-noise ratio. It is of second order, because it also uses the guess that was made one
+  step before. With noise or without.
 ---
 
 # DPM-Solver++
@@ -25,11 +26,15 @@ the image appears.
 ## The linear part of the equation can be solved exactly
 
 [DDIM's equation](ddim.html) is $\frac{d\bar x}{d\bar\sigma} = \epsilon_\theta$ with $\bar x = x/a$,
-$\bar\sigma = \sigma/a = e^{-\lambda}$. Written for $x$ itself it has two terms on the right: one
-that is linear in $x$, and one with the network. Divide $x$ by the right factor, and the linear term
-disappears. If the network's guess is written as that of the noise, the factor is $a$, as above. If
-it is written as that of the image, $\hat x_0 = (x - \sigma\epsilon_\theta)/a$, the factor is
-$\sigma$. From $\frac{x}{\sigma} = \bar x\,e^{\lambda}$ and $d\bar\sigma = -e^{-\lambda}d\lambda$
+$\bar\sigma = \sigma/a = e^{-\lambda}$, so $d\bar\sigma = -\bar\sigma\,d\lambda$. By the product
+rule, $x = a\bar x$ itself has the equation
+$\frac{dx}{d\lambda} = \frac xa\frac{da}{d\lambda} - \sigma\,\epsilon_\theta$
+[tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_dpm_solver_has_this_solution).
+It has two terms on the right side: one that is linear in $x$, and one with the network. Divide $x$
+by a suitable factor, and the linear term disappears. If the network's guess is written as that of
+the noise, the factor is $a$, as above. If it is written as that of the image,
+$\hat x_0 = (x - \sigma\epsilon_\theta)/a$, the factor is $\sigma$. From
+$\frac{x}{\sigma} = \bar x\,e^{\lambda}$
 
 $$\frac{d}{d\lambda}\frac{x}{\sigma} = \bar x\,e^\lambda - \epsilon_\theta
 = \frac{x - \sigma\,\epsilon_\theta}{\sigma} = e^{\lambda}\,\hat x_0$$
@@ -59,10 +64,10 @@ r = \frac{h_{-1}}{h}$$
 
 [tested](test:diffusion/samplers/test_formulas.py::test_the_line_is_exact_for_lines). The weight
 $e^\lambda$ is larger at the end of the step than at its beginning, so the middle is not quite the
-right place. But in one step this matters only by terms of third order in $h$, as does the curvature
-that a straight line leaves out. The earlier value is known, so the extrapolation costs no further
-call of the network. The first step has no earlier value and takes $D = \hat x_0$. So (Algorithm 2
-of the paper, 2M)
+right place. But the error that this makes in one step is only of third order in $h$, and so is the
+error of replacing the curve by a straight line. The earlier value is known, so the extrapolation
+costs no further call of the network. The first step has no earlier value and takes $D = \hat x_0$.
+So (Algorithm 2 of the paper, 2M)
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t + a_s\big(1 - e^{-h}\big)\,D$$
 
@@ -74,8 +79,8 @@ last eighth some of the order is lost: [DDIM's page](ddim.html) shows how much, 
 > **Why $\hat x_0$ and not $\epsilon_\theta$?** The same derivation with $\epsilon_\theta$ in the
 > place of $\hat x_0$ gives the earlier method DPM-Solver. At first order the two are the same step.
 > At second order it matters which of them is extrapolated. $\hat x_0$ is bounded, as images are,
-> and can be clipped first. An error of $\epsilon_\theta$ is multiplied by $\bar\sigma$ on its way
-> into the image, which is 157 at the start of the chain.
+> and can be clipped first. On its way into the image, an error of $\epsilon_\theta$ is multiplied
+> by $\bar\sigma$, and $\bar\sigma$ is 157 at the start of the chain.
 
 > **The last step** goes to $\lambda = \infty$. Then $h = \infty$, $e^{-h} = 0$ and $r = 0$, and $D$
 > would be infinite. So this step takes $D = \hat x_0$, and ends on $\hat x_0$.
@@ -83,8 +88,10 @@ last eighth some of the order is lost: [DDIM's page](ddim.html) shows how much, 
 ## With noise
 
 New noise on the way can repair errors of the steps before. There is a stochastic equation with the
-same marginals. To DDIM's equation it adds [Langevin steps](../ddpm/score.html), which remove noise,
-$-\epsilon_\theta\,d\lambda$, and add as much new noise, $\sqrt2\,dw$. With
+same marginals. To DDIM's equation for $\frac x\sigma$ it adds [Langevin
+steps](../ddpm/score.html). These remove some of the noise, $-\epsilon_\theta\,d\lambda$, and add
+new noise, $\sqrt2\,dw$, so much that the distribution stays the same. Here $dw$ is Gaussian noise
+of variance $d\lambda$, drawn anew at each moment. With
 $\epsilon_\theta = \frac x\sigma - e^\lambda\hat x_0$ it is
 
 $$d\,\frac x\sigma = \Big(2\,e^\lambda\,\hat x_0 - \frac x\sigma\Big)\,d\lambda + \sqrt2\,dw$$

@@ -91,16 +91,17 @@
 
   // Cells that scroll must be reachable by keyboard, and only those
   const reach = () => {
-    for (const cell of $$('pre, .display, .scroll')) {
-      const overflows = cell.scrollWidth > cell.clientWidth + 1;
-      if (!overflows) {
+    // All are measured before any is changed: each change would lay out the page again
+    const size = (cell) => [cell, cell.scrollWidth > cell.clientWidth + 1];
+    for (const [cell, over] of $$('pre, .display, .scroll').map(size)) {
+      if (over === cell.hasAttribute('tabindex')) continue;
+      if (!over) {
         for (const name of ['tabindex', 'role', 'aria-label']) cell.removeAttribute(name);
         continue;
       }
       cell.tabIndex = 0;
-      cell.setAttribute('role', 'group');
-      const kind = cell.matches('pre') ? say.code : cell.matches('.display') ? say.formula : say.table;
-      cell.setAttribute('aria-label', kind);
+      cell.role = 'group';
+      cell.ariaLabel = cell.matches('pre') ? say.code : cell.matches('.display') ? say.formula : say.table;
     }
   };
   // Long lines: wrapped on a phone, and scrolled elsewhere, until the reader says otherwise
@@ -116,7 +117,6 @@
     remember.set('wrap', root.dataset.wrap);
     measure();
   };
-  measure();
   if (wrapper && $('main pre')) {
     wrapper.hidden = false;
     wrapper.addEventListener('click', rewrap);
@@ -224,6 +224,7 @@
   };
   const named = document.title.replace(` · ${$('.home').textContent}`, '');
   const cut = () => {
+    if (!side || !phone.matches) return;
     // At a word; where a language has no spaces, at a character
     const pen = document.createElement('canvas').getContext('2d');
     pen.font = getComputedStyle(title).font;
@@ -241,7 +242,6 @@
     side.addEventListener('click', (event) => { if (event.target.closest('a')) open(false); });
     $('.crumbs').before(at);
     open(false);
-    cut();
     addEventListener('resize', cut);
   }
   const fold = () => {
@@ -269,7 +269,6 @@
     waiting = true;
     requestAnimationFrame(() => { waiting = false; follow(); });
   }, { passive: true });
-  follow();
 
   // Search: its script comes when a reader touches the box
   const input = $('#pylit-search');
@@ -376,4 +375,9 @@
       keys[event.key]();
     }
   });
+
+  // What has to be measured comes last, when nothing more is added
+  cut();
+  follow();
+  measure();
 })();

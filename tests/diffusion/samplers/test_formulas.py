@@ -148,8 +148,15 @@ def test_the_equation_of_dpm_solver_has_this_solution():
     lam = (SIGNAL / NOISE).log()
     for t in (20, 200, 500, 900):
         left = (x(t + 1) / NOISE[t + 1] - x(t - 1) / NOISE[t - 1]) / (lam[t + 1] - lam[t - 1])
-        x0_hat = x0_of(x(t), diffusion.eps_model(x(t), torch.full((5,), t)), t)
+        eps = diffusion.eps_model(x(t), torch.full((5,), t))
+        x0_hat = x0_of(x(t), eps, t)
         torch.testing.assert_close(left, lam[t].exp() * x0_hat, rtol=5e-3, atol=5e-3)
+        # The same for x itself: dx / d lambda = x / a da / d lambda - sigma eps
+        dx, da = ((f[1] - f[0]) / (lam[t + 1] - lam[t - 1]) for f in (
+            (x(t - 1), x(t + 1)), (SIGNAL[t - 1], SIGNAL[t + 1])
+        ))  # fmt: skip
+        right = x(t) / SIGNAL[t] * da - NOISE[t] * eps
+        torch.testing.assert_close(dx, right, rtol=5e-3, atol=5e-3)
 
 
 @pytest.mark.parametrize(('t', 's'), [(999, 700), (700, 300), (300, 30)])
