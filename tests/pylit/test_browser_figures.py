@@ -145,7 +145,7 @@ def test_the_numbers_stand_in_the_formula_and_in_the_code(
         page.locator('#pylit-status', has_text=f't = {t}: ').wait_for(state='attached')
         formula = figure.locator('.formula')
         read = ''.join(formula.locator('math').text_content().split())
-        assert read == f'xt={bar:.4f}x0+1−{bar:.4f}ϵ'
+        assert read == f'{bar:.4f}x0+1−{bar:.4f}ϵ'
         assert formula.locator('.katex-html').text_content().count(f'{bar:.4f}') == 2
         assert figure.locator('.program code').all_text_contents() == [
             f'xt = {bar:.4f} ** 0.5 * x0 + (1 - {bar:.4f}) ** 0.5 * eps',
