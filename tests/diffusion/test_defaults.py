@@ -20,7 +20,7 @@ PLAINLY = r'Every sampler takes 20 steps with `trailing` unless told otherwise'
 # Of, name, default; words of the page, as a pattern; where it is from
 TABLE = [
     (linear_beta, 'first', 1e-4, 'ddpm/__init__', r'from \$10\^\{-4\}\$ to', 'DDPM, section 4'),
-    (linear_beta, 'last', 0.02, 'ddpm/__init__', r'to \$0\.02\$ in 1000', 'DDPM, section 4'),
+    (linear_beta, 'last', 0.02, 'ddpm/__init__', r'linearly from .* to \$0\.02\$\.', 'DDPM, section 4'),
     (DenoiseDiffusion, 'variance', 'beta', 'ddpm/__init__', r"'beta' \(CIFAR-10\)", 'DDPM, 3.2'),
     (schedules.cosine, 'offset', 0.008, 'schedules', r's = 0\.008', 'improved DDPM, 3.2'),
     (schedules.cosine, 'max_beta', 0.999, 'schedules', r'0\.999 is the most', 'improved DDPM, 3.2'),
@@ -32,7 +32,7 @@ TABLE = [
     (network.UNet, 'ch_mults', (1, 2, 2, 2), 'ddpm/unet', '128 → 256 with attention', 'DDPM, B'),
     (network.UNet, 'is_attn', (False, True, False, False), 'ddpm/unet', 'attention at 16 × 16',
      'DDPM, appendix B'),
-    (network.UNet, 'n_blocks', 2, 'ddpm/unet', 'blocks each of 128', 'DDPM, appendix B'),
+    (network.UNet, 'n_blocks', 2, 'ddpm/unet', 'two blocks at each level: 128', 'DDPM, appendix B'),
     (network.UNet, 'dropout', 0.1, 'ddpm/unet', 'dropout', 'DDPM, appendix B, CIFAR-10'),
     (likelihood.bound, 'n_levels', 256, 'ddpm/likelihood', '256 for 8 bits', 'DDPM, 3.3'),
     (likelihood.bound, 'first', 'beta_tilde', 'ddpm/likelihood', r'borrows \$\\tilde\\beta_2',
@@ -46,12 +46,12 @@ TABLE = [
     ],
     (samplers.DDIM, 'clip_x0', True, 'samplers/contract', 'clip_x0: bool = True', "authors' code"),
     (ddim.DDIM, 'eta', 0.0, 'samplers/ddim', r'eta = 0', 'DDIM'),
-    (ddim.DDIM.invert, 'n_iterations', 1, 'samplers/ddim', r'1 is the\s+paper', 'DDIM'),
+    (ddim.DDIM.invert, 'n_iterations', 1, 'samplers/ddim', r'The\s+paper has 1', 'DDIM'),
     (dpm_solver.DPMSolver, 'order', 2, 'samplers/dpm_solver', 'second order, 2M', '2M'),
     (dpm_solver.DPMSolver, 'sde', False, 'samplers/__init__', r'DPM-Solver\+\+ without noise',
      'measured'),
     (unipc.UniPC, 'order', 2, 'samplers/unipc', 'default of two guesses', 'diffusers'),
-    (pndm.PNDM, 'start', 'plms', 'samplers/pndm', 'as the published pipelines use it', 'PNDM'),
+    (pndm.PNDM, 'start', 'plms', 'samplers/pndm', "`start='plms'`, the default", 'PNDM'),
     (samplers.Ancestral, 'variance', None, 'samplers/ancestral', 'for fewer steps than all',
      'DDIM, table 1'),
     (sampler.Sampler, 'sampler', 'dpm', 'ddpm/sampler', '20 steps of', 'measured'),
@@ -88,7 +88,7 @@ def test_numbers_that_have_a_name():
 @pytest.mark.parametrize('name', samplers.SAMPLERS)
 def test_by_its_name_only_ancestral_sampling_takes_all_steps(name):
     page = ROOT / 'labml_nn' / 'diffusion' / 'samplers' / '__init__.py'
-    words = r'only\s+> ancestral sampling, when it is asked for by its name `ddpm`, takes all \$T\$'
+    words = r'chosen by its name, as `--sampler ddpm`, ancestral sampling takes all \$T\$ steps'
     assert re.search(words, page.read_text(encoding='utf-8'))
     made = samplers.make_sampler(name, DenoiseDiffusion(lambda xt, t: xt, 1000))
     assert made.n_steps == (1000 if name == 'ddpm' else 20)

@@ -160,7 +160,7 @@ MUTANTS: list[Mutant] = [
         ('(c.dataset, c.data_root) != (old.dataset, old.data_root)',
          'c.dataset == old.dataset and c.data_root != old.data_root',
          f'{INITIAL}test_classes_of_other_data_take_the_old_places'),
-        ("'is_attn', 'n_blocks', 'n_groups')", "'is_attn', 'n_blocks')",
+        ("'n_blocks', 'n_groups',\n", "'n_blocks',\n",
          f'{INITIAL}test_mistakes_are_said_at_the_door'),
         ("            changed.append('variance')", '            pass',
          f'{INITIAL}test_mistakes_are_said_at_the_door'),

@@ -188,7 +188,7 @@ def test_a_box_that_is_touched_lights_the_code_that_it_is(net: Path, browser: An
     ) as page:  # fmt: skip
         figure = started(page)
         boxes = figure.locator('.drawing button')
-        residual, attention = 4, 4
+        residual, attention = 4, 3
         calls = {
             'stem': (0, 'self.stem'), 'down.0.blocks.0': (residual, 'h = block(h, t)'),
             'down.0.resample': (1, 'stage.resample'),

@@ -707,7 +707,7 @@ def test_no_page_of_ours_is_heavy() -> None:
     assert sum(len(files[url]) for url in own - later) <= 40_000
     assert len(files['assets/search.js']) <= 27_000
     for folder in ('', 'zh/', 'ja/'):
-        assert len(gzip.compress(files[f'{folder}search.js'], 9, mtime=0)) <= 240_000
+        assert len(gzip.compress(files[f'{folder}search.js'], 9, mtime=0)) <= 260_000
     assert len(gzip.compress(files['search-code.js'], 9, mtime=0)) <= 250_000
 
 

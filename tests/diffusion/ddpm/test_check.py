@@ -262,7 +262,9 @@ def test_the_best_filter_itself_is_well(digits):
         assert f.samples == pytest.approx(f.data, rel=0.1, abs=1e-4)
 
 
-def test_the_quarter_that_is_wrong_is_named(digits):
+# An error of 0.04 adds 0.0016, which is little, and several times what is left to learn there
+@pytest.mark.parametrize('error', [0.1, 0.04])
+def test_the_quarter_that_is_wrong_is_named(digits, error):
     x, data = digits
     diffusion = DenoiseDiffusion(None, 1000)
     filtered = best_filter(diffusion, spectrum(x))
@@ -271,7 +273,7 @@ def test_the_quarter_that_is_wrong_is_named(digits):
     def eps_model(xt, t):
         eps = filtered(xt - gather(diffusion.alpha_bar, t) ** 0.5 * mean, t)
         # The tint of a whole image, at the noisy end alone
-        return torch.where((t >= 750)[:, None, None, None], eps + 0.1, eps)
+        return torch.where((t >= 750)[:, None, None, None], eps + error, eps)
 
     found = losses(sampler_of(eps_model, diffusion), data)
     assert [f.verdict for f in found] == ['', '', '', 'not learned']
