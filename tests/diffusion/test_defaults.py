@@ -20,7 +20,7 @@ PLAINLY = r'Every sampler takes 20 steps with `trailing` unless told otherwise'
 # Of, name, default; words of the page, as a pattern; where it is from
 TABLE = [
     (linear_beta, 'first', 1e-4, 'ddpm/__init__', r'from \$10\^\{-4\}\$ to', 'DDPM, section 4'),
-    (linear_beta, 'last', 0.02, 'ddpm/__init__', r'linearly from .* to \$0\.02\$\.', 'DDPM, section 4'),
+    (linear_beta, 'last', 0.02, 'ddpm/__init__', r'linearly .* to \$0\.02\$\.', 'DDPM, section 4'),
     (DenoiseDiffusion, 'variance', 'beta', 'ddpm/__init__', r"'beta' \(CIFAR-10\)", 'DDPM, 3.2'),
     (schedules.cosine, 'offset', 0.008, 'schedules', r's = 0\.008', 'improved DDPM, 3.2'),
     (schedules.cosine, 'max_beta', 0.999, 'schedules', r'0\.999 is the most', 'improved DDPM, 3.2'),

@@ -273,8 +273,8 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path):
     options = [*SMALL, '--save_every', 3]
     assert run(*options, '--steps', 12, '--out', straight)[0] == 0
     assert run(*options, '--steps', 9, '--out', cut)[0] == 0
-    # One bit of a weight: in the zeros between the records of the file it would change nothing. Of a
-    # matrix, as the numbers of a convolution may lie in another order there
+    # One bit of a weight: in the zeros between the records of the file it would change nothing. Of
+    # a matrix, as the numbers of a convolution may lie in another order there
     matrices = [w for w in checkpoint.load(cut)['model'].values() if w.ndim == 2]
     weight = max(matrices, key=torch.numel)
     content = bytearray((cut / 'checkpoint.pt').read_bytes())
