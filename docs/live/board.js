@@ -60,6 +60,16 @@
       x[place] = ink;
       show();
     };
+    /** @param {number} to a fast finger is told of in leaps: what lies between is drawn too */
+    const drag = (to) => {
+      const [column, row] = [place % SIZE, Math.floor(place / SIZE)];
+      const [right, down] = [to % SIZE - column, Math.floor(to / SIZE) - row];
+      const leaps = Math.max(Math.abs(right), Math.abs(down));
+      for (let i = 1; i <= leaps; i++) {
+        place = (row + Math.round(down * i / leaps)) * SIZE + column + Math.round(right * i / leaps);
+        put();
+      }
+    };
     canvas.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
       canvas.setPointerCapture(event.pointerId);
       place = under(event);
@@ -67,11 +77,10 @@
       put();
     });
     canvas.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => {
-      if (!canvas.hasPointerCapture(event.pointerId)) return;
-      place = under(event);
-      put();
+      if (canvas.hasPointerCapture(event.pointerId)) drag(under(event));
     });
-    canvas.addEventListener('pointerup', drawn);
+    // However it ends: a finger that the system takes away has drawn too
+    canvas.addEventListener('lostpointercapture', drawn);
     /** @type {Record<string, [number, number]>} */
     const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     canvas.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {

@@ -32,36 +32,37 @@
     });
   };
 
-  // ## The drawing: the share of the signal on the left, the logarithm of the ratio on the right
+  // ## The drawing: the share of the signal, and below it the logarithm of the ratio
+  const LEFT = 40;
   const PANELS = [
-    { left: 40, low: 0, high: 1, ticks: [0, 0.5, 1], of: (/** @type {number} */ a) => a, name: 'ᾱ' },
-    { left: 400, low: -12, high: 10, ticks: [-12, -6, 0, 6], of: logSnr, name: 'log SNR' },
+    { top: 0, low: 0, high: 1, ticks: [0, 0.5, 1], of: (/** @type {number} */ a) => a, name: 'ᾱ' },
+    { top: 250, low: -12, high: 10, ticks: [-12, -6, 0, 6], of: logSnr, name: 'log SNR' },
   ];
 
   /**
    * @param {Record<string, number[]>} curves @param {number} t
    * @param {Record<string, string>} names
    */
-  const plots = (curves, t, names) => PANELS.flatMap(({ left, low, high, ticks, of, name }) => {
+  const plots = (curves, t, names) => PANELS.flatMap(({ top, low, high, ticks, of, name }) => {
     /** @param {number} v */
-    const y = (v) => 220 - 190 * (Math.min(high, Math.max(low, v)) - low) / (high - low);
+    const y = (v) => top + 220 - 190 * (Math.min(high, Math.max(low, v)) - low) / (high - low);
     /** @param {number} at */
-    const x = (at) => left + 300 * at / (T - 1);
+    const x = (at) => LEFT + 300 * at / (T - 1);
     return [
-      draw('text', { class: 'tick', x: left, y: 18 }, name),
+      draw('text', { class: 'tick', x: LEFT, y: top + 18 }, name),
       ...ticks.flatMap((v) => [
-        draw('line', { class: 'grid', x1: left, x2: left + 300, y1: y(v), y2: y(v) }),
-        draw('text', { class: 'tick', x: left - 6, y: y(v) + 4, 'text-anchor': 'end' }, String(v)),
+        draw('line', { class: 'grid', x1: LEFT, x2: LEFT + 300, y1: y(v), y2: y(v) }),
+        draw('text', { class: 'tick', x: LEFT - 6, y: y(v) + 4, 'text-anchor': 'end' }, String(v)),
       ]),
-      draw('text', { class: 'tick', x: left + 300, y: 240, 'text-anchor': 'end' }, `t = ${T}`),
+      draw('text', { class: 'tick', x: LEFT + 300, y: top + 240, 'text-anchor': 'end' }, `t = ${T}`),
       ...Object.entries(curves).map(([kind, bar]) => draw('polyline', {
         class: `trace ${kind}`,
         points: bar.filter((_, i) => i % 9 === 0).map((a, i) => `${x(9 * i).toFixed(1)},${y(of(a)).toFixed(1)}`).join(' '),
       })),
       ...Object.keys(curves).sort().map((kind, i) => draw('text', {
-        class: `label ${kind}`, x: left + 75 * (i + 1), y: 18,
+        class: `label ${kind}`, x: LEFT + 75 * (i + 1), y: top + 18,
       }, names[kind])),
-      draw('line', { class: 'now', x1: x(t), x2: x(t), y1: 30, y2: 220 }),
+      draw('line', { class: 'now', x1: x(t), x2: x(t), y1: top + 30, y2: top + 220 }),
     ];
   });
 
@@ -76,7 +77,7 @@
     const bend = ddpm.slider(say('Bend'), { min: 0.2, max: 3, step: 0.1, value: 1 }, again,
       (/** @type {number} */ v) => v.toFixed(1));
     const noise = ddpm.button(say('New noise'), () => { seed += 1; update(); });
-    const plot = draw('svg', { viewBox: '0 0 720 250', class: 'plot', role: 'img' });
+    const plot = draw('svg', { viewBox: '0 0 360 500', class: 'plot upright', role: 'img' });
     const large = ddpm.canvasOf('', SIZE);
     const strip = SHOWN.map(() => ddpm.canvasOf('', SIZE));
     const formula = ddpm.make('p', { className: 'formula' }), state = ddpm.make('p', { className: 'state' });

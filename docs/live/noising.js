@@ -15,7 +15,7 @@
   const BAR = ddpm.alphaBar(ddpm.betas.linear(T));
 
   // What MathML says of the formula that is looked for
-  const FORMULA = 'xt=αˉtx0+1−αˉtϵ';
+  const FORMULA = 'αˉtx0+1−αˉtϵ';
   // Lines of the code, and what each has made
   /** @type {[string, (bar: number) => string][]} */
   const LINES = [

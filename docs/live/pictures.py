@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SPACE = 'http://www.w3.org/2000/svg'
 # The sides of each picture
 SIDES = {
-    'plane': (480, 480), 'forward': (720, 250), 'classes': (600, 440), 'unet': (714, 311),
+    'plane': (480, 480), 'forward': (360, 500), 'classes': (600, 440), 'unet': (714, 311),
 }  # fmt: skip
 # Those that a function of `docs/figures` draws
 DRAWN = {'noising': ('ddpm.py', 'forward')}
@@ -78,8 +78,9 @@ def draw(browser: Browser, name: str) -> None:
             for kind, ink in INK.items()
             if ink[i].startswith('stroke:')
         )
-        # On a phone the picture is half as wide as it was drawn
-        rules += '@media(max-width:480px){.tick,.label{font-size:18px!important}}'
+        # On a phone a wide picture is smaller than it was drawn, and its text is not
+        if width > 480:
+            rules += '@media(max-width:480px){.tick,.label{font-size:21px!important}}'
         text = f'<svg xmlns="{SPACE}" viewBox="{box}" width="{width}" height="{height}">'
         text += f'<style>{rules}</style>{drawn}</svg>\n'
         (HERE / f'{name}{ending}').write_text(text, encoding='utf-8')

@@ -17,7 +17,7 @@ is a good one.
 In training it is `--schedule cosine`. This page has the two that are in use, and what to look at
 when you make your own: how much of the image is left at the end, and where the steps are spent.
 
-![Two curves of what is left of an image, for the linear and the cosine schedule, and on the right
+![Two curves of what is left of an image, for the linear and the cosine schedule, and below
 the logarithm of their signal-to-noise ratio](live:forward)
 
 ## Linear

@@ -8,6 +8,8 @@ All of it is the same on every page, seen from another place. What is here is da
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,6 +32,8 @@ from .translate import Catalog, message
 
 # Where a host looks for what it shows instead of a page that does not exist
 LOST = '404.html'
+# The way up from there
+ABOVE = ('this folder', 'the folder above', 'two folders above', 'three folders above')
 
 
 def _data(said: Any) -> Markup:
@@ -121,6 +125,7 @@ class Frame:
             'say': self.say,
             'lang': self.language or 'en',
             'policy': Markup(layout.POLICY),
+            **(self._lost() if self.base else {}),
             'root': self.base.rstrip('/') if self.base else relative(self.url, '.'),
             'search': self._to(search.TEXT),
             'home': self._to(HOME),
@@ -136,6 +141,18 @@ class Frame:
             'step': self.book.order.steps.get(self.source.source.url, 0) if self.source else 0,
         }
         return fill('page.html', **values, **self._head(), **self._content()) + '\n'
+
+    def _lost(self) -> dict[str, Any]:
+        """What a page needs that is shown where it may find none of our files."""
+        style = fill('lost.css').rstrip()
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        depth = max((url.count('/') for url in self.book.urls), default=0)
+        return {
+            'policy': Markup(f"{layout.POLICY}; style-src-elem 'self' 'sha256-{digest}'"),
+            'astray': Markup(style),
+            # One more than there are folders: nobody knows how deep a wrong address is
+            'above': ABOVE[: depth + 2],
+        }
 
     def _content(self) -> dict[str, Any]:
         """What only pages with a source have, or what stands in their place."""
@@ -397,6 +414,7 @@ OTHER_TEXTS = (
     *layout.LIVING,
     'Named on', *proofs.TEXTS.values(),
     'These are the pages of this site:',
+    'Perhaps what you look for has moved. This leads to the first page of', *ABOVE,
     '{total} displayed equations', '{tested} tested', '{passed} passed',
     'No run of the tests with these sources is known; a mark leads to its test.',
     'in the run of {day} with {library}. Of {n} tests that the pages name, {k} passed; '

@@ -147,6 +147,8 @@ COMMAND = re.compile(
 )
 # `--name` is hardly ever two minus signs of Python
 OPTION = re.compile(r'(?:^|\s)--[A-Za-z]')
+# A text whose words stand below one another: broken lines would be no table
+COLUMNS = re.compile(r'\S {2,}\S')
 SHELL = ('bash', 'sh', 'shell', 'zsh', 'console', 'shell-session', 'ps1con', 'doscon')
 
 

@@ -188,7 +188,8 @@ class PageContext:
             if language == prose.UNSAID:
                 language = highlight.language_of(text)
             shown = highlight.block(text, language, self.page.glossary.by_name, marked)
-            return element('block', Markup(shown))
+            aligned = language == 'text' and bool(highlight.COLUMNS.search(text))
+            return element('block', Markup(shown), aligned)
         if text not in self.memo:
             symbol = self.page.glossary.by_name.get(text, '') if self.links else ''
             href, away = self._definition(text) if self.links else ('', False)

@@ -21,6 +21,8 @@ from .parse import Line, Output, Section
 
 # How many lines of an output are shown before it is folded
 LONG = 16
+# Where a line is as long as this, a phone breaks it
+BREAKS = 42
 
 
 def write(
@@ -42,15 +44,19 @@ def write(
     for section in sections:
         waiting += section.code
         if section.outputs:
-            pieces += _pieces(waiting, shown, names, marks)
+            pieces += _pieces(waiting, shown, names, marks, indent)
             pieces += (_output(output, picture, say) for output in section.outputs)
             waiting = []
-    pieces += _pieces(waiting, shown, names, marks)
+    pieces += _pieces(waiting, shown, names, marks, indent)
     return fill('listing.html', pieces=pieces, indent=indent)
 
 
 def _pieces(
-    lines: Sequence[Line], shown: Mapping[int, str], names: Mapping[int, str], marks: Marks
+    lines: Sequence[Line],
+    shown: Mapping[int, str],
+    names: Mapping[int, str],
+    marks: Marks,
+    indent: int,
 ) -> Iterator[dict[str, Any]]:
     for fold, group in groupby(lines, lambda line: marks.fold(line.number)):
         piece = list(group)
@@ -60,10 +66,10 @@ def _pieces(
             piece.pop()
         first: list[Shown] = []
         if fold and len(piece) > 1:
-            first = [_unlinked(one) for one in _lines(piece[:1], shown, names, marks)]
+            first = [_unlinked(one) for one in _lines(piece[:1], shown, names, marks, indent)]
             piece = piece[1:]
         if piece:
-            yield {'first': first, 'lines': list(_lines(piece, shown, names, marks))}
+            yield {'first': first, 'lines': list(_lines(piece, shown, names, marks, indent))}
 
 
 class Shown(NamedTuple):
@@ -76,17 +82,30 @@ class Shown(NamedTuple):
     marked: bool
     # Where a docstring was taken out, and where a piece begins, the count jumps
     jumps: bool
+    # How far what is broken off a long line is indented, in fours of blanks
+    hang: int
 
 
 def _lines(
-    lines: Sequence[Line], shown: Mapping[int, str], names: Mapping[int, str], marks: Marks
+    lines: Sequence[Line],
+    shown: Mapping[int, str],
+    names: Mapping[int, str],
+    marks: Marks,
+    indent: int,
 ) -> Iterator[Shown]:
     before = 0
     for line in lines:
         n = line.number
         html = Markup(SHOWN.sub('', shown[n]))
-        yield Shown(n, names.get(n, ''), html, n in marks.marked, n != before + 1 or not before)
+        jumps = n != before + 1 or not before
+        hang = _hang(line.text.expandtabs(), indent)
+        yield Shown(n, names.get(n, ''), html, n in marks.marked, jumps, hang)
         before = n
+
+
+def _hang(text: str, indent: int) -> int:
+    own = len(text) - len(text.lstrip()) - indent
+    return min(-(-own // 4), 6) if own > 0 and len(text.rstrip()) - indent > BREAKS else 0
 
 
 def _unlinked(line: Shown) -> Shown:

@@ -804,7 +804,8 @@ def _lean(suffix: str, text: str) -> bytes:
 
 def _minified_css(css: str) -> str:
     """Without the blanks that a style sheet has for people."""
-    css = re.sub(r'\s*([{};,>])\s*', r'\1', re.sub(r'\s+', ' ', css))
+    css = re.sub(r'\s*([{};,>~])\s*', r'\1', re.sub(r'\s+', ' ', css))
+    css = css.replace('@media (', '@media(').replace(' !important', '!important')
     return css.replace(': ', ':').replace(';}', '}')
 
 

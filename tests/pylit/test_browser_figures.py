@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +145,7 @@ def test_the_numbers_stand_in_the_formula_and_in_the_code(
         page.locator('#pylit-status', has_text=f't = {t}: ').wait_for(state='attached')
         formula = figure.locator('.formula')
         read = ''.join(formula.locator('math').text_content().split())
-        assert read == f'xt={bar:.4f}x0+1−{bar:.4f}ϵ'
+        assert read == f'{bar:.4f}x0+1−{bar:.4f}ϵ'
         assert formula.locator('.katex-html').text_content().count(f'{bar:.4f}') == 2
         assert figure.locator('.program code').all_text_contents() == [
             f'xt = {bar:.4f} ** 0.5 * x0 + (1 - {bar:.4f}) ** 0.5 * eps',
@@ -332,3 +334,176 @@ def test_one_draws_with_keys_and_with_the_mouse(pages: Path, browser: Any) -> No
 def white(board: Any) -> list[int]:
     """The pixels of a board that are white."""
     return [i for i, value in enumerate(board.evaluate(PIXELS)[0]) if value == 255]
+
+
+# ## Fingers
+#
+# Events of a finger as a telephone makes them, from which the browser itself makes scrolling,
+# pointers and clicks. `fill` and `click` of the tests above would work where a finger does not.
+PHONE = {'viewport': {'width': 320, 'height': 640}, 'has_touch': True, 'is_mobile': True}
+
+
+def swipe(page: Any, start: tuple[float, float], end: tuple[float, float], steps: int = 8) -> None:
+    """A finger that goes down at one place, moves, and is lifted at another."""
+    send = page.context.new_cdp_session(page).send
+    for i in range(steps + 1):
+        x, y = (a + (b - a) * i / steps for a, b in zip(start, end, strict=True))
+        touch = {'touchPoints': [{'x': x, 'y': y}]}
+        send('Input.dispatchTouchEvent', {'type': 'touchMove' if i else 'touchStart', **touch})
+    send('Input.dispatchTouchEvent', {'type': 'touchEnd', 'touchPoints': []})
+    page.wait_for_timeout(200)
+
+
+@contextlib.contextmanager
+def on_a_phone(pages: Path, browser: Any, name: str) -> Iterator[tuple[Any, Any]]:
+    """The page of a figure, and the figure, which a tap has started."""
+    address = (pages / f'{name}.html').as_uri()
+    with visit(browser, address, reduced_motion='reduce', **PHONE) as page:
+        page.locator('.start').tap()
+        figure = page.locator('.figure')
+        figure.locator('button').first.wait_for(timeout=60_000)
+        yield page, figure
+
+
+def shown(page: Any, part: Any) -> dict[str, float]:
+    """Where a part of a page is, in the middle of the window."""
+    part.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    page.wait_for_timeout(100)
+    box: dict[str, float] = part.bounding_box()
+    return box
+
+
+# Each place on the page at which a figure is drawn, frame by frame
+PLACES = """() => {
+  globalThis.places = [];
+  const look = () => {
+    const figure = document.querySelector('.figure');
+    if (figure?.firstChild) places.push(Math.round(figure.getBoundingClientRect().top + scrollY));
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+@pytest.mark.parametrize('name', FIGURES)
+def test_a_figure_stands_where_it_was_first_seen(pages: Path, browser: Any, name: str) -> None:
+    address = (pages / f'{name}.html').as_uri()
+    with visit(browser, address, reduced_motion='reduce', **PHONE) as page:
+        page.evaluate(PLACES)
+        page.locator('.start').tap()
+        spoken(page)
+        page.wait_for_timeout(200)
+        assert len(page.evaluate('[...new Set(places)]')) == 1
+
+
+TARGETS = """(figure) => [...figure.querySelectorAll('button, input, select, [tabindex]')]
+  .map((e) => [e.textContent || e.type || e.tagName, e.getBoundingClientRect()])
+  .filter(([, { width, height }]) => width && Math.min(width, height) < 24).map(([name]) => name)"""
+
+
+@pytest.mark.parametrize('name', FIGURES)
+def test_a_finger_moves_each_slider_and_not_the_page(pages: Path, browser: Any, name: str) -> None:
+    with on_a_phone(pages, browser, name) as (page, figure):
+        assert figure.evaluate(TARGETS) == []
+        # The finger is real: above the text it scrolls
+        box = shown(page, figure.locator('p').last)
+        before = page.evaluate('scrollY')
+        swipe(page, (160, box['y'] + 10), (160, box['y'] + 120))
+        assert page.evaluate('scrollY') < before
+        moved = 0
+        for slider in figure.locator('input[type=range]').all():
+            page.wait_for_timeout(100)
+            if slider.is_disabled():
+                continue
+            # From one end to the other there are other values, wherever it stood
+            box, before = shown(page, slider), page.evaluate('scrollY')
+            y, values = box['y'] + box['height'] / 2, set()
+            for share in (0.1, 0.9):
+                at = box['x'] + share * box['width']
+                swipe(page, (box['x'] + box['width'] / 2, y), (at, y + 12))
+                values.add(slider.input_value())
+            assert len(values) == 2
+            assert page.evaluate('scrollY') == before
+            moved += 1
+        # Pictures that are still drawn have no chain to go along
+        assert moved or name in ('digits', 'chain')
+
+
+def test_a_finger_draws_on_the_board_and_the_page_stands_still(pages: Path, browser: Any) -> None:
+    with on_a_phone(pages, browser, 'board') as (page, figure):
+        figure.get_by_role('slider').fill('0')
+        figure.get_by_role('button', name='Clear').first.tap()
+        first = figure.locator('.board').first
+        box, before = shown(page, first), page.evaluate('scrollY')
+        side = box['width'] / 8
+        x, y = box['x'] + 2.5 * side, box['y'] + 0.5 * side
+        # So fast that most pixels are leapt over
+        swipe(page, (x, y), (x, y + 7 * side), steps=2)
+        assert white(first) == [2 + 8 * i for i in range(8)]
+        swipe(page, (box['x'] + 0.5 * side, y), (box['x'] + 7.5 * side, y + 7 * side), steps=1)
+        assert set(white(first)) >= {9 * i for i in range(8)}
+        assert page.evaluate('scrollY') == before
+        page.locator('#pylit-status', has_text='difference of').wait_for(state='attached')
+
+
+def test_a_finger_adds_a_point_and_may_go_on_scrolling(pages: Path, browser: Any) -> None:
+    with on_a_phone(pages, browser, 'plane') as (page, figure):
+        plot = figure.locator('.plot')
+        rings = plot.locator('.ring')
+        assert rings.count() == 16
+        box, before = shown(page, plot), page.evaluate('scrollY')
+        # Who scrolls over the plane wants no point there
+        swipe(page, (160, box['y'] + 200), (160, box['y'] + 60))
+        assert page.evaluate('scrollY') > before
+        assert rings.count() == 16
+        box = shown(page, plot)
+        page.touchscreen.tap(box['x'] + 0.25 * box['width'], box['y'] + 0.75 * box['height'])
+        plot.locator('.ring').nth(19).wait_for(state='attached')
+        assert rings.count() == 20
+        # From -3 to 3, up and to the right
+        last = rings.last
+        placed = [float(last.get_attribute(c)) / 100 for c in ('cx', 'cy')]
+        assert placed == pytest.approx([-1.5, 1.5], abs=0.05)
+
+
+def spoken(page: Any, but: str = '') -> str:
+    """What a screen reader is told, once it is told something, and something else."""
+    for _ in range(600):
+        said = page.locator('#pylit-status').text_content()
+        if said and said != but:
+            return said
+        page.wait_for_timeout(100)
+    raise AssertionError('nothing was said')
+
+
+@pytest.mark.parametrize('name', FIGURES)
+def test_each_control_is_reached_by_keys_and_what_it_does_is_spoken(
+    pages: Path, browser: Any, name: str
+) -> None:
+    with visit(browser, (pages / f'{name}.html').as_uri(), reduced_motion='reduce') as page:
+        page.locator('.start').focus()
+        page.keyboard.press('Enter')
+        figure = page.locator('.figure')
+        figure.locator('button').first.wait_for(timeout=60_000)
+        said = spoken(page)
+        # Who came by the keyboard is in the figure, and goes on
+        assert figure.evaluate('e => e.contains(document.activeElement)')
+        slider = figure.locator('input[type=range]:enabled').first
+        slider.focus()
+        value = slider.input_value()
+        page.keyboard.press('ArrowLeft' if value == slider.get_attribute('max') else 'ArrowRight')
+        assert slider.input_value() != value
+        assert slider.get_attribute('aria-valuetext')
+        if name not in ('digits', 'chain'):
+            # There it shows again what has been drawn
+            assert spoken(page, but=said)
+        # By Tab alone to each of them, and out again
+        controls = figure.locator(
+            ':is(button, input, select):enabled, [tabindex="0"]:not([hidden])'
+        )
+        controls.first.focus()
+        reached = 0
+        while figure.evaluate('e => e.contains(document.activeElement)'):
+            reached += 1
+            page.keyboard.press('Tab')
+        assert reached == controls.count()

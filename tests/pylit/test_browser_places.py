@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -435,3 +439,115 @@ def test_the_page_for_no_page_is_styled_where_it_stands(
         assert bar.evaluate('e => getComputedStyle(e).display') != 'block'
         page.locator('a.home').click()
         page.wait_for_url((small.parents[1] / 'index.html').as_uri())
+
+
+@pytest.fixture
+def host(small: Path, tmp_path: Path) -> Iterator[str]:
+    """A server that shows the site in a folder, and its page for no page at any depth below."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def send_error(self, code: int, *_: Any, **__: Any) -> None:
+            data = (small.parents[1] / '404.html').read_bytes()
+            self.send_response(code)
+            self.send_header('Content-Type', 'text/html')
+            self.send_header('Content-Length', str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    (tmp_path / 'docs').symlink_to(small.parents[1])
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}/docs'
+        server.shutdown()
+
+
+PAPER = 'rgb(252, 251, 248)'
+# What a page has from our sheet alone
+FRAME = """() => ['body', '.skip', 'header.bar', '.side'].map((place) => {
+  const element = document.querySelector(place), style = getComputedStyle(element);
+  const { left, right } = element.getBoundingClientRect();
+  return [place, left, right, style.display, style.padding, style.font, style.background];
+})"""
+
+
+@pytest.mark.parametrize('scripts', [True, False])
+def test_the_page_for_no_page_can_be_read_and_left_at_any_depth(
+    host: str, browser: Any, scripts: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=scripts)
+    try:
+        page = context.new_page()
+        page.goto(f'{host}/nothing.html')
+        # Where its files are found, it is as any page
+        assert page.locator('header.bar').is_visible()
+        assert page.get_by_role('link', name='Deep', exact=True).is_visible()
+        assert not page.get_by_role('link', name='this folder').is_visible()
+        found = page.evaluate(FRAME)
+        page.goto(f'{host}/deep/index.html')
+        assert found == page.evaluate(FRAME)
+        # Where they are not, it has the colours of the site, and no link that leads nowhere
+        page.goto(f'{host}/deep/nothing.html')
+        assert page.locator('body').evaluate('e => getComputedStyle(e).backgroundColor') == PAPER
+        assert not page.locator('header.bar').is_visible()
+        shown = [a.text_content() for a in page.get_by_role('link').all() if a.is_visible()]
+        assert shown == ['this folder', 'the folder above', 'two folders above']
+        page.get_by_role('link', name='this folder').click()
+        page.wait_for_url(f'{host}/deep/index.html')
+        # Deeper than any page: one way up leads to this page again, and another out of it
+        page.goto(f'{host}/no/such/place/at/all/nothing.html')
+        for _ in range(2):
+            page.get_by_role('link', name='two folders above').click()
+        page.get_by_role('link', name='the folder above').click()
+        page.wait_for_url(f'{host}/index.html')
+        page.get_by_role('heading', name='Contents').wait_for()
+    finally:
+        context.close()
+
+
+# How far to the left each row of a line of code begins, from the first to the last
+ROWS = """(line) => {
+  const rows = new Map(), range = document.createRange();
+  const words = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+  for (let text = words.nextNode(); text; text = words.nextNode()) {
+    for (let i = 0; i < text.data.length; i++) {
+      if (!text.data[i].trim()) continue;
+      range.setStart(text, i);
+      range.setEnd(text, i + 1);
+      const { bottom, left } = range.getBoundingClientRect();
+      rows.set(Math.round(bottom), Math.min(left, rows.get(Math.round(bottom)) ?? left));
+    }
+  }
+  return [...rows].sort((a, b) => a[0] - b[0]).map(([, left]) => left);
+}"""
+HANGING = '''r"""
+# A page
+
+This is what it prints:
+
+    what              bits/dim
+    x_999 … x_500     0.0178 and so far to the right
+"""
+
+
+def f(x):
+    if x:
+        y = some_function_of(x, and_of, another) + that_goes_on_for(some, time, more)
+        return y
+'''
+
+
+def test_what_is_broken_off_a_line_hangs_below_its_beginning(tmp_path: Path, browser: Any) -> None:
+    """On a telephone; a text in columns is scrolled instead."""
+    project(tmp_path, {'page.py': HANGING})
+    assert main(['build', str(tmp_path / 'page.py'), '-o', str(tmp_path / 'out')]) == 0
+    url = (tmp_path / 'out' / 'page.html').as_uri()
+    with visit(browser, url, viewport={'width': 320, 'height': 800}) as page:
+        first, *others = page.locator('.l', has_text='some_function_of').evaluate(ROWS)
+        assert others
+        assert all(first <= left <= first + 40 for left in others), (first, others)
+        table = page.locator('pre.block')
+        assert table.evaluate('e => e.scrollWidth > e.clientWidth + 1')
+        assert table.get_attribute('tabindex') == '0'

@@ -79,7 +79,8 @@ for each noisy version the mean of the digits that it may have come from, out of
 
 ![Two digits, noised at eight steps from 50 to 1000, and below each the mean of all digits that it
 may have been. Up to step 200 the mean is the digit itself. From 300 on it begins to blur, and at
-1000 it is a grey spot, the mean of all digits](figure:score.py::means)
+1000 it is a grey spot, the mean of all digits](figure:score.py::means
+"Two digits in noise, and the mean of all that they may have been")
 
 How many digits count in such a mean? The exponential of the entropy of the weights measures it.
 Its median over all digits is 1.0 at $t = 100$, 2.7 at 200, 36 at 300, 286 at 400, 877 at 500 and
@@ -154,7 +155,8 @@ it applies in others. With few images and long training this protection ends:
 
 ![The distance of samples to the nearest image of the training, over 3,200 steps of training. With
 all digits it falls from 0.41 to 0.28, and comes near the 0.25 of two real digits. With fifty digits
-it falls to 0.03](figure:score.py::memory)
+it falls to 0.03](figure:score.py::memory
+"How far samples are from the images of the training")
 
 The network is that of `make train`. The distance is the root mean square of the pixels, its median
 over 200 samples. From one real digit to the nearest other it is 0.25. With 1,797 digits the samples

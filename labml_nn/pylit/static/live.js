@@ -22,8 +22,12 @@
     const name = live.replace(/^.*\/|\.js$/g, '');
     const root = document.createElement('div');
     root.className = 'figure';
+    // The figure stands where the picture stood from the first that is seen of it, and never moves
+    const begun = new MutationObserver(() => { place.hidden = true; });
+    begun.observe(root, { childList: true });
     const failed = (error) => {
       console.warn(error);
+      begun.disconnect();
       root.remove();
       place.hidden = false;
       start.replaceWith(Object.assign(document.createElement('span'), { className: 'mistake', textContent: place.dataset.wrong }));
@@ -42,9 +46,9 @@
         announce: (text) => { status.textContent = text; },
         load: (other) => script(live.replace(/[^/]*$/, other)),
       });
-      place.hidden = true;
-      // Who came by the keyboard goes on with it
-      root.querySelector('button, input, select, [tabindex]')?.focus({ preventScroll: true });
+      // Who came by the keyboard goes on with it, unless already somewhere else
+      const at = document.activeElement;
+      if (at === start || at === body) root.querySelector('button, input, select, [tabindex]')?.focus({ preventScroll: true });
     } catch (error) { failed(error); }
   };
 })();
