@@ -64,7 +64,7 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     # multiply a point by $\sqrt{\bar\alpha_t}$. The paper's 1000 betas grow only to 0.02
     beta = torch.linspace(1e-4, 0.2, n_steps)
     alpha_bar = (1 - beta).cumprod(0)
-    # The network $\epsilon_\theta(x_t, t)$ gets the noisy point and the step, and guesses the noise
+    # The network gets the noisy point and the step, and guesses the noise
     hidden = nn.Sequential(nn.Linear(64, 64), nn.SiLU())
     eps_theta = nn.Sequential(nn.Linear(3, 64), nn.SiLU(), hidden, nn.Linear(64, 2))
     adam = torch.optim.Adam(eps_theta.parameters(), lr=1e-2)
@@ -290,7 +290,7 @@ level. As $\tilde\beta_1 = 0$, take $\sigma_1^2 = \beta_1$ there.
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
 > the other two. So the network could predict [any of them](../targets.html). What changes is how
 > much an error counts at each $t$: the squared error of the noise is that of $\hat x_0$ times the
-> signal-to-noise ratio $\frac{\bar\alpha_t}{1-\bar\alpha_t}$, which falls from 10,000 to 0.00004
+> signal-to-noise ratio, which falls from 10,000 to 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
 > authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2 of the paper), and the
 > loss of the next section works with the noise but not with the mean (table 2 of the paper).
