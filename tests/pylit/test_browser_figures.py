@@ -499,7 +499,7 @@ def test_each_control_is_reached_by_keys_and_what_it_does_is_spoken(
             assert spoken(page, but=said)
         # By Tab alone to each of them, and out again
         controls = figure.locator(
-            ':is(button, input, select):enabled, [tabindex="0"]:not([hidden])'
+            ':is(button, input, select):enabled, a[href], [tabindex="0"]:not([hidden])'
         )
         # What is being drawn meanwhile may be closed for a moment
         n = -1
