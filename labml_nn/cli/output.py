@@ -170,6 +170,16 @@ def forgiving_output() -> Iterator[None]:
             cast(ForgivingStream, stream).settle()
 
 
+def refused(error: Exception, *, debug: bool = False) -> int:
+    r"""
+    Say what was wrong with the input, and give the status of that. With `debug` it is raised again.
+    """
+    if debug:
+        raise error
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+
+
 def say_given_up() -> int:
     r"""
     Say so, and give the status of what Ctrl-C has ended.

@@ -72,7 +72,7 @@ from torch.nn.functional import cross_entropy
 from labml_nn.cli.declared import declarations
 from labml_nn.cli.messages import shown
 from labml_nn.cli.options import AtLeast, AtMost, Parser, add_options, check_said
-from labml_nn.cli.output import command
+from labml_nn.cli.output import command, refused
 from labml_nn.cli.progress import Progress, clock
 from labml_nn.data.datasets import (
     AnySet,
@@ -312,8 +312,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(trained(a))
     except (ValueError, OSError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 

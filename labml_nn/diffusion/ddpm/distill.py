@@ -26,7 +26,7 @@ from typing import Any
 
 from labml_nn.cli.messages import nearest, one_of
 from labml_nn.cli.options import Parser, add_configs, option_values
-from labml_nn.cli.output import command
+from labml_nn.cli.output import command, refused
 from labml_nn.diffusion.ddpm import experiment
 from labml_nn.diffusion.ddpm.configs import Configs
 from labml_nn.diffusion.ddpm.experiment import given_in
@@ -97,10 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         calls = a.get('calls', LAST[method])
         chain = stages(method, calls, a['first'] or first_of(a['run'], calls))
     except (ValueError, OSError) as error:
-        if a['debug']:
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+        return refused(error, debug=a['debug'])
     out = a['out'] or a['run'].with_name(f'{a["run"].name}.{method}')
     teacher = a['run']
     for n in chain:

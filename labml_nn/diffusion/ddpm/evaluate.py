@@ -65,7 +65,7 @@ from typing import Any
 
 from labml_nn.cli.declared import declarations
 from labml_nn.cli.options import Parser, add_option, add_options, check_said
-from labml_nn.cli.output import command
+from labml_nn.cli.output import command, refused
 from labml_nn.compute.device import describe, pick_device
 from labml_nn.compute.distributed import World
 from labml_nn.diffusion import samplers
@@ -155,10 +155,7 @@ def carry_out(a: Any, world: World) -> int:
         for path in COMMANDS[a.command].carry_out(sampler, a):
             print(path)
     except (ValueError, OSError, ImportError) as error:
-        if a.debug:
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+        return refused(error, debug=a.debug)
     except KeyboardInterrupt:
         print('\ngiven up; nothing was written', file=sys.stderr)
         return 130

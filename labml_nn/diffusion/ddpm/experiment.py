@@ -86,7 +86,7 @@ from torch import Tensor
 
 from labml_nn.cli.messages import nearest, wanted
 from labml_nn.cli.options import Parser, add_configs, option_types, option_values
-from labml_nn.cli.output import command
+from labml_nn.cli.output import command, refused
 from labml_nn.cli.progress import Progress
 from labml_nn.compute.descent import halves, is_out_of_memory, largest_that_fits
 from labml_nn.compute.device import describe, pick_device, use_threads
@@ -525,10 +525,7 @@ def carry_out(arguments: Mapping[str, Any]) -> int:
                 return 0
             trainer.start(cleanup)
         except (ValueError, OSError, ImportError, ShortChainWarning) as error:
-            if arguments['debug']:
-                raise
-            print(f'error: {error}', file=sys.stderr)
-            return 2
+            return refused(error, debug=arguments['debug'])
         except KeyboardInterrupt:
             print('\ngiven up before the first step', file=sys.stderr)
             return 130

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from labml_nn.cli.messages import wanted
 from labml_nn.cli.options import option_types, option_values
-from labml_nn.cli.output import command
+from labml_nn.cli.output import command, refused
 from labml_nn.compute.device import pick_device, use_threads
 from labml_nn.compute.precision import recompute
 from labml_nn.data.datasets import AnySet, batches, fingerprint
@@ -446,10 +446,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if path is None:
                 start_folder(out, cleanup)
         except (ValueError, OSError, ImportError, ShortChainWarning) as error:
-            if arguments['debug']:
-                raise
-            print(f'error: {error}', file=sys.stderr)
-            return 2
+            return refused(error, debug=arguments['debug'])
         trainer.fit(module, Batches(module, dataset), ckpt_path=path and str(path))
         finish(module, trainer, out)
     return 0

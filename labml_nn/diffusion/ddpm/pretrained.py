@@ -62,7 +62,7 @@ from torch import Tensor, nn
 
 from labml_nn.cli.messages import first_line, shown
 from labml_nn.cli.options import Parser, plain
-from labml_nn.cli.output import command
+from labml_nn.cli.output import command, refused
 from labml_nn.compute.device import pick_device
 from labml_nn.compute.precision import bare, for_sampling, pick_precision
 from labml_nn.data.files import written
@@ -804,8 +804,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(unet, *(f'  {name:<16}{plain(value)}' for name, value in options.items()),
                   sep='\n')  # fmt: skip
     except (ValueError, OSError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 
