@@ -138,6 +138,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm.unet import TimeEmbedding, Variant, attend, frequencies
+from labml_nn.diffusion.ddpm.utils import check_batch, described
 
 # Sines and cosines of the time, as in the authors' code: cosines first, and a lowest frequency
 # that is a little above $10^{-4}$
@@ -364,18 +365,13 @@ class DiT(nn.Module):
             'blocks': f'{len(self.blocks)} of {width}, {n_heads} heads',
             'head': f'{width} → {p} × {p} × {self.head.out_features // p**2}',
         }
-        n = sum(w.numel() for w in self.parameters())
-        return '\n'.join([f'DiT of {n:,} parameters', *(f'  {k:<8}{v}' for k, v in parts.items())])
+        return described('DiT', self, parts)
 
     def check_images(self, x: Tensor) -> None:
         r"""
         A `ValueError` unless `x` is a batch of images that this network can take.
         """
-        if x.ndim != 4 or x.shape[1] != self.image_channels:
-            raise ValueError(
-                f'images have shape {list(x.shape)}: this transformer needs '
-                f'[batch, {self.image_channels}, height, width]'
-            )
+        check_batch(x, self.image_channels, 'transformer')
         for side in x.shape[2:]:
             check_patches(side, self.patch_size)
 

@@ -82,7 +82,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labml_nn.diffusion.ddpm.older import labml_blocks, older_calls, older_names, older_weights
-from labml_nn.diffusion.ddpm.utils import check_label, without_autocast
+from labml_nn.diffusion.ddpm.utils import check_batch, check_label, described, without_autocast
 
 
 class Variant(NamedTuple):
@@ -501,18 +501,13 @@ class UNet(nn.Module):
             **{f'up {len(self.up) - 1 - i}': stage for i, stage in enumerate(self.up)},
             'head': f'{self.head.in_channels} → {self.head.out_channels}',
         }
-        n = sum(p.numel() for p in self.parameters())
-        return '\n'.join([f'UNet of {n:,} parameters', *(f'  {k:<8}{v}' for k, v in ways.items())])
+        return described('UNet', self, ways)
 
     def check_images(self, x: Tensor) -> None:
         r"""
         A `ValueError` unless `x` is a batch of images that this network can take.
         """
-        if x.ndim != 4 or x.shape[1] != self.image_channels:
-            raise ValueError(
-                f'images have shape {list(x.shape)}: this U-Net needs '
-                f'[batch, {self.image_channels}, height, width]'
-            )
+        check_batch(x, self.image_channels, 'U-Net')
         for side in x.shape[2:]:
             check_image_size(side, len(self.down))
 

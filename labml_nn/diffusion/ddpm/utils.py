@@ -10,7 +10,7 @@ A few small tools that every page of this folder uses.
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -296,6 +296,26 @@ def in_range(x0: Tensor) -> None:
             'those by 2 * x - 1; for other data pass check_range=False',
             stacklevel=3,
         )
+
+
+def check_batch(x: Tensor, n_channels: int, network: str) -> None:
+    r"""
+    A `ValueError` unless `x` is a batch of images with so many channels, for a network called
+    `network`.
+    """
+    if x.ndim != 4 or x.shape[1] != n_channels:
+        raise ValueError(
+            f'images have shape {list(x.shape)}: this {network} needs '
+            f'[batch, {n_channels}, height, width]'
+        )
+
+
+def described(name: str, model: nn.Module, parts: Mapping[str, object]) -> str:
+    r"""
+    What a network of this name prints: how many parameters it has, and a line for each part.
+    """
+    n = sum(w.numel() for w in model.parameters())
+    return '\n'.join([f'{name} of {n:,} parameters', *(f'  {k:<8}{v}' for k, v in parts.items())])
 
 
 def check_label(label: Tensor, n: int, n_classes: int) -> None:
