@@ -22,9 +22,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from docs.figures.data.distillation import consistent, progressive
-from docs.figures.data.flow import reflow
-from docs.figures.data.frontier import Bench
+from docs.figures.data.distillation import FLOW, consistent, progressive, reflowed
+from docs.figures.data.frontier import Bench, trained
 from docs.figures.data.sde import LEVELS, SCORED, cell, digits
 from docs.figures.data.store import keep, rounded
 from labml_nn.cli.messages import nearest
@@ -33,7 +32,6 @@ from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.coding import bound_of, ode_bits_of
 from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs
 from labml_nn.diffusion.ddpm.evaluate import Sampler
-from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.ddpm.train import Training
 from labml_nn.diffusion.samplers import SAMPLERS
 
@@ -68,14 +66,6 @@ class Model(NamedTuple):
 
 
 EDM = {'target': 'edm', 'noise_levels': 'lognormal', 'sigma_data': 0.75}
-FLOW = {'schedule': 'straight', 'target': 'u'}
-
-
-def reflowed(runs: Path, calls: int) -> DenoiseDiffusion:
-    """One reflow of the flow."""
-    (runs / 'reflow').mkdir(exist_ok=True)
-    flow = Sampler.from_run(trained(runs / 'flow', FLOW), device='cpu').diffusion
-    return reflow(flow, runs / 'reflow' / 'weights.pt')
 
 
 DPM, UNIPC = Way('DPM-Solver++ 2M', 'dpm', {}), Way('UniPC', 'unipc', {})
@@ -117,14 +107,6 @@ MODELS = (
 
 
 # ## Training
-def trained(run: Path, options: dict[str, Any]) -> str:
-    """The folder of a run, which is trained if it is not there."""
-    if not (run / 'samples.png').exists():
-        said = [w for name, value in options.items() for w in (f'--{name}', str(value).lower())]
-        assert train(['--out', str(run), '--track', 'none', *said]) == 0
-    return str(run)
-
-
 def diffusion_for(runs: Path, model: Model, calls: int) -> DenoiseDiffusion:
     """The model for so many calls, made if it is not there."""
     if callable(model.made):

@@ -2,18 +2,16 @@
 
     python -m docs.figures.data.distillation runs
 
-Fréchet distance in pixel space of 898 samples, as `frontier.py` measures it. `runs/flow` was
-trained with `--schedule straight --target u`, and `runs/digits` by `make train`; the students are
-made in the folder `runs`, where they are not there yet. What was measured is kept beside them and
-not measured again.
+Fréchet distance in pixel space of 898 samples, as `frontier.py` measures it. `runs/digits` was made
+by `make train`; the flow and its students are trained in the folder `runs`, where they are not
+there yet. What was measured is kept beside them and not measured again.
 """
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from docs.figures.data.flow import reflow
-from docs.figures.data.frontier import SEED, Bench
+from docs.figures.data.frontier import SEED, Bench, trained
 from docs.figures.data.store import keep, rounded, rows
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.distill import main as distill
@@ -21,6 +19,8 @@ from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.samplers import SAMPLERS
 from labml_nn.runs import checkpoint
 
+# How the teacher is trained
+FLOW = {'schedule': 'straight', 'target': 'u'}
 CALLS = (1, 2, 4, 8)
 # The training steps of each halving, by the calls of its student
 HALVINGS = {8: 120, 4: 120, 2: 160, 1: 160}
@@ -34,6 +34,11 @@ SOLVERS: list[tuple[str, str, dict[str, Any]]] = [
 SHOWN = 10
 
 
+def flow(runs: Path) -> Path:
+    """The teacher's folder."""
+    return Path(trained(runs / 'flow', FLOW))
+
+
 def made(teacher: Path, out: Path, *options: object) -> Path:
     """The run `out`, distilled from `teacher` if it is not there yet."""
     if not checkpoint.exists(out):
@@ -44,7 +49,7 @@ def made(teacher: Path, out: Path, *options: object) -> Path:
 
 def progressive(runs: Path, calls: int) -> DenoiseDiffusion:
     """The student of the flow that takes so many steps, by halving."""
-    teacher = runs / 'flow'
+    teacher = flow(runs)
     for n, steps in HALVINGS.items():
         options = ('--first', n, '--calls', n, '--steps', steps, '--cooldown', steps * 3 // 4)
         teacher = made(teacher, runs / f'progressive.{n}', *options)
@@ -56,19 +61,19 @@ def progressive(runs: Path, calls: int) -> DenoiseDiffusion:
 def consistent(runs: Path, calls: int) -> DenoiseDiffusion:
     """The consistency model of the flow, for any number of calls."""
     options = ('--method', 'consistency', '--steps', 900)
-    run = made(runs / 'flow', runs / 'consistency', *options)
+    run = made(flow(runs), runs / 'consistency', *options)
     return Sampler.from_run(run, device='cpu').diffusion
 
 
 def reflowed(runs: Path, calls: int) -> DenoiseDiffusion:
     """One reflow of the flow, for any number of calls, as the page of flow matching has it."""
-    (runs / 'reflow').mkdir(exist_ok=True)
-    return reflow(untaught(runs, calls), runs / 'reflow' / 'weights.pt')
+    run = made(flow(runs), runs / 'reflow', '--method', 'reflow')
+    return Sampler.from_run(run, device='cpu').diffusion
 
 
 def untaught(runs: Path, calls: int) -> DenoiseDiffusion:
     """The teacher itself."""
-    return Sampler.from_run(runs / 'flow', device='cpu').diffusion
+    return Sampler.from_run(flow(runs), device='cpu').diffusion
 
 
 # A name, how the model is made, and the sampler

@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
+from docs.figures.data.frontier import row
 from docs.figures.data.store import images, keep, rounded
-from docs.figures.data.targets import HEAD, row
+from docs.figures.data.targets import HEAD, WAYS
 from labml_nn.data.datasets import load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs, network_of
@@ -92,7 +93,7 @@ def main(folder: str | None = None) -> None:
     if folder is None:
         keep('dit', {'tokens': tokens()})
     else:
-        rows = [row(label, Path(folder, name), options) for label, name, options in RUNS]
+        rows = [row(label, Path(folder, name), options, WAYS) for label, name, options in RUNS]
         keep('dit', {'table': [HEAD, *rows], 'cost': cost()})
 
 

@@ -5,32 +5,29 @@
 Without a run, the curves of the figure alone, whose velocity is known. `runs/flow` was trained with
 `--schedule straight --target u`, and `runs/digits` by `make train`. Fréchet distance in pixel space
 of 898 samples, as `frontier.py` measures it, at equal calls of the network. The reflow is made
-here, with 1,200 steps from its weights. What the file CACHE holds is not measured again.
+by the command of distillation, in `runs/flow.reflow`, where it is not there yet. What the file
+CACHE holds is not measured again.
 """
 
-import copy
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from docs.figures.data.distillation import made
 from docs.figures.data.frontier import Bench
 from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.score import Points
-from labml_nn.diffusion.ddpm.train import Training
-from labml_nn.diffusion.ddpm.utils import around
-from labml_nn.diffusion.flow_matching import coupled, pairs, straightness
+from labml_nn.diffusion.ddpm.teacher import PAIR_SEED, PAIR_STEPS
+from labml_nn.diffusion.flow_matching import pairs, straightness
 from labml_nn.diffusion.samplers import SAMPLERS, Flow
 from labml_nn.diffusion.schedules import straight
 from labml_nn.diffusion.targets import TargetedDiffusion
 
 CALLS = (1, 2, 3, 5, 8, 9, 19)
-N_PAIRS, PAIRS_SEED, N_MEASURED = 5_000, 7, 64
-# From trained weights, so half of the steps
-REFLOW = {'steps': 1200, 'cooldown': 600}
+N_MEASURED = 64
 # A label, a sampler, its options
 WAYS: list[tuple[str, str, dict[str, Any]]] = [
     ('Euler', 'flow', {'order': 1}),
@@ -54,30 +51,8 @@ def rows(bench: Bench, model: str, ways: list[tuple[str, str, dict[str, Any]]]) 
 
 
 def own_pairs(diffusion: DenoiseDiffusion, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of a flow, by ten steps of Heun's method."""
-    return pairs(Flow(diffusion, 10), n, (1, 8, 8), seed=PAIRS_SEED)
-
-
-def reflow(diffusion: DenoiseDiffusion, kept: Path | None) -> DenoiseDiffusion:
-    """Another flow on the pairs of this one, whose weights are kept."""
-    if kept and kept.exists():
-        network = copy.deepcopy(diffusion.eps_model)
-        network.load_state_dict(torch.load(kept, weights_only=True))
-        return around(diffusion, network)
-    x0, eps = own_pairs(diffusion, N_PAIRS)
-    c = make_configs({'schedule': 'straight', 'target': 'u', **REFLOW})
-    training = Training(c, torch.device('cpu'))
-    training.model.load_state_dict(diffusion.eps_model.state_dict())
-    for step in training.steps(coupled(x0, eps, c.batch_size)):
-        if training.step % 100 == 0:
-            print(training.step, float(step.loss), flush=True)
-        if training.step == c.steps:
-            break
-    found = training.diffusion
-    found.eps_model = training.ema.module.eval()
-    if kept:
-        torch.save(found.eps_model.state_dict(), kept)
-    return found
+    """Of a flow, drawn as those that a reflow learns from."""
+    return pairs(Flow(diffusion, PAIR_STEPS), n, (1, 8, 8), seed=PAIR_SEED)
 
 
 def curves(n: int = 24, n_steps: int = 100) -> dict[str, Any]:
@@ -110,8 +85,8 @@ def main(run: str | None = None, digits: str = '', cache: str | None = None) -> 
     table = [['calls of the network', *CALLS], *rows(ddpm, 'DDPM', WAYS)]
     flow = Bench(run, kept[1])
     table += rows(flow, 'flow', WAYS)
-    once = Bench(run, kept[2])
-    once.diffusion = reflow(flow.diffusion, Path(f'{cache}.pt') if cache else None)
+    again = made(Path(run), Path(f'{run}.reflow'), '--method', 'reflow')
+    once = Bench(str(again), kept[2])
     table += rows(once, 'reflow', WAYS[:2])
     flows = (flow.diffusion, once.diffusion)
     S = rounded((straightness(f, *own_pairs(f, N_MEASURED)) for f in flows), 3)

@@ -10,6 +10,7 @@ CACHE holds is not measured again.
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.datasets import load_digits
 from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
 from labml_nn.diffusion.ddpm.evaluate import Sampler
+from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.samplers import SAMPLERS, ReverseSampler
 from labml_nn.evaluation.frechet import frechet_distance
 
@@ -78,6 +80,22 @@ class Bench:
         rng = np.random.default_rng(0)
         draws = [self.real[rng.integers(0, len(self.real), N)] for _ in range(20)]
         return float(np.mean([frechet_distance(x, self.real) for x in draws]))
+
+
+def trained(run: Path, options: dict[str, Any]) -> str:
+    """The folder of a run, which is trained if it is not there."""
+    if not (run / 'samples.png').exists():
+        said = [w for name, value in options.items() for w in (f'--{name}', str(value).lower())]
+        assert train(['--out', str(run), '--track', 'none', *said]) == 0
+    return str(run)
+
+
+def row(
+    label: str, run: Path, options: dict[str, Any], ways: Iterable[tuple[str, int, dict[str, Any]]]
+) -> list[Any]:
+    """The distances of a run, which is trained if need be: sampler, steps and options of each."""
+    bench = Bench(trained(run, options), run / 'distances.json')
+    return [label, *rounded(bench(name, n, **o)[0] for name, n, o in ways)]
 
 
 def tables(bench: Bench) -> dict[str, Any]:

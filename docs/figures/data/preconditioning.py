@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from docs.figures.data.comparison import EDM, trained
-from docs.figures.data.frontier import Bench
+from docs.figures.data.comparison import EDM
+from docs.figures.data.frontier import row
 from docs.figures.data.store import keep, rounded
 from labml_nn.diffusion.preconditioning import lognormal
 from labml_nn.diffusion.schedules import linear, straight
@@ -66,16 +66,11 @@ def curves(T: int = 4000, sigma_data: float = 0.75) -> dict[str, Any]:
     return {'log_sigma': rounded(at), 'drawn': drawn, 'counts': counts}
 
 
-def row(label: str, run: Path, options: dict[str, Any]) -> list[Any]:
-    """The distances of a run, which is trained if need be."""
-    bench = Bench(trained(run, options), run / 'distances.json')
-    return [label, *rounded(bench('dpm', calls)[0] for calls in CALLS)]
-
-
 def table(runs: Path) -> list[list[Any]]:
     """A row for each run, below a head."""
     head = ['DPM-Solver++, calls', *CALLS]
-    return [head, *(row(label, runs / name, options) for label, name, options in RUNS)]
+    ways = [('dpm', calls, {}) for calls in CALLS]
+    return [head, *(row(label, runs / name, options, ways) for label, name, options in RUNS)]
 
 
 def main(runs: str | None = None) -> None:

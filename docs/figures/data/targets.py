@@ -14,9 +14,8 @@ from typing import Any
 
 import torch
 
-from docs.figures.data.frontier import Bench
+from docs.figures.data.frontier import row
 from docs.figures.data.store import keep, rounded
-from labml_nn.diffusion.ddpm.experiment import main as train
 from labml_nn.diffusion.targets import TARGETS, WEIGHTS
 
 # The rows of the table: name, folder, and the options by which a run differs from `digits`
@@ -52,18 +51,9 @@ def curves() -> dict[str, Any]:
     }
 
 
-def row(label: str, run: Path, options: dict[str, str]) -> list[Any]:
-    """The distances of a run, which is trained if need be."""
-    if not (run / 'samples.png').exists():
-        said = [word for name, value in options.items() for word in (f'--{name}', value)]
-        assert train(['--out', str(run), '--track', 'none', *said]) == 0
-    bench = Bench(str(run), run / 'distances.json')
-    return [label, *rounded(bench(name, n, **o)[0] for name, n, o in WAYS)]
-
-
 def table(folder: Path) -> list[list[Any]]:
     """A row for each run, below a head."""
-    return [HEAD, *(row(label, folder / name, options) for label, name, options in RUNS)]
+    return [HEAD, *(row(label, folder / name, options, WAYS) for label, name, options in RUNS)]
 
 
 def main(folder: str | None = None) -> None:
