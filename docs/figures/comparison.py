@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, dress, figure, ink
+from docs.figures.samplers import BROWN, PURPLE, TEAL, by_calls
+from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, figure, ink
 from docs.figures.widths import NARROW
 
 DATA = data_of('comparison')
-PURPLE, BROWN, TEAL = '#9268b8', '#a0705a', '#3aa5a5'
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, BROWN, GREY)
 CALLS = (1, 2, 4, 8, 20, 50)
 
@@ -26,14 +26,7 @@ def frontier(theme: str) -> Figure:
         axes.axhline(DATA['whole'][0], **whole)
     real = dict(color=GREY, linestyle=':', linewidth=1, label='draws of real digits')
     axes.axhline(DATA['fresh'], **real)
-    dress(
-        axes, theme, xscale='log', yscale='log', xlabel='calls of the network',
-        ylabel='Fréchet distance',
-    )  # fmt: skip
-    axes.set_xticks(CALLS, [str(n) for n in CALLS])
-    ticks = (0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20)
-    axes.set_yticks(ticks, [str(y) for y in ticks])
-    axes.minorticks_off()
+    by_calls(axes, theme, CALLS, (0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20))
     made.legend(
         frameon=False, labelcolor=ink(theme), fontsize=9, loc='outside lower center', ncols=2
     )

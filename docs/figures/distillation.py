@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from docs.figures.samplers import by_calls
 from docs.figures.style import (
     BLUE,
     GREEN,
@@ -9,7 +10,6 @@ from docs.figures.style import (
     ORANGE,
     RED,
     data_of,
-    dress,
     figure,
     ink,
     legend,
@@ -37,12 +37,7 @@ def calls(theme: str) -> Figure:
     for name, *row in table:
         axes.plot(counts, row, 'o-', color=COLOURS[name], label=name, markersize=4)
     axes.axhline(WHOLE, color=ink(theme), linewidth=1, linestyle=':')
-    axes.set(xscale='log', yscale='log')
-    dress(axes, theme, xlabel='calls of the network', ylabel='Fréchet distance')
-    axes.set_xticks(counts, [str(n) for n in counts])
-    axes.minorticks_off()
-    ticks = [0.2, 0.5, 1, 2, 5, 10]
-    axes.set_yticks(ticks, [str(v) for v in ticks])
+    by_calls(axes, theme, counts, (0.2, 0.5, 1, 2, 5, 10))
     legend(axes, theme)
     return made
 

@@ -1,5 +1,8 @@
 """The figures of the pages of samplers."""
 
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, dress, figure, ink, legend
@@ -49,6 +52,17 @@ def spacing(theme: str) -> Figure:
     return made
 
 
+def by_calls(axes: Axes, theme: str, calls: Sequence[int], distances: Sequence[float]) -> None:
+    """Make these the axes of distances by calls of the network, with such marks."""
+    dress(
+        axes, theme, xscale='log', yscale='log', xlabel='calls of the network',
+        ylabel='Fréchet distance',
+    )  # fmt: skip
+    axes.set_xticks(calls, [str(n) for n in calls])
+    axes.set_yticks(distances, [str(y) for y in distances])
+    axes.minorticks_off()
+
+
 def frontier(theme: str) -> Figure:
     """Distance of digits from real ones, against calls of the network."""
     shown = DATA['frontier']
@@ -61,13 +75,7 @@ def frontier(theme: str) -> Figure:
     axes.axhline(shown['whole'], **whole)
     real = dict(color=GREY, linestyle=':', linewidth=1, label='draws of the real digits')
     axes.axhline(shown['fresh'], **real)
-    dress(
-        axes, theme, xscale='log', yscale='log', xlabel='calls of the network',
-        ylabel='Fréchet distance',
-    )  # fmt: skip
-    axes.set_xticks(shown['steps'], [str(n) for n in shown['steps']])
-    axes.set_yticks([0.15, 0.3, 0.5, 1, 2], ['0.15', '0.3', '0.5', '1', '2'])
-    axes.minorticks_off()
+    by_calls(axes, theme, shown['steps'], (0.15, 0.3, 0.5, 1, 2))
     made.legend(
         frameon=False, labelcolor=ink(theme), fontsize=9, loc='outside lower center', ncols=2
     )
