@@ -253,7 +253,8 @@ CUT = """() => [...document.querySelectorAll('main pre, .display, .scroll')]
   .filter((e) => e.scrollWidth > e.clientWidth + 1)
   .filter((e) => !getComputedStyle(e).backgroundAttachment.includes('local'))
   .map((e) => e.outerHTML.slice(0, 80))"""
-SCROLLED = """() => [...document.querySelectorAll('main pre')]
+# What stands in columns is not broken: it scrolls, with the hint
+SCROLLED = """() => [...document.querySelectorAll('main pre:not(.aligned)')]
   .filter((e) => e.scrollWidth > e.clientWidth + 1).length"""
 EDGES = """() => [...document.querySelectorAll('main > h1, .row > .note, .row.code > .code')]
   .map((e) => Math.round(e.getBoundingClientRect().left))"""

@@ -30,6 +30,7 @@ Equations, algorithms and tables have the numbers of the paper. The mark *tested
 leads to the test that checks it.
 """
 
+# pylit: fold
 from collections.abc import Callable, Iterator
 
 import torch
@@ -48,6 +49,7 @@ from labml_nn.diffusion.ddpm.utils import (
 )
 
 __all__ = ['DenoiseDiffusion', 'EpsModel', 'at_a_glance', 'gather']
+# pylit: end
 
 
 def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor:

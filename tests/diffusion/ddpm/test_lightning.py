@@ -458,6 +458,10 @@ ADVICE = {
                      lambda c: c._train_time_interval.seconds == 600),
     'preview_share': ('preview_every', lambda n: n > 0),
     'n_samples': ('labml_nn.diffusion.ddpm.evaluate', lambda module: module.main),
+    **dict.fromkeys(
+        ('distill', 'calls', 'teacher'),
+        ('labml_nn.diffusion.ddpm.distill', lambda module: module.main),
+    ),
 }  # fmt: skip
 
 
@@ -465,6 +469,7 @@ ADVICE = {
 def test_what_to_use_instead_is_there(name):
     from datetime import timedelta
 
+    import labml_nn.diffusion.ddpm.distill
     import labml_nn.diffusion.ddpm.evaluate
     from labml_nn.diffusion.ddpm.lightning import DDPM, INSTEAD, L
 
