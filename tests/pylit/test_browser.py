@@ -459,6 +459,38 @@ def test_a_long_formula_is_broken_outside_of_brackets_first(
         assert rows[2] or width < 390, 'the bracket is whole while a line can hold it'
 
 
+CONDITION = r"""# Condition
+
+$$L_\text{s} = \mathbb E_{t, x_0, \epsilon}\Big[\big\|\epsilon - \epsilon_\theta(\sqrt{a}\,x_0 +
+\sqrt{1-a}\,\epsilon)\big\|^2\Big], \qquad t \text{ uniform in } 1 \dots T$$
+"""
+PIECES = """() => {
+  const boxes = [...document.querySelectorAll('.display .E')].map((e) => e.getBoundingClientRect());
+  const size = Number.parseFloat(getComputedStyle(document.querySelector('.display .E')).fontSize);
+  return boxes.map((box) => [(box.top + box.bottom) / 2, box.left / size, box.right / size]);
+}"""
+
+
+@pytest.mark.parametrize('width', [390, 1440])
+def test_a_condition_has_its_own_line_and_a_sized_bracket_is_one(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    project(tmp_path, {'page.md': CONDITION})
+    assert main(['build', str(tmp_path / 'page.md'), '-o', str(tmp_path / 'out')]) == 0
+    size = {'width': width, 'height': 900}
+    with visit(browser, (tmp_path / 'out' / 'page.html').as_uri(), viewport=size) as page:
+        page.evaluate('document.fonts.ready')
+        *line, condition = page.evaluate(PIECES)
+    assert len(line) == 4
+    assert all(after[1] > before[1] for before, after in itertools.pairwise(line)), 'one line'
+    if width == 390:
+        assert condition[0] > line[0][0] + 10
+        # What hangs over the end of a line is not seen: both lines stand in the middle
+        assert line[0][1] + line[-1][2] == pytest.approx(condition[1] + condition[2], abs=0.2)
+    else:
+        assert condition[1] - line[-1][2] == pytest.approx(2, abs=0.02), 'as wide as TeX has it'
+
+
 # ## Papers
 def test_a_citation_says_what_is_cited(browser: Any, tmp_path: Path) -> None:
     entry = '@misc{ho2020, author = {Ho, Jonathan}, title = {A title}, year = 2020}'

@@ -240,7 +240,7 @@ their own (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
-+ \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
++ \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}\allowbreak
 \underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
 Leave out the means, also those in the divergences: then the equation holds for every single

@@ -179,36 +179,73 @@ const lighten = (node, above) => {
 // reader would rather break between the sides of an equation than inside of one, and inside of
 // brackets last. So what belongs together becomes one box, which is broken only if it is wider
 // than a line.
-const names = (node, found = []) => {
-  if (text(node)) return found;
-  found.push(...classes(node).filter((name) => ['mopen', 'mclose', 'mrel', 'mbin'].includes(name)));
-  for (const kid of node.kids) if (is(node, 'katex-base') || is(node, 'enclosing')) names(kid, found);
-  return found;
+const letters = (node) => text(node) ? node : node.kids.map(letters).join('');
+
+// A bracket of a given size (`\\Big[`) is a letter for KaTeX, and known by its look alone
+const BRACKETS = { '(': 'mopen', '[': 'mopen', '{': 'mopen', '⟨': 'mopen',
+  ')': 'mclose', ']': 'mclose', '}': 'mclose', '⟩': 'mclose' };
+const roles = (node) => {
+  const own = classes(node).filter((name) => ['mopen', 'mclose', 'mrel', 'mbin'].includes(name));
+  const sized = !own.length && is(node, 'delimsizing') && BRACKETS[letters(node).trim()];
+  return sized ? [sized] : own;
 };
+const names = (node) => text(node) ? []
+  : [...roles(node), ...(is(node, 'katex-base') || is(node, 'enclosing') ? node.kids.flatMap(names) : [])];
+const deeper = (depth, node) =>
+  names(node).reduce((now, name) => now + ({ mopen: 1, mclose: -1 }[name] ?? 0), depth);
 
 const boxed = (parts) => parts.length < 2 ? parts
   : [{ tag: 'span', text: ' class="together"', kids: parts }];
 
+// A wide space stands between an equation and its condition. A line may break there too
+const isWide = (node) => is(node, 'mspace') && measure(node, 'margin-right') === '2em';
+const pieces = (bases) => {
+  let depth = 0;
+  return bases.flatMap((base) => {
+    const [first, ...kids] = base.kids;
+    const found = [[]];
+    for (const kid of kids) {
+      depth = deeper(depth, kid);
+      if (depth <= 0 && isWide(kid)) found.push([]);
+      else found.at(-1).push(kid);
+    }
+    return found.flatMap((part, i) => [
+      ...(i ? [{ tag: 'span', text: ' class="wide"', kids: [' '] }] : []),
+      ...(part.length || !i ? [{ ...base, kids: [first, ...part] }] : [])]);
+  });
+};
+
 const breaks = (node) => {
   for (const kid of node.kids) if (!text(kid)) breaks(kid);
-  if (!is(node, 'katex-html') || node.kids.length < 3 || !node.kids.every((kid) => is(kid, 'katex-base'))) return;
+  if (!is(node, 'katex-html') || !node.kids.every((kid) => is(kid, 'katex-base'))) return;
+  const bases = pieces(node.kids);
+  if (bases.length < 3) return;
   let depth = 0;
   let [side, inside] = [[], []];
   const sides = [];
-  for (const base of node.kids) {
-    const found = names(base);
+  const end = () => {
+    const left = [...side, ...boxed(inside)];
+    sides.push(...(sides.length ? boxed(left) : left));
+    [side, inside] = [[], []];
+  };
+  for (const base of bases) {
+    if (is(base, 'wide')) {
+      end();
+      sides.push(base);
+      continue;
+    }
     inside.push(base);
-    for (const name of found) depth += { mopen: 1, mclose: -1 }[name] ?? 0;
+    depth = deeper(depth, base);
     if (depth > 0) continue;
     side.push(...boxed(inside));
     inside = [];
-    if (found.at(-1) === 'mrel') {
+    if (names(base).at(-1) === 'mrel') {
       sides.push(...boxed(side));
       side = [];
     }
   }
-  const left = [...side, ...boxed(inside)];
-  node.kids = [...sides, ...(sides.length ? boxed(left) : left)];
+  end();
+  node.kids = sides;
 };
 
 // ## MathML
