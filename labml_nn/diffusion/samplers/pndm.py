@@ -71,8 +71,10 @@ there; and at the end $s$. All of the looks ahead start from $x_t$. The four noi
 the weights of Simpson's rule, in which the middle counts four times as much as an end (eq. 13):
 
 $$\begin{aligned}
-e_1 &= \epsilon_\theta(x_t, t), & e_2 &= \epsilon_\theta(\phi(x_t, e_1, t, m), m), \\
-e_3 &= \epsilon_\theta(\phi(x_t, e_2, t, m), m), & e_4 &= \epsilon_\theta(\phi(x_t, e_3, t, s), s),
+e_1 &= \epsilon_\theta(x_t, t), \\
+e_2 &= \epsilon_\theta(\phi(x_t, e_1, t, m), m), \\
+e_3 &= \epsilon_\theta(\phi(x_t, e_2, t, m), m), \\
+e_4 &= \epsilon_\theta(\phi(x_t, e_3, t, s), s),
 \end{aligned} \qquad e = \tfrac16\,(e_1 + 2e_2 + 2e_3 + e_4)$$
 
 [tested](test:diffusion/samplers/test_formulas.py::test_pndm_is_its_formula). Only $e_1$ is kept for
