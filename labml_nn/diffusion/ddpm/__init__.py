@@ -56,7 +56,7 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     r"""
     ## The whole of it, at a glance
 
-    Training and sampling in twenty lines. Here the pictures `x0` are points in the plane,
+    Training and sampling in 23 lines. Here the pictures `x0` are points in the plane,
     `[batch, 2]`, and the network has three layers. The function returns new points with about the
     same distribution
     [tested](test:diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies).
@@ -199,7 +199,7 @@ with learned means and a fixed $\sigma_t^2$:
 $$p_\theta(x_{t-1}|x_t) = \mathcal N\big(x_{t-1};\ \mu_\theta(x_t,t),\ \sigma_t^2\mathbf I\big)$$
 <!-- no-test: definition -->
 
-The best fixed variance makes the bound of section 4 lowest. This variance is $\beta_t$ for Gaussian
+The best fixed variance is that with the lowest bound (section 4). It is $\beta_t$ for Gaussian
 data of unit variance, and $\tilde\beta_t$ for data that is a single point
 [tested](test:diffusion/ddpm/test_derivation.py::test_the_best_variance_at_both_extremes). For
 Gaussian data of less than unit variance it lies between the two
@@ -209,7 +209,7 @@ Gaussian data of less than unit variance it lies between the two
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
 > thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
 > images, and $\beta_t$ for CIFAR-10. The code takes $\beta_t$ unless told otherwise. With fewer
-> steps [the choice matters more](../samplers/ancestral.html). In [compression](likelihood.html)
+> steps [the choice matters more](../samplers/ancestral.html). In [the bound](likelihood.html)
 > a choice that does not fit the data costs many bits. The variance can also be
 > [learned](../learned_variance.html).
 
@@ -233,17 +233,16 @@ $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad
 
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
 [tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
-against the factor of $t=1$, which is $q(x_1|x_0)$ itself. What remains compares, for each $t$, two
-Gaussians for the step from $x_t$ to $x_{t-1}$, the one that knows $x_0$ and the model's, by their
-Kullback–Leibler divergence, the mean of $\log\frac qp$; the two ends of the chain have terms of
-their own (eq. 5):
+against the factor of $t=1$, which is $q(x_1|x_0)$ itself. For each step from $x_t$ to $x_{t-1}$
+there remains the Kullback–Leibler divergence (the mean of $\log\frac qp$) of two Gaussians: the one
+that knows $x_0$, and the model's. The two ends of the chain have terms of their own (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
-+ \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}\allowbreak
-\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
++ \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
+\allowbreak\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-Leave out the means, also those in the divergences: then the equation holds for every single
+Without the expectations, also inside the divergences, the equation holds for every single
 chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters.
 $L_0$ is the negative log probability of the exact grey levels, given $x_1$; [the bound in
 bits](likelihood.html) computes it. The sum is what we train.
@@ -251,7 +250,7 @@ bits](likelihood.html) computes it. The sum is what we train.
 ## 5. From means to noise
 
 The divergence of two Gaussians in $d$ dimensions, with the variances $\tilde\beta_t$ and
-$\sigma_t^2$, has a closed form. With the mean over $q$ it is (eq. 8)
+$\sigma_t^2$, has a closed form. Averaged over $q$ it is (eq. 8)
 
 $$L_{t-1} = \mathbb E_q\Big[\frac1{2\sigma_t^2}
 \big\|\tilde\mu_t(x_t,x_0)-\mu_\theta(x_t,t)\big\|^2\Big]
@@ -383,8 +382,8 @@ class DenoiseDiffusion(nn.Module):
         variance: str = 'beta',  # sigma2: 'beta' (CIFAR-10), 'beta_tilde' (256² runs), 'learned'
     ):
         r"""
-        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if all steps together
-        multiply an image by more than 0.05: then a chain must not start from pure noise.
+        Raises `ValueError` for an invalid schedule; warns (`UserWarning`) if the steps of `beta`
+        leave more than 0.05 of an image: then a chain must not start from pure noise.
 
         With `variance='learned'` the model's output has twice the channels: first the guess of the
         noise, then `v`, which gives [the variance](../learned_variance.html) at each pixel.
@@ -509,7 +508,7 @@ class DenoiseDiffusion(nn.Module):
         r"""
         The model's output, in two halves if the variance is learned
         """
-        # Only training passes labels here. In sampling, `eps_model` is a wrapper that holds them
+        # Samplers pass no labels here: their `eps_model` is a wrapper that holds them
         condition = () if label is None else (label,)
         output = self.eps_model(xt, t, *condition)
         if self.variance != 'learned':
@@ -530,7 +529,7 @@ class DenoiseDiffusion(nn.Module):
         > to be able to clip it we compute the mean from it. At $t$ near $T$, $\hat x_0$ is far
         > outside $[-1, 1]$, where there are no images, and without clipping the next steps inherit
         > the error. `clip_x0` is off here, as in the paper, and on in the
-        > [`Sampler`](evaluate.html). Leave it off for unbounded data.
+        > [`Sampler`](sampler.html). Leave it off for unbounded data.
         """
         return self.p_given(xt, t, *self.guess(xt, t)[1:], clip_x0=clip_x0)
 
@@ -648,7 +647,7 @@ class DenoiseDiffusion(nn.Module):
         check_range: bool = True,
     ) -> Tensor:
         r"""
-        ### The simple loss (Algorithm 1, lines 2 to 5)
+        ### The simple loss (Algorithm 1, lines 3 to 5)
 
         * `x0` images in $[-1, 1]$, `[batch, ...]`
         * `noise` $\epsilon$, of the shape of `x0`; drawn when not given

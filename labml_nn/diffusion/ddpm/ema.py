@@ -12,15 +12,16 @@ of the training is closer to that place than the weights of any single step:
 
 $$\theta' \leftarrow d\,\theta' + (1-d)\,\theta$$
 
-With $d = 0.9999$ it looks back over about 10,000 steps. One **samples** from $\theta'$; one goes
-on **training** $\theta$. The average never feeds back: training with or without it gives the same
-$\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back), and the average is the
-one that is written here [tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion).
+With $d = 0.9999$ it looks back over about 10,000 steps. One **samples** from $\theta'$; one goes on
+**training** $\theta$. The average never feeds back: training with or without it gives the same
+$\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back), and without the warm-up
+below the average is that of this formula
+[tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion).
 
 ![Eight digits from the same noise after 300 and after 1,000 steps, from the raw weights and from
-the averaged ones. They are the same digits; those of the raw weights have grey specks in the ground
-and paler strokes](figure:ddpm.py::averaged
-"Samples of the raw and of the averaged weights")
+the averaged ones. They are the same digits; those of the raw weights have grey specks in the
+background and paler strokes](figure:ddpm.py::averaged "Samples of the raw and of the averaged
+weights")
 
 ## Warm-up
 
@@ -31,12 +32,12 @@ hours would be noise. So the window grows with the run:
 
 $$d_n = \min\Big(d,\ \frac{1+n}{10+n}\Big)$$
 
-([tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion)). The initial weights are then
+([tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion)). Early weights are then
 forgotten within a hundred steps
-[tested](test:diffusion/ddpm/test_ema.py::test_warm_up_forgets_the_start). By the formula, $d_0 =
-0.1$ would leave them a tenth after the first update. The code has nothing to average at that time
-and copies $\theta$, so that nothing is left of them, and begins the formula at $n = 1$ with $d_1 =
-\frac2{11}$ [tested](test:diffusion/ddpm/test_ema.py::test_the_first_update_copies).
+[tested](test:diffusion/ddpm/test_ema.py::test_warm_up_forgets_the_start). By the formula, a share
+of $d_0 = 0.1$ of the initial weights would remain after the first update. The code copies $\theta$
+instead, so nothing of them remains, and uses the formula from $n = 1$ on, with $d_1 = \frac2{11}$
+[tested](test:diffusion/ddpm/test_ema.py::test_the_first_update_copies).
 
 ![The share of the initial weights against the training step, on a logarithmic axis. Without warm-up
 it is 0.9 after 1,000 steps, 0.37 after 10,000 and near zero only after 50,000; with warm-up, by the
@@ -44,7 +45,7 @@ formula, it begins at 0.1 and is gone after five.](figure:ddpm.py::forgotten
 "How long the initial weights are remembered")
 
 > **Which weights are in the checkpoint?** Both. Sampling takes the averaged ones and says so;
-> resuming needs the raw ones, as the optimizer's state belongs to them.
+> resuming needs the raw ones too, as the optimizer's state belongs to them.
 
 > **A length chosen later.** $d$ has to be chosen before the run. @karras2024 keep averages whose
 > window grows with the run, and combine the stored ones afterwards into one of any length.
@@ -90,8 +91,8 @@ class EMA(AveragedModel):
         r"""
         $\theta' \leftarrow \theta' + (1-d_n)(\theta - \theta')$, for all tensors in one call
 
-        A step does not wait for it: torch's own would copy the counter $n$ to the device, and a GPU
-        stands still for that at every step
+        This does not make the GPU wait. torch's own `update_parameters` would copy the counter $n$
+        to the GPU at every step, and the GPU would stand still for it
         [tested](test:diffusion/ddpm/test_fast.py::test_no_step_waits_for_the_device).
         """
         averaged: list[Tensor] = list(self.module.parameters())

@@ -10,7 +10,7 @@ summary: >
 
     python -m labml_nn.diffusion.ddpm.experiment
 
-This trains on real handwritten digits, which need no download, in about two minutes on two CPU
+This trains on real handwritten digits, which need no download, in about three minutes on two CPU
 cores, and writes everything to `runs/digits`. The options of a run have names, and a
 [preset](configs.html) is a set of values for them. The default is the preset `digits`; `--help`
 lists the others. For another preset or other data:
@@ -43,16 +43,17 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > **Faster?** Try `--compile true`. The default precision, [`auto`](../../compute/precision.html),
 > takes `bf16` where it was found faster: on GPUs, and for large networks on CPUs with AMX. The
 > first lines of a run say which it is. On a machine that does other work too, one thread,
-> `--threads 1`, is often faster than two. Two threads add in another order, so the last decimal
-> places differ, and the number is not chosen for you. [`make bench`](benchmarks.html) measures all
-> of these.
+> `--threads 1`, is often faster than two. The number of threads is not chosen for you, because it
+> changes the order of additions, and with it the last decimal places of the results.
+> [`make bench`](benchmarks.html) measures precision and `--compile`.
 
 > **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time
 > instead of storing them.
 
-> **What can be changed on the way?** With `--resume`: the number of steps, the options of the two
-> boxes above, and how often the run logs, saves and draws samples. The data and the learning rate
+> **What can be changed on the way?** With `--resume`: how long, how often and where the run
+> works, such as the number of steps, the device, the options of the two boxes above, and how often
+> it logs, saves and draws samples. The data and the learning rate
 > cannot be changed in this way. For those begin a new run with the weights of the old one:
 > [`--init RUN`](initial.html).
 
@@ -159,8 +160,8 @@ class Trainer(Run):
 
     def data(self) -> Iterator[tuple[Tensor, ...]]:
         r"""
-        The batches from the present step on, which [a teacher](teacher.html) makes out of those of
-        the data, if there is one.
+        The batches from the present step on. If there is [a teacher](teacher.html), it makes them
+        from batches of the data.
         """
         images = super().data()
         return images if self.teacher is None else self.teacher.batches(images, self.training)
@@ -229,8 +230,8 @@ class Trainer(Run):
 
     def how(self) -> Iterator[str]:
         r"""
-        Where and how the run computes, in a few words each. If `auto` has chosen the precision, the
-        text says so.
+        Where and how the run computes, in a few words each. If `auto` has chosen `bf16`, the text
+        says so.
         """
         c, training = self.c, self.training
         yield describe(self.device)
@@ -291,7 +292,7 @@ class Trainer(Run):
     def what_fits(self) -> str:
         r"""
         The message when memory has run out: what did not fit, and the largest micro-batch that
-        does, found by trying.
+        does, found by trying. With several processes it is the next smaller one, untried.
         """
         c, m = self.c, self.training.micro_batch
         message = (
@@ -437,7 +438,8 @@ def prepare(
     arguments: Mapping[str, Any], out: Path, world: World, cleanup: contextlib.ExitStack
 ) -> Trainer:
     r"""
-    Read, check and build everything before the first step, without writing anything.
+    Read, check and build everything before the first step. Nothing is written into the folder of a
+    new run yet.
 
     * `cleanup` collects what must be released at the end, such as the lock on the folder
     """

@@ -23,10 +23,10 @@ $\sqrt{\bar\alpha_t}\,x_0$, and its score points back to that mean:
 $$\nabla_{x_t} \log q(x_t|x_0) = -\frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{1-\bar\alpha_t}
 = -\frac{\epsilon}{\sqrt{1-\bar\alpha_t}}$$
 
-This is the score that the code below computes from the noise
-[tested](test:diffusion/ddpm/test_score.py::test_score_of_one_image). For all images together,
-$q(x_t) = \mathbb E_{x_0}[q(x_t|x_0)]$. Differentiate under the integral, and divide by $q(x_t)$:
-the score is the mean of the scores of the images that $x_t$ may have come from,
+A network that knows just this image guesses this noise, and [the code below](#score) computes this
+score from it [tested](test:diffusion/ddpm/test_score.py::test_score_of_one_image). For all images
+together, $q(x_t) = \mathbb E_{x_0}[q(x_t|x_0)]$. Differentiate under the integral, and divide by
+$q(x_t)$: the score is the mean of the scores of the images that $x_t$ may have come from,
 
 $$s(x_t) = \mathbb E\big[\nabla_{x_t} \log q(x_t|x_0)\,\big|\,x_t\big]
 = -\frac{\mathbb E[\epsilon|x_t]}{\sqrt{1-\bar\alpha_t}}$$
@@ -47,12 +47,12 @@ score are one answer in three forms, each a linear function of the others:
 | predicted | from $\epsilon$ | squared error, as a multiple of that of $\epsilon$ |
 |---|---|---|
 | $\epsilon$ | $\epsilon$ | 1 |
-| $\hat x_0$ | by Tweedie, or eq. 15 | $(1-\bar\alpha_t)/\bar\alpha_t$ |
+| $\hat x_0$ | eq. 15 of the paper | $(1-\bar\alpha_t)/\bar\alpha_t$ |
 | $s$ | $-\epsilon/\sqrt{1-\bar\alpha_t}$ | $1/(1-\bar\alpha_t)$ |
 
-**Denoising score matching.** Nobody knows $s(x_t)$, so a network cannot be trained on it. But it
-can be trained on the score of the single image that was noised, because the two losses differ by a
-number that does not depend on the network [@vincent2011]:
+**Denoising score matching.** For real images nobody knows $s(x_t)$, so a network cannot be trained
+on it. But it can be trained on the score of the single image that was noised, because the two
+losses differ by a number that does not depend on the network [@vincent2011]:
 
 $$\mathbb E\,\big\|s_\theta(x_t) - \nabla_{x_t}\log q(x_t|x_0)\big\|^2
 = \mathbb E\,\big\|s_\theta(x_t) - s(x_t)\big\|^2 + \text{const}$$
@@ -60,8 +60,8 @@ $$\mathbb E\,\big\|s_\theta(x_t) - \nabla_{x_t}\log q(x_t|x_0)\big\|^2
 With $s_\theta = -\epsilon_\theta/\sqrt{1-\bar\alpha_t}$ the left side is
 $\mathbb E\,\|\epsilon - \epsilon_\theta\|^2/(1-\bar\alpha_t)$
 [tested](test:diffusion/ddpm/test_score.py::test_denoising_score_matching). The simple loss is
-therefore denoising score matching with the weight $1-\bar\alpha_t$ at each $t$, as @song2019 weigh
-it by the variance of the noise.
+therefore denoising score matching with the weight $1-\bar\alpha_t$, the variance of the noise.
+@song2019 use the same weight.
 
 ## 2. Why not one jump?
 
@@ -154,14 +154,14 @@ store all images, it sees each of them under new noise every time, and what it l
 it applies in others. With few images and long training this protection ends:
 
 ![The distance of samples to the nearest image of the training, over 3,200 steps of training. With
-all digits it falls from 0.41 to 0.28, and comes near the 0.25 of two real digits. With fifty digits
-it falls to 0.03](figure:score.py::memory
-"How far samples are from the images of the training")
+all digits it falls from 0.41 to 0.28, and comes near the 0.25 from a real digit to the nearest
+other. With fifty digits it falls to 0.03](figure:score.py::memory "How far samples are from the
+images of the training")
 
-The network is that of `make train`. The distance is the root mean square of the pixels, its median
-over 200 samples. From one real digit to the nearest other it is 0.25. With 1,797 digits the samples
-stay farther than that from every training image: 0.28 after 3,200 steps. With 50 digits they become
-copies, with 0.03.
+The network is that of `make train`. The distance is the root mean square difference of the pixels,
+and the curves show its median over 200 samples. From a real digit to the nearest other one the
+median is 0.25. With 1,797 digits the samples stay farther away: 0.28 after 3,200 steps. With 50
+digits they become copies, with 0.03.
 <!-- measured:
 docs/figures/data/score.json#/memory/all%20data
 docs/figures/data/score.json#/memory/all/4
@@ -196,24 +196,25 @@ in your run.
 
 > **Is this a variational autoencoder?** It is a deep one, with three simplifications: its encoder
 > $q$ has nothing to learn, its hidden layers $x_1 \dots x_T$ are as large as the image, and its
-> decoder is one network for all layers. The bound of [the DDPM page](index.html) is the evidence
-> lower bound of that autoencoder. Because $q(x_t|x_0)$ is known for every $t$, one layer can be
-> trained at a time, without going through the others.
+> decoder is one network for all layers. The bound of [the DDPM page](index.html) is, with the sign
+> changed, the evidence lower bound of that autoencoder. Because $q(x_t|x_0)$ is known for every
+> $t$, one layer can be trained at a time, without going through the others.
 
 ## 6. Where it comes from
 
-* @hyvarinen2005: score matching. One can learn the slope of a density without knowing its
-  constant.
-* @vincent2011: denoising score matching. The slope can be learned from noisy data.
+* @hyvarinen2005: score matching. One can learn the slope of a log density without knowing
+  the factor that makes the density integrate to one.
+* @vincent2011: denoising score matching. This slope can be learned from noisy data.
 * @sohldickstein2015: diffusion and its reverse as a model with a bound.
 * @song2019: one network for the scores of many noise levels, and Langevin dynamics from the
   highest to the lowest.
 * @ho2020: the two are one. Predict the noise, drop the weight of the bound, and the images are
   good.
 * @song2021b: infinitely many steps, as stochastic and ordinary differential equations.
-* @kingma2021: with infinitely many steps the bound depends on the schedule by its two ends alone.
+* @kingma2021: with infinitely many steps the bound depends only on the two ends of the
+  schedule.
 * @karras2022: the noise level in the place of the step. How to train, how to sample and what the
-  network predicts are choices that can be made apart.
+  network predicts are separate choices.
 
 [Exercises for this page](exercises.html#the-score), with answers.
 

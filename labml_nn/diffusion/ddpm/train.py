@@ -9,18 +9,19 @@ summary: >
 
 This page implements the training loop of the paper. After each step the loop reports the loss and a
 few other numbers. It does not log or save: that is the work of [a run](../../runs/run.html), which
-[the command line](experiment.html) starts. In a program of your own:
+[the command line](experiment.html) starts. In a program of your own, with a
+[configuration](configs.html) `c` and batches `data`:
 
     training = Training(c, torch.device('cpu'))
     for step in training.steps(data):
         print(float(step.loss))
 
-Three things in the loop are not in the paper's box with Algorithm 1. A [moving
-average](ema.html) of the weights is kept (appendix B of the paper). The learning rate grows during
-the first steps, and the gradient is clipped (the authors' released code). Most of the rest of this
-page makes training faster, or lets it use less memory: several processes, 16-bit numbers, a batch
-taken in parts. Apart from rounding, and from which random numbers are drawn, none of these changes
-what is computed.
+Four things in the loop are not in the paper's box with Algorithm 1. A [moving average](ema.html) of
+the weights is kept (appendix B of the paper). The learning rate grows during the first steps, and
+the gradient is clipped (the authors' released code). In short runs the rate also falls at the end,
+which it does not in the paper. Most of the rest of this page makes training faster, or lets it use
+less memory: several processes, 16-bit numbers, a batch taken in parts. Apart from rounding, and
+from which random numbers are drawn, none of these changes what is computed.
 
 [Exercises for this page](exercises.html#training), with answers.
 """
@@ -135,7 +136,7 @@ class Training:
             self.set_learning_rate()
             self.is_whole = False
             norm, good = self.descent.step(loss)
-            # The moving average of the weights, with the decay $\gamma$ (`ema_decay`):
+            # The average of the weights. $\gamma$ is the decay, $d_n$ on [its page](ema.html):
             # $\theta' \leftarrow \gamma\,\theta' + (1-\gamma)\,\theta$
             if self.world.is_first:
                 self.ema.update_parameters(self.model)

@@ -98,7 +98,7 @@ class Variant(NamedTuple):
     head_channels: int | None = None  # channels of each attention head; None: one head with all
     symmetric: bool = False  # whether `Downsample` pads on all four sides, or right and bottom only
     cosine_first: bool = False  # in the time embedding, cosines before sines
-    last_frequency: bool = True  # the lowest is 1e-4; False: the list stops one frequency before it
+    last_frequency: bool = True  # divide by n - 1: the lowest is 1e-4; False: by n
 
 
 PAPER = Variant()
@@ -106,8 +106,8 @@ PAPER = Variant()
 
 def frequencies(n: int, last: bool = True) -> Tensor:
     r"""
-    $10000^{-i/(n-1)}$ for $i = 0 \dots n-1$, float64 `[n]`. The authors' code divides by $n - 1$,
-    which makes the last one $10^{-4}$; the formula in the paper on the transformer divides by $n$.
+    $10000^{-i/(n-1)}$ for $i = 0 \dots n-1$, float64 `[n]`, as in the authors' code: the last one
+    is $10^{-4}$. With `last=False` it divides by $n$, as the paper on the transformer does.
     """
     i = torch.arange(n, dtype=torch.float64)
     return torch.exp(-math.log(10000) * i / max(n - last, 1))
@@ -237,10 +237,11 @@ class AttentionBlock(nn.Module):
 
     [tested](test:diffusion/ddpm/test_unet.py::test_attention_is_the_formula)
 
-    $Q$, $K$ and $V$ are linear maps of the input, with one row for each position and $d$ columns.
-    The paper has one head, which uses all channels, so $d$ is the number of channels. If
+    $Q$, $K$ and $V$ are linear maps of the normalised input, with one row for each position and $d$
+    columns. The paper has one head, which uses all channels, so $d$ is the number of channels. If
     `head_channels` is given, the channels are divided among several heads of this size, $d$ is
-    `head_channels`, and the outputs of the heads are concatenated. The input is added at the end.
+    `head_channels`, and the outputs of the heads are concatenated. A linear layer follows, and the
+    input is added at the end.
 
     > **Why at 16 × 16 only?** A 3×3 convolution cannot see across the image. Attention can, but its
     > cost grows with the *square* of the number of positions: $16^2$ positions make 65,536
@@ -468,7 +469,7 @@ class UNet(nn.Module):
 
         Returns $\epsilon_\theta(x_t, t)$, of the shape of `x`, but with `out_channels` channels.
         Raises `ValueError` if an image cannot be halved often enough or has the wrong number of
-        channels, and if a label names no class.
+        channels, and (on the CPU) if a label names no class.
         """
         self.check_images(x)
         t = self.time(t, label)  # [batch, 4 * n_channels]
@@ -550,7 +551,7 @@ def check_sizes(
     if n_blocks < 1 or (n_channels > 0 and min(widths) < 1):
         raise ValueError(
             f'n_blocks={n_blocks}, ch_mults={tuple(ch_mults)}: each level needs at least one block '
-            f'and a multiplier of at least 1'
+            f'and one channel'
         )
     if n_channels < 1 or n_groups < 1 or n_channels % n_groups or n_channels % 2:
         below = max(n_channels // n_groups * n_groups, n_groups) if n_groups > 0 else 32

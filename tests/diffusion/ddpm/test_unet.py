@@ -234,7 +234,7 @@ def test_dropout_is_off_in_evaluation():
         ),
         ({'n_channels': 0}, 'n_channels=0'),
         ({'n_blocks': 0}, 'at least one block'),
-        ({'ch_mults': (1, 0)}, 'multiplier of at least 1'),
+        ({'ch_mults': (1, 0)}, 'at least one block and one channel'),
         ({'n_groups': 0}, 'n_channels=32 is not a multiple of the 0 groups'),
     ],
 )
