@@ -37,15 +37,16 @@ else in it changes: not the [target and the weight](targets.html), and not the l
 
 $$w_t\,\lVert \tilde y - y_\theta(x_t, t)\rVert^2 = W\,\lVert \tilde x - \hat x_0\rVert^2$$
 
-[tested](test:diffusion/test_distillation.py::test_the_loss_of_a_lesson). The methods differ only in
-what they take for $\tilde x$:
+[tested](test:diffusion/test_distillation.py::test_the_loss_of_a_lesson). ($\tilde y$ is the target
+of $\tilde x$ and $\tilde\epsilon$, and $W$ says what an error of the image counts.) The methods
+differ only in what they take for $\tilde x$:
 
 | method | $\tilde x$ |
 |---|---|
 | Algorithm 1 | the image of the data, $x_0$ |
 | reflow | the image that the teacher draws from the noise in $x_t$ |
 | progressive | where one step has to aim, to end where two of the teacher's end |
-| consistency | what the student itself says one step of the teacher further on |
+| consistency | the student's own guess, after one step of the teacher |
 
 ## Halving: progressive distillation
 
@@ -72,15 +73,16 @@ it is the teacher of the next student, which takes half as many steps.
 **What is lost?** If every student were perfect, nothing: the last one would draw in one step what
 the first teacher draws in all of its steps
 [tested](test:diffusion/test_distillation.py::test_perfect_students_draw_what_the_first_teacher_draws).
-So it pays to begin with enough steps. For data $\mathcal N(m, c^2)$ and many steps this is the end
-of the ODE,
+So it pays to begin with enough steps. For data $\mathcal N(m, c^2)$ and many steps, what the
+first teacher draws is the end of the ODE,
 
 $$x_0 = m + \frac{c\,(x_T - a_T\,m)}{\sqrt{a_T^2c^2 + \sigma_T^2}}$$
 
 [tested](test:diffusion/test_distillation.py::test_the_end_of_the_ode_of_a_gaussian).
 
 **What the student has to predict.** Not the noise: $\hat x_0 = (x_t - \sigma_t\,\epsilon) / a_t$,
-and at $t = T$ an error comes out 157 times as large, with no later step to mend it. With $v$, or
+and at $t = T$ an error comes out 157 times as large. With one call there is no later step to mend
+it. With $v$, or
 the velocity `u` of [flow matching](flow_matching.html), it is not enlarged
 [tested](test:diffusion/test_distillation.py::test_how_large_an_error_of_the_output_becomes). A
 teacher that predicts $\epsilon$ is refused. The weight is `truncated_snr`, $W = \max(\text{SNR},
@@ -126,7 +128,8 @@ $\bar\sigma = \sigma/a$,
 $$c_\text{skip} = \frac{1}{\bar\sigma^2 + 1}, \qquad
 c_\text{out} = -\frac{\bar\sigma}{\sqrt{\bar\sigma^2 + 1}}$$
 
-which are those of the paper for data of variance 1, but for the sign of the network
+which are those of the paper for data of variance 1 and a smallest noise of 0, but for the sign of
+the network
 [tested](test:diffusion/test_distillation.py::test_v_is_the_papers_choice).
 
 One call draws an image. [More calls](samplers/consistency.html) put new noise on it and jump again.
@@ -138,13 +141,14 @@ One call draws an image. [More calls](samplers/consistency.html) put new noise o
     python -m labml_nn.diffusion.ddpm.distill runs/flow --method consistency --out runs/jump
     python -m labml_nn.diffusion.ddpm.distill runs/flow --method reflow --out runs/reflow
 
-The second line makes five students, `runs/fast.16` to `runs/fast`. Any run can be a teacher that
-has no classes and does not predict the noise.
+The second line makes five students, `runs/fast.16` to `runs/fast`. A teacher has no classes and
+does not predict the noise. For reflow it has `--schedule straight --target u`; for consistency it
+does not predict $x_0$. A student can at most be halved again.
 
 ## On digits
 
 Fréchet distance in pixel space of 898 samples from the 1,797 real digits: all 1000 steps of DDPM
-have 0.25, and the data itself 0.14. The teacher is the model of [flow
+have 0.25, and as many draws of the data 0.14. The teacher is the model of [flow
 matching](flow_matching.html). `python -m docs.figures.data.distillation runs` trains the students
 and measures again.
 
@@ -166,11 +170,12 @@ call to between 0.25 and 0.31 at eight](figure:distillation.py::calls
   digits with it.
 * **Up to four calls** the students are ahead of their teacher, however it is sampled. With eight, a
   [solver of higher order](samplers/unipc.html) needs no training and is better than all of them.
-* **Reflow** is the best with one and with two calls. It had 1,200 steps of training, consistency
-  900 and the four halvings together 560. So the table does not say which method is the best.
+* **Reflow** is the best of the three at every number of calls. It had 1,200 steps of training,
+  consistency 900 and the four halvings together 560. So the table does not say which method is the
+  best.
 * **Halving** began with 16 steps of DDIM, so no student can be expected to do better than these.
   Each halving loses something, and the last one most.
-* **Consistency** gains by a second call and by a fourth, and nothing more by eight: with every
+* **Consistency** gets better with two and with four calls, and no better with eight: with every
   jump, the errors of the model are made anew.
 
 ![Rows of ten digits from the same noises. Eight calls of the teacher with DDIM give digits, two
@@ -178,11 +183,11 @@ give grey blurs, one gives the same blur ten times. Reflow, progressive and cons
 with two calls, and with one](figure:distillation.py::digits
 "The same ten noises; the numbers are calls of the network")
 
-**What did not come out.** The aim was to stay within a quarter of the 0.25 of 1000 steps with two
-calls, that is 0.31. Reflow does, with 0.29. Consistency has 0.33 and halving 0.35 after their short
-trainings. One seed was drawn, of one training each; [four seeds](samplers/index.html) of samples
-differ by about 0.02. The run of consistency was stopped once on its way and went on with fewer
-steps than planned, so its learning rate fell faster than a new run's does.
+**What did not come out.** The aim was, with two calls, a distance at most a quarter larger than the
+0.25 of 1000 steps: 0.31. Reflow does, with 0.29. Consistency has 0.33 and halving 0.35 after their
+short trainings. One seed was drawn, of one training each; [four seeds](samplers/index.html) of
+samples differ by about 0.02. The run of consistency was stopped once on its way and went on with
+fewer steps than planned, so its learning rate fell faster than a new run's does.
 
 [Exercises for this page](ddpm/exercises.html#fewer-steps), with answers.
 """
@@ -207,7 +212,7 @@ class Method(NamedTuple):
     """
 
     sampler: str  # the way back that its students are for
-    grid: int | None  # of how many steps its students learn some; of their own number if 0
+    grid: int | None  # the grid whose steps students learn; 0: their own; None: all
 
 
 # By the name that a run's configuration has
@@ -228,7 +233,7 @@ def learned(method: str, calls: int, n_steps: int) -> list[int]:
 
 def shares(diffusion: DenoiseDiffusion, t: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
     r"""
-    $a$ and $s$ of each image's step, `[batch, 1, ...]`; the image itself is step -1
+    $a$ and $\sigma$ of each image's step, `[batch, 1, ...]`; the image itself is step -1
     """
     is_image = (t < 0).reshape(-1, *[1] * (ndim - 1))
     at = t.clamp(min=0)
@@ -252,7 +257,7 @@ def ddim_step(diffusion: DenoiseDiffusion, xt: Tensor, t: Tensor, s: Tensor) -> 
     x0_hat = x0_hat.clamp(-1, 1)
     a_t, s_t = shares(diffusion, t, xt.ndim)
     a_s, s_s = shares(diffusion, s, xt.ndim)
-    # $x_s = a_s\,\hat x_0 + s_s\,\hat\epsilon$, with the noise that goes with this image
+    # $x_s = a_s\,\hat x_0 + \sigma_s\,\hat\epsilon$, with the noise that goes with this image
     return a_s * x0_hat + s_s * (xt - a_t * x0_hat) / s_t
 
 

@@ -49,10 +49,11 @@ noise and the way back. At 200 they are the same digits in shades of grey; at 40
 most are other digits](figure:editing.py::edits "Black and white digits, redrawn after more and more
 noise")
 
-Here 898 real digits were made black and white, which no digit of the data is, and redrawn with 20
-steps of the default sampler. The distance is that from the 1,797 real digits, 0.14 for
-[draws of them](samplers/index.html). Beside it stands how far a picture is from the black and white
-one (RMS), and how many of 100 a support vector machine takes for the digit that they were.
+Here 898 real digits were made black and white, which no digit of the data is, and redrawn with the
+default sampler of 20 steps, which takes four of them from $t = 200$. The distance is that from the
+1,797 real digits, 0.14 for [draws of them](samplers/index.html). Beside it stands how far a picture
+is from the black and white one (RMS), and how many of 100 a support vector machine takes for the
+digit that they were.
 <!-- measured: docs/figures/data/frontier.json#/whole/real -->
 
 | $t$ | Fréchet distance | distance to the drawing | recognised |
@@ -93,12 +94,12 @@ let $a$ be known. The right answer is
 
 $$b\,|\,a \sim \mathcal N\big(\rho\,a,\ 1 - \rho^2\big)$$
 
-([tested](test:diffusion/test_editing.py::test_many_resamplings_come_to_the_right_answer)). The
-network, and let it be perfect, guesses $b_t$ from $a_t$, where $a$ is hidden by noise. It does not
-know that the noise of $a_t$ is new at every step, so that the mean of all these $a_t$ would show
-$a$ clearly. When the noise is strong it knows less of $a$ than we do, and by the time it knows
-more, much of $b$ is decided. With steps so small that sums become integrals, ancestral sampling
-with replacement ends with
+([tested](test:diffusion/test_editing.py::test_many_resamplings_come_to_the_right_answer)). Even a
+perfect network sees only $a_t$ and $b_t$, and in $a_t$ noise hides $a$. It does not know that the
+noise of $a_t$ is new at every step, so that the mean of all these $a_t$ would show $a$ clearly.
+When the noise is strong it knows less of $a$ than we do, and by the time it knows more, much of $b$
+is decided. With steps so small that sums become integrals, ancestral sampling with replacement ends
+with
 
 $$\mathbb E\,b = \frac{1 - \sqrt{1-\rho^2}}{\rho}\,a, \qquad
 \operatorname{Var} b = (1-\rho^2)\,\frac{\operatorname{artanh}\rho}{\rho}$$
@@ -157,7 +158,7 @@ RePaint with U = 2 is nearer to the right density, and with U = 10 nearly covers
 share of the mean that is missing falls with U, for a small correlation as 1/(U + 1), and below that
 line for 0.9](figure:editing.py::pixels "Two pixels, of which one is known")
 
-With $\rho = 0.9$, $a = 1$ and 100 ancestral steps; right are 0.9 and 0.19
+With $\rho = 0.9$, $a = 1$ and 100 ancestral steps; the right values are 0.9 and 0.19
 (`python -m docs.figures.data.editing` computes it again, without drawing anything):
 
 | $U$ | calls | mean | variance | calls, jumps of 10 | mean | variance |

@@ -71,7 +71,7 @@ $$\|u - u_\theta\|^2 = \frac{\|\epsilon - \epsilon_\theta\|^2}{(1-\tau)^2}
 
 [tested](test:diffusion/test_flow_matching.py::test_errors_of_the_velocity). The last divisor lies
 between $\frac12$ and 1. So flow matching is the $v$-prediction of DDPM with the schedule
-`straight`, and at the middle of the path an error counts twice.
+`straight`, but for the form of the output, and at the middle of the path an error counts twice.
 
 > **One difference of units remains.** Our network is given $x_t$, and not the smaller $x_\tau$. The
 > factor between them is known at each step and at most $\sqrt2$.
@@ -98,15 +98,15 @@ straight lines between the ends of these curves, which do not cross either](figu
 The noise of a pair need not be drawn apart from the image. Rectified flow takes an image and noise
 that belong together: start from $\epsilon$, follow the flow to its end, and call the end $x_0$.
 Then it trains a new network on the straight lines between these pairs. Three things are known about
-it (@liu2023, sections 3.2 and 3.3):
+it (@liu2023):
 
 * The images are as they were, because the pairs' $x_0$ are samples of the first flow.
 * Partners do not come to lie further apart. For the data $\pm 1$ with equal shares, pairs that are
   drawn apart have $\mathbb E\,(x_0-\epsilon)^2 = 2$, and the flow's pairs
   $2 - 2\sqrt{2/\pi} = 0.40$
   ([tested](test:diffusion/test_flow_matching.py::test_partners_come_nearer)).
-* The new flow is straighter, and can be followed in fewer steps. Gaussian data need one reflow and
-  one step: the new velocity is constant along each curve
+* After several reflows some flow is nearly straight, and needs few steps. Gaussian data need one
+  reflow and one step: the new velocity is constant along each curve
   ([tested](test:diffusion/test_flow_matching.py::test_a_reflowed_gaussian_needs_one_step)).
 
 How far a flow is from straight can be measured by its loss on its own pairs. Where curves are
@@ -121,10 +121,10 @@ The authors measure the same difference along the curves.
 
 The network, the number of steps and the data are those of `make train`. Fréchet distance in pixel
 space of 898 samples from the 1,797 real digits, as [for the samplers](samplers/index.html): all
-1000 steps of DDPM have 0.25, and the data itself 0.14. The first three rows are of DDPM with its
-linear schedule, the next three of flow matching, and the last two of one reflow: 1,200 steps more,
-on 5,000 pairs that ten steps of Heun's method have made
-(`python -m docs.figures.data.flow runs/flow runs/digits` measures it again).
+1000 steps of DDPM have 0.25, and as many draws of the data 0.14. The first three rows are of DDPM
+with its linear schedule, the next three of flow matching, and the last two of one reflow: 1,200
+steps more, on 5,000 pairs that ten steps of Heun's method have made (`python -m
+docs.figures.data.flow runs/flow runs/digits` measures it again).
 <!-- measured:
 docs/figures/data/frontier.json#/whole/distance
 docs/figures/data/frontier.json#/whole/real -->
@@ -146,7 +146,7 @@ docs/figures/data/frontier.json#/whole/real -->
   does not say which of these made the difference.
 * **Reflow** makes a single call useful, where the flow before it draws nothing but the mean. With
   many calls it is no better than that flow, because it learns from its pairs.
-* **Straightness.** $S$ falls from 0.154 to 0.00649, measured on 64 pairs of each flow.
+* **Straightness.** $S$ for each pixel falls from 0.154 to 0.00649, on 64 pairs of each flow.
   <!-- measured: docs/figures/data/flow.json#/straightness/flow -->
 * One seed was drawn, of one training. [Four seeds](samplers/index.html) of samples differ by about
   0.02.

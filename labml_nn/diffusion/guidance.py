@@ -13,22 +13,22 @@ This page derives and implements
 
 ## Telling the model the class
 
-A network that is told the class $c$ of each image while it learns guesses the noise as
-$\epsilon_\theta(x_t, t, c)$: all that was derived for [DDPM](ddpm/index.html) holds for the images
-of one class as it does for all. The [U-Net](ddpm/unet.html) adds a vector for each class to that of
-the time. Nothing else changes, and no sampler notices: to them a model is `(xt, t) -> eps`.
+Tell the network the class $c$ of each image during training. Then its guess of the noise is
+$\epsilon_\theta(x_t, t, c)$, and all that was derived for [DDPM](ddpm/index.html) holds for the
+images of one class as it does for all. The [U-Net](ddpm/unet.html) adds a vector for each class to
+that of the time. Nothing else changes, and no sampler notices: to them a model is `(xt, t) -> eps`.
 
 ## More certainty than the data has
 
 Samples of a class vary as its images do, and some of them are doubtful. Often one prefers less
-variety and images that a classifier is sure of. So let the classifier's probability count more
-than once:
+variety and images that a classifier is sure of. By Bayes' rule $p(x|c) \propto
+p(x)\,p(c|x)$ contains the classifier's probability once. Let it count $1 + w$ times:
 
 $$\tilde p(x|c) \propto p(x|c)\,p(c|x)^w$$
 <!-- no-test: definition -->
 
 At $w = 0$ nothing is changed; the larger $w$, the surer the classifier has to be of this class. But
-a classifier of noisy images would have to be trained beside the model. Bayes' rule says that the
+a classifier of noisy images would have to be trained beside the model. The same rule says that the
 model contains one:
 
 $$p(c|x) = \frac{p(x|c)\,p(c)}{p(x)} \quad\Rightarrow\quad
@@ -64,15 +64,16 @@ they fill the rings; at w = 1 they have moved outwards and are fewer between the
 each is a small spot at its outer side](figure:guidance.py::gaussians
 "Guided samples of three Gaussian classes")
 
-![Two classes in the plane, one with two places and one with one, and points that were drawn of the
-first](live:classes)
+![Two classes in the plane, one with two places and one with one, and points that were drawn from
+the first](live:classes)
 
 Each class moves away from the others and shrinks. At $w = 4$ nothing between the classes is drawn,
 and most of each class is not drawn either: guidance pays for certainty with variety.
 
 > **It is not a sampler of $\tilde p$.** The guided guess is the right slope of
 > $q(x_t|c)\,q(c|x_t)^w$ at each $t$. But noising $\tilde p(x_0|c)$ does not lead to that density:
-> sharpening and noising are not the same in either order, already for Gaussians
+> sharpening and then noising does not give the same as noising and then sharpening, already for
+> Gaussians
 > ([tested](test:diffusion/test_guidance.py::test_noising_does_not_commute_with_guiding)). So the
 > slopes at different $t$ belong to no single forward process, and the samples are not draws from
 > $\tilde p$. It works well all the same.
@@ -81,16 +82,17 @@ and most of each class is not drawn either: guidance pays for certainty with var
 
 The model without classes need not be another one. While training, forget the label now and then
 (Algorithm 1 of the paper, with $p_\text{uncond} = 0.1$), and the same network learns both. Here
-$\varnothing$ is the label $-1$, to which it adds no vector: so a conditional model that is called
-without labels, as `DenoiseDiffusion.sample` does, is the unconditional one
+$\varnothing$ is the label $-1$, for which the network adds no vector: so a conditional model that
+is called without labels, as `DenoiseDiffusion.sample` does, is the unconditional one
 [tested](test:diffusion/ddpm/test_unet.py::test_no_label_is_label_minus_one).
 
 ## On digits
 
 The preset `digits_conditional` is `digits` with ten classes: 702,625 parameters instead of 701,345,
-and the same 2,400 steps. Of 500 samples, 50 of each class, how many does a support vector machine
-that was trained on the real digits take for what was asked? (`make train-classes quality-classes`;
-the default sampler; distance, precision and recall of the pixels, against the 1,797 real digits.)
+and the same 2,400 training steps. Of 500 samples, 50 of each class, how many does a support vector
+machine that was trained on the real digits take for what was asked? (`make train-classes
+quality-classes`; the default sampler; distance, precision and recall of the pixels, against the
+1,797 real digits.)
 
 | $w$ | recognised | worst class | Fréchet distance | precision | recall |
 |---|---|---|---|---|---|
@@ -102,7 +104,7 @@ the default sampler; distance, precision and recall of the pixels, against the 1
 | 4 | 100.0 % | 100 % | 2.22 | 0.91 | 0.25 |
 <!-- measured: docs/figures/data/guidance_quality.json#/table -->
 
-The machine itself is right about 98.1 % of the real digits that it has not seen.
+The support vector machine itself recognises 98.1 % of the real digits that it has not seen.
 <!-- measured: docs/figures/data/guidance_quality.json#/unseen -->
 
 ![Two digits of each class in a row for w = −1, 0, 1 and 4, from the same noise. At −1 they are any
@@ -115,9 +117,9 @@ more alike](figure:guidance.py::digits
 * Told nothing ($w = -1$), the model draws any digit, and is right as often as a guess.
 * Told the class ($w = 0$), it draws that class 19 times in 20; the rest are doubtful, as some real
   digits are.
-* A little guidance removes the doubtful ones. More of it costs recall, of which less than a third
-  is left at $w = 4$, while precision hardly gains beyond $w = 1$. The distance, which sees both, is
-  best without guidance.
+* A little guidance removes the doubtful ones. All of it costs recall, of which less than a third is
+  left at $w = 4$, while precision hardly gains beyond $w = 1$ and falls in the end. The distance,
+  which sees both, is best without guidance.
 
 > So guidance is 0 unless asked for. It is worth more where samples of a class are often doubtful,
 > as with large images.
@@ -166,7 +168,7 @@ class Guided(nn.Module):
         scale: float = 0.0,  # $w$: 0 is the class as it is, -1 the model without classes
     ):
         r"""
-        Raises `ValueError` for a scale that is no number.
+        Raises `ValueError` for a scale that is not finite.
         """
         super().__init__()
         if not math.isfinite(scale):
@@ -195,7 +197,8 @@ class Guided(nn.Module):
         # $(1 + w)\,\epsilon_\theta(x_t, t, c) - w\,\epsilon_\theta(x_t, t, \varnothing)$
         n = xt.shape[1]
         guided = (1 + self.scale) * eps[:, :n] - self.scale * eps_uncond[:, :n]
-        # Channels beyond the image's say how wide the step back is: that is left to the class
+        # Channels beyond the image's hold the learned variance: it is that of the guess with the
+        # class
         return torch.cat([guided, eps[:, n:]], dim=1)
 
     def with_label(self, label: Tensor | int) -> 'Guided':

@@ -29,8 +29,8 @@ network $F$ and the guess of the image stand three factors, which depend on the 
 $$\hat x_0 = D(\bar x) = c_\text{skip}\,\bar x + c_\text{out}\,F(c_\text{in}\,\bar x)$$
 <!-- no-test: definition -->
 
-Let the images have the standard deviation $\sigma_d$ in each pixel. Three wishes determine the
-factors (appendix B.6).
+Let the images have the standard deviation $\sigma_d$ in each pixel. The first two of
+the wishes below determine the factors, and the third the weight (appendix B.6).
 
 **The input has unit variance.** That of $\bar x$ is $\sigma_d^2 + \bar\sigma^2$, so
 
@@ -70,7 +70,7 @@ $$y = A\,\epsilon + B\,x_0, \qquad A = -\frac{a\,\sigma_d}{d}, \qquad B = \frac{
 
 [tested](test:diffusion/test_preconditioning.py::test_the_target_is_what_the_skip_leaves). Its
 determinant, $-d/\sigma_d$, is never 0, so nothing is divided by a small number at either end.
-Divide the images by $\sigma_d$, and count the angle $\phi$ by
+Divide the images by $\sigma_d$, and define the angle $\phi$ by
 $\tan\phi = \bar\sigma/\sigma_d$. Then
 
 $$y = \sin\phi\;\frac{x_0}{\sigma_d} - \cos\phi\;\epsilon = -v$$
@@ -79,11 +79,11 @@ $$y = \sin\phi\;\frac{x_0}{\sigma_d} - \cos\phi\;\epsilon = -v$$
 $\sigma_d = 1$ the preconditioned network of EDM is the $v$-prediction of @salimans2022, up to its
 sign. What is new here is that the scale of the data is taken into account.
 
-**What is left to learn?** $c_\text{skip}\,\bar x$ is the best guess of $x_0$ that is linear in
-$\bar x$. For Gaussian images no other guess is better. Then the best network says 0 everywhere,
-and the loss stays at 1
+**What is left to learn?** $c_\text{skip}\,\bar x$ is the best multiple of $\bar x$ as a guess of
+$x_0$. For images $\mathcal N(\mathbf 0, \sigma_d^2\,\mathbf I)$ no guess is better. Then the best
+network says 0 everywhere, and the loss stays at 1
 [tested](test:diffusion/test_preconditioning.py::test_a_gaussian_leaves_nothing_to_learn). So the
-network learns exactly that in which the images are not Gaussian.
+network learns in what the images differ from that.
 
 > **Two things are not theirs.** EDM gives the network $c_\text{noise} = \frac14\log\bar\sigma$;
 > ours is told the step $t$, which is another name for the same level. And EDM draws any
@@ -98,11 +98,12 @@ $$\log\bar\sigma \sim \mathcal N(P_\text{mean}, P_\text{std}^2), \qquad
 P_\text{mean} = -1.2, \qquad P_\text{std} = 1.2$$
 <!-- no-test: definition -->
 
-With very little noise there is nothing to see and nothing to gain; with very much, the answer is
-the mean of all images, which is soon learned. So training is spent in between. We give each step
-the part of this distribution that is nearer to its level than to any other's, for whatever
-schedule [tested](test:diffusion/test_preconditioning.py::test_the_shares_are_those_of_the_normal),
-and the loop draws from these shares
+With very little noise the network can hardly find it, and little is gained; with very much, the
+answer is the mean of all images, which is soon learned. So training is spent in between. We give
+each step the part of this distribution that is nearer to its level than to any other's, for
+whatever schedule
+[tested](test:diffusion/test_preconditioning.py::test_the_shares_are_those_of_the_normal), and the
+loop draws from these shares
 [tested](test:diffusion/test_preconditioning.py::test_training_draws_by_these_shares).
 
 The linear schedule is far from that. It spends 60 % of its steps where $\bar\sigma > 2$, and
@@ -111,12 +112,12 @@ The linear schedule is far from that. It spends 60 % of its steps where $\bar\si
 
 ![Two pictures against the logarithm of the noise level. Above, how often a level is drawn: DDPM
 mostly where noise is large, the straight path of flow matching around equal shares, EDM where noise
-is small. Below, what an error counts: 1 everywhere for EDM, close to it for v, and falling to
-nothing for the noise where noise is large](figure:preconditioning.py::effort
+is small. Below, what an error counts: 1 everywhere for EDM, falling to 0.56 for v, up to 1.4
+for u, and falling to nothing for the noise where noise is large](figure:preconditioning.py::effort
 "Where training is spent, and what an error counts there")
 
-The lower picture has the [weights](targets.html) of the targets, in units of EDM's: what an error
-counts beside the error of the best linear guess.
+The lower picture has the [weight](targets.html) of an error of $\hat x_0$ in each target, divided
+by EDM's, which is one over the squared error of the best linear guess.
 
 ## 4. What it gives on the digits
 
@@ -132,17 +133,17 @@ that differ from `digits` in the target and the noise levels alone
 | `edm`, `lognormal` | 0.40 | 0.30 | 0.20 |
 <!-- measured: docs/figures/data/preconditioning.json#/table -->
 
-* **Both together** help: the distance is a sixth smaller than with the noise and uniform steps,
-  at every number of calls.
+* **Both together** help: the distance is about a sixth smaller than with $\epsilon$ as the target
+  and uniform steps, at every number of calls.
 * **The levels alone** gain with 8 calls and lose with 20. We take this for the reason: with the
   noise as the target, an error at a high level comes out of $\hat x_0$ many times as large, and
   these levels are now hardly trained.
-* **The target alone** is close to $v$, whose row stands for it, and gains little.
+* **The target alone** was not trained. It is close to $v$, and that row gains little.
 * **Their levels for sampling** go with this training. On the model that is trained here, `karras`
-  with DPM-Solver++ has 0.53 with four calls, where the model of `make train` has 1.87 with its
-  best steps. [The comparison](comparison.html) has these rows.
-* **Heun's method** does not gain by it where calls are few: with ten steps, 19 calls, it has 0.28,
-  and DPM-Solver++ 0.18 with 20.
+  with DPM-Solver++ has 0.53 with four calls, where the model of `make train` has 1.87 with
+  `trailing`. [The comparison](comparison.html) has these rows.
+* **Heun's method** is behind here too: with ten steps, 19 calls, it has 0.28, and DPM-Solver++
+  with `karras` has 0.18 with 20.
 * One seed was drawn, of one training. [Four seeds](samplers/index.html) of samples differ by about
   0.02.
 

@@ -27,8 +27,8 @@ $\beta(t)\,dt$ is added:
 
 $$dx = -\tfrac12\beta(t)\,x\,dt + \sqrt{\beta(t)}\;dw$$
 
-Let $\beta(t) = -\log(1-\beta_i)$ all through step $i$. Then from $i-1$ to $i$ the mean shrinks by
-$\sqrt{1-\beta_i}$ and the variance that is added is $\beta_i$: DDPM's own step
+Let $\beta(t) = -\log(1-\beta_i)$ all through step $i$. Then from $i-1$ to $i$ the mean is
+multiplied by $\sqrt{1-\beta_i}$ and noise of variance $\beta_i$ is added: DDPM's own step
 [tested](test:diffusion/test_sde.py::test_the_sde_makes_ddpms_step). So nothing is approximated by
 going over to continuous time. The logarithm of $\bar\alpha$ falls in a straight line from step to
 step, and
@@ -77,7 +77,7 @@ which many cross](figure:sde.py::paths
 How fast the schedule runs is no property of a path. Take $\lambda$, half the logarithm of the
 signal-to-noise ratio, in the place of time: $d\lambda = -\frac{\beta}{2(1-\bar\alpha)}\,dt$, and
 
-$$\frac{dx}{d\lambda} = (1-\bar\alpha)\,\big(x + s\big) =
+$$\frac{dx}{d\lambda} = (1-\bar\alpha)\,\big(x + s(x, t)\big) =
 (1-\bar\alpha)\,x - \sqrt{1-\bar\alpha}\;\epsilon_\theta$$
 
 [tested](test:diffusion/test_sde.py::test_in_lambda_beta_is_gone). This is what the code solves. The
@@ -164,8 +164,8 @@ there a sum of divergences, here one density.
 prints both below the bound, from the same images and the same noise. `--trace exact` takes the
 trace itself.
 
-64 of the training images of `make train`'s model, with Hutchinson's estimate
-(`python -m docs.figures.data.sde runs/digits` measures it again), and standard errors:
+The table has the bits of 64 training images under `make train`'s model, by Hutchinson's estimate,
+with standard errors (`python -m docs.figures.data.sde runs/digits` measures it again):
 
 | how | bits/dim |
 |---|---|

@@ -11,18 +11,19 @@ summary: >
 [DDPM](ddpm/index.html) predicts the noise, and each step counts alike. Both can be chosen in
 another way. This page has the targets of [Progressive
 Distillation](https://arxiv.org/abs/2202.00512) [@salimans2022], the weights of
-[Min-SNR](https://arxiv.org/abs/2303.09556) [@hang2023], and the schedules without a rest of
-@lin2024.
+[Min-SNR](https://arxiv.org/abs/2303.09556) [@hang2023], and the schedules of @lin2024,
+which end in pure noise.
 
     python -m labml_nn.diffusion.ddpm.experiment --target v --weight min_snr --zero_snr true
 
-The run remembers what it predicts, and every sampler and command works as before.
+The run remembers what it predicts, and the samplers work as before. The likelihood by the
+[ODE](sde.html) and the [page for the browser](ddpm/web.html) need $\epsilon$.
 
 ## Three targets
 
 Write $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1-\bar\alpha_t}$, so that $x_t = a\,x_0 +
-s\,\epsilon$ and $a^2 + s^2 = 1$. The network sees $x_t$. To know $\epsilon$ and $x_0$, it lacks one
-more mixture of the two:
+s\,\epsilon$ and $a^2 + s^2 = 1$. The network sees $x_t$. To find both $\epsilon$ and $x_0$, a
+second mixture of the two is needed:
 
 $$y = A\,\epsilon + B\,x_0$$
 <!-- no-test: definition -->
@@ -107,8 +108,8 @@ min_snr which does not rise above 5](figure:targets.py::weights
 * `truncated_snr` keeps the weight from vanishing where there is little image: it is the larger of
   the two squared errors, that of the image and that of the noise
   [tested](test:diffusion/test_targets.py::test_the_truncated_weight_is_the_larger_error).
-* `min_snr` cuts the weight at the other end, at $\gamma = 5$. Steps with little noise are easy, and
-  many. @hang2023 see the steps as tasks that pull the network in different directions: the weight
+* `min_snr` cuts the weight at the other end, at $\gamma = 5$. Steps with little noise are easy.
+  @hang2023 see the steps as tasks that pull the network in different directions: the weight
   of SNR, 9,999 at $t = 1$, lets the first 130 of the 1000 steps, where SNR is above 5, outvote all
   others ([tested](test:diffusion/test_targets.py::test_what_the_weights_span)).
 
@@ -120,10 +121,10 @@ min_snr which does not rise above 5](figure:targets.py::weights
 ## Nothing left at the end
 
 The linear schedule leaves $\sqrt{\bar\alpha_T} = 0.0064$ of the image, and sampling begins with
-none. @lin2024 found that this rest harms large models of photographs: it holds the mean of the
-picture, the network learns to read the brightness from it, and from pure noise it hardly ever draws
-a picture that is black or white as a whole. Their remedy shifts and stretches $\sqrt{\bar\alpha_t}$
-so that the first step stays and the last becomes 0 (algorithm 1):
+none. @lin2024 found that such a rest (0.068 in Stable Diffusion) harms models of photographs: it
+holds the mean of the picture, the network learns to read the brightness from it, and from pure
+noise it hardly ever draws a picture that is black or white as a whole. Their remedy shifts and
+stretches $\sqrt{\bar\alpha_t}$ so that the first step stays and the last becomes 0 (algorithm 1):
 
 $$\sqrt{\bar\alpha_t}' = \big(\sqrt{\bar\alpha_t} - \sqrt{\bar\alpha_T}\big)\,
 \frac{\sqrt{\bar\alpha_1}}{\sqrt{\bar\alpha_1} - \sqrt{\bar\alpha_T}}$$
@@ -147,7 +148,8 @@ from which every sampler goes on as from any other $\hat x_0$
 
 ## On the digits
 
-Six runs of the preset `digits` which differ in target and weight alone, and the Fréchet distance of
+Six runs of the preset `digits` which differ in target and weight, and the last in the end of its
+schedule; and the Fréchet distance of
 898 samples of each, in pixels:
 
 | DPM-Solver++, calls | 8 | 10 | 20 | 50 | ancestral, 50 |
@@ -162,7 +164,7 @@ Six runs of the preset `digits` which differ in target and weight alone, and the
 <!-- measured: docs/figures/data/targets.json#/table -->
 
 `python -m docs.figures.data.targets runs/targets` trains what is missing and measures. Each row is
-one training and one seed, so a difference in the second decimal says little. With its own weight
+one training and one seed, so a difference of 0.02 says little. With its own weight
 $v$ is as good as $\epsilon$ or a little better. $x_0$ is worse: it gives the steps with little
 noise the least weight. The weight `min_snr` takes weight from the same steps, and loses with many
 calls. It was proposed for larger images and longer trainings. With `zero_snr` no difference is
@@ -193,7 +195,8 @@ class Target:
     ## What a network predicts: $y = A\,\epsilon + B\,x_0$
 
     * `mix` gives $A$ and $B$ from $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1-\bar\alpha_t}$
-    * `sees` gives what $x_t$ is multiplied by before the network sees it; nothing if it is none
+    * `sees` gives what $x_t$ is multiplied by before the network sees it; `None` if it is
+      seen as it is
 
     The methods take tensors, and `a` and `s` of a shape that multiplies these.
     """

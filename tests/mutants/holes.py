@@ -129,7 +129,7 @@ MUTANTS: list[Mutant] = [
     ),
     *mutants(
         'labml_nn/diffusion/samplers/dpm_solver.py',
-        ("of unipc 3 too'] = 2", "of unipc 3 too'] = 1", DEFAULTS),
+        ("and for unipc also 3'] = 2", "and for unipc also 3'] = 1", DEFAULTS),
     ),
     *mutants(
         'labml_nn/diffusion/samplers/ddim.py',

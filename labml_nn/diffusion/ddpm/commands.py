@@ -69,7 +69,7 @@ class SamplerOptions(ClassOptions):
         str | None, f'{one_of(samplers.SAMPLERS)} (what a distilled run is for, else {FAST})'
     ] = None
     steps: Annotated[
-        int | None, 'calls of the network (what a distilled run is for; ddpm: all, others: 20)'
+        int | None, 'steps of the way back (what a distilled run is for; ddpm: all, others: 20)'
     ] = None
 
 

@@ -1,7 +1,7 @@
 r"""
 ---
 title: Distill a run
-summary: The command that makes a run for few steps of one that is there, stage by stage.
+summary: The command that turns a trained run, stage by stage, into one for few steps.
 ---
 
 # Distill a run
@@ -34,7 +34,8 @@ from labml_nn.diffusion.distillation import METHODS
 from labml_nn.runs import checkpoint
 
 # What a stage is trained with unless something else is said: the student begins with the weights of
-# its teacher, so it needs fewer steps than that. Of `consistency`, the average is the target too
+# its teacher, so it needs fewer steps of training. For `consistency` the averaged weights
+# also give the target, so their window is short
 DEFAULTS: dict[str, dict[str, Any]] = {
     'progressive': dict(
         weight='truncated_snr', steps=400, warmup=20, cooldown=300, learning_rate=1e-3,

@@ -18,8 +18,8 @@ tokens look at each other.
 
 The loss, the samplers and the commands stay as they are
 [tested](test:diffusion/ddpm/test_dit.py::test_every_command_takes_a_transformer). Two things are
-for the U-Net alone, and refuse a transformer with a word: [a page for the browser](web.html) and
-the export to [diffusers](pretrained.html).
+for the U-Net alone, and refuse a transformer with a message that says so: [a page for the
+browser](web.html) and the export to [diffusers](pretrained.html).
 
 The network of `digits_dit`, as `print` shows it
 ([tested](test:diffusion/ddpm/test_dit.py::test_print_is_the_figure)):
@@ -45,7 +45,7 @@ gives four times as many, with nearly the same number of weights, and at least f
 ![A noisy digit of 8 by 8 pixels, cut by lines into 16 patches that are numbered row by row. Beside
 it the 16 tokens as rows of four pixels. Below, the vectors of the 16 positions as rows of 96
 numbers: the first half of the columns repeats every four rows, the second half changes every four
-rows, and the waves get longer to the right within each half](figure:dit.py::tokens
+rows, and the waves get longer to the right within each quarter](figure:dit.py::tokens
 "How a digit becomes 16 tokens")
 
 > **Why does attention need positions?** Without $P$ a block treats its tokens as a set: tokens that
@@ -108,7 +108,7 @@ The times are those of one core.
 <!-- measured: docs/figures/data/dit.json#/cost -->
 
 Fréchet distance in pixel space of 898 samples from the 1,797 real digits, as [for the
-samplers](../samplers/index.html); the data itself has 0.14
+samplers](../samplers/index.html); as many draws of the data have 0.14
 (`python -m docs.figures.data.dit runs` trains and measures again):
 
 | DPM-Solver++, calls | 8 | 10 | 20 | 50 | ancestral, 50 |
@@ -186,7 +186,7 @@ class Positions(nn.Module):
     $$P_{i,j} = \big[\sin j\omega,\ \cos j\omega,\ \sin i\omega,\ \cos i\omega\big]$$
 
     [tested](test:diffusion/ddpm/test_dit.py::test_positions_are_waves_of_column_and_row). They are
-    fixed, not learned, and made for the image that comes: an image of another size has others.
+    fixed, not learned, and made for the image that comes: a larger image only has more of them.
     """
 
     frequency: Tensor

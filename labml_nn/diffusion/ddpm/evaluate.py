@@ -22,8 +22,8 @@ summary: The command line for what a trained model gives - samples, pictures, li
 
 The checkpoint holds the options of the run, so the model need not be described again.
 [`--guidance`](../guidance.html) makes samples more typical of their class. `edit --from 300 600`
-adds the noise of 300 and of 600 steps to a picture and removes it again. `inpaint` draws those
-parts of a picture anew that are white in `--mask`. In Python:
+adds the noise of 300 steps to a picture and removes it again, and does the same with 600. `inpaint`
+draws those parts of a picture anew that are white in `--mask`. In Python:
 
     from labml_nn.diffusion.ddpm.evaluate import Sampler
     sampler = Sampler.from_run('runs/digits')
@@ -94,7 +94,7 @@ def parser() -> Parser:
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name, known in COMMANDS.items():
         of_command = commands.add_parser(name, help=known.text, description=known.text)
-        more = ', or a folder of diffusers' if known.takes_published else ''
+        more = ', or a folder that diffusers has written' if known.takes_published else ''
         text = f'the folder of a run, or a checkpoint file{more}'
         of_command.add_argument('run', type=Path, help=text)
         if known.takes_others:
@@ -146,7 +146,7 @@ def carry_out(a: Any, world: World) -> int:
         sampler, source = opened(a, {'precision': a.precision, 'device': device, **options})
         sampler.world = world
         if getattr(a, 'label', None) is not None:
-            a.label = sampler.labels  # pictures note the numbers
+            a.label = sampler.labels  # the file of a picture keeps the numbers of its classes
         if hasattr(a, 'sampler'):
             a.sampler = sampler.name  # and the way back that was taken
         if a.out is not None and world.is_first:
@@ -157,7 +157,7 @@ def carry_out(a: Any, world: World) -> int:
     except (ValueError, OSError, ImportError) as error:
         return refused(error, debug=a.debug)
     except KeyboardInterrupt:
-        print('\ngiven up; nothing was written', file=sys.stderr)
+        print('\ngiven up', file=sys.stderr)
         return 130
     return 0
 

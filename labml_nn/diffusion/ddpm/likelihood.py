@@ -48,7 +48,7 @@ code borrows $\tilde\beta_2$, for both choices of the variance, and so does this
 
 ## 2. The terms
 
-$L_T$ says how far the end of the forward process is from pure noise, and has no parameters:
+$L_T$ says how far the end of the forward process is from pure noise. It has no parameters, and is
 $10^{-5}$ bits per dimension for the paper's schedule
 [tested](test:diffusion/ddpm/test_bound.py::test_prior_term_is_as_small_as_the_paper_says). The
 terms between are divergences of two Gaussians, pixel by pixel:
@@ -60,10 +60,11 @@ $$D_{KL}\big(\mathcal N(\mu_q, \sigma_q^2)\,\|\,\mathcal N(\mu_p, \sigma_p^2)\bi
 which is never negative, as $e^\delta \ge 1 + \delta$
 [tested](test:diffusion/ddpm/test_likelihood.py::test_kl_is_never_negative), and is what torch's own
 distributions have [tested](test:diffusion/ddpm/test_likelihood.py::test_kl_agrees_with_torch). The
-sum of all terms is $\mathbb E_q[\log q(x_{1:T}|x_0) - \log p_\theta(x_{0:T})]$, estimated on whole
-chains that run forward
-[tested](test:diffusion/ddpm/test_likelihood.py::test_the_terms_sum_to_the_bound_of_whole_chains):
-the same number with less noise, since each term has part of its expectation in closed form.
+sum of all terms is $\mathbb E_q[\log q(x_{1:T}|x_0) - \log p_\theta(x_{0:T})]$. The mean over whole
+chains that run forward is the same number
+[tested](test:diffusion/ddpm/test_likelihood.py::test_the_terms_sum_to_the_bound_of_whole_chains).
+The sum of the terms is a less noisy estimate of it, since each term has part of its expectation in
+closed form.
 
 > **The decoder is one of many terms, and half of the bits.** For the paper's CIFAR-10 model $L_0$
 > is 1.97 of 3.75 bits per dimension (section 4.3): detail too fine to be seen.
@@ -78,14 +79,14 @@ q(x_T)\prod_t q(x_{t-1}|x_t)$: what it loses against the entropy of the data is
 $$L - H = D_{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T
 \mathbb E\,D_{KL}\big(q(x_{t-1}|x_t)\,\|\,p_\theta(x_{t-1}|x_t)\big)$$
 
-[tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form). The first is as
-small as $L_T$, and of two Gaussians with one mean the others are
+[tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form). The first
+term is as small as $L_T$. The others compare two Gaussians with the same mean, and are
 
 $$D_{KL} = \tfrac12\big(r_t - 1 - \log r_t\big)$$
 
 with $r_t = \operatorname{Var}(x_{t-1}|x_t) / \sigma_t^2$, the true variance over the assumed one.
-The code's bound is this number, within $10^{-4}$ bits per dimension, for $T$ of 10, 100 and 1000,
-all variances and both schedules
+The code's bound, minus the entropy, is this number, within $10^{-4}$ bits per dimension, for $T$ of
+10, 100 and 1000, all variances and both schedules
 [tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form). For $s = 0.5$ and
 the paper's schedule ([tested](test:diffusion/ddpm/test_likelihood.py::test_gaps_on_the_page)):
 
@@ -98,46 +99,51 @@ the paper's schedule ([tested](test:diffusion/ddpm/test_likelihood.py::test_gaps
 <!-- measured: test:diffusion/ddpm/test_likelihood.py::test_gaps_on_the_page -->
 
 ![Bits per dimension lost on Gaussian data for four choices of the variance. In all, against the
-number of steps: beta tilde ends at 0.64, however many steps there are; beta at 0.22, nearly all of
-it in the first step; the other two lose nothing. By step, for 1000 steps: beta tilde loses most in
+number of steps: beta tilde falls towards 0.64; beta dips to 0.04 and rises to 0.22, nearly all of
+it in the first step; beta with beta 1 in the first step falls to nothing; the optimal one loses
+nothing. By step, for 1000 steps: beta tilde loses most in
 the first ones](figure:likelihood.py::gaps
 "Bits per dimension that a fixed variance loses on Gaussian data")
 
-**More steps do not help $\tilde\beta$.** In the first steps, while $\beta$ is about constant, the
-noise of $t$ steps is $t$ times that of one, so $\tilde\beta_t/\beta_t$ goes to $(t-1)/t$ with many
-steps: the second step assumes half of the variance, the third two thirds. (With 1000 steps it is
-0.455 and 0.611 [tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_the_first_ratios).)
-With $r_t = \frac t{t-1}$ the losses sum to Euler's constant, $\gamma = 0.577\dots$, halved:
+**No number of steps makes $\tilde\beta$ right.** In the first steps, while $\beta$ is about
+constant, the noise of $t$ steps is $t$ times that of one, so $\tilde\beta_t/\beta_t$ goes to
+$(t-1)/t$ with many steps: the second step assumes half of the variance, the third two thirds. (With
+1000 steps it is 0.455 and 0.611
+[tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_the_first_ratios).) With $r_t =
+\frac t{t-1}$ the losses sum to Euler's constant, $\gamma = 0.577\dots$, halved:
 
 $$\sum_{t=2}^\infty \tfrac12\Big(\frac1{t-1} - \log\frac t{t-1}\Big) = \frac\gamma2$$
 
-which is 0.416 bits, and the first step, with $r_1 = 2$, adds $\frac12(1 - \log 2)$, 0.221 bits.
-Between them, 0.638 bits per dimension remain however many steps there are
+which is 0.416 bits. In the first step the true variance is $\beta_1$, and $\tilde\beta_2$ is half
+of it, so $r_1 = 2$, which adds $\frac12(1 - \log 2)$, 0.221 bits. Together 0.638 bits per dimension
+remain, however many steps there are
 ([tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_many_steps)). With $\beta$ the
-0.221 remain, and with $\beta_1$ in the first step nothing does. (Of few steps, the second is much
-larger than the first, and $\tilde\beta_2$ close to $\beta_1$: the curve dips where this loss has
-yet to come and the other has gone.)
+0.221 remain, and with $\beta_1$ in the first step nothing does. (With few steps $\beta_2$ is
+much larger than $\beta_1$, so $\tilde\beta_2$ is close to $\beta_1$, and the first step loses
+little. That is why the curve of $\beta$ has a dip: there the loss of long steps is small already,
+and that of the first step is small still.)
 
 **So the right variance is worth more than steps**, and it depends on the data. That is what
 [learned variances](../learned_variance.html) are for.
 
-> **Why take $\tilde\beta_2$ in the first step at all?** Because pixels have levels. The decoder
-> does not need $x_0$ as a number, only the nearest level, and 256 levels are as coarse as the noise
-> of the first step. For data with $s = 0.25$, rounded to 8 bits, the loss with
-> $\beta$ falls from 0.171 to 0.123 bits, with $\tilde\beta$ from 0.798 to 0.750
+> **Does $\tilde\beta_2$ cost less if pixels have levels?** A little. The decoder does not need
+> $x_0$ as a number, only the nearest level, and 256 levels are as coarse as the noise of the first
+> step. For data with $s = 0.25$, rounded to 8 bits, the loss with $\beta$ falls from 0.171 to 0.123
+> bits, with $\tilde\beta$ from 0.798 to 0.750. With $\beta_1$ in the first step it would be 0.009
+> and 0.636. We take $\tilde\beta_2$ because the authors do
 > ([tested](test:diffusion/ddpm/test_likelihood.py::test_eight_bit_data)).
 
 ## 4. Progressive coding (section 4.3)
 
-Send $x_T$, then $x_{T-1}$, and so on, each coded with what $p_\theta$ knows after the last: that
-costs $L_T, L_{T-1}, \dots$ bits (algorithms 3 and 4 of the paper). The receiver can stop at any
-time and show $\hat x_0$. (A continuous $x_t$ cannot be sent digit by digit. What is sent is a draw
-from $q$, by random numbers that both sides share; about as many bits are needed as the divergence
-of $q$ from what the receiver expects. The paper takes such a procedure as given, and so does this
-page.) After $x_t$ the receiver has
+Send $x_T$, then $x_{T-1}$, and so on, each coded with what $p_\theta$ expects of it, given the one
+sent before. That costs $L_T, L_{T-1}, \dots$ bits (algorithms 3 and 4 of the paper). The receiver
+can stop at any time and show $\hat x_0$. (A continuous $x_t$ cannot be sent digit by digit. What is
+sent is a draw from $q$, by random numbers that both sides share; about as many bits are needed as
+the divergence of $q$ from what the receiver expects. The paper takes such a procedure as given, and
+so does this page.) After $x_t$ the receiver has, for images of $d$ dimensions,
 
 $$\text{rate} = \sum_{s \ge t} L_s, \qquad
-\text{distortion} = \sqrt{\mathbb E\,\|x_0 - \hat x_0(x_t)\|^2 / D}$$
+\text{distortion} = \sqrt{\mathbb E\,\|x_0 - \hat x_0(x_t)\|^2 / d}$$
 
 [tested](test:diffusion/ddpm/test_likelihood.py::test_rate_and_distortion_of_gaussian_data), and
 $L_0$ would make the picture exact. As the coder draws $x_t$ from $q(x_t|x_0)$, nothing has to
@@ -178,8 +184,9 @@ def decoder_log_prob(x0: Tensor, mean: Tensor, log_var: Tensor, n_levels: int | 
     if n_levels is None:
         return -((x0 - mean) ** 2 / sigma**2 + log_var + math.log(2 * math.pi)) / 2
     half = 1 / (n_levels - 1)
-    # $\frac{\delta_\pm - \mu_\theta}{\sigma_1}$. Infinity is $10^4$ standard deviations: there
-    # $\Phi$ is 0 and 1 in any float, and has a gradient
+    # $\frac{\delta_\pm - \mu_\theta}{\sigma_1}$. Instead of infinity, $10^4$ standard deviations:
+    # there $\Phi$ is 0 or 1 in any float, and $\log\Phi$ has a finite gradient, which it has not
+    # at $-\infty$
     low = torch.where(x0 < half - 1, -1e4, (x0 - half - mean) / sigma)
     high = torch.where(x0 > 1 - half, 1e4, (x0 + half - mean) / sigma)
     return log_normal_between(low, high)
@@ -189,9 +196,9 @@ def log_normal_between(low: Tensor, high: Tensor) -> Tensor:
     r"""
     #### $\log\big(\Phi(\text{high}) - \Phi(\text{low})\big)$
 
-    > Subtracted as they stand, both are 1 in the right tail and their difference 0. The left tail
-    > holds small numbers in full, and logarithms smaller ones than floats can be: so mirror what is
-    > right of the middle, and subtract under the logarithm
+    > In the right tail both values of $\Phi$ round to 1, and their difference to 0. In the left
+    > tail they are small, and their logarithms are exact even where the numbers are too small for a
+    > float. So mirror what is right of the middle, and subtract by way of the logarithms
     > [tested](test:diffusion/ddpm/test_likelihood.py::test_probabilities_far_out_are_not_zero).
     """
     low, high = torch.where(low > 0, -high, low), torch.where(low > 0, -low, high)

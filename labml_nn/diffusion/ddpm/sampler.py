@@ -66,9 +66,9 @@ class Sampler(forerunner.Calls):
     * `image_channels`, `image_size` of the images it was trained on
     * `device` where to compute; where the model is when not given
     * `clip_x0` keep $\hat x_0$ within $[-1, 1]$ at every step
-    * `sampler` the way back: `ddpm` (Algorithm 2), `ddim`, `pndm` or `dpm`, as the page of
-      [samplers](../samplers/index.html) compares them
-    * `steps` how many; when not given, all for `ddpm` and 20 for the others
+    * `sampler` the way back by its name among the [samplers](../samplers/index.html), such as
+      `ddpm` (Algorithm 2) or `dpm`
+    * `steps` how many; when not given, all for `ddpm`, and for the others 20 at most
     * `labels` for a [`Guided`](../guidance.html) model, the classes to draw in turn: image $i$ is
       of number $i$ modulo their number. When not given, the model stays at what it was told
     * `options` of that sampler, such as `spacing` or `eta`

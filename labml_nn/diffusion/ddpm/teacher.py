@@ -6,8 +6,8 @@ summary: What a distilled run learns from, what it must have in common with it, 
 
 # The teacher of a run
 
-A run that [is distilled](../distillation.html) is a run like any other, whose batches come from
-another run, its teacher. Here is what the two must have in common.
+A [student](../distillation.html) is a run like any other, whose batches are made by another run,
+its teacher. Here is what the two must have in common.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ from labml_nn.diffusion.flow_matching import coupled, pairs
 from labml_nn.diffusion.samplers import Flow
 from labml_nn.runs import checkpoint
 
-# The student speaks of the same noise, in the same form, of the same images
+# Student and teacher have the same noise levels, the same target, and images of the same size
 IN_COMMON = ('n_steps', 'schedule', 'zero_snr', 'target', 'image_size', 'image_channels')
 # How many pairs the teacher draws for reflow, with how many steps of Heun's method
 N_PAIRS, PAIR_STEPS, PAIR_SEED = 5000, 10, 7

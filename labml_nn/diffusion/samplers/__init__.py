@@ -75,12 +75,15 @@ trailing has no stroke at index 0 and no gap; quadratic has many strokes inside 
 gap](figure:samplers.py::spacing
 "Where twenty steps go")
 
-* `leading` takes the multiples of $T/n$, from 0. It never uses the noisiest index, $T-1$: with 20
-  steps the network gets pure noise, which belongs to index 999, but is told that it is index 950.
+* `leading` takes the multiples of $T/n$, from 0. With fewer than $T$ steps it leaves out the
+  noisiest index, $T-1$: with 20 steps the network gets pure noise, which belongs to index 999, but
+  is told that it is index 950.
 * `linspace` goes evenly from 0 to $T-1$.
-* `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but
-  not 0: with 20 steps the last call is at index 49, and its $\hat x_0$ is the image.
-* `quadratic`, $\tau_i \propto i^2$, has many steps where there is little noise.
+* `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but,
+  with up to two thirds of the steps, not 0: with 20 steps the last call is at index 49, and its
+  $\hat x_0$ is the image.
+* `quadratic`, $\tau_i \propto i^2$ for $i = 0 \dots n-1$, has many steps where there is little
+  noise.
 
 A fifth, `karras`, chooses by the noise itself, and is explained [with EDM](edm.html).
 
@@ -220,7 +223,7 @@ def make_sampler(
     r"""
     The sampler of that name.
 
-    * `steps` how many; when not given, all for `ddpm` and 20 for the others
+    * `steps` how many; when not given, all for `ddpm`, and for the others 20 at most
     * `options` options of this sampler, such as `eta`
 
     Raises `ValueError` with the nearest name for a sampler or an option that does not exist.

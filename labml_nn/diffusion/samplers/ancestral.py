@@ -31,15 +31,15 @@ it leaves noise that the steps after it have to remove, and few steps cannot.
 > 10, 20, 50, 100 and 1000 steps, FID 367, 133, 33, 10 and 3.2 with $\sigma^2 = \beta'$, and 41, 18,
 > 8.0, 5.8 and 4.7 with $\tilde\beta'$. The larger one wins only if all steps are taken.
 
-> **Which is the default?** $\tilde\beta$ for fewer steps than all, whatever variance the whole
-> chain has. Our own measurement says otherwise: on digits of 8 × 8 pixels $\beta$ is the better one
-> with `trailing` and `quadratic` steps, and [the distances](index.html) with $\tilde\beta$ are
-> larger by a sixth to a half. Only where a long step adds its noise just before the image, with
-> `leading` and `linspace`, is $\tilde\beta$ ahead there too
+> **Which is the default?** $\tilde\beta$ for fewer steps than all, whichever fixed variance the
+> whole chain has. Our own measurement says otherwise: on digits of 8 × 8 pixels $\beta$ is the
+> better one with `trailing` and `quadratic` steps, and [the distances](index.html) with
+> $\tilde\beta$ are larger by a sixth to a half. On digits $\tilde\beta$ is ahead only with
+> `leading` and `linspace`, where a long step adds its noise just before the image
 > ([tested](test:diffusion/samplers/test_ancestral.py::test_which_variance_the_tables_speak_for)).
 > But the wrong choice does not cost the same: on digits $\tilde\beta$ adds at most half to the
-> distance; on the photographs of CIFAR-10, with 10 steps, $\beta$ costs nine times as much. A
-> default has to serve both. `--variance beta` takes the other one.
+> distance; on the photographs of CIFAR-10, with 10 steps, $\beta$ makes the FID nine times as
+> large. A default has to serve both. `--variance beta` takes the other one.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,8 @@ class Ancestral(ReverseSampler):
     r"""
     ## Ancestral sampler
 
-    With `variance=None`, all steps have the variance of `diffusion`, and fewer steps $\tilde\beta$.
+    With `variance=None`, a chain of all $T$ steps has the variance of `diffusion`, and a shorter
+    one has $\tilde\beta$.
     A [learned variance](../learned_variance.html) is used with any number of steps.
     """
 

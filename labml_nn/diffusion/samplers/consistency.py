@@ -6,9 +6,10 @@ summary: Jump to the image, put new noise on it, and jump again, for models that
 
 # Consistency sampling
 
-A [consistency model](../distillation.html) is told where it is and guesses where the ODE ends. One
-call is enough. More calls can repair it (@song2023, algorithm 1): new noise takes the image up to a
-lower step, and the model jumps from there once more.
+A [consistency model](../distillation.html) gets $x_t$ and $t$, and guesses the image at which
+[DDIM's differential equation](ddim.html) (the ODE) through $x_t$ ends. One call is enough. More
+calls can improve the image (@song2023, algorithm 1): add new noise, less than before, and let the
+model jump from there once more.
 
 $$x_{\tau_{i-1}} = \sqrt{\bar\alpha_{\tau_{i-1}}}\;\hat x_0(x_{\tau_i}, \tau_i) +
 \sqrt{1-\bar\alpha_{\tau_{i-1}}}\;z$$
@@ -21,7 +22,7 @@ $x_t$ is. So any number of calls draws the data exactly
 [ancestral sampling](ancestral.html) lies between them.
 
 An ordinary model guesses the mean of all images that $x_t$ may come from, which is not the end of
-the ODE, and this sampler draws too little spread with it
+the ODE, and with it the samples have too little spread
 [tested](test:diffusion/samplers/test_consistency.py::test_an_ordinary_model_loses_spread).
 """
 
@@ -49,6 +50,7 @@ class Consistency(ReverseSampler):
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
             _, x0_hat = self.predict(xt, t)
-            # $\sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,z$, which is the image at last
+            # $\sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,z$, in the last step $\hat
+            # x_0$ itself
             xt = self.noised(x0_hat, -1, s, noise(xt.shape, xt.device)) if i else x0_hat
             yield t, xt, x0_hat

@@ -11,7 +11,7 @@ A [sampler](index.html) is a dataclass: a model with its schedule, and options. 
     eta: Annotated[float, 'how much noise, 0 to 1'] = 0.0
 
 its name, its type, what it means, and its value when nothing is said. Command lines are made from
-these lines, so that a new sampler is a page of its own and a name in the table.
+these lines, so a new sampler needs only a page of its own and a line in [`SAMPLERS`](index.html).
 """
 
 import copy
@@ -39,7 +39,7 @@ DEFAULT_STEPS = 20
 
 
 # How much the signal may grow in a step over which noises are mixed. The linear schedule of 1000
-# steps stays below, with 4 steps and more
+# steps stays below with 4 steps and more, and with 6 and more for `quadratic`
 LEAP = 20
 
 
@@ -84,7 +84,8 @@ def levels(n: int, least: float, most: float, rho: float = 7.0) -> list[float]:
     r"""
     ### The noise levels of EDM, rising
 
-    Even in $\bar\sigma^{1/\rho}$, as [EDM](edm.html) chooses them (eq. 5); one level is `most`.
+    Even in $\bar\sigma^{1/\rho}$, as [EDM](edm.html) chooses them (eq. 5). A single level is
+    `most`.
     """
     if n == 1:
         return [most]
@@ -96,7 +97,8 @@ def nearest_levels(wanted: Sequence[float], sigma: Sequence[float]) -> list[int]
     r"""
     The steps whose noise levels are nearest to those wanted, each step once
 
-    Both are rising. Where two want the same step, the upper one gives way; at the top, the lower.
+    Both lists rise. If two wanted levels have the same nearest step, the upper one takes a step
+    further up. Where there is none left at the top, the lower one takes a step further down.
     """
     T, n = len(sigma), len(wanted)
     known = torch.tensor(sigma, dtype=torch.float64)
@@ -134,7 +136,8 @@ class Shorter(DenoiseDiffusion):
         r"""
         That of the whole diffusion at step $\tau_i$; `t` is $i$
 
-        The step is looked up where the images are: to read it would wait for the device
+        The step is looked up on the device of the images: to read it, the program would have to
+        wait for the device
         [tested](test:diffusion/samplers/test_contract.py::test_no_step_waits_for_the_device).
         """
         eps, x0_hat, v = self.whole.guess(xt, self.tau[t], label)
@@ -163,8 +166,8 @@ class ReverseSampler(ABC):
     * `signal`, `noise` $\sqrt{\bar\alpha_t}$ and $\sqrt{1-\bar\alpha_t}$ of all steps, as numbers:
       a whole batch is at the same step
 
-    A field with a meaning is an option of the command line; `clip_x0` is not one, as all images
-    that runs are trained on lie in $[-1, 1]$.
+    A field whose annotation has a text is an option of the command line; `clip_x0` is not one, as
+    all images that runs are trained on lie in $[-1, 1]$.
     """
 
     diffusion: DenoiseDiffusion  # the model with its schedule
@@ -196,12 +199,13 @@ class ReverseSampler(ABC):
 
     def prepare(self) -> None:  # noqa: B027 (most have nothing to make)
         r"""
-        What a sampler makes once, and the `ValueError` for options of its own that will not do
+        What a sampler makes once, and the `ValueError` for invalid options of its own
         """
 
     def warn_of_a_late_start(self) -> None:
         r"""
-        Warn if the chain begins where more is left of the image than at the end of training
+        Warn if more than `MOST_LEFT` of the image is left where the chain begins, but not at step
+        $T$
         """
         left = self.signal[self.tau[-1]]
         if left > MOST_LEFT >= self.signal[self.diffusion.n_steps - 1]:
@@ -222,8 +226,8 @@ class ReverseSampler(ABC):
         Yields `(t, xt, x0_hat)` after each step: the index `t` that the model was asked at, where
         the step has led, and what it aimed at. The last `xt` is the image.
 
-        The chain goes on from `xt` as it is left: who writes other values into it, in place, has
-        changed where the next step begins
+        The chain goes on from `xt` as it is left: a caller who writes other values into it, in
+        place, changes where the next step begins
         [tested](test:diffusion/test_editing.py::test_a_chain_goes_on_from_what_is_written).
         """
 
@@ -239,9 +243,9 @@ class ReverseSampler(ABC):
 
     def below(self, n_steps: int) -> 'ReverseSampler':
         r"""
-        The same way back, begun at $\tau_n$: its last `n_steps` steps alone
+        The same way back, begun later: its last `n_steps` steps alone
 
-        * `n_steps` how many of the steps are left, `1 .. n_steps`
+        * `n_steps` how many, from 1 to as many as this sampler has
         """
         if not 1 <= n_steps <= self.n_steps:
             raise ValueError(
@@ -267,13 +271,14 @@ class ReverseSampler(ABC):
 
     def leaps(self, i: int) -> bool:
         r"""
-        Whether $\sqrt{\bar\alpha}$ grows more than `LEAP` times in the step down from $\tau_i$
+        Whether $\sqrt{\bar\alpha}$ grows by more than the factor `LEAP` in the step down from
+        $\tau_i$
 
-        > **Departure.** Such a step takes $e_t$ as it is, and a method that mixes noises begins
-        > below it. The cosine schedule, whose $\bar\alpha$ is nearly 0 at the end, has one such
-        > step. There $\hat x_0$ is $x_t - \sqrt{1-\bar\alpha_t}\,\epsilon$ divided by almost
-        > nothing, so a mean of several noises, which differs a little from the model's own, comes
-        > out enlarged beyond all bounds
+        > **Departure.** Such a step takes the model's noise as it is, and a method that mixes
+        > noises begins below it. The cosine schedule, whose $\bar\alpha$ is nearly 0 at the end,
+        > has one such step. There $\hat x_0$ is $x_t - \sqrt{1-\bar\alpha_t}\,\epsilon$ divided by
+        > almost nothing, so a mean of several noises, which differs a little from the model's own,
+        > comes out enlarged beyond all bounds
         > [tested](test:diffusion/samplers/test_cosine.py::test_every_sampler_gives_the_spread).
         """
         return i > 0 and self.signal[self.before(i)] > LEAP * self.signal[self.tau[i]]
@@ -339,7 +344,8 @@ class ReverseSampler(ABC):
 
     def consistent(self, xt: Tensor, eps: Tensor, t: int) -> tuple[Tensor, Tensor]:
         r"""
-        The same for a mixture `eps` of noises; not where nothing is left of the image
+        The same for a mixture `eps` of noises. It divides by $\sqrt{\bar\alpha_t}$, so it does not
+        serve where this is 0
         """
         return self.clipped(xt, eps, self.predict_x0(xt, eps, t), t)
 
@@ -381,7 +387,7 @@ class ReverseSampler(ABC):
         for the image, and `s = t` changes nothing.
         """
         kept = self.signal[t] / self.signal[s]
-        # The variance that is there in the end, less what is left of that of `s`: where both are
-        # small, 1 minus the quotient would have lost their digits
+        # The variance at `t`, minus what is left of the variance at `s`. Where both are small,
+        # $1 - \bar\alpha_t / \bar\alpha_s$ would lose digits
         added = self.noise[t] ** 2 - (kept * self.noise[s]) ** 2
         return kept * xs + max(added, 0.0) ** 0.5 * eps

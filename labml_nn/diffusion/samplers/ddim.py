@@ -12,8 +12,8 @@ This page derives and implements [DDIM](https://arxiv.org/abs/2010.02502) [@song
 
 ## The loss uses the marginals only
 
-$L_\text{simple}$ draws $x_t$ from the marginal $q(x_t|x_0)$, the distribution at one $t$, one $t$
-at a time. The joint distribution of $x_t$ and $x_{t-1}$ never enters. So the trained network does
+$L_\text{simple}$ draws a single $x_t$ from $q(x_t|x_0)$. This distribution at one $t$ is called a
+marginal. The joint distribution of $x_t$ and $x_{t-1}$ never enters. So the trained network does
 not depend on it: $\epsilon_\theta(x_t, t)$ is a good guess whenever $x_t$ is distributed as
 $q(x_t)$, whatever chain has led to it. We may look for another joint distribution with the same
 marginals and a better way back.
@@ -88,19 +88,18 @@ against this solution, it is half as large
 would have a quarter of the error.
 
 ![The error against the number of steps, on logarithmic axes. Down to T/8, DDIM follows the line of
-slope −1, DPM-Solver++ and PNDM that of slope −2. If the chain goes on to t = 0, the latter two fall
-less steeply, and with 10 to 80 steps the error of DPM-Solver++ is larger than that of
-DDIM](figure:samplers.py::orders
-"The error against the number of steps")
+slope −1, DPM-Solver++ and PNDM that of slope −2. If the chain goes on to the first step, the latter
+two fall less steeply, and with 10 to 80 steps the error of DPM-Solver++ is larger than that of
+DDIM](figure:samplers.py::orders "The error against the number of steps")
 
-> The upper picture measures the way down to one eighth of $T$, the lower one all of it, with
-> `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like
+> The upper picture measures the way down to one eighth of $T$, the lower one that down to index 0,
+> with `linspace` steps. The last eighth is harder. Near $t = 0$ the noise $\bar\sigma$ grows like
 > $\sqrt t$. Along the chain $\epsilon_\theta$ is a smooth function of $\bar\sigma$, so its
 > difference from that at 0 grows like $\sqrt t$ too. [PNDM](pndm.html) fits polynomials in $t$,
 > which cannot follow $\sqrt t$, and loses some of its order. [DPM-Solver++](dpm_solver.html) works
 > in $\lambda$, the logarithm of $1/\bar\sigma$. Towards $t = 0$ equal steps of $t$ become longer
-> and longer in $\lambda$, and the last of them do not get shorter when there are more steps. So it
-> loses some of its order too.
+> and longer in $\lambda$. With twice as many steps the last of them are only a little shorter, not
+> half as long. So it loses some of its order too.
 
 > **The last step.** In the step to the image $\bar\alpha_s = 1$, so the terms with
 > $\epsilon_\theta$ and $\sigma$ vanish and the chain ends on $\hat x_0$. Code that takes
@@ -188,11 +187,11 @@ class DDIM(ReverseSampler):
         \Big(\sqrt{1-\bar\alpha_t} - \frac{\sqrt{\bar\alpha_t}}{\sqrt{\bar\alpha_s}}
         \sqrt{1-\bar\alpha_s}\Big)\,\epsilon_\theta(x_t, t)$$
 
-        [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11).
-        $x_t$ is on both sides. If we put $x_s$ in its place on the right, but leave the $t$, we
-        make nearly an Euler step upwards, with an error of the same order. We can
-        put the result in again, which comes closer. When it no longer changes, the step down from
-        it gives exactly $x_s$.
+        [tested](test:diffusion/samplers/test_formulas.py::test_phi_is_equation_11). $x_t$ is on
+        both sides. Put $x_s$ for it on the right, $\epsilon_\theta(x_s, t)$. This is nearly an
+        Euler step upwards, which would ask for $\epsilon_\theta(x_s, s)$, and its error is of the
+        same order. We can put the result in again, which comes closer. When it no longer changes,
+        the step down from it gives exactly $x_s$.
 
         * `x0` images, `[batch, ...]`
         * `n_iterations` how often the right side is computed; each time calls the model once. The

@@ -31,8 +31,8 @@ rule, $x = a\bar x$ itself has the equation
 $\frac{dx}{d\lambda} = \frac xa\frac{da}{d\lambda} - \sigma\,\epsilon_\theta$
 [tested](test:diffusion/samplers/test_formulas.py::test_the_equation_of_dpm_solver_has_this_solution).
 It has two terms on the right side: one that is linear in $x$, and one with the network. Divide $x$
-by a suitable factor, and the linear term disappears. If the network's guess is written as that of
-the noise, the factor is $a$, as above. If it is written as that of the image,
+by a suitable factor, and the linear term disappears. If the equation is written with the guess of
+the noise, the factor is $a$, as above. If it is written with the guess of the image,
 $\hat x_0 = (x - \sigma\epsilon_\theta)/a$, the factor is $\sigma$. From
 $\frac{x}{\sigma} = \bar x\,e^{\lambda}$
 
@@ -139,7 +139,7 @@ class DPMSolver(ReverseSampler):
     """
 
     # 1: $\hat x_0$ constant along a step; 2: a straight line
-    order: Annotated[int, '1 or 2; of unipc 3 too'] = 2
+    order: Annotated[int, '1 or 2, and for unipc also 3'] = 2
     sde: Annotated[bool, 'the form with noise, true or false'] = False
 
     def prepare(self) -> None:

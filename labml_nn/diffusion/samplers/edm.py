@@ -46,11 +46,12 @@ $$\bar\sigma_i = \Big(\bar\sigma_\text{min}^{1/\rho} + \frac{i}{n-1}\big(
 \bar\sigma_\text{max}^{1/\rho} - \bar\sigma_\text{min}^{1/\rho}\big)\Big)^\rho,
 \qquad i = 0 \dots n-1$$
 
-[tested](test:diffusion/samplers/test_edm.py::test_levels_are_even_in_the_root). With $\rho = 1$
-the levels are even in the noise itself, with a large $\rho$ nearly even in its logarithm. EDM found
-$\rho = 7$ by trial. The network knows its $T$ levels alone, so each level is moved to the nearest
-of these [tested](test:diffusion/samplers/test_edm.py::test_each_level_goes_to_the_nearest_step).
-All samplers take these steps with `spacing='karras'`, except PNDM, which needs even ones.
+[tested](test:diffusion/samplers/test_edm.py::test_levels_are_even_in_the_root). With $\rho = 1$ the
+levels are even in the noise itself, with a large $\rho$ nearly even in its logarithm. EDM found
+$\rho = 7$ by trial. The network knows only its own $T$ levels, so each level is moved to the
+nearest of these
+[tested](test:diffusion/samplers/test_edm.py::test_each_level_goes_to_the_nearest_step). All
+samplers take these steps with `spacing='karras'`, except PNDM, which needs even ones.
 
 ## A step of second order
 
@@ -66,7 +67,8 @@ ends is the trapezoidal rule. On Gaussian data, down to $T/8$, halving the step 
 error by four [tested](test:diffusion/samplers/test_orders.py::test_heun_has_order_two). The last
 step ends at the image, where the network gives no slope. So it is DDIM's step, which ends on
 $\hat x_0$. Therefore $n$ steps cost $2n - 1$ calls of the network
-[tested](test:diffusion/samplers/test_edm.py::test_steps_cost_two_calls_but_the_last).
+[tested](test:diffusion/samplers/test_edm.py::test_steps_cost_two_calls_but_the_last), and one less
+with the cosine schedule, whose first step back [leaps](contract.html).
 
 ## What they give
 
@@ -89,7 +91,8 @@ network, with the model that `make train` makes
   `trailing` has four
   ([tested](test:diffusion/samplers/test_edm.py::test_where_nine_levels_lie)).
 * **Heun.** With 39 calls it is as good as DPM-Solver++ with as many. With fewer it is worse,
-  because it pays for its second slope with half of its steps: with 9 calls it takes five.
+  because it pays for its second slope with half of its steps: with 9 calls it takes five. With
+  `karras` these are at 0.01, 0.5, 6, 37 and 157, and one step from 6 to 0.5 decides the image.
   DPM-Solver++ takes its second slope from the step before, for nothing. So the default stays as it
   is.
 * One seed was drawn. [Four seeds](index.html) of such samples differ by about 0.02.

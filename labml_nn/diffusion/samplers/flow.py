@@ -20,10 +20,10 @@ the line is $\epsilon - x_0$. The model guesses both, and a step follows its gue
 
 $$x_{\tau_s} = x_{\tau_t} + (\tau_s - \tau_t)\,u, \qquad u = \epsilon_\theta - \hat x_0$$
 
-This is Euler's method, and it is [DDIM](ddim.html), to the last step
-[tested](test:diffusion/samplers/test_flow.py::test_eulers_method_is_ddim): both go to the mixture
-of the same $\hat x_0$ and $\epsilon_\theta$ that has the shares of $s$. At $\tau = 1$, where the
-image is gone, nothing is divided by its share.
+This is Euler's method. Each of its steps, the last one too, is the step of [DDIM](ddim.html)
+[tested](test:diffusion/samplers/test_flow.py::test_eulers_method_is_ddim): both mix the same
+$\hat x_0$ and $\epsilon_\theta$ with the factors of step $s$. The formula never divides by the
+factor of the image, so it also holds at $\tau = 1$, where that factor is 0.
 
 Heun's method, `order=2`, asks for the slope at the end too, and takes the step with the mean of
 both:
@@ -34,7 +34,7 @@ $$x_{\tau_s} = x_{\tau_t} + (\tau_s - \tau_t)\,\frac{u_t + u'_s}{2}$$
 data, down to $T/8$, twice the steps leave a quarter of the error
 [tested](test:diffusion/samplers/test_orders.py::test_flow_has_its_order). The method is that of
 [EDM's page](edm.html), but along another line: there the image keeps its size and the noise grows.
-The mean of two slopes on one line is no mean on the other, so the results differ
+A mean of two slopes in one of these units is not the mean in the other, so the results differ
 [tested](test:diffusion/samplers/test_flow.py::test_the_line_matters_for_heun). The last step ends
 at the image, and is Euler's: it lands on $\hat x_0$.
 """
@@ -55,7 +55,7 @@ class Flow(ReverseSampler):
     r"""
     ## Flow sampler
 
-    Raises `ValueError` for another `order` than 1 (Euler) and 2 (Heun).
+    Raises `ValueError` for an `order` other than 1 (Euler) and 2 (Heun).
     """
 
     order: Annotated[int, '1 or 2'] = 2

@@ -52,9 +52,9 @@ call of the network, as DDIM's does.
 > **Steps of equal length.** The coefficients hold for these alone. The steps of `leading`,
 > `linspace` and `trailing` are equal up to rounding; those of `quadratic` are not, so it is
 > refused. The last step of `leading` and `linspace` is an exception: from index 0 to the image it
-> is one index long, where the others are fifty with twenty steps. It takes the same mixture as the
-> others. This does little harm, because at index 0 an error in the noise changes the image by only
-> a hundredth of that error
+> is one index long, where the others are 50 to 53 long with twenty steps. It takes the same mixture
+> as the others. This does little harm, because at index 0 an error in the noise changes the image
+> by only a hundredth of that error
 > ([tested](test:diffusion/samplers/test_formulas.py::test_last_steps_of_one_index)).
 
 > **Clipping.** The mixture belongs to an image $\hat x_0$, as every noise does. The code computes
@@ -67,8 +67,9 @@ The first step has no earlier noises to mix. There are two ways to begin.
 
 **Runge–Kutta** (`start='prk'`, the paper's). Each of the first three steps, from $t$ to $s$, calls
 the network four times: at $t$; at the middle $m$; at $m$ again, with the noise that was found
-there; and at the end $s$. All of the looks ahead start from $x_t$. The four noises are mixed with
-the weights of Simpson's rule, in which the middle counts four times as much as an end (eq. 13):
+there; and at the end $s$. Each of these trial steps starts from $x_t$. The four noises are mixed
+with the weights of Simpson's rule, in which the middle counts four times as much as an end (eq.
+13):
 
 $$\begin{aligned}
 e_1 &= \epsilon_\theta(x_t, t), \\
@@ -81,9 +82,9 @@ e_4 &= \epsilon_\theta(\phi(x_t, e_3, t, s), s),
 the multistep steps that follow.
 
 **Multistep almost from the start** (`start='plms'`, the default; diffusers calls it
-`skip_prk_steps`). Only the first step looks ahead: it goes to its end, and then takes the mean of
-the noises at both ends. The second step has two noises to mix, the third three. In total there is
-one call more than there are steps.
+`skip_prk_steps`). Only the first step looks ahead: it makes a trial step, and then goes again from
+$x_t$, with the mean of the noises at both ends. The second step has two noises to mix, the third
+three. In total there is one call more than there are steps.
 
 > **Four noises, but order two.** The classical method with four slopes has order four. The paper
 > proves only order two for this one. The reason is $\phi$: the mixture is a mean over equal parts

@@ -2,36 +2,36 @@ r"""
 ---
 title: UniPC
 summary: >
-  A polynomial through the last guesses, integrated exactly, and corrected for nothing by the guess
+  A polynomial through the last guesses, integrated exactly, and corrected at no cost by the guess
   that the next step needs anyway.
 ---
 
 # UniPC
 
-This page has [UniPC](https://arxiv.org/abs/2302.04867) [@zhao2023], a predictor and a corrector in
-the variables of [DPM-Solver++](dpm_solver.html). Its equation 8, with $u = \lambda - \lambda_t$
-counted from the present step and $\sigma_s e^{\lambda_s} = a_s$, is
+This page explains and implements [UniPC](https://arxiv.org/abs/2302.04867) [@zhao2023], a predictor
+and a corrector in the variables of [DPM-Solver++](dpm_solver.html). Equation 8 of DPM-Solver++,
+with $u = \lambda - \lambda_t$ counted from the present step and $\sigma_s e^{\lambda_s} = a_s$, is
 
 $$x_s = \frac{\sigma_s}{\sigma_t}\,x_t + a_s\int_0^h e^{u-h}\,\hat x_0(u)\,du$$
 
 [tested](test:diffusion/samplers/test_unipc.py::test_equation_8_counted_from_the_step).
 
 **Predict.** Guesses are known here and at earlier steps: $\hat x_0$ at $u_0 = 0 > u_1 > \dots$ Put
-a polynomial through $p$ of them. Its integral is a sum of the guesses, with weights that give every
-power of $u$ its own integral:
+a polynomial through $p$ of them, and put it into the integral for $\hat x_0$. The result is a sum
+of the guesses, with weights that integrate the powers $u^0 \dots u^{p-1}$ exactly:
 
 $$\sum_j w_j\,u_j^k = M_k, \qquad M_0 = 1 - e^{-h}, \qquad
 M_k = \int_0^h e^{u-h}\,u^k\,du = h^k - k\,M_{k-1}$$
 
 [tested](test:diffusion/samplers/test_unipc.py::test_powers_are_integrated_exactly). Through two
 guesses the paper takes the line's value in the middle of the step, times $M_0$. This is 2M
-[tested](test:diffusion/samplers/test_unipc.py::test_the_predictor_of_order_two_is_2m), and has the
-same order.
+[tested](test:diffusion/samplers/test_unipc.py::test_the_predictor_of_order_two_is_2m), and its
+order is that of the exact integral.
 
 **Correct.** At $x_s$ the network is asked for $\hat x_0$, as the next step begins with it. Now one
 more value of $\hat x_0$ is known, at $u = h$, the end of the step that has just been taken. So take
-it again, with the polynomial through this value too. Both versions have the same first term, so the
-place moves by the difference of the sums:
+this step again, with the polynomial through this value too. Both versions have the same first term,
+so the place moves by the difference of the sums:
 
 $$x_s \leftarrow x_s + a_s\Big(\sum_j w'_j\,\hat x_0^{(j)} - \sum_j w_j\,\hat x_0^{(j)}\Big)$$
 
@@ -43,8 +43,9 @@ error by $2^{p+1}$
 
 > **The ends.** The first step knows one guess, the second two. The last step goes to the image,
 > lands on $\hat x_0$, and is not corrected; the one before it uses two guesses at most. All this is
-> as in diffusers, with its default of two guesses, and with `bh2`, one of the two functions $B(h)$
-> of the paper. They differ only where a polynomial has two points.
+> as in diffusers, with its default of two guesses, and with `bh2`. Where a polynomial has two
+> points, the paper leaves a factor $B(h)$ free and names two choices; this is the second. With more
+> points both give the same.
 
 ## What it gives
 
@@ -63,8 +64,9 @@ all 1000 steps of ancestral sampling have 0.25, and the data itself 0.14).
 | flow, UniPC-3 | 0.31 | 0.20 | 0.20 | 0.19 |
 <!-- measured: docs/figures/data/distillation.json#/solvers -->
 
-UniPC is ahead of DPM-Solver++ at five and eight calls, and the same at twenty. A third guess
-changes little. One seed was drawn; [four seeds](index.html) of such samples differ by about 0.02.
+UniPC is ahead of DPM-Solver++ at five calls, a little at eight, and the same at twenty. A third
+guess changes little. One seed was drawn; [four seeds](index.html) of such samples differ by about
+0.02.
 """
 
 import math

@@ -261,9 +261,17 @@ def test_limits_of_the_first_ratios():
     assert [round(float(r), 3) for r in ratio[1:3]] == [0.455, 0.611]
 
 
-@pytest.mark.parametrize(('variance', 'lost'), [('beta', 0.123), ('beta_tilde', 0.750)])
+@pytest.mark.parametrize(
+    ('variance', 'first', 'lost'),
+    [
+        ('beta', 'beta_tilde', 0.123),
+        ('beta_tilde', 'beta_tilde', 0.750),
+        ('beta', 'beta', 0.009),
+        ('beta_tilde', 'beta', 0.636),
+    ],
+)
 @pytest.mark.long
-def test_eight_bit_data(variance, lost):
+def test_eight_bit_data(variance, first, lost):
     """Gaussian data rounded to 256 levels: its bound by integration in float64, and the code's from
     every level with a fine grid of noise."""
     s, n_levels, beta = 0.25, 256, linear(1000)
@@ -271,7 +279,7 @@ def test_eight_bit_data(variance, lost):
     edges = (levels[:-1] + 1 / 255) / s
     share = torch.special.ndtr(edges)
     share = torch.diff(share, prepend=torch.zeros(1).double(), append=torch.ones(1).double())
-    exact = integrated_bound(beta, s, levels, share, variance)
+    exact = integrated_bound(beta, s, levels, share, variance, first)
     found = exact + float((share * share.log2()).sum())
     agree(found, lost, atol=5e-4, what='bits lost, by integration, and the figure of the page')
 
@@ -279,16 +287,17 @@ def test_eight_bit_data(variance, lost):
     eps = torch.special.ndtri((torch.arange(41) + 0.5) / 41)
     eps = eps / eps.std(correction=0)
     x0, noise = levels.float().repeat_interleave(41)[:, None], eps.repeat(n_levels)[:, None]
-    found = bound(known(beta, s, variance), x0, noise=lambda shape, device: noise).total()
+    diffusion = known(beta, s, variance)
+    found = bound(diffusion, x0, first=first, noise=lambda shape, device: noise).total()
     total = float(share @ found.double().reshape(n_levels, 41).mean(1))
     agree(total, exact, atol=5e-3, what='bound, and by integration')
 
 
-def integrated_bound(beta, s, levels, share, variance):
+def integrated_bound(beta, s, levels, share, variance, first):
     """The bound of data with these levels in these shares, under the eps of N(0, s^2)."""
     alpha_bar = (1 - beta).cumprod(0)
     before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
-    sigma2 = assumed_variance(beta, variance, 'beta_tilde', s)
+    sigma2 = assumed_variance(beta, variance, first, s)
     posterior = (1 - before) / (1 - alpha_bar) * beta
     square = (share * levels**2).sum()
     # x0_hat = c x_t, and its mean squared error
