@@ -6,7 +6,7 @@ The first run is of the preset `digits`; the second of the same with `--variance
 trained (8 minutes on one core) if its folder is not there. Both are scored on the same 256 of the
 training images with the same noise (2 minutes each on one core), under every variance: for one
 network they differ in the variance alone. Writes the page's tables
-(`docs/figures/data/learned_variance.json`) and draws its picture.
+and picture (`docs/figures/data/learned_variance.json`).
 """
 
 import sys
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from docs.figures.data.store import keep, rounded
@@ -27,7 +26,6 @@ from labml_nn.diffusion.ddpm.likelihood import Bound
 from labml_nn.diffusion.ddpm.utils import SeededNoise, evaluating
 
 N, SEED = 256, 0
-FIGURE = Path(__file__).parents[1] / 'figures' / 'learned_variance.png'
 NAMES = {'beta': r'$\beta$', 'beta_tilde': r'$\tilde\beta$', 'learned': 'learned'}
 
 
@@ -49,35 +47,33 @@ def same(bits: list[list[Any]]) -> float:
     """How far apart the two networks are, at most, under the same fixed variance."""
     of = {(loss, variance): mean for loss, variance, (mean, _), _ in bits[1:]}
     fixed = (NAMES['beta'], NAMES['beta_tilde'])
-    return rounded([max(abs(of['simple', v] - of['hybrid', v]) for v in fixed)])[0]
+    return rounded([max(abs(of['simple', v] - of['hybrid', v]) for v in fixed)], 1)[0]
 
 
-def draw(found: Bound, diffusion: DenoiseDiffusion, x0: Tensor) -> None:
-    """What the fixed variances cost more, step by step, and where the learned one lies."""
-    figure = Figure(figsize=(9, 3.4), layout='constrained')
-    left, right = figure.subplots(1, 2)
-    T = diffusion.n_steps
-    learned = found.terms['learned'].mean(0)[1:T]
+def shown_steps(T: int) -> list[int]:
+    """Indices of steps, even on a logarithmic axis."""
+    return sorted({round(T ** (k / 60)) - 1 for k in range(61)})
+
+
+def price(found: Bound) -> dict[str, list[float]]:
+    """What the fixed variances cost more than the learned one, from the noisiest step to step t."""
+    T = found.mse.shape[1]
+    # The first index is of the decoder, and the variances are those of the steps above it
+    steps = [i for i in shown_steps(T) if i > 0]
+    learned, more = found.terms['learned'].mean(0), {}
     for variance in ('beta_tilde', 'beta'):
-        more = found.terms[variance].mean(0)[1:T] - learned
-        # As they are sent, from x_{T-1} down to x_1
-        so_far = more.flip(0).cumsum(0).flip(0)
-        left.plot(range(1, T), so_far, label=f'{NAMES[variance]} less learned')
-    left.set(xscale='log', xlabel='t', ylabel=r'bits/dim, from $x_{T-1}$ to $x_t$', title='price')
-    left.legend(fontsize=8)
-    steps = sorted({round(T ** (k / 60)) - 1 for k in range(61)})
+        lost = (found.terms[variance].mean(0) - learned)[:T]
+        so_far = lost.flip(0).cumsum(0).flip(0)
+        more[variance] = rounded(so_far[steps])
+    return {'t': steps, **more}
+
+
+def place(diffusion: DenoiseDiffusion, x0: Tensor) -> dict[str, list[float]]:
+    """Between which shares of the two fixed variances, in logarithms, the learned one lies."""
+    steps = shown_steps(diffusion.n_steps)
     low, middle, high = weights(diffusion, x0, steps).T
-    t = [i + 1 for i in steps]
-    right.fill_between(t, low, high, alpha=0.25, label='80 % of pixels')
-    right.plot(t, middle, label='median')
-    for end, name in ((0, r'$\tilde\beta_t$'), (1, r'$\beta_t$')):
-        right.axhline(end, color='gray', linestyle=':', linewidth=1)
-        right.text(1.01, end, name, transform=right.get_yaxis_transform(), va='center')
-    right.set(xscale='log', xlabel='step t', ylabel='w', title='where the learned one lies')
-    right.legend(fontsize=8)
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    figure.savefig(FIGURE, dpi=110)
+    return {'t': [i + 1 for i in steps], 'low': rounded(low), 'median': rounded(middle),
+            'high': rounded(high)}  # fmt: skip
 
 
 def main(simple: str, hybrid: str) -> None:
@@ -105,12 +101,15 @@ def main(simple: str, hybrid: str) -> None:
     terms = found['hybrid'].terms
     sent: list[list[Any]] = [['sent', *(NAMES[v] for v in terms)]]
     for high, low in bands(found['hybrid'].mse.shape[1]):
+        if high == low:
+            continue  # the two ends have next to nothing
         cells = (float(t[:, low : high + 1].sum(1).mean()) for t in terms.values())
-        name = f'$x_{{{high}}}$' if high == low else rf'$x_{{{high}}} \dots x_{{{low}}}$'
-        sent.append([name, *rounded(cells)])
+        sent.append([rf'$x_{{{high}}} \dots x_{{{low}}}$', *rounded(cells)])
         print(*sent[-1])
-    keep('learned_variance', {'bits': bits, 'sent': sent, 'same': same(bits)})
-    draw(found['hybrid'], models['hybrid'].diffusion, x0)
+    keep('learned_variance', {
+        'bits': bits, 'sent': sent, 'same': same(bits),
+        'price': price(found['hybrid']), 'place': place(models['hybrid'].diffusion, x0),
+    })  # fmt: skip
 
 
 if __name__ == '__main__':

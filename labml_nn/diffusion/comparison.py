@@ -78,7 +78,7 @@ have 0.25. As many draws of the real digits have 0.1421.
   all samplers of DDPM's model have 1.4 and more. With eight, the flow has 0.20.
 * **With 20 calls** DPM-Solver++ has between 0.18 and 0.27 for every U-Net, and 0.38 for DiT.
   $\epsilon$ and $v$ are alike, and $x_0$ is a little worse. The least are EDM's training with its
-  own levels, 0.18, and the flow, 0.19.
+  own levels, 0.18, and of the flow, 0.19.
 * **Heun's method** pays for its second slope with half of its steps. With `karras` and four to ten
   calls it is the worst of all, on EDM's own model too. EDM itself takes 18 steps, 35 calls.
 

@@ -143,7 +143,8 @@ One call draws an image. [More calls](samplers/consistency.html) put new noise o
 
 The second line makes five students, `runs/fast.16` to `runs/fast`. A teacher has no classes and
 does not predict the noise. For reflow it has `--schedule straight --target u`; for consistency it
-does not predict $x_0$. A student can at most be halved again.
+does not predict $x_0$. A student of halving can only be
+halved again, and one of consistency teaches nothing.
 
 ## On digits
 

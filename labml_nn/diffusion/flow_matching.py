@@ -105,8 +105,8 @@ it (@liu2023):
   drawn apart have $\mathbb E\,(x_0-\epsilon)^2 = 2$, and the flow's pairs
   $2 - 2\sqrt{2/\pi} = 0.40$
   ([tested](test:diffusion/test_flow_matching.py::test_partners_come_nearer)).
-* After several reflows some flow is nearly straight, and needs few steps. Gaussian data need one
-  reflow and one step: the new velocity is constant along each curve
+* After several reflows one of the flows is nearly straight, and needs few steps. Gaussian data need
+  one reflow and one step: the new velocity is constant along each curve
   ([tested](test:diffusion/test_flow_matching.py::test_a_reflowed_gaussian_needs_one_step)).
 
 How far a flow is from straight can be measured by its loss on its own pairs. Where curves are
@@ -146,7 +146,8 @@ docs/figures/data/frontier.json#/whole/real -->
   does not say which of these made the difference.
 * **Reflow** makes a single call useful, where the flow before it draws nothing but the mean. With
   many calls it is no better than that flow, because it learns from its pairs.
-* **Straightness.** $S$ for each pixel falls from 0.154 to 0.00649, on 64 pairs of each flow.
+* **Straightness.** $S$, as a mean over the pixels, falls from 0.154 to 0.00649, on 64 pairs of each
+  flow.
   <!-- measured: docs/figures/data/flow.json#/straightness/flow -->
 * One seed was drawn, of one training. [Four seeds](samplers/index.html) of samples differ by about
   0.02.

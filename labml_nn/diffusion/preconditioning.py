@@ -98,9 +98,9 @@ $$\log\bar\sigma \sim \mathcal N(P_\text{mean}, P_\text{std}^2), \qquad
 P_\text{mean} = -1.2, \qquad P_\text{std} = 1.2$$
 <!-- no-test: definition -->
 
-With very little noise the network can hardly find it, and little is gained; with very much, the
-answer is the mean of all images, which is soon learned. So training is spent in between. We give
-each step the part of this distribution that is nearer to its level than to any other's, for
+When there is very little noise, the network can hardly find it, and little is gained; with very
+much, the answer is the mean of all images, which is soon learned. So training is spent in between.
+We give each step the part of this distribution that is nearer to its level than to any other's, for
 whatever schedule
 [tested](test:diffusion/test_preconditioning.py::test_the_shares_are_those_of_the_normal), and the
 loop draws from these shares
@@ -138,7 +138,7 @@ that differ from `digits` in the target and the noise levels alone
 * **The levels alone** gain with 8 calls and lose with 20. We take this for the reason: with the
   noise as the target, an error at a high level comes out of $\hat x_0$ many times as large, and
   these levels are now hardly trained.
-* **The target alone** was not trained. It is close to $v$, and that row gains little.
+* **The target alone** was not trained. It is close to $v$, whose row gains little.
 * **Their levels for sampling** go with this training. On the model that is trained here, `karras`
   with DPM-Solver++ has 0.53 with four calls, where the model of `make train` has 1.87 with
   `trailing`. [The comparison](comparison.html) has these rows.

@@ -164,8 +164,9 @@ there a sum of divergences, here one density.
 prints both below the bound, from the same images and the same noise. `--trace exact` takes the
 trace itself.
 
-The table has the bits of 64 training images under `make train`'s model, by Hutchinson's estimate,
-with standard errors (`python -m docs.figures.data.sde runs/digits` measures it again):
+The table has the bits of 64 training images under `make train`'s model, with standard
+errors; those of the ODE are Hutchinson's estimates (`python -m docs.figures.data.sde runs/digits`
+measures it again):
 
 | how | bits/dim |
 |---|---|

@@ -30,6 +30,8 @@ from .parse import Line
 MATH = re.compile(r':math:`([^`]+)`')
 ROLE = re.compile(r'(?<![\w`]):(?:py:)?[a-z]+:`~?([^`<]+?)(?:\s*<[^`>]*>)?`')
 LINK = re.compile(r'(?<![`:])`([^`<>]+?)\s*<((?:https?:|mailto:)[^`<>\s]+)>`__?(?!\w)')
+# A literal, which shows what it holds
+LITERAL = re.compile(r'((`{2,})(?!`).*?(?<!`)\2(?!`))')
 DIRECTIVE = re.compile(r'\.\.\s+([a-z-]+)::\s*(.*)')
 # Google's sections that are remarks
 SECTION = re.compile(r'(Note|Warning|Tip|Hint|Important|Caution|Danger|Todo|See Also):\s*', re.I)
@@ -72,12 +74,20 @@ def plain(lines: Sequence[Line], documented: Collection[int]) -> list[Line]:
 def _inline(line: Line) -> Line:
     text = line.text
     if ':`' in text or '>`_' in text:
-        text = ROLE.sub(r'`\1`', MATH.sub(r'$\1$', text))
-        text = LINK.sub(r'[\1](\2)', text)
+        outside, *others = LITERAL.split(text)
+        # What is split has three parts for each literal: itself, its backticks, and what follows
+        text = _roles(outside) + ''.join(
+            literal + _roles(after)
+            for literal, after in zip(others[::3], others[2::3], strict=True)
+        )
     # Not a line of nothing else, as it stands above a block that has no words
     if re.search(r'[^\s:.]::$', text) and not text.lstrip().startswith('>>>'):
         text = text[:-1]
     return replace(line, text=text)
+
+
+def _roles(text: str) -> str:
+    return LINK.sub(r'[\1](\2)', ROLE.sub(r'`\1`', MATH.sub(r'$\1$', text)))
 
 
 def _indent(line: Line) -> int:

@@ -38,7 +38,8 @@ TYPES = re.compile(r'@(?!params?\b|returns?\b|throws\b)\w+')
 BRACES = r'\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}'
 TAG = re.compile(rf'@(?:(params?)\s+{BRACES}\s+(\[?[\w.$]+[^\s\]]*\]?)|(returns?)\s+{BRACES})\s*')
 DEFINES = re.compile(
-    r'\s*(?:export\s+)?(?:default\s+)?(?:async\s+)?(?:const|let|var|function\s*\*?|class)\s*(\w+)'
+    r'\s*(?:export\s+)?(?:default\s+)?(?:async\s+)?'
+    r'(?:(?:const|let|var|class)\s+|function(?:\s*\*\s*|\s+))(\w+)'
 )
 
 

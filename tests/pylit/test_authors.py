@@ -400,6 +400,14 @@ def test_docstrings_for_sphinx(tmp_path: Path) -> None:
     assert ':class:not in a comment' in bare
 
 
+def test_examples_of_sphinx_stay_as_they_are(tmp_path: Path) -> None:
+    """What two backticks hold is shown, in reST as in Markdown."""
+    examples = 'A :class:`B`, `` :class:`~a.B` ``, ``:math:`x` `` and ```a `b <c:d>`_ ```.'
+    shown = page(tmp_path, f'def f():\n    """\n    {examples}\n    """\n')
+    bare = re.sub(r'</?(?:code|span|a)\b[^>]*>', '', shown)
+    assert 'A B, :class:`~a.B`, :math:`x`  and a `b &lt;c:d&gt;`_ .' in bare.replace('\n', ' ')
+
+
 def test_a_mistake_in_a_docstring_for_sphinx_is_found_where_it_is(tmp_path: Path) -> None:
     source = SPHINX.replace('which goes on', 'with [no](where.md)')
     source = source.replace('and $x_t$', '[a](b.md)').replace(':math:`k`', '[k](k.md)')

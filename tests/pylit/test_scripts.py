@@ -56,6 +56,11 @@ function* sum(y) {}
     assert [s.name for s in parse(source, 'javascript')] == ['mean', 'sum']
 
 
+def test_a_constructor_is_no_constant() -> None:
+    source = 'class A {\n  /** Begins. */\n  constructor(x) {}\n  // Next\n  functional() {}\n}\n'
+    assert [s.name for s in parse(source, 'javascript')] == ['A', '', '']
+
+
 @pytest.mark.parametrize(
     'source',
     [

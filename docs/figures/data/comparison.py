@@ -142,6 +142,8 @@ def measure(runs: Path, name: str) -> None:
     folder, began = runs / model.folder, time.process_time()
     is_new = not folder.exists()
     diffusion_for(runs, model, max(way.calls[-1] for way in model.ways))
+    # A model that is several runs has a folder of its own for what is measured
+    folder.mkdir(exist_ok=True)
     took, found = time.process_time() - began, known(folder)
     if not callable(model.made):
         took = found.get('seconds') or seconds_of(model.made)

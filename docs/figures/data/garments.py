@@ -10,6 +10,10 @@ and the same of a run without classes, with its log:
 
     python -m docs.figures.data.garments plain fashion_mnist.classifier.safetensors runs/fashion
 
+and of more runs without classes, which differ in their seed alone:
+
+    python -m docs.figures.data.garments --seeds fashion_mnist.classifier.safetensors plain plain1 …
+
 Keeps the numbers of the tables in the README and on the page of the classifier. They are those of
 the command `metrics`, for samples that are in files already; of a run without classes also the
 share that the classifier is sure about, and the loss as training went on.
@@ -17,6 +21,7 @@ share that the classifier is sure about, and the loss as training went on.
 
 import csv
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,27 +72,58 @@ def losses(run: str) -> dict[str, list[float]]:
     return {name: rounded([float(row[name]) for row in rows], 4) for name in names}
 
 
-def main(folder: str, file: str, run: str = '') -> None:
-    samples, data, unseen = pictures(folder), load_dataset(*WHERE), held_out(*WHERE)
-    assert unseen is not None
-    test = Images('test', unseen.images[list(spread_out(len(unseen), len(samples)))])
-    kept: dict[str, Any] = {'samples': len(samples)}
-    model, about = classifier.load(file)
+def measured(file: str, images: list[Images]) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """By pixels and by the classifier: which, in words, and the numbers of each set of images."""
+    data = load_dataset(*WHERE)
     names = {'pixels': 'in pixels from -1 to 1', file: 'in the features of the classifier'}
     for name, head in names.items():
         features = load_features(name, (1, 28, 28))
         y, _ = data_features(features, data)
-        found = [measure(*data_features(features, x), y) for x in (samples, test)]
+        print(features.about)
+        yield features.name, head, [measure(*data_features(features, x), y) for x in images]
+
+
+def beside(n: int) -> Images:
+    """So many images of the test set."""
+    unseen = held_out(*WHERE)
+    assert unseen is not None
+    return Images('test', unseen.images[list(spread_out(len(unseen), n))])
+
+
+def seeds(file: str, folders: list[str]) -> None:
+    """The distance, precision and recall of the samples of several runs."""
+    samples = [pictures(folder) for folder in folders]
+    test, (model, _) = beside(len(samples[0])), classifier.load(file)
+    columns = [*(f'seed {i}' for i in range(len(samples))), 'test images']
+    lines: list[list[Any]] = [['', *columns]]
+    for name, _, found in measured(file, [*samples, test]):
+        for row, key in list(ROWS.items())[:3]:
+            lines.append([f'{row}, {name}', *rounded([f[key] for f in found], 4)])
+    shares = [round(100 * sure(x, model)[0], 1) for x in [*samples, test]]
+    lines.append(['of which it is sure, %', *shares])
+    print(*lines, sep='\n')
+    keep('garments', {'seeds': lines})
+
+
+def main(folder: str, file: str, *runs: str) -> None:
+    if folder == '--seeds':
+        seeds(file, list(runs))
+        return
+    samples = pictures(folder)
+    test = beside(len(samples))
+    kept: dict[str, Any] = {'samples': len(samples)}
+    model, about = classifier.load(file)
+    for name, head, found in measured(file, [samples, test]):
         rows = [[row, *rounded([f[key] for f in found], 4)] for row, key in ROWS.items()]
-        kept[features.name] = [[head, 'samples', 'test images'], *rows]
-        print(features.about, *rows, sep='\n')
+        kept[name] = [[head, 'samples', 'test images'], *rows]
+        print(*rows, sep='\n')
     kept['accuracy'] = round(100 * float(about['accuracy']), 1)
-    if run:
-        found = [sure(x, model) for x in (samples, test)]
-        kept['sure'] = [round(100 * share, 1) for share, _ in found]
-        kept['classes'] = [rounded([100 * s for s in shares], 3) for _, shares in found]
+    if runs:
+        found_sure = [sure(x, model) for x in (samples, test)]
+        kept['sure'] = [round(100 * share, 1) for share, _ in found_sure]
+        kept['classes'] = [rounded([100 * s for s in shares], 3) for _, shares in found_sure]
         print(kept['sure'], kept['classes'])
-        kept = {f'plain_{name}': value for name, value in {**kept, 'loss': losses(run)}.items()}
+        kept = {f'plain_{name}': v for name, v in {**kept, 'loss': losses(runs[0])}.items()}
     keep('garments', kept)
 
 

@@ -108,7 +108,8 @@ The tables have the [Fréchet distance](../../evaluation/frechet.html), computed
 second-order method of [DPM-Solver++](dpm_solver.html), which has a form with noise; $\eta$ says how
 much noise [DDIM](ddim.html) adds. The last row of the first table is the time of 2M for all samples
 on one CPU core, as a rough guide. `python -m docs.figures.data.frontier runs/digits` measures it
-all again.
+all again. The tables of other pages are from another run of `make train`, and differ from these by
+a few hundredths.
 
 | `trailing`, steps | 5 | 10 | 20 | 50 |
 |---|---|---|---|---|

@@ -92,9 +92,9 @@ network, with the model that `make train` makes
   ([tested](test:diffusion/samplers/test_edm.py::test_where_nine_levels_lie)).
 * **Heun.** With 39 calls it is as good as DPM-Solver++ with as many. With fewer it is worse,
   because it pays for its second slope with half of its steps: with 9 calls it takes five. With
-  `karras` these are at 0.01, 0.5, 6, 37 and 157, and one step from 6 to 0.5 decides the image.
-  DPM-Solver++ takes its second slope from the step before, for nothing. So the default stays as it
-  is.
+  `karras` their noise levels are 0.01, 0.5, 6, 37 and 157, and one step from 6 to 0.5 decides the
+  image. DPM-Solver++ takes its second slope from the step before, for nothing. So the default stays
+  as it is.
 * One seed was drawn. [Four seeds](index.html) of such samples differ by about 0.02.
 """
 

@@ -221,17 +221,17 @@ const breaks = (node) => {
   const bases = pieces(node.kids);
   if (bases.length < 3) return;
   let depth = 0;
-  let [side, inside] = [[], []];
-  const sides = [];
+  let [sides, side, inside] = [[], [], []];
+  const clauses = [];
   const end = () => {
     const left = [...side, ...boxed(inside)];
-    sides.push(...(sides.length ? boxed(left) : left));
-    [side, inside] = [[], []];
+    clauses.push([...sides, ...(sides.length ? boxed(left) : left)]);
+    [sides, side, inside] = [[], [], []];
   };
   for (const base of bases) {
     if (is(base, 'wide')) {
       end();
-      sides.push(base);
+      clauses.push([base]);
       continue;
     }
     inside.push(base);
@@ -245,7 +245,7 @@ const breaks = (node) => {
     }
   }
   end();
-  node.kids = sides;
+  node.kids = clauses.length > 1 ? clauses.flatMap(boxed) : clauses[0];
 };
 
 // ## MathML

@@ -117,7 +117,7 @@
     remember.set('wrap', root.dataset.wrap);
     measure();
   };
-  if (wrapper && $('main pre')) {
+  if (wrapper) {
     wrapper.hidden = false;
     wrapper.addEventListener('click', rewrap);
   }

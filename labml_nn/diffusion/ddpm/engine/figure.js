@@ -96,7 +96,7 @@
 
   // ## Pictures
   /**
-   * @param {HTMLCanvasElement} canvas @param {Float32Array} x in $[-1, 1]
+   * @param {HTMLCanvasElement} canvas @param {Float32Array} x in $[-1, 1]$
    * @param {number} channels @param {number} size
    * @param {number} [left] @param {number} [top] where on the canvas
    */

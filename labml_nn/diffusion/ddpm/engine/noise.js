@@ -21,7 +21,7 @@
       }
     }
 
-    /** @returns {number} 0 .. 2^32 - 1 */
+    /** @returns {number} $0 \dots 2^{32} - 1$ */
     next() {
       if (this.at === 624) this.twist();
       let y = this.state[this.at++];
@@ -106,7 +106,7 @@
   const COS = constants([2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]);
   const SIN = constants([-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]);
 
-  /** @param {number} x float32, from 0 to $2\pi$; @returns {[number, number]} sine and cosine */
+  /** @param {number} x float32, from 0 to $2\pi$ @returns {[number, number]} sine and cosine */
   const sincos = (x) => {
     const octant = (Math.trunc(f32(x * QUARTERS)) + 1) & ~1;
     for (const piece of PIECES) x = fma(octant, piece, x);
