@@ -25,9 +25,9 @@ One command trains what is not there, and measures it with three seeds:
 
     python -m docs.figures.data.comparison runs/comparison
 
-It takes about an hour and a half on two cores. It can be stopped at any time, and goes on where it
-was. With the folders of some models, such as `flow` or `edm`, it does these alone. A row of the
-tables is a line of that file.
+Its parts add up to some two and a half hours of one core. It can be stopped at any time, and goes
+on where it was. With the folders of some models, such as `flow` or `edm`, it does these alone. A
+row of the tables is a line of that file.
 
 ## The distances
 
@@ -38,34 +38,33 @@ call](figure:comparison.py::frontier "Quality against calls of the network, for 
 
 | calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
 |---|---|---|---|---|---|---|---|
-| DDPM, ancestral | 18.2 | 8.6 | 1.8 | 0.66 | 0.54 | 0.34 | 0.24 |
-| DDPM, DDIM | 18.2 | 8.17 | 1.91 | 0.69 | 0.54 | 0.32 | 0.24 |
-| DDPM, PNDM | 18.2 | 8.17 | 1.43 | 0.47 | 0.39 | 0.23 | 0.23 |
-| DDPM, DPM-Solver++ 2M | 18.2 | 8.17 | 1.87 | 0.47 | 0.36 | 0.23 | 0.22 |
-| DDPM, 2M with noise | 18.2 | 8.93 | 2.39 | 0.56 | 0.41 | 0.25 | 0.21 |
-| DDPM, UniPC | 18.2 | 8.17 | 1.82 | 0.44 | 0.34 | 0.23 | 0.22 |
-| DDPM, Heun, `karras` | 18.2 | 17.8 | 54.9 | 6.01 | 3.2 | 0.34 | 0.22 |
-| $x_0$, DPM-Solver++ 2M | 17.6 | 9.68 | 2.12 | 0.58 | 0.41 | 0.27 | 0.28 |
-| $v$, DPM-Solver++ 2M | 17.7 | 9.61 | 1.94 | 0.45 | 0.34 | 0.22 | 0.21 |
-| `min_snr`, DPM-Solver++ 2M | 18.9 | 8.18 | 1.94 | 0.47 | 0.35 | 0.25 | 0.25 |
-| $v$, `min_snr`, DPM-Solver++ 2M | 10.9 | 9.25 | 1.95 | 0.47 | 0.35 | 0.25 | 0.24 |
-| $v$, `zero_snr`, DPM-Solver++ 2M | 17.8 | 9.76 | 1.99 | 0.47 | 0.35 | 0.23 | 0.22 |
-| flow, DPM-Solver++ 2M | 16.1 | 3.18 | 0.61 | 0.22 | 0.20 | 0.19 | 0.19 |
-| flow, UniPC | 16.1 | 3.18 | 0.54 | 0.20 | 0.20 | 0.19 | 0.19 |
-| flow, Heun | 16.1 | 16.1 | 1.45 | 0.31 | 0.26 | 0.20 | 0.19 |
-| reflow, Euler | 0.33 | 0.29 | 0.26 | 0.25 | 0.25 | 0.25 | 0.24 |
-| EDM, Heun, `karras` | 10.2 | 10.1 | 59.7 | 5.83 | 3.77 | 0.28 | 0.17 |
-| EDM, 2M, `karras` | 10.2 | 10.1 | 0.53 | 0.42 | 0.30 | 0.18 | 0.18 |
-| EDM, DPM-Solver++ 2M | 10.2 | 9.28 | 1.85 | 0.40 | 0.30 | 0.20 | 0.18 |
-| halved, DDIM | 0.44 | 0.35 | 0.31 | 0.28 | – | – | – |
-| consistency, its jumps | 0.41 | 0.33 | 0.31 | 0.31 | – | – | – |
-| DiT, DPM-Solver++ 2M | 14.1 | 9.53 | 2.43 | 0.64 | 0.49 | 0.38 | 0.38 |
+| DDPM, ancestral | 18.1 | 8.6 | 1.75 | 0.69 | 0.56 | 0.36 | 0.28 |
+| DDPM, DDIM | 18.1 | 8.16 | 1.89 | 0.67 | 0.53 | 0.31 | 0.25 |
+| DDPM, PNDM | 18.1 | 8.16 | 1.42 | 0.46 | 0.40 | 0.23 | 0.23 |
+| DDPM, DPM-Solver++ 2M | 18.1 | 8.16 | 1.85 | 0.47 | 0.35 | 0.24 | 0.23 |
+| DDPM, 2M with noise | 18.1 | 8.92 | 2.33 | 0.57 | 0.41 | 0.25 | 0.24 |
+| DDPM, UniPC | 18.1 | 8.16 | 1.8 | 0.44 | 0.34 | 0.23 | 0.23 |
+| DDPM, Heun, `karras` | 18.1 | 17.6 | 55 | 5.92 | 3.16 | 0.34 | 0.23 |
+| $x_0$, DPM-Solver++ 2M | 17.6 | 9.7 | 2.11 | 0.58 | 0.42 | 0.28 | 0.29 |
+| $v$, DPM-Solver++ 2M | 17.7 | 9.62 | 1.93 | 0.46 | 0.35 | 0.24 | 0.23 |
+| `min_snr`, DPM-Solver++ 2M | 18.6 | 8.17 | 1.92 | 0.46 | 0.35 | 0.25 | 0.25 |
+| $v$, `min_snr`, DPM-Solver++ 2M | 10.9 | 9.24 | 1.93 | 0.47 | 0.35 | 0.25 | 0.25 |
+| $v$, `zero_snr`, DPM-Solver++ 2M | 17.8 | 9.77 | 1.98 | 0.47 | 0.35 | 0.24 | 0.23 |
+| flow, DPM-Solver++ 2M | 16.1 | 3.17 | 0.61 | 0.22 | 0.21 | 0.20 | 0.20 |
+| flow, UniPC | 16.1 | 3.17 | 0.54 | 0.21 | 0.20 | 0.20 | 0.20 |
+| flow, Heun | 16.1 | 16.1 | 1.42 | 0.32 | 0.27 | 0.21 | 0.20 |
+| reflow, Euler | 0.33 | 0.29 | 0.27 | 0.25 | 0.25 | 0.25 | 0.24 |
+| EDM, Heun, `karras` | 10.2 | 10.1 | 59.8 | 5.76 | 3.75 | 0.28 | 0.18 |
+| EDM, 2M, `karras` | 10.2 | 10.1 | 0.52 | 0.40 | 0.29 | 0.19 | 0.19 |
+| EDM, DPM-Solver++ 2M | 10.2 | 9.32 | 1.83 | 0.39 | 0.30 | 0.20 | 0.19 |
+| halved, DDIM | 0.44 | 0.35 | 0.32 | 0.28 | – | – | – |
+| consistency, its jumps | 0.38 | 0.32 | 0.28 | 0.32 | – | – | – |
+| DiT, DPM-Solver++ 2M | 14 | 9.53 | 2.44 | 0.64 | 0.49 | 0.38 | 0.38 |
 <!-- measured: docs/figures/data/comparison.json#/distance -->
 
-These numbers are of one training and one seed each. `halved` and `consistency` are
-[distilled](distillation.html), for eight calls and fewer. On the page of the
-[samplers](samplers/index.html) four seeds differ by about 0.02, and 1000 ancestral steps of DDPM
-have 0.25. As many draws of the real digits have 0.1421.
+Each number is the mean over three seeds of sampling, of one training. `halved` and `consistency`
+are [distilled](distillation.html), for eight calls and fewer. As many draws of the real digits have
+0.1421, and 1000 ancestral steps of DDPM have [0.25](samplers/index.html).
 <!-- measured: docs/figures/data/comparison.json#/fresh -->
 
 * **One call** from pure noise ends near the mean of all digits, whatever the sampler. The mean
@@ -74,13 +73,46 @@ have 0.25. As many draws of the real digits have 0.1421.
   [that level is hardly trained](preconditioning.html). Only
   the reflow and the distilled models were trained for one call, and draw digits, with 0.33 to 0.44.
 * **Up to eight calls** the training decides. With four, the reflow and the distilled models have
-  0.26 to 0.31, EDM's model 0.53 with its own levels and DPM-Solver++, and the flow 0.54 with UniPC;
-  all samplers of DDPM's model have 1.4 and more. With eight, the flow has 0.20.
-* **With 20 calls** DPM-Solver++ has between 0.18 and 0.27 for every U-Net, and 0.38 for DiT.
-  $\epsilon$ and $v$ are alike, and $x_0$ is a little worse. The least are EDM's training with its
-  own levels, 0.18, and of the flow, 0.19.
+  0.27 to 0.32, EDM's model 0.52 with its own levels and DPM-Solver++, and the flow 0.54 with UniPC;
+  all samplers of DDPM's model have 1.4 and more. With eight, the flow has 0.21 with UniPC.
+* **With 20 calls** DPM-Solver++ has between 0.19 and 0.28 for every U-Net, and 0.38 for DiT.
+  $\epsilon$ and $v$ are alike, and $x_0$ is a little worse. The smallest distances are those of
+  EDM's training with its own levels, 0.19, and of the flow, 0.20. The seeds differ by more than
+  that.
 * **Heun's method** pays for its second slope with half of its steps. With `karras` and four to ten
   calls it is the worst of all, on EDM's own model too. EDM itself takes 18 steps, 35 calls.
+
+## How much the seeds differ
+
+The largest of the three distances less the smallest. This spread does not shrink with the distance:
+with 20 calls and more it is 0.01 to 0.09, because the noises and not the steps decide the distance
+then.
+
+| calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
+|---|---|---|---|---|---|---|---|
+| DDPM, ancestral | 0.60 | 0.02 | 0.06 | 0.04 | 0.06 | 0.05 | 0.08 |
+| DDPM, DDIM | 0.60 | 0.09 | 0.08 | 0.05 | 0.05 | 0.03 | 0.02 |
+| DDPM, PNDM | 0.60 | 0.09 | 0.03 | 0.01 | 0.03 | 0.01 | 0.01 |
+| DDPM, DPM-Solver++ 2M | 0.60 | 0.09 | 0.09 | 0.02 | 0.01 | 0.01 | 0.01 |
+| DDPM, 2M with noise | 0.60 | 0.02 | 0.09 | 0.02 | 0.05 | 0.04 | 0.09 |
+| DDPM, UniPC | 0.60 | 0.09 | 0.08 | 0.02 | 0.00 | 0.01 | 0.01 |
+| DDPM, Heun, `karras` | 0.60 | 0.59 | 0.35 | 0.25 | 0.11 | 0.01 | 0.01 |
+| $x_0$, DPM-Solver++ 2M | 0.02 | 0.06 | 0.13 | 0.07 | 0.06 | 0.04 | 0.05 |
+| $v$, DPM-Solver++ 2M | 0.01 | 0.04 | 0.11 | 0.05 | 0.04 | 0.04 | 0.04 |
+| `min_snr`, DPM-Solver++ 2M | 0.57 | 0.05 | 0.12 | 0.03 | 0.01 | 0.01 | 0.01 |
+| $v$, `min_snr`, DPM-Solver++ 2M | 0.07 | 0.03 | 0.11 | 0.05 | 0.03 | 0.03 | 0.03 |
+| $v$, `zero_snr`, DPM-Solver++ 2M | 0.01 | 0.02 | 0.11 | 0.06 | 0.04 | 0.03 | 0.04 |
+| flow, DPM-Solver++ 2M | 0.01 | 0.20 | 0.14 | 0.07 | 0.07 | 0.06 | 0.05 |
+| flow, UniPC | 0.01 | 0.20 | 0.13 | 0.06 | 0.06 | 0.05 | 0.05 |
+| flow, Heun | 0.01 | 0.01 | 0.16 | 0.08 | 0.07 | 0.06 | 0.06 |
+| reflow, Euler | 0.10 | 0.09 | 0.09 | 0.08 | 0.08 | 0.08 | 0.08 |
+| EDM, Heun, `karras` | 0.08 | 0.08 | 0.32 | 0.13 | 0.18 | 0.02 | 0.03 |
+| EDM, 2M, `karras` | 0.08 | 0.08 | 0.12 | 0.09 | 0.06 | 0.03 | 0.03 |
+| EDM, DPM-Solver++ 2M | 0.08 | 0.07 | 0.14 | 0.06 | 0.04 | 0.03 | 0.03 |
+| halved, DDIM | 0.11 | 0.10 | 0.09 | 0.08 | – | – | – |
+| consistency, its jumps | 0.08 | 0.07 | 0.04 | 0.02 | – | – | – |
+| DiT, DPM-Solver++ 2M | 0.28 | 0.01 | 0.11 | 0.09 | 0.08 | 0.07 | 0.07 |
+<!-- measured: docs/figures/data/comparison.json#/spread -->
 
 ## In your own table
 

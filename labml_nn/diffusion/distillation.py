@@ -159,7 +159,7 @@ and measures again.
 | teacher, UniPC | 16.1 | 3.18 | 0.54 | 0.20 |
 | reflow | 0.33 | 0.29 | 0.26 | 0.25 |
 | progressive | 0.44 | 0.35 | 0.31 | 0.28 |
-| consistency | 0.41 | 0.33 | 0.31 | 0.31 |
+| consistency | 0.38 | 0.31 | 0.30 | 0.31 |
 <!-- measured: docs/figures/data/distillation.json#/table -->
 
 ![Distance against calls, both axes logarithmic. The teacher falls from 16 at one call to 0.4 with
@@ -185,10 +185,9 @@ with two calls, and with one](figure:distillation.py::digits
 "The same ten noises; the numbers are calls of the network")
 
 **What did not come out.** The aim was, with two calls, a distance at most a quarter larger than the
-0.25 of 1000 steps: 0.31. Reflow does, with 0.29. Consistency has 0.33 and halving 0.35 after their
-short trainings. One seed was drawn, of one training each; [four seeds](samplers/index.html) of
-samples differ by about 0.02. The run of consistency was stopped once on its way and went on with
-fewer steps than planned, so its learning rate fell faster than a new run's does.
+0.25 of 1000 steps: 0.31. Reflow does, with 0.29 as the mean of [three seeds](comparison.html).
+After their short trainings consistency just misses it, with 0.32, and halving has 0.35. The table
+is of one seed and one training each; the three seeds differ by up to 0.11.
 
 [Exercises for this page](ddpm/exercises.html#fewer-steps), with answers.
 """

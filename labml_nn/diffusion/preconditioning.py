@@ -140,12 +140,12 @@ that differ from `digits` in the target and the noise levels alone
   these levels are now hardly trained.
 * **The target alone** was not trained. It is close to $v$, whose row gains little.
 * **Their levels for sampling** go with this training. On the model that is trained here, `karras`
-  with DPM-Solver++ has 0.53 with four calls, where the model of `make train` has 1.87 with
+  with DPM-Solver++ has 0.52 with four calls, where the model of `make train` has 1.85 with
   `trailing`. [The comparison](comparison.html) has these rows.
 * **Heun's method** is behind here too: with ten steps, 19 calls, it has 0.28, and DPM-Solver++
-  with `karras` has 0.18 with 20.
-* One seed was drawn, of one training. [Four seeds](samplers/index.html) of samples differ by about
-  0.02.
+  with `karras` has 0.19 with 20.
+* One seed was drawn, of one training. [Three seeds](comparison.html) of samples differ by up to
+  0.06 with DPM-Solver++ in this table.
 
 [Exercises for this page](ddpm/exercises.html#preconditioning), with answers.
 """

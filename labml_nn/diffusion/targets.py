@@ -164,11 +164,11 @@ schedule; and the Fréchet distance of
 <!-- measured: docs/figures/data/targets.json#/table -->
 
 `python -m docs.figures.data.targets runs/targets` trains what is missing and measures. Each row is
-one training and one seed, so a difference of 0.02 says little. With its own weight
-$v$ is as good as $\epsilon$ or a little better. $x_0$ is worse: it gives the steps with little
-noise the least weight. The weight `min_snr` takes weight from the same steps, and loses with many
-calls. It was proposed for larger images and longer trainings. With `zero_snr` no difference is
-seen.
+one training and one seed, so a difference of 0.05 says little ([three seeds](comparison.html) of
+samples differ by as much). With its own weight $v$ is as good as $\epsilon$ or a little better.
+$x_0$ is a little worse: it gives the steps with little noise the least weight. The weight `min_snr`
+takes weight from the same steps, and loses with many calls. It was proposed for larger images and
+longer trainings. With `zero_snr` no difference is seen.
 
 [Exercises for this page](ddpm/exercises.html#targets-and-weights), with answers.
 """

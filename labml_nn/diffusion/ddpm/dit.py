@@ -125,7 +125,7 @@ network spends on an image, by more blocks, more width or smaller patches.
 
 > **What was tried.** The learning rates 0.0005, 0.001, 0.002, 0.004 and 0.008, for 800 steps each.
 > This transformer wants a large one; 0.004 is twice the U-Net's. One training was measured, with
-> one seed of samples; [four seeds](../samplers/index.html) differ by about 0.02.
+> one seed of samples; [three seeds](../comparison.html) differ by up to 0.09.
 
 [Exercises for this page](exercises.html#a-transformer), with answers.
 """
