@@ -21,8 +21,8 @@ from .parse import Line, Output, Section
 
 # How many lines of an output are shown before it is folded
 LONG = 16
-# Where a line is as long as this, a phone breaks it
-BREAKS = 42
+# Where a line is as long as this, a phone breaks it. The smallest shows fewer letters of it
+BREAKS, NARROW = 42, 32
 
 
 def write(
@@ -84,6 +84,8 @@ class Shown(NamedTuple):
     jumps: bool
     # How far what is broken off a long line is indented, in fours of blanks
     hang: int
+    # The blanks behind which it must not break, as this would leave an empty line
+    held: int
 
 
 def _lines(
@@ -98,9 +100,16 @@ def _lines(
         n = line.number
         html = Markup(SHOWN.sub('', shown[n]))
         jumps = n != before + 1 or not before
-        hang = _hang(line.text.expandtabs(), indent)
-        yield Shown(n, names.get(n, ''), html, n in marks.marked, jumps, hang)
+        text = line.text.expandtabs()
+        hang = _hang(text, indent)
+        held = len(html) - len(html.lstrip()) if hang and _begins_late(text, indent) else 0
+        yield Shown(n, names.get(n, ''), html, n in marks.marked, jumps, hang, held)
         before = n
+
+
+def _begins_late(text: str, indent: int) -> bool:
+    """Whether the first word of a line is too long for the room behind its indentation."""
+    return len(text) - len(text.lstrip()) - indent + len(text.split(None, 1)[0]) > NARROW
 
 
 def _hang(text: str, indent: int) -> int:

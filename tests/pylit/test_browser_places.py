@@ -536,8 +536,21 @@ This is what it prints:
 def f(x):
     if x:
         y = some_function_of(x, and_of, another) + that_goes_on_for(some, time, more)
+        without_a_blank.anywhere_in_it(y)[and_longer]
         return y
 '''
+# How far below its number a line begins
+BELOW = """(line) => {
+  const range = document.createRange();
+  const words = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const at = words.currentNode.data.search(/\\S/);
+    if (at < 0) continue;
+    range.setStart(words.currentNode, at);
+    range.setEnd(words.currentNode, at + 1);
+    return range.getBoundingClientRect().top - line.getBoundingClientRect().top;
+  }
+}"""
 
 
 def test_what_is_broken_off_a_line_hangs_below_its_beginning(tmp_path: Path, browser: Any) -> None:
@@ -549,6 +562,7 @@ def test_what_is_broken_off_a_line_hangs_below_its_beginning(tmp_path: Path, bro
         first, *others = page.locator('.l', has_text='some_function_of').evaluate(ROWS)
         assert others
         assert all(first <= left <= first + 40 for left in others), (first, others)
+        assert page.locator('.l', has_text='without_a_blank').evaluate(BELOW) < 8
         table = page.locator('pre.block')
         assert table.evaluate('e => e.scrollWidth > e.clientWidth + 1')
         assert table.get_attribute('tabindex') == '0'
