@@ -187,7 +187,6 @@ class Frame:
             'script': self._root(source_script(place.url)),
             # The line above the page is as wide as what follows it
             'wide': bool(self.source.headings) and self._begins_with_code(),
-            'wraps': '<pre' in rows,
         }
 
     def _coverage(self) -> str:

@@ -181,7 +181,7 @@ const lighten = (node, above) => {
 // than a line.
 const letters = (node) => text(node) ? node : node.kids.map(letters).join('');
 
-// A bracket of a given size (`\\Big[`) is a letter for KaTeX, and known by its look alone
+// A bracket of a given size (`\Big[`) is a letter for KaTeX, and known by its look alone
 const BRACKETS = { '(': 'mopen', '[': 'mopen', '{': 'mopen', '⟨': 'mopen',
   ')': 'mclose', ']': 'mclose', '}': 'mclose', '⟩': 'mclose' };
 const roles = (node) => {
@@ -204,11 +204,12 @@ const pieces = (bases) => {
   return bases.flatMap((base) => {
     const [first, ...kids] = base.kids;
     const found = [[]];
-    for (const kid of kids) {
+    kids.forEach((kid, i) => {
       depth = deeper(depth, kid);
-      if (depth <= 0 && isWide(kid)) found.push([]);
+      // Of several the last one, as blanks that follow each other are one
+      if (depth <= 0 && isWide(kid) && !(kids[i + 1] && isWide(kids[i + 1]))) found.push([]);
       else found.at(-1).push(kid);
-    }
+    });
     return found.flatMap((part, i) => [
       ...(i ? [{ tag: 'span', text: ' class="wide"', kids: [' '] }] : []),
       ...(part.length || !i ? [{ ...base, kids: [first, ...part] }] : [])]);
