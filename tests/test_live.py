@@ -68,6 +68,29 @@ def test_the_paths_in_the_plane_are_those_of_the_samplers(plane, name):
     assert torch.allclose(torch.tensor(got), torch.cat(want), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ('steps', 'nearest'), [(7, 'dpm'), (11, 'dpm'), (30, 'pndm'), (50, 'pndm')]
+)
+def test_a_line_of_second_order_ends_nearest(plane, steps, nearest):
+    """What the figure says of its first points is so for any noise."""
+    errors = plane.evaluate(
+        """async (steps) => {
+          const { pathOf, apart, CENTRES } = ddpm.plane, found = [];
+          for (let seed = 1; seed <= 6; seed++) {
+            const end = async (name, n) => (await pathOf(name, n, seed, CENTRES))[n];
+            const exact = await end('dpm', 1000), errors = {};
+            for (const name of ['ddim', 'pndm', 'dpm']) {
+              errors[name] = apart(await end(name, steps), exact);
+            }
+            found.push(errors);
+          }
+          return found;
+        }""",
+        steps,
+    )
+    assert [min(row, key=row.get) for row in errors] == [nearest] * 6
+
+
 @pytest.mark.parametrize('w', [0, 2, -1])
 def test_guided_points_are_those_of_the_guided_model(plane, w):
     classes, spread = plane.evaluate('() => [ddpm.classes.CLASSES, ddpm.classes.SPREAD]')
@@ -113,6 +136,16 @@ def test_a_schedule_of_ones_own_is_one(plane, bend):
     alpha_bar = torch.tensor(got, dtype=torch.float64)
     DenoiseDiffusion(None, 1000, alpha_bar=alpha_bar)  # refuses what does not fall
     assert (alpha_bar[-1] / (1 - alpha_bar[-1])).log() == pytest.approx(-6)
+
+
+def test_the_noisy_steps_are_counted(plane):
+    """As the page counts them; the last step of a line that ends at -6 is one."""
+    count = '([name, last]) => ddpm.forward.below(ddpm.forward.barOf(name, last, 1))'
+    cases = [('linear', 0), ('cosine', 0), ('own', -6), ('own', -5.5)]
+    assert [plane.evaluate(count, case) for case in cases] == [231, 32, 1, 0]
+    factors = [0.99995, 0.0497, 0.00635282, 0.0000492825]
+    shown = plane.evaluate('(factors) => factors.map(ddpm.forward.factor)', factors)
+    assert [float(text) for text in shown[1:]] == [0.0497, 0.00635, 0.0000493]
 
 
 @pytest.mark.parametrize('name', ['plane', 'forward', 'classes', 'unet'])
@@ -226,6 +259,40 @@ def test_what_lies_between_two_drawings_is_what_interpolate_finds(plane, t, weig
         eps = noise(mixed.shape, 'cpu')
         mixed = diffusion.q_sample(mixed, torch.tensor([t - 1]), eps)
     assert torch.allclose(torch.tensor(got[0]), mixed.flatten(), atol=1e-5)
+
+
+def test_what_is_drawn_at_the_edge_is_lost_at_250_and_comes_back_at_50(plane):
+    (weights,) = find(load(ROOT), 'board').later
+    plane.add_script_tag(path=weights)
+    cross = [1.0 if i % 9 == 0 or i in range(7, 57, 7) else -1.0 for i in range(64)]
+    back = plane.evaluate(
+        """async (cross) => {
+          const { schedule, n_steps, variance } = ddpm.packed.config;
+          const model = await ddpm.run(ddpm.networkOf(ddpm.packed));
+          const process = { beta: ddpm.betas[schedule](n_steps), variance, model };
+          const x = Float32Array.from(cross), rest = { aborted: false }, made = [];
+          for (const t of [50, 250, 700]) {
+            const ends = [];
+            for (const one of [x, ddpm.real.seven]) {
+              const made = await ddpm.board.between(process, one, one, 0, t, 0, () => {}, rest);
+              ends.push([...made.back]);
+            }
+            made.push(ends);
+          }
+          return made;
+        }""",
+        cross,
+    )
+    back, drawn = torch.tensor(back).unflatten(-1, (8, 8)), torch.tensor(cross).view(8, 8) > 0
+    little, some, much = back[:, 0]
+    assert (little[drawn] > 0).float().mean() > 0.8
+    corners = (slice(None, None, 7), slice(None, None, 7))
+    assert some[corners].max() < 0
+    # Inside, about half of it is kept
+    inside = some[1:-1, 1:-1][drawn[1:-1, 1:-1]] > 0
+    assert 0.5 < inside.float().mean() < 0.9
+    # And in the end it is one picture, whatever was drawn
+    assert (much - back[2, 1]).abs().mean() < 0.04
 
 
 # ## The network

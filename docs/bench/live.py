@@ -41,7 +41,7 @@ FIRST = """([words]) => new Promise((done) => {
   there();
 })"""
 LIVING = r'<span class="live" data-live="[^"]*/([\w-]+)\.js"'
-SECOND, END = r'picture [2-9] of', r'(\d+) pictures in ([\d.]+) seconds: (\d+) steps'
+SECOND, END = r'picture [2-9] of', r'(\d+) pictures in ([\d.]+) seconds, with (\d+) of'
 
 
 def report(name: str, what: str, value: str) -> None:

@@ -13,7 +13,10 @@
 
   const SIZE = 8, ALL = SIZE * SIZE;
   // So many of the steps are taken for a chain from its noisy end, and these mixtures are made
-  const STEPS = 100, MIXTURES = [0, 0.25, 0.5, 0.75, 1];
+  const STEPS = 100, MIXTURES = [0, 0.25, 0.5, 0.75, 1], SHARES = ['0', '¼', '½', '¾', '1'];
+
+  /** @param {number} T of the diffusion @param {number} t @returns {number} steps back from step `t` */
+  const stepsTo = (T, t) => Math.round(t * STEPS / T);
 
   /**
    * The mixture of two images at step `t`, and what its chain makes of it: `interpolate` of the
@@ -23,7 +26,7 @@
    * @param {number} seed @param {(x: Float32Array) => void} told @param {{aborted: boolean}} signal
    */
   const between = async (process, one, other, weight, t, seed, told, signal) => {
-    const T = process.beta.length, from = Math.round(t * STEPS / T);
+    const from = stepsTo(process.beta.length, t);
     const noise = ddpm.seededNoise(seed), mixed = one.map((v, i) => (1 - weight) * v + weight * other[i]);
     if (from === 0) return { noised: mixed, back: mixed };
     const noised = ddpm.qSample(mixed, ddpm.alphaBar(process.beta)[t - 1], noise(ALL));
@@ -32,6 +35,13 @@
     const last = await ddpm.run(walk, (/** @type {DDPM.Step} */ step) => told(step.x), signal);
     return { noised, back: last?.x };
   };
+
+  /**
+   * How far two images are apart, on average over the pixels: of the way from black to white, which
+   * is 2 long, in percent.
+   * @param {Float32Array} x @param {Float32Array} y
+   */
+  const apart = (x, y) => Math.round(50 * x.reduce((sum, v, i) => sum + Math.abs(v - y[i]), 0) / x.length);
 
   /**
    * A board to draw on, by mouse, finger and keys.
@@ -120,7 +130,7 @@
     const drawings = [ddpm.real.three, ddpm.real.seven].map((x) => Float32Array.from(x));
 
     const again = () => { draw().catch(host.failed); };
-    const labels = [say('First drawing: arrow keys move, space draws'), say('Second drawing: arrow keys move, space draws')];
+    const labels = [say('First drawing: arrow keys move, space draws or erases'), say('Second drawing: arrow keys move, space draws or erases')];
     const boards = drawings.map((x, i) => boardOf(labels[i], x, again));
     const titles = [say('First drawing'), say('Second drawing')];
     const shown = boards.map(({ element, clear }, i) => ddpm.make('div', {},
@@ -132,42 +142,47 @@
       name: ddpm.make('p', { className: 'named' }, name),
       pictures: MIXTURES.map((weight) => ddpm.canvasOf(`${name}, λ = ${weight}`, SIZE)),
     }));
+    // Below each picture, which mixture it is
+    const columns = rows.map(({ pictures }) => pictures.map((picture, i) =>
+      ddpm.make('figure', {}, picture, ddpm.make('figcaption', {}, `λ = ${SHARES[i]}`))));
     const state = ddpm.make('p', { className: 'state' });
     host.root.append(
       ddpm.make('p', {}, ddpm.make('strong', {}, say('What is left of a drawing that has gone through noise, and what is made up?'))),
       ddpm.make('div', { className: 'controls' }, level.element, fresh),
-      ddpm.make('div', { className: 'boards' }, shown[0], ddpm.make('div', {}, ...rows.flatMap(
-        ({ name, pictures }) => [name, ddpm.make('div', { className: 'pictures five' }, ...pictures)])), shown[1]),
+      ddpm.make('div', { className: 'boards' }, shown[0], ddpm.make('div', {},
+        ddpm.make('p', { className: 'named' }, say('Each column is a mixture of the drawings. λ is the share of the second.')),
+        ...rows.flatMap(({ name }, i) => [name, ddpm.make('div', { className: 'pictures five' }, ...columns[i])])), shown[1]),
       state,
-      ddpm.make('p', {}, say('Draw on a board with the mouse, a finger, or the arrow keys and the space bar; what is white is rubbed out. From left to right the first drawing turns into the second. Clear a board and draw a cross, or a letter. At t = 50 it comes back nearly as it was. At t = 250 it comes back as a digit, as the model knows nothing else: its bright places are kept, and the rest is made up. At t = 700 nothing of it is left: both drawings come back as one digit, which is that of the noise.')),
+      ddpm.make('p', {}, say('Draw on a board with the mouse, a finger, or the arrow keys and the space bar. A stroke that begins on a dark cell draws in white; a stroke that begins on a bright cell erases. The leftmost column (λ = 0) is made from the first drawing, the rightmost (λ = 1) from the second, and the middle one (λ = ½) from half of each. Clear a board and draw a cross from corner to corner, or a letter. At t = 50 it comes back nearly as it was. At t = 250 it comes back more like a digit, as the model knows nothing else: strokes that a digit could have there may stay, others are made up, and what is drawn at the left or the right edge of the board is lost, as nearly all digits are black there. At t = 700 hardly anything of it is left: both drawings come back as nearly the same picture, which depends on the noise alone.')),
     );
 
     const draw = async () => {
       stop.abort();
-      const { signal } = stop = new AbortController(), t = level.get();
+      const { signal } = stop = new AbortController(), t = level.get(), steps = stepsTo(config.n_steps, t);
       const [noised, back] = rows.map(({ pictures }) => pictures);
-      state.textContent = say('Drawing …');
-      const ends = [];
+      const ends = [], n = MIXTURES.length;
       for (const [i, weight] of MIXTURES.entries()) {
-        let first = true;
+        let first = true, k = -1;
         const made = await between(process, drawings[0], drawings[1], weight, t, seed, (x) => {
           if (first) ddpm.paint(noised[i], x, 1, SIZE);
           if (first || !ddpm.calm()) ddpm.paint(back[i], x, 1, SIZE);
           first = false;
+          k += 1;
+          state.textContent = ddpm.filled(say('Drawing picture {i} of {n}: step {k} of {steps} …'), { i: i + 1, n, k, steps });
         }, signal);
         if (signal.aborted) return;
         ddpm.paint(noised[i], made.noised, 1, SIZE);
         ddpm.paint(back[i], made.back, 1, SIZE);
         ends.push(made.back);
       }
-      const [a, b] = [ddpm.rms(drawings[0], ends[0]), ddpm.rms(drawings[1], ends[ends.length - 1])];
+      const [one, other] = drawings;
       state.textContent = `t = ${t}: ` + ddpm.filled(
-        say('the first drawing has come back with a difference of {a}, the second with {b} (root mean square; white − black = 2).'),
-        { a: a.toFixed(2), b: b.toFixed(2) });
+        say('on average, a pixel of the first drawing has changed by {a} % of the way from black to white, and one of the second by {b} %. The two drawings differ from each other by {c} %.'),
+        { a: apart(one, ends[0]), b: apart(other, ends[n - 1]), c: apart(one, other) });
       host.announce(state.textContent);
     };
     again();
   };
 
-  Object.assign(ddpm, { board: { between, MIXTURES, STEPS } });
+  Object.assign(ddpm, { board: { between, apart, MIXTURES, STEPS } });
 })();

@@ -25,7 +25,7 @@
     ['return mean + torch.where(last, 0.0, var**0.5) * z, x0_hat', 'next'],
   ];
   const LAST = LINES.length - 1;
-  // A pixel that has moved by this has another grey, for the eye
+  // A pixel that has moved by more has another grey, for the eye
   const SEEN = 0.2;
 
   /**
@@ -145,25 +145,27 @@
       line = to % LINES.length;
       reach().catch(host.failed);
     });
-    const buttons = [
-      play,
-      ddpm.button(say('Back'), move(-1)),
+    const back = ddpm.button(say('Back'), move(-1));
+    const forth = [
       ddpm.button(say('Next line'), move(1)),
       ddpm.button(say('Next step'), move(LINES.length)),
     ];
     const once = ddpm.button(say('Another z in this step'), at_rest(() => change(k + 1)));
     const onwards = ddpm.button(say('Another z from here on'), at_rest(() => change(T)));
+    // Why the slider or these buttons are off
+    const why = ddpm.make('p', { className: 'named' });
     const fresh = ddpm.button(say('New noise'), at_rest(() => {
       seed += 1;
       restart();
     }));
     host.root.append(
       ddpm.make('p', {}, ddpm.make('strong', {}, say('What does each line of Algorithm 2 do to the picture?'))),
-      ddpm.make('div', { className: 'controls' }, ...buttons, place.element),
+      ddpm.make('div', { className: 'controls' }, play, back, ...forth, place.element),
       ddpm.make('div', { className: 'made' }, ...shown),
       state,
       ddpm.make('ol', { className: 'program' }, ...lines),
       ddpm.make('div', { className: 'controls' }, once, onwards, fresh),
+      why,
       compared,
       ddpm.make('p', {}, say('Run the chain to its end, go back to t = 800, and take another z from there on: often another digit comes of the same xₜ. From t = 200 on it mostly stays the same digit. Another z in one single step is hardly seen at the end, wherever the step is: it is one of a thousand.')),
     );
@@ -183,18 +185,28 @@
         ofPage[i]?.classList.toggle('lit', i === line);
       });
       place.set(k);
-      place.input.disabled = once.disabled = onwards.disabled = chain.steps.length < T || running;
+      const last = k === T - 1, t = T - k;
+      place.input.disabled = chain.steps.length < T || running;
+      // The last step adds no z
+      once.disabled = onwards.disabled = place.input.disabled || last;
+      back.disabled = k === 0 && line === 0;
+      for (const button of forth) button.disabled = last && line === LAST && !running;
+      why.textContent = place.input.disabled
+        ? say('When the chain has come to its end, you can go back along it and take another z.')
+        : last ? say('At t = 1 the factor of z is 0: go back along the chain to take another z.') : '';
+      place.element.title = place.input.disabled ? why.textContent : '';
       const [a, b] = step.weights.map(short);
-      state.textContent = `t = ${T - k}. ` + ddpm.filled([
-        say('So many steps are still to be undone. xₜ is what the steps before have left.'),
+      state.textContent = `t = ${t}: ` + ddpm.filled([
+        last ? say('One step is still to be undone. xₜ is what the steps before have left.')
+          : say('{t} steps are still to be undone. xₜ is what the steps before have left.'),
         say('New noise z is drawn. The last line will need it.'),
         say('The network is given xₜ and t, and guesses the noise ε in it.'),
         say('xₜ without this noise would be the picture x̂₀.'),
-        say('{n} of its {all} pixels are black or white now: what was beyond is brought back.'),
+        say('x̂₀ is black or white in {n} of its {all} pixels now: what was beyond is brought back.'),
         say('The mean μ of the step back is {a} of x̂₀ and {b} of xₜ.'),
         say('xₜ₋₁ is μ and {sigma} of z.'),
       ][line], {
-        all, a, b, sigma: short(step.sigma), n: step.x0.filter((v) => Math.abs(v) === 1).length,
+        t, all, a, b, sigma: short(step.sigma), n: step.x0.filter((v) => Math.abs(v) === 1).length,
       });
     };
 
@@ -256,8 +268,8 @@
         ends[i].setAttribute('aria-label', captions[i]);
       });
       const text = `${changed}: ` + ddpm.filled(
-        say('{moved} of {all} pixels at the end have another grey; the difference is {rms} (root mean square; white − black = 2).'),
-        { moved, all, rms: rms.toFixed(2) });
+        say('the end differs by more than {seen}, which the eye can see, in {moved} of {all} pixels; over all of them the difference is {rms} (root mean square; white − black = 2).'),
+        { seen: SEEN, moved, all, rms: rms.toFixed(2) });
       /** @type {Element} */ (compared.lastElementChild).textContent = text;
       compared.hidden = false;
       was = null;

@@ -9,7 +9,7 @@
 (() => {
   'use strict';
   const { ddpm } = globalThis;
-  const { T, beta, epsOf, at } = ddpm.mixture, { draw } = ddpm.svg;
+  const { T, beta, epsOf, at } = ddpm.mixture, { draw, signed } = ddpm.svg;
 
   const SPREAD = 0.45, STARTS = 300, STEPS = 50;
   // The first class has a place beside the second, and one of its own
@@ -82,8 +82,9 @@
     const again = () => { update().catch(host.failed); };
     const NAMES = [say('blue'), say('orange')], KINDS = ['linear', 'cosine'];
     const label = ddpm.choice(say('Class'), NAMES.map((name, i) => [String(i), name]), '0', again);
-    const push = ddpm.slider(say('Guidance'), { min: -1, max: 8, step: 0.5, value: 2 }, again,
-      (/** @type {number} */ w) => `w = ${w}`);
+    // In one line, in a narrow table too
+    const named = (/** @type {number} */ w) => `w\u00a0=\u00a0${signed(w)}`;
+    const push = ddpm.slider(say('Guidance'), { min: -1, max: 8, step: 0.5, value: 2 }, again, named);
     const fresh = ddpm.button(say('New noise'), () => { seed += 1; again(); });
     const plot = draw('svg', { viewBox: '-300 -220 600 440', class: 'plot', role: 'img' });
     const table = ddpm.make('table', {});
@@ -91,13 +92,13 @@
       ddpm.make('p', {}, ddpm.make('strong', {}, say('What does guidance do to the points of a class?'))),
       ddpm.make('div', { className: 'controls' }, label.element, push.element, fresh),
       ddpm.make('div', { className: 'beside' }, plot, ddpm.make('div', {}, table,
-        ddpm.make('p', {}, say('The rings are the two classes, at one and two deviations. The grey dots are the density that guidance asks for, p(x|c)·p(c|x)ʷ; the points are what 50 steps draw. Move w up: fewer points come to the place beside the other class, and all move away from it, further than the grey does. At w = −1 the class is not heard, and points of both classes are drawn.')))),
+        ddpm.make('p', {}, say('The rings are the two classes, at one and two deviations: two places of the blue class, one of the orange. The grey dots are the density that guidance asks for, p(x|c)·p(c|x)ʷ; the points are what 50 steps draw. Move w up: fewer points come to the place beside the other class, and all move away from it, further than the grey does. At w = −1 the class is not heard: points of both classes are drawn, in neither colour.')))),
     );
 
     /** @param {number} w @param {Float32Array} points */
     const row = (w, points) => {
       const { sure, spread } = measured(Number(label.get()), points);
-      return [`w = ${w}`, `${(100 * sure).toFixed(1)} %`, spread.toFixed(2)];
+      return [named(w), `${(100 * sure).toFixed(1)} %`, spread.toFixed(2)];
     };
 
     let asked = 0;
@@ -112,7 +113,7 @@
       }
       const rings = CLASSES.flatMap((centres, i) => centres.flatMap(([p, q]) => [1, 2].map((r) =>
         draw('circle', { class: `trace thin ${KINDS[i]}`, cx: at(p), cy: at(-q), r: at(r * SPREAD) }))));
-      plot.replaceChildren(newsprint(c, w), ...rings, group(`dot ${KINDS[c]}`, shown));
+      plot.replaceChildren(newsprint(c, w), ...rings, group(w > -1 ? `dot ${KINDS[c]}` : 'dot', shown));
       const rows = [row(0, plain), ...(w ? [row(w, points)] : [])];
       const head = ['w', say('a classifier is sure'), say('spread')];
       table.replaceChildren(

@@ -16,6 +16,6 @@
     host.root.append(ddpm.make('p', {}, ddpm.make('strong', {},
       say('How many calls of a network does it take to turn noise into a digit?'))));
     await ddpm.drawing(host, ddpm.packed);
-    host.root.append(ddpm.make('p', {}, say('Try 1 step, then 3, then 20: from the same seed, more steps sharpen what was there. Then another sampler: most digits stay what they were, as the noise decides what is drawn. The command makes these pictures from a run of "make train", whose weights are rounded to 8 bits here.')));
+    host.root.append(ddpm.make('p', {}, say('Try 2 steps, then 5, then 20: from the same seed, more steps sharpen what was there. Then another sampler: most digits stay what they were, as the noise decides what is drawn. The command makes these pictures from a run of "make train", whose weights are rounded to 8 bits here.')));
   };
 })();

@@ -3,6 +3,7 @@
 // @needs ../../labml_nn/diffusion/ddpm/engine/samplers.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.js
 // @needs ../../labml_nn/diffusion/ddpm/engine/figure.css
+// @needs svg.js
 // @later guided.weights.js
 //
 // The ten digits by their class, without guidance and with it, from the same noise; drawn by the
@@ -10,6 +11,7 @@
 (() => {
   'use strict';
   const { ddpm } = globalThis;
+  const { signed } = ddpm.svg;
 
   globalThis.pylit.figures.guided = async (/** @type {DDPM.Host} */ host) => {
     const { say } = host;
@@ -25,14 +27,14 @@
 
     const again = () => { draw().catch(host.failed); };
     const push = ddpm.slider(say('Guidance'), { min: -1, max: 8, step: 0.5, value: 2 }, again,
-      (/** @type {number} */ w) => `w = ${w}`);
+      (/** @type {number} */ w) => `w = ${signed(w)}`);
     const fresh = ddpm.button(say('New noise'), () => {
       seed += 1;
       plain = null;
       again();
     });
     /** @param {number} i @param {number} w */
-    const named = (i, w) => ddpm.filled(say('A {i}, with w = {w}'), { i, w });
+    const named = (i, w) => ddpm.filled(say('A {i}, with w = {w}'), { i, w: signed(w) });
     const rows = [0, push.get()].map((w) => digits.map((i) => ddpm.canvasOf(named(i, w), size)));
     const names = rows.map(() => ddpm.make('p', { className: 'named' }));
     const state = ddpm.make('p', { className: 'state' }), command = ddpm.commandOf(host);
@@ -44,22 +46,37 @@
       ddpm.make('p', {}, say('The lower row begins with the noise of the upper one. Find a doubtful digit above, and move w to 1: as a rule it becomes a clear one. Move w to 8: strokes break and have spots, as no hand would draw them. Take new noise several times, with w = 0 and with w = 4: guided digits vary less. At w = −1 the model is not told the class, and draws any digit.')),
     );
 
+    /** @param {HTMLCanvasElement} canvas @param {boolean} is drawn with the `w` that is named */
+    const made = (canvas, is) => {
+      canvas.classList.toggle('unmade', !is);
+      canvas.setAttribute('aria-hidden', String(!is));
+    };
+    /** @param {number} row @param {number} w what of it is not drawn yet */
+    const begun = (row, w) => {
+      names[row].textContent = `w = ${signed(w)}`;
+      rows[row].forEach((canvas) => made(canvas, false));
+    };
+
     /**
-     * @param {number} row @param {number} w @param {AbortSignal} signal
+     * @param {number} row @param {number} w @param {number} before pictures of the row before
+     * @param {number} n pictures in all @param {AbortSignal} signal
      * @returns {Promise<Float32Array[]>}
      */
-    const drawn = async (row, w, signal) => {
+    const drawn = async (row, w, before, n, signal) => {
       const ends = [];
-      names[row].textContent = `w = ${w}`;
       for (const i of digits) {
+        state.textContent = ddpm.filled(say('Drawing picture {i} of {n} …'), { i: before + i + 1, n });
         const noise = ddpm.seededNoise(seed, i), canvas = rows[row][i];
         const walk = ddpm.SAMPLERS[how.sampler](
           { beta, model: ddpm.guided(network, i, w, numbers) }, noise(numbers), noise, { steps: how.steps });
         const last = await ddpm.run(walk, (/** @type {DDPM.Step} */ step) => {
-          if (!ddpm.calm()) ddpm.paint(canvas, step.x, 1, size);
+          if (ddpm.calm()) return;
+          ddpm.paint(canvas, step.x, 1, size);
+          canvas.classList.remove('unmade');
         }, signal);
         if (signal.aborted) break;
         ddpm.paint(canvas, last.x, 1, size);
+        made(canvas, true);
         canvas.setAttribute('aria-label', named(i, w));
         ends.push(last.x);
       }
@@ -69,18 +86,26 @@
     const draw = async () => {
       stop.abort();
       const { signal } = stop = new AbortController(), w = push.get();
-      command.code.textContent = `python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${digits.length} --seed ${seed}`
+      const words = `python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${digits.length} --seed ${seed}`
         + (w ? ` --guidance ${w}` : '');
-      state.textContent = say('Drawing …');
-      const first = plain ?? await drawn(0, 0, signal);
+      // A hyphen is no place to break an option
+      command.code.replaceChildren(...words.split(' ').flatMap((word, i) => {
+        const whole = ddpm.make('span', {}, word);
+        whole.style.display = 'inline-block';
+        return i ? [' ', whole] : [whole];
+      }));
+      const before = plain ? 0 : digits.length, n = before + digits.length;
+      if (!plain) begun(0, 0);
+      begun(1, w);
+      const first = plain ?? await drawn(0, 0, 0, n, signal);
       if (signal.aborted) return;
       plain = first;
-      const pushed = await drawn(1, w, signal);
+      const pushed = await drawn(1, w, before, n, signal);
       if (signal.aborted) return;
       const moved = digits.map((i) => ddpm.rms(first[i], pushed[i]));
       state.textContent = ddpm.filled(
         say('With w = {w} the pixels are {rms} away from what they are without guidance (root mean square; white − black = 2).'),
-        { w, rms: Math.hypot(...moved.map((d) => d / Math.sqrt(moved.length))).toFixed(2) });
+        { w: signed(w), rms: Math.hypot(...moved.map((d) => d / Math.sqrt(moved.length))).toFixed(2) });
       host.announce(state.textContent);
     };
     again();

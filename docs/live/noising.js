@@ -20,12 +20,15 @@
   /** @type {[string, (bar: number) => string][]} */
   const LINES = [
     ['xt = alpha_bar[t] ** 0.5 * x0 + (1 - alpha_bar[t]) ** 0.5 * eps', () => ''],
-    ['mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0', (bar) => `${shown(Math.sqrt(bar))} * x0`],
-    ['var = gather(self.one_minus_alpha_bar, t, x0.ndim)', (bar) => shown(1 - bar)],
-    ['return mean + var**0.5 * eps', (bar) => `mean + ${shown(Math.sqrt(1 - bar))} * eps`],
+    ['mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0', (bar) => `${shown(Math.sqrt(bar), bar)} * x0`],
+    ['var = gather(self.one_minus_alpha_bar, t, x0.ndim)', (bar) => shown(1 - bar, bar)],
+    ['return mean + var**0.5 * eps', (bar) => `mean + ${shown(Math.sqrt(1 - bar), bar)} * eps`],
   ];
-  /** @param {number} v */
-  const shown = (v) => v.toFixed(4);
+  /**
+   * With more digits at both ends, where four of them would make 0 and 1 of what is neither.
+   * @param {number} v @param {number} bar $\bar\alpha_t$, of which `v` is made
+   */
+  const shown = (v, bar) => v.toFixed(Math.min(bar, 1 - bar) < 0.001 ? 6 : 4);
 
   /** The formula as the page has it, and how to put a number in the place of each $\bar\alpha_t$. */
   const formulaOfPage = () => {
@@ -45,6 +48,10 @@
       put: (text) => { for (const part of [...drawn, ...numbers]) part.textContent = text; },
     };
   };
+
+  /** What the formula makes: the page has its right side alone. */
+  const leftSide = () => ddpm.make('span', { className: 'katex left' },
+    ddpm.make('i', {}, 'x', ddpm.make('sub', {}, 't')), ' =');
 
   /**
    * A line, and how to put a number in the place of `alpha_bar[t]`.
@@ -80,14 +87,17 @@
     const fresh = ddpm.button(say('New noise'), () => { seed += 1; update(); });
     const formula = formulaOfPage(), lines = LINES.map(([text]) => lineOf(text));
     const names = ['xₜ', 'x₀', 'ε'], pictures = names.map((name) => ddpm.canvasOf(name, SIZE));
-    const captions = names.map(() => ddpm.make('figcaption', {}));
-    const parts = pictures.map((picture, i) => ddpm.make('figure', {}, picture, captions[i]));
+    const parts = pictures.map((picture, i) =>
+      ddpm.make('figure', {}, picture, ddpm.make('figcaption', {}, names[i])));
+    const factors = names.slice(1).map(() => ddpm.make('span', {}));
+    const signs = ['=', '+'].map((sign, i) => ddpm.make('div', { className: 'factor' },
+      ddpm.make('span', { className: 'sign' }, sign), ' ', factors[i]));
     const state = ddpm.make('p', { className: 'state' });
     host.root.append(
       ddpm.make('p', {}, ddpm.make('strong', {}, say('How does one line reach step t, without the steps before it?'))),
       ddpm.make('div', { className: 'controls' }, step.element, fresh),
-      ddpm.make('p', { className: 'formula large' }, ...(formula ? [formula.element] : [])),
-      ddpm.make('div', { className: 'sum' }, parts[0], '=', parts[1], '+', parts[2]),
+      ddpm.make('p', { className: 'formula large' }, ...(formula ? [leftSide(), formula.element] : [])),
+      ddpm.make('div', { className: 'sum' }, parts[0], signs[0], parts[1], signs[1], parts[2]),
       state,
       ddpm.make('ol', { className: 'program' }, ...lines.map(({ element }) => element)),
       ddpm.make('p', {}, say('Move t slowly: digit and noise stay the same, and the two factors alone change. From t = 260 on the noise has the larger one. Can you still read the 3 there? Take new noise a few times: it depends on the noise.')),
@@ -95,17 +105,16 @@
 
     const update = () => {
       const t = step.get(), bar = BAR[t - 1], eps = ddpm.seededNoise(seed)(SIZE * SIZE);
-      const [signal, spread] = [Math.sqrt(bar), Math.sqrt(1 - bar)].map(shown);
+      const [signal, spread] = [Math.sqrt(bar), Math.sqrt(1 - bar)].map((v) => shown(v, bar));
       [ddpm.qSample(ddpm.real.three, bar, eps), ddpm.real.three, eps].forEach((x, i) => {
         ddpm.paint(pictures[i], x, 1, SIZE);
       });
-      captions.forEach((caption, i) => {
-        caption.textContent = ['', `${signal} `, `${spread} `][i] + names[i];
-      });
-      formula?.put(shown(bar));
-      lines.forEach((line, i) => line.put(shown(bar), LINES[i][1](bar)));
+      factors.forEach((factor, i) => { factor.textContent = `${[signal, spread][i]} ·`; });
+      const number = shown(bar, bar);
+      formula?.put(number);
+      lines.forEach((line, i) => line.put(number, LINES[i][1](bar)));
       state.textContent = `t = ${t}: ` + ddpm.filled(
-        say('the squares of the factors are {a} and {b}, together 1.'), { a: shown(bar), b: shown(1 - bar) });
+        say('the squares of the factors are {a} and {b}, together 1.'), { a: number, b: shown(1 - bar, bar) });
       host.announce(`${state.textContent} xₜ = ${signal} x₀ + ${spread} ε`);
     };
     update();

@@ -1,4 +1,4 @@
-// Parts of a drawing.
+// Parts of a drawing, and numbers as they are printed.
 ((ddpm) => {
   'use strict';
 
@@ -10,5 +10,8 @@
     return element;
   };
 
-  Object.assign(ddpm, { svg: { draw } });
+  /** @param {number | string} v as it is printed, with a minus sign for the hyphen */
+  const signed = (v) => String(v).replace('-', '−');
+
+  Object.assign(ddpm, { svg: { draw, signed } });
 })((globalThis.ddpm ??= /** @type {any} */ ({})));

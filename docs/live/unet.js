@@ -95,8 +95,7 @@
   const corner = ({ level, column }) => [2 + PITCH * column, TOP + BELOW * level];
 
   /**
-   * The channel in which the pixels differ most, in squares: the smallest number is a dot, the
-   * largest fills its place.
+   * The channel in which the pixels differ most.
    * @param {DDPM.Maps} maps
    */
   const mostVaried = ({ data, channels, height, width }) => {
@@ -111,17 +110,23 @@
     return found;
   };
 
-  /** @param {DDPM.Maps} maps @param {number} left @param {number} top */
-  const squares = (maps, left, top) => {
+  // A box is drawn in so many greys above black: white that covers it more or less
+  const GREYS = 20;
+  /**
+   * From the lowest number, which is black, to the highest: one path for each grey.
+   * @param {DDPM.Maps} maps @param {number} left @param {number} top
+   */
+  const greys = (maps, left, top) => {
     const row = mostVaried(maps), pixel = SIDE / maps.width;
     const low = Math.min(...row), high = Math.max(...row);
-    return draw('path', { class: 'seen', d: Array.from(row, (v, i) => {
-      const side = pixel * (0.15 + 0.85 * (v - low) / (high - low || 1));
-      const x = left + (i % maps.width + 0.5) * pixel - side / 2;
-      const y = top + (Math.floor(i / maps.width) + 0.5) * pixel - side / 2;
-      const s = side.toFixed(1);
-      return `M${x.toFixed(1)} ${y.toFixed(1)}h${s}v${s}h-${s}z`;
-    }).join('') });
+    /** @type {string[]} */
+    const paths = Array(GREYS + 1).fill('');
+    row.forEach((v, i) => {
+      const x = left + i % maps.width * pixel, y = top + Math.floor(i / maps.width) * pixel;
+      paths[Math.round(GREYS * (v - low) / (high - low || 1))] += `M${x} ${y}h${pixel}v${pixel}h-${pixel}z`;
+    });
+    return paths.flatMap((d, grey) => d && grey
+      ? [draw('path', { class: 'seen', 'fill-opacity': grey / GREYS, 'shape-rendering': 'crispEdges', d })] : []);
   };
 
   /** @param {Box[]} boxes dashed lines from what is kept to what takes it, arrows along the way */
@@ -177,6 +182,21 @@
       press.title = box.name;
       return press;
     });
+    // The signs of the drawing, each as it looks there
+    const BOX = { x: 6, y: 2, width: 10, height: 10 };
+    /** @type {[string, Record<string, string | number>, string][]} */
+    const signs = [
+      ['rect', { class: 'box block', ...BOX }, say('without attention')],
+      ['rect', { class: 'box attention', ...BOX }, say('with attention')],
+      ['path', { class: 'skip', d: 'M1 11C1 2 21 2 21 11' }, say('skip connection: an output that a block on the way up takes too')],
+      ['path', { class: 'way', d: 'M11 1V13M5 7L11 13L17 7' }, say('the resolution is halved, or doubled')],
+      ['rect', { class: 'skip', ...BOX }, say('what the chosen box takes')],
+    ];
+    const key = ddpm.make('p', { className: 'named' }, ...signs.flatMap(([tag, attributes, text]) => {
+      const sign = draw('svg', { viewBox: '0 0 22 14', width: 22, height: 14, 'aria-hidden': 'true' });
+      sign.append(draw(tag, attributes));
+      return [ddpm.make('span', { style: 'display: inline-block; margin-right: 1em' }, sign, ` ${text}`), ' '];
+    }));
     const guess = ddpm.make('p', { className: 'state' }), state = ddpm.make('p', {});
     const maps = ddpm.make('div', { className: 'parts' });
     const own = linesOf().filter((/** @type {Element} */ line) => ROWS.test(rowOf(line)));
@@ -186,8 +206,8 @@
       ddpm.make('p', {}, ddpm.make('strong', {}, say('What does each block of the network make of a noisy digit?'))),
       ddpm.make('div', { className: 'controls' }, digit.element, step.element, noise),
       ddpm.make('div', { className: 'drawing' }, plot, ...presses),
-      guess, state, maps, program,
-      ddpm.make('p', {}, say('In each box is one channel of its output, that which varies most; the number below says how many there are. Touch a box: all its channels are shown, and the lines of the code that made them. In the stem one still reads the digit. In the boxes of 4 × 4 nobody can, as each number there has seen a large part of the image. Move t to 1000: the guess ε looks like xₜ, which is nothing but noise then. Move t to 1: the noise is too faint to be seen, and the guess is hardly better than none, which would be off by 1.')),
+      key, guess, state, maps, program,
+      ddpm.make('p', {}, say('In each box is one channel of its output, that which varies most, from its lowest number (black) to its highest (white); the number below says how many channels there are. Touch a box: all its channels are shown, and the lines of the code that made them. In the stem one still sees where the digit is bright. In the boxes of 4 × 4 it can no longer be read: they have 16 pixels each, and each number there depends on a large part of the image. The last box of the lower row has doubled the resolution to 8 × 8 again. Move t to 1000: the guess ε looks like xₜ, which is nothing but noise then. Move t to 1: the noise is too faint to be seen, and the guess is hardly better than none, which would be off by 1.')),
     );
     program.hidden = shown.length === 0;
 
@@ -202,8 +222,10 @@
         const named = box.name === 'x' ? 'xₜ' : box.name === 'head' ? 'ε' : String(of.channels);
         return [
           draw('rect', { class: `box ${box.kind}`, x, y, width: SIDE, height: SIDE }),
-          squares(of, x, y),
+          ...greys(of, x, y),
           word(x + SIDE / 2, y + SIDE + 5, named),
+          // It stands beside what it takes, and is larger
+          ...(box.kind === 'double' ? [word(x + 2 * SIDE, y + SIDE / 3, `${of.width} × ${of.height}`)] : []),
         ];
       }), ...config.ch_mults.map((/** @type {number} */ _, /** @type {number} */ level) => {
         const side = size >> level, y = corner({ level, column: 0 })[1] + SIDE / 3;
@@ -214,8 +236,9 @@
     /** @param {string} name @param {string} title all channels of an output */
     const channelsOf = (name, title) => {
       const { data, channels, height: h, width: w } = /** @type {DDPM.Maps} */ (made.get(name)), n = h * w;
-      const text = ddpm.filled(
-        say('{channels} channels of {side} × {side}, each from its lowest number (black) to its highest (white)'),
+      const text = ddpm.filled(channels === 1
+        ? say('1 channel of {side} × {side}, from its lowest number (black) to its highest (white)')
+        : say('{channels} channels of {side} × {side}, each from its lowest number (black) to its highest (white)'),
         { channels, side: h });
       // One canvas for all: a hundred of them would take the browser a tenth of a second to show
       const columns = Math.min(COLUMNS, channels), rows = Math.ceil(channels / COLUMNS);
@@ -246,7 +269,8 @@
         : channelsOf(name, ''));
       const takes = from.map((other) => other === 'x' ? 'xₜ' : other);
       state.textContent = `${name}: ${KINDS[kind]}. ` + ddpm.filled(
-        takes.length > 1 ? say('It takes the output of {first} and, from the way down, that of {second}.') : say('It takes {first}.'),
+        takes.length > 1 ? say('It takes the output of {first} and, from the way down, that of {second}.')
+          : from[0] === 'x' ? say('It takes the noisy digit {first}.') : say('It takes the output of {first}.'),
         { first: takes[0], second: takes[1] ?? '' });
       lit();
     };
@@ -264,9 +288,20 @@
         if (on && first < 0 && (rows.length === 0 || found === 0)) first = i;
       });
       if (first < 0) return;
-      const top = shown[first].offsetTop - shown[0].offsetTop - 2 * shown[first].offsetHeight;
-      program.scrollTo({ top, behavior: ddpm.calm() ? 'auto' : 'smooth' });
+      looked = shown[first];
+      look(ddpm.calm() ? 'auto' : 'smooth');
     };
+
+    /** @type {HTMLElement | undefined} the first line that is lit */
+    let looked;
+    /** @param {ScrollBehavior} behavior how that line is brought into the window */
+    const look = (behavior) => {
+      if (!looked) return;
+      const top = looked.offsetTop - shown[0].offsetTop - 2 * looked.offsetHeight;
+      program.scrollTo({ top, behavior });
+    };
+    // In a narrower page the lines stand elsewhere
+    new ResizeObserver(() => { look('auto'); }).observe(program);
 
     /** @param {Box} box */
     const choose = (box) => {
@@ -288,7 +323,7 @@
       show();
       const off = ddpm.rms(eps, /** @type {DDPM.Maps} */ (made.get('head')).data);
       guess.textContent = `t = ${t + 1}: ` + ddpm.filled(
-        say('the guess ε of the noise is off by {off} (root mean square).'), { off: off.toFixed(2) });
+        say('the guess ε of the noise is off by {off} (root mean square; the noise itself has about 1).'), { off: off.toFixed(2) });
       host.announce(guess.textContent);
     };
     await update();

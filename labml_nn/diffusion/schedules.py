@@ -72,7 +72,8 @@ $$\log\text{SNR}(t) = \log\frac{\bar\alpha_t}{1 - \bar\alpha_t}$$
 
 ([tested](test:diffusion/test_schedules.py::test_log_snr_is_the_ratio_and_falls)) and a schedule
 decides how many steps to spend at which ratio. Of 1000 steps, the linear one
-spends 231 below $-6$, where there is 400 times more noise than image; the cosine one 32
+spends 231 below $-6$, where the noise has more than 400 times the variance of the image; the
+cosine one 32
 ([tested](test:diffusion/test_schedules.py::test_where_the_steps_are_spent)).
 
 > **A price.** At the cosine's last step the image is divided by $\sqrt{\bar\alpha_T}$ = 0.000049:

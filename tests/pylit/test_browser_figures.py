@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) 
             lit = page.locator('.code .l.lit')
             assert lit.text_content().strip() == line
             assert figure.locator('.program .lit code').text_content() == line
-            assert f't = {t}. ' in figure.locator('.state').text_content()
+            assert f't = {t}: ' in figure.locator('.state').text_content()
             unmade = figure.locator('.unmade').count()
             assert unmade == [5, 4, 3, 2, 2, 1, 0][i]
             figure.get_by_role('button', name='Next line').click()
@@ -116,6 +117,63 @@ def test_the_line_that_runs_is_lit(pages: Path, lines: list[str], browser: Any) 
         # The number of a line leads to it
         figure.locator('.program .lit .at').click()
         assert page.locator('.l:target').text_content().strip() == lines[-1]
+
+
+@pytest.fixture
+def short_chain(pages: Path, tmp_path: Path) -> Path:
+    """The page of the chain, which has 12 steps there."""
+    shutil.copytree(pages, tmp_path / 'out')
+    (weights,) = (tmp_path / 'out').rglob('digits.weights*.js')
+    text = weights.read_text(encoding='utf-8')
+    assert text.count('"n_steps":1000') == 1
+    weights.write_text(text.replace('"n_steps":1000', '"n_steps":12'), encoding='utf-8')
+    return tmp_path / 'out/chain.html'
+
+
+def test_what_leads_nowhere_along_the_chain_is_off(short_chain: Path, browser: Any) -> None:
+    with visit(browser, short_chain.as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_text('At t = 1 the factor of z is 0').wait_for()
+        names = ('Back', 'Next line', 'Next step', 'Another z in this', 'Another z from here')
+        buttons = [figure.get_by_role('button', name=name) for name in names]
+        back, _, _, once, onwards = buttons
+        slider = figure.get_by_role('slider')
+
+        def on() -> list[bool]:
+            return [control.is_enabled() for control in (*buttons, slider)]
+
+        assert on() == [True, False, False, False, False, True]
+        back.click()
+        assert on() == [True, True, True, False, False, True]
+        slider.fill('10')
+        assert on() == [True] * 6
+        assert figure.get_by_text('factor of z').count() == 0
+        # Of the step t = 1 there is no other z, so that this is said of one step, and of two
+        for button, said in ((once, 'the step t = 2 alone'), (onwards, 'each step from t = 2 on')):
+            slider.fill('10')
+            button.click()
+            text = figure.locator('.compared', has_text=f'Another z in {said}')
+            text.wait_for()
+            assert 'differs by more than 0.2, which' in text.text_content()
+        slider.fill('0')
+        for _ in range(6):
+            back.click()
+        assert on() == [False, True, True, True, True, True]
+        assert figure.locator('.state').text_content().startswith('t = 12: 12 steps are')
+
+
+def test_why_the_slider_of_the_chain_is_off(pages: Path, browser: Any) -> None:
+    size = {'width': 390, 'height': 800}
+    address = (pages / 'chain.html').as_uri()
+    with visit(browser, address, viewport=size, reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_role('button', name='Stop').click()
+        assert figure.get_by_role('slider').is_disabled()
+        assert figure.get_by_text('When the chain has come to its end').is_visible()
+        # What is said of two ends has all of the width
+        row, text = figure.locator('.compared'), figure.locator('.compared p')
+        row.evaluate('e => { e.hidden = false }')
+        assert text.bounding_box()['width'] == row.bounding_box()['width']
 
 
 # ## Noise
@@ -144,15 +202,25 @@ def test_the_numbers_stand_in_the_formula_and_in_the_code(
         figure.get_by_role('slider').fill(str(t))
         page.locator('#pylit-status', has_text=f't = {t}: ').wait_for(state='attached')
         formula = figure.locator('.formula')
+        # At both ends four digits would make 0 and 1 of what is neither
+        bar_, rest_, signal, spread = (
+            f'{v:.{4 if t == 260 else 6}f}' for v in (bar, rest, bar**0.5, rest**0.5)
+        )
+        assert float(bar_) * float(rest_) > 0
+        assert formula.locator('.left').text_content() == 'xt ='
         read = ''.join(formula.locator('math').text_content().split())
-        assert read == f'{bar:.4f}x0+1−{bar:.4f}ϵ'
-        assert formula.locator('.katex-html').text_content().count(f'{bar:.4f}') == 2
+        assert read == f'{bar_}x0+1−{bar_}ϵ'
+        assert formula.locator('.katex-html').text_content().count(bar_) == 2
         assert figure.locator('.program code').all_text_contents() == [
-            f'xt = {bar:.4f} ** 0.5 * x0 + (1 - {bar:.4f}) ** 0.5 * eps',
-            f'mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0  # {bar**0.5:.4f} * x0',
-            f'var = gather(self.one_minus_alpha_bar, t, x0.ndim)  # {rest:.4f}',
-            f'return mean + var**0.5 * eps  # mean + {rest**0.5:.4f} * eps',
+            f'xt = {bar_} ** 0.5 * x0 + (1 - {bar_}) ** 0.5 * eps',
+            f'mean = gather(self.alpha_bar, t, x0.ndim) ** 0.5 * x0  # {signal} * x0',
+            f'var = gather(self.one_minus_alpha_bar, t, x0.ndim)  # {rest_}',
+            f'return mean + var**0.5 * eps  # mean + {spread} * eps',
         ]
+        # The factors stand between the pictures, which are shown at full strength
+        assert figure.locator('.factor').all_text_contents() == [f'= {signal} ·', f'+ {spread} ·']
+        assert figure.locator('.sum figcaption').all_text_contents() == ['xₜ', 'x₀', 'ε']
+        assert f'are {bar_} and {rest_}, ' in figure.locator('.state').text_content()
         # Each leads to its line
         assert figure.locator('.program .at').count() == 4
         pixels = figure.locator('.sum').evaluate(PIXELS)
@@ -222,6 +290,34 @@ def test_a_box_that_is_touched_lights_the_code_that_it_is(net: Path, browser: An
         assert numbers['down.0.resample'] < numbers['up.0.resample']
 
 
+# The greys of the last box, which is the guess
+SEEN = """(plot) => {
+  const box = [...plot.querySelectorAll('.box')].at(-1), greys = Array(64).fill(0);
+  for (let path = box.nextSibling; path.matches('.seen'); path = path.nextSibling) {
+    for (const [, x, y] of path.getAttribute('d').matchAll(/M([\\d.]+) ([\\d.]+)/g)) {
+      const [column, row] = [x - box.getAttribute('x'), y - box.getAttribute('y')];
+      greys[Math.round((8 * row + column) / 7.5)] = Number(path.getAttribute('fill-opacity'));
+    }
+  }
+  return greys;
+}"""
+
+
+def test_the_line_that_is_lit_is_seen_in_a_narrower_window(net: Path, browser: Any) -> None:
+    with visit(
+        browser, net.as_uri(), viewport={'width': 1440, 'height': 900}, reduced_motion='reduce'
+    ) as page:
+        figure = started(page)
+        figure.get_by_role('button', name='head').press('Enter')
+        page.locator('#pylit-status', has_text='head: ').wait_for(state='attached')
+        for width in (1440, 390):
+            page.set_viewport_size({'width': width, 'height': 900})
+            page.wait_for_timeout(500)
+            window = figure.locator('.program').bounding_box()
+            top = figure.locator('.program .lit').first.bounding_box()['y']
+            assert window['y'] <= top < window['y'] + window['height'] - 10, width
+
+
 def test_the_channels_of_a_box_are_shown(net: Path, browser: Any) -> None:
     diffusion, _ = model_of('digits')
     with visit(browser, net.as_uri(), reduced_motion='reduce') as page:
@@ -235,8 +331,25 @@ def test_the_channels_of_a_box_are_shown(net: Path, browser: Any) -> None:
             torch.tensor(rows.nth(i).evaluate(f'(one) => ({PIXELS})(one.parentElement)')[i])
             for i in (0, 1)
         ]
+        page.locator('#pylit-status', has_text='It takes the output of down.0.resample.').wait_for(
+            state='attached'
+        )
+        figure.get_by_role('button', name='stem').press('Enter')
+        page.locator('#pylit-status', has_text='It takes the noisy digit xₜ.').wait_for(
+            state='attached'
+        )
         figure.get_by_role('button', name='head').press('Space')
+        page.locator('#pylit-status', has_text='1 channel of 8 × 8, from').wait_for(
+            state='attached'
+        )
         guess = figure.locator('.state').text_content()
+        # The boxes are drawn in the greys of the channels
+        seen = torch.tensor(figure.locator('.plot').evaluate(SEEN))
+        channel = torch.tensor(rows.first.evaluate(f'(one) => ({PIXELS})(one.parentElement)')[0])
+        assert (seen - channel / 255).abs().max() < 1 / 40 + 0.01
+        # What doubles the image stands beside the smaller ones, and says its own size
+        sides = figure.locator('.plot .tick', has_text='×').all_text_contents()
+        assert sorted(sides) == ['4 × 4', '8 × 8', '8 × 8']
     network, made = diffusion.eps_model, {}
     for key in ('down.1.blocks.0', 'down.1.blocks.0.residual'):
         network.get_submodule(key).register_forward_hook(
@@ -286,6 +399,28 @@ PIXELS = """(row) => [...row.querySelectorAll('canvas')].map((canvas) => {
 })"""
 
 
+def test_how_far_the_pictures_are_is_said(pages: Path, browser: Any) -> None:
+    with visit(browser, (pages / 'digits.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        state, place = figure.locator('.state'), figure.get_by_role('slider')
+        for steps in ('7', '1'):
+            figure.get_by_label('Steps').fill(steps)
+            figure.get_by_label('Steps').press('Enter')
+            figure.get_by_text(f'seconds, with {steps} of 1000 steps each').wait_for(timeout=60_000)
+            assert place.get_attribute('aria-valuetext') == f'step {steps}'
+        figure.get_by_label('Sampler').select_option('ddpm')
+        # No number of what was drawn before
+        assert place.get_attribute('aria-valuetext') == 'once all are drawn'
+        figure.get_by_text(re.compile(r'step \d+ of 1000')).wait_for()
+        status = page.locator('#pylit-status')
+        page.locator('#pylit-status', has_text='seconds to go').wait_for(state='attached')
+        said, written = status.text_content(), state.text_content()
+        page.wait_for_timeout(1500)
+        # It goes on, and is not said each time
+        assert state.text_content() != written
+        assert status.text_content() == said
+
+
 def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) -> None:
     diffusion, _ = model_of('guided')
     network = diffusion.eps_model
@@ -299,6 +434,134 @@ def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) 
         want = to_uint8(Sampler(diffusion, 1, 8, labels=range(10)).sample(10, seed=0)).flatten(1)
         off = (torch.tensor(row) - want.int()).abs()
         assert off.max() <= 2
+
+
+def test_what_is_not_drawn_anew_is_faded(pages: Path, browser: Any) -> None:
+    with visit(
+        browser, (pages / 'guided.html').as_uri(), viewport={'width': 390, 'height': 800}
+    ) as page:
+        figure = started(page)
+        rows = figure.locator('.pictures')
+        faded, state = [row.locator('.unmade') for row in rows.all()], figure.locator('.state')
+        figure.get_by_text('Drawing picture 2 of 20').wait_for()
+        assert faded[1].count() == 10
+        state.filter(has_text='With w = 2').wait_for(timeout=120_000)
+        assert [row.count() for row in faded] == [0, 0]
+        assert rows.locator('canvas[aria-hidden=true]').count() == 0
+        figure.get_by_role('slider').fill('-1')
+        assert figure.get_by_role('slider').get_attribute('aria-valuetext') == 'w = −1'
+        assert figure.locator('.named').all_text_contents() == ['w = 0', 'w = −1']
+        # The upper row stays, and of the lower one each digit goes once it is drawn
+        figure.get_by_text('Drawing picture 3 of 10').wait_for()
+        assert faded[0].count() == 0
+        hidden = rows.nth(1).locator('canvas[aria-hidden=true]').count()
+        assert 7 <= faded[1].count() <= hidden <= 8
+        figure.get_by_role('button', name='New noise').click()
+        figure.get_by_text('Drawing picture 2 of 20').wait_for()
+        assert faded[0].count() >= 8
+        assert faded[1].count() == 10
+        # For a shell the sign is a hyphen, and no word of the command is on two lines
+        command = figure.locator('.command code')
+        assert command.text_content().endswith(' --n 10 --seed 1 --guidance -1')
+        lines = command.locator('span').evaluate_all(
+            'words => words.map((word) => word.firstChild).map((text) => { '
+            'const range = new Range(); range.selectNode(text); '
+            'return range.getClientRects().length; })'
+        )
+        assert lines == [1] * len(command.text_content().split())
+
+
+# ## The plane
+def test_twelve_points_are_the_most_and_the_first_come_back(pages: Path, browser: Any) -> None:
+    with visit(browser, (pages / 'plane.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        more = figure.get_by_role('button', name='Add a point')
+        rings, state = figure.locator('.plot .ring'), figure.locator('.state')
+        figure.locator('.plot .trace').first.wait_for()
+        first = figure.locator('.plot').inner_html()
+        steps, level = figure.get_by_role('slider').all()
+        steps.fill('20')
+        level.fill('300')
+        for _ in range(8):
+            more.click()
+        assert rings.count() == 12 * 4
+        assert more.is_disabled()
+        assert state.text_content() == 'The data have 12 points, which is the most.'
+        page.locator('#pylit-status', has_text=state.text_content()).wait_for(state='attached')
+        figure.locator('.plot').click()
+        assert rings.count() == 12 * 4
+        figure.get_by_role('button', name='New noise').click()
+        figure.get_by_role('button', name='As at first').click()
+        page.locator('#pylit-status', has_text='have 4 points. 8 steps').wait_for(state='attached')
+        assert [steps.input_value(), level.input_value()] == ['8', '0']
+        assert more.is_enabled()
+        assert figure.locator('.plot').inner_html() == first
+
+
+def test_the_legend_has_the_lines_of_the_drawing(pages: Path, browser: Any) -> None:
+    look = """(lines) => lines.map((line) => {
+      const { stroke, strokeWidth, strokeOpacity, strokeDasharray } = getComputedStyle(line);
+      return [stroke, strokeWidth, strokeOpacity, strokeDasharray];
+    })"""
+    with visit(browser, (pages / 'plane.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.locator('td').first.wait_for()
+        drawn = figure.locator('.plot .trace').evaluate_all(look)
+        assert figure.locator('table .trace').evaluate_all(look) == drawn
+        assert len(drawn) == 5
+
+
+# ## Two classes
+def test_points_of_no_class_have_no_colour_of_one(pages: Path, browser: Any) -> None:
+    colour = '(points) => getComputedStyle(points.firstChild).fill'
+    with visit(
+        browser, (pages / 'classes.html').as_uri(), viewport={'width': 768, 'height': 900}
+    ) as page:
+        figure = started(page)
+        points, guidance = figure.locator('.plot .dot'), figure.get_by_role('slider')
+        rings = figure.locator('.plot .trace')
+        rings.first.wait_for()
+        blue, *_, orange = rings.evaluate_all('(e) => e.map((r) => getComputedStyle(r).stroke)')
+        assert points.evaluate(colour) == blue != orange
+        guidance.fill('-1')
+        head = figure.get_by_role('rowheader', name='w = −1')
+        head.wait_for()
+        assert points.evaluate(colour) not in (blue, orange)
+        # The words have a minus sign each, and none breaks at it
+        assert guidance.get_attribute('aria-valuetext').split() == ['w', '=', '−1']
+        assert '-1' not in figure.inner_text()
+        lines = head.evaluate(
+            'e => { e.closest("table").style.width = "1px"; const range = new Range(); '
+            'range.selectNode(e.firstChild); return range.getClientRects().length; }'
+        )
+        assert lines == 1
+
+
+# ## Schedules
+def test_the_schedule_that_is_chosen_is_marked(pages: Path, browser: Any) -> None:
+    with visit(browser, (pages / 'forward.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        kind, step = figure.locator('select'), figure.get_by_role('slider').first
+        for name in ('linear', 'cosine', 'own'):
+            kind.select_option(name)
+            thick = figure.locator('.plot .trace:not(.thin)')
+            assert [line.get_attribute('class') for line in thick.all()] == [f'trace {name}'] * 2
+            step.fill('505')  # a step that the curve is drawn through
+            now = float(figure.locator('.now').first.get_attribute('x1'))
+            for panel in (0, 1):
+                dot = figure.locator(f'.plot .dot.{name}').nth(panel)
+                place = [float(dot.get_attribute(c)) for c in ('cx', 'cy')]
+                points = [
+                    [float(v) for v in point.split(',')]
+                    for point in thick.nth(panel).get_attribute('points').split()
+                ]
+                assert place[0] == now
+                assert min(math.dist(place, point) for point in points) < 0.1
+        # One number in two places is the same number
+        kind.select_option('cosine')
+        step.fill('1000')
+        assert figure.locator('.formula').text_content() == 'xₜ = 0.0000493 · x₀ + 1.0000 · ε'
+        assert 'At the end 0.0000493 of' in figure.locator('.state').text_content()
 
 
 # ## The board
@@ -325,10 +588,35 @@ def test_one_draws_with_keys_and_with_the_mouse(pages: Path, browser: Any) -> No
         page.mouse.up()
         assert white(first) == [4, 9, 12, 20]
         # With no noise the first picture of the lower row is the drawing, and the last the other
-        figure.get_by_text('t = 0: the first drawing has come back').wait_for()
-        page.locator('#pylit-status', has_text='difference of 0.00').wait_for(state='attached')
+        told = 't = 0: on average, a pixel of the first drawing has changed by 0 %'
+        figure.get_by_text(told).wait_for()
+        page.locator('#pylit-status', has_text=told).wait_for(state='attached')
         row = figure.locator('.pictures').nth(1).evaluate(PIXELS)
-        assert [row[0], row[-1]] == [first.evaluate(PIXELS)[0], second.evaluate(PIXELS)[0]]
+        drawn = [first.evaluate(PIXELS)[0], second.evaluate(PIXELS)[0]]
+        assert [row[0], row[-1]] == drawn
+        # Each column says which mixture it is
+        for i in (0, 1):
+            columns = figure.locator('.pictures').nth(i).locator('figcaption').all_text_contents()
+            assert columns == ['λ = 0', 'λ = ¼', 'λ = ½', 'λ = ¾', 'λ = 1']
+        one, other = torch.tensor(drawn) / 255
+        assert shares(figure)[2] == pytest.approx(100 * (one - other).abs().mean().item(), abs=0.6)
+
+
+def shares(figure: Any) -> list[int]:
+    """How far the drawings have changed, and how far they are apart, in percent, as it is said."""
+    return [int(share) for share in re.findall(r'(\d+) %', figure.locator('.state').text_content())]
+
+
+def test_the_board_says_how_far_it_is_and_how_much_has_changed(pages: Path, browser: Any) -> None:
+    with visit(browser, (pages / 'board.html').as_uri(), reduced_motion='reduce') as page:
+        figure = started(page)
+        figure.get_by_text(re.compile(r'^Drawing picture 2 of 5: step \d+ of 25 …$')).wait_for()
+        page.locator('#pylit-status', has_text='differ from each other').wait_for(state='attached')
+        drawn = [figure.locator('.board').nth(i).evaluate(PIXELS)[0] for i in (0, 1)]
+        row = figure.locator('.pictures').nth(1).evaluate(PIXELS)
+        off = torch.tensor(drawn) - torch.tensor([row[0], row[-1]])
+        want = (100 / 255 * off.abs().double().mean(1)).tolist()
+        assert shares(figure)[:2] == pytest.approx(want, abs=0.8)
 
 
 def white(board: Any) -> list[int]:
@@ -443,7 +731,7 @@ def test_a_finger_draws_on_the_board_and_the_page_stands_still(pages: Path, brow
         swipe(page, (box['x'] + 0.5 * side, y), (box['x'] + 7.5 * side, y + 7 * side), steps=1)
         assert set(white(first)) >= {9 * i for i in range(8)}
         assert page.evaluate('scrollY') == before
-        page.locator('#pylit-status', has_text='difference of').wait_for(state='attached')
+        page.locator('#pylit-status', has_text='differ from').wait_for(state='attached')
 
 
 def test_a_finger_adds_a_point_and_may_go_on_scrolling(pages: Path, browser: Any) -> None:

@@ -325,7 +325,7 @@ def opened(browser, path):
     page.on('pageerror', lambda e: wrong.append(str(e)))
     page.on('requestfailed', lambda r: wrong.append(r.url))
     page.goto(path.as_uri())
-    expect(page.get_by_role('status')).to_contain_text('8', timeout=60_000)
+    expect(page.get_by_role('status')).to_contain_text('8 pictures in', timeout=60_000)
     assert wrong == []
     return page
 
@@ -362,7 +362,7 @@ def test_the_page_of_a_run_with_classes(conditional, browser, tmp_path):
     assert '--label 7 --guidance 2' in page.locator('.command code').text_content()
     page.get_by_label('Class').select_option('')
     expect(page.locator('.command')).not_to_contain_text('--label')
-    expect(page.locator('.state')).to_contain_text('seconds', timeout=60_000)
+    expect(page.locator('.state')).to_contain_text('seconds, with', timeout=60_000)
     want = to_uint8(told(guidance=2).sample(2)).flatten(1).numpy().astype(int)
     assert np.abs(pixels(page, 1) - want[1]).max() <= 2
     page.close()

@@ -132,6 +132,9 @@
 
   // So many numbers are kept of each chain
   const KEPT = 2e6;
+  // In milliseconds: how often it is written how far the pictures are, when the rest of the time can
+  // be told, and how often it is said aloud
+  const WRITTEN = 250, KNOWN = 3000, SAID = 30000;
 
   /**
    * @param {DDPM.Host} host
@@ -146,7 +149,7 @@
     const beta = ddpm.betas[config.schedule](T);
     /** @type {{k: number, x: Float32Array}[][]} */
     const chains = [];
-    let stop = new AbortController();
+    let stop = new AbortController(), finished = false;
 
     const again = () => { draw().catch(host.failed); };
     const sampler = choice(say('Sampler'), NAMES, how.sampler, () => {
@@ -167,7 +170,7 @@
       canvasOf(filled(say('Picture {i}'), { i: i + 1 }), size));
     const place = slider(say('Along the chain'), { min: 0, max: 1, step: 1, value: 1 }, () => {
       shown(place.get());
-    }, (i) => filled(say('step {k}'), { k: chains[0]?.[i]?.k ?? 0 }));
+    }, (i) => finished ? filled(say('step {k}'), { k: chains[0][i].k }) : say('once all are drawn'));
     const command = commandOf(host);
     const state = make('p', { className: 'state' });
 
@@ -186,8 +189,8 @@
       chains.forEach((chain, i) => paint(pictures[i], chain[k].x, channels, size));
     };
 
-    /** @param {number} i @param {AbortSignal} signal */
-    const one = async (i, signal) => {
+    /** @param {number} i @param {(k: number) => void} far @param {AbortSignal} signal */
+    const one = async (i, far, signal) => {
       const model = told.model(network, numbers, i);
       const noise = ddpm.seededNoise(seed.get(), i), x = noise(numbers);
       const chain = chains[i], total = steps.get();
@@ -200,6 +203,7 @@
         k += 1;
         if (k % stride === 0 || k === total) chain.push({ k, x: step.x });
         if (!calm()) paint(pictures[i], step.x, channels, size);
+        far(k);
       }, signal);
       if (!signal.aborted) paint(pictures[i], chain[chain.length - 1].x, channels, size);
     };
@@ -214,24 +218,47 @@
         + Object.entries(own()).map(([name, value]) => ` --${name} ${value}`).join(''),
       ) + (how.weights === 'ema' ? '' : ` --weights ${how.weights}`);
       const began = performance.now();
+      let written = began, said = began + KNOWN - SAID;
+      /** @param {number} i @param {number} k steps of picture `i` that are done */
+      const far = (i, k) => {
+        const now = performance.now(), part = (i * about.steps + k) / (n * about.steps);
+        if (now - written < WRITTEN || part === 1) return;
+        written = now;
+        const at = { i: i + 1, n, k, steps: about.steps };
+        const left = Math.ceil((now - began) * (1 / part - 1) / 5000) * 5;
+        state.textContent = now - began < KNOWN
+          ? filled(say('Drawing picture {i} of {n}: step {k} of {steps} …'), at)
+          : filled(say('Drawing picture {i} of {n}: step {k} of {steps}, about {left} seconds to go …'),
+            { ...at, left });
+        // Not again for the last moments
+        if (now - said < SAID || left <= 5) return;
+        said = now;
+        host.announce(state.textContent);
+      };
+      finished = false;
       place.input.disabled = true;
+      place.set(Number(place.input.max));
       for (let i = 0; i < n; i++) {
         const noise = ddpm.seededNoise(about.seed, i)(numbers);
         chains[i] = [{ k: 0, x: noise }];
         paint(pictures[i], noise, channels, size);
       }
       for (let i = 0; i < n && !signal.aborted; i++) {
-        state.textContent = filled(say('Drawing picture {i} of {n} …'), { i: i + 1, n });
-        await one(i, signal);
+        // Later on `far` says it, and more
+        if (performance.now() - began < KNOWN) {
+          state.textContent = filled(say('Drawing picture {i} of {n} …'), { i: i + 1, n });
+        }
+        await one(i, (k) => far(i, k), signal);
       }
       if (signal.aborted) return;
+      finished = true;
       place.input.disabled = false;
       place.input.max = String(chains[0].length - 1);
       place.set(chains[0].length - 1);
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       state.textContent = filled(
-        say('{n} pictures in {seconds} seconds: {steps} steps each, from the noise of seed {seed}.'),
-        { ...about, seconds });
+        say('{n} pictures in {seconds} seconds, with {steps} of {all} steps each, from the noise of seed {seed}.'),
+        { ...about, seconds, all: T });
       host.announce(state.textContent);
     };
     again();
