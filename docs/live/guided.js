@@ -86,14 +86,8 @@
     const draw = async () => {
       stop.abort();
       const { signal } = stop = new AbortController(), w = push.get();
-      const words = `python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${digits.length} --seed ${seed}`
-        + (w ? ` --guidance ${w}` : '');
-      // A hyphen is no place to break an option
-      command.code.replaceChildren(...words.split(' ').flatMap((word, i) => {
-        const whole = ddpm.make('span', {}, word);
-        whole.style.display = 'inline-block';
-        return i ? [' ', whole] : [whole];
-      }));
+      command.show(`python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${digits.length} --seed ${seed}`
+        + (w ? ` --guidance ${w}` : ''));
       const before = plain ? 0 : digits.length, n = before + digits.length;
       if (!plain) begun(0, 0);
       begun(1, w);

@@ -212,11 +212,11 @@
       stop.abort();
       const { signal } = stop = new AbortController();
       const about = { n, steps: steps.get(), seed: seed.get(), sampler: sampler.get() };
-      command.code.textContent = told.command(
+      command.show(told.command(
         `python -m labml_nn.diffusion.ddpm.evaluate sample ${packed.name} --n ${n} `
         + `--seed ${about.seed} --sampler ${about.sampler} --steps ${about.steps}`
         + Object.entries(own()).map(([name, value]) => ` --${name} ${value}`).join(''),
-      ) + (how.weights === 'ema' ? '' : ` --weights ${how.weights}`);
+      ) + (how.weights === 'ema' ? '' : ` --weights ${how.weights}`));
       const began = performance.now();
       let written = began, said = began + KNOWN - SAID;
       /** @param {number} i @param {number} k steps of picture `i` that are done */
@@ -312,7 +312,15 @@
   const commandOf = (host) => {
     const code = make('code', {});
     const copied = button(host.say('Copy'), () => { void copy(code.textContent ?? '', host); });
-    return { element: make('p', { className: 'command' }, code, copied), code };
+    /** @param {string} words A hyphen is no place to break an option. */
+    const show = (words) => {
+      code.replaceChildren(...words.split(' ').flatMap((word, i) => {
+        const whole = make('span', {}, word);
+        whole.style.display = 'inline-block';
+        return i ? [' ', whole] : [whole];
+      }));
+    };
+    return { element: make('p', { className: 'command' }, code, copied), show };
   };
 
   /** @param {string} text @param {DDPM.Host} host */
