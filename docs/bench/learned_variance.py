@@ -58,7 +58,7 @@ def shown_steps(T: int) -> list[int]:
 def price(found: Bound) -> dict[str, list[float]]:
     """What the fixed variances cost more than the learned one, from the noisiest step to step t."""
     T = found.mse.shape[1]
-    # The first index is of the decoder, and the variances are those of the steps above it
+    # As they are sent, from x_{T-1} down to x_1; index 0 is the decoder's
     steps = [i for i in shown_steps(T) if i > 0]
     learned, more = found.terms['learned'].mean(0), {}
     for variance in ('beta_tilde', 'beta'):
