@@ -31,9 +31,10 @@ def kept(request):
 # What takes longest goes first: begun last, one of these files keeps one worker busy while the
 # others have nothing left to do
 FIRST = [
-    'tests/runs/test_trackers.py', 'tests/notebooks/', 'tests/compute/test_distributed.py',
-    'tests/pylit/test_browser.py', 'tests/test_faults.py', 'tests/test_house.py',
-    'tests/diffusion/ddpm/test_resume.py', 'tests/diffusion/ddpm/test_experiment.py',
+    'tests/pylit/test_browser_places.py', 'tests/runs/test_trackers.py', 'tests/notebooks/',
+    'tests/compute/test_distributed.py', 'tests/pylit/test_browser.py', 'tests/test_faults.py',
+    'tests/test_house.py', 'tests/diffusion/ddpm/test_resume.py',
+    'tests/diffusion/ddpm/test_experiment.py',
 ]  # fmt: skip
 
 

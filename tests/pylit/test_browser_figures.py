@@ -436,30 +436,52 @@ def test_guided_digits_are_those_of_the_command_line(pages: Path, browser: Any) 
         assert off.max() <= 2
 
 
+# What passes too fast to be waited for: each line that a figure has said so far, and with it how
+# many pictures of each row were faded, and were hidden from screen readers, at that moment
+LISTEN = """() => {
+  const lines = globalThis.linesSaid = [];
+  const count = (row, mark) => row.querySelectorAll(mark).length;
+  new MutationObserver(() => {
+    const text = document.querySelector('.figure .state')?.textContent;
+    if (!text || lines.at(-1)?.text === text) return;
+    const rows = [...document.querySelectorAll('.figure .pictures')];
+    lines.push({ text, faded: rows.map((row) => count(row, '.unmade')),
+      hidden: rows.map((row) => count(row, 'canvas[aria-hidden=true]')) });
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+def said(page: Any, pattern: str) -> list[dict[str, Any]]:
+    """The lines since `LISTEN` that match; the list begins anew."""
+    lines = page.evaluate('() => linesSaid.splice(0)')
+    return [line for line in lines if re.fullmatch(pattern, line['text'])]
+
+
 def test_what_is_not_drawn_anew_is_faded(pages: Path, browser: Any) -> None:
     with visit(
         browser, (pages / 'guided.html').as_uri(), viewport={'width': 390, 'height': 800}
     ) as page:
+        page.evaluate(LISTEN)
         figure = started(page)
-        rows = figure.locator('.pictures')
-        faded, state = [row.locator('.unmade') for row in rows.all()], figure.locator('.state')
-        figure.get_by_text('Drawing picture 2 of 20').wait_for()
-        assert faded[1].count() == 10
+        rows, state = figure.locator('.pictures'), figure.locator('.state')
         state.filter(has_text='With w = 2').wait_for(timeout=120_000)
-        assert [row.count() for row in faded] == [0, 0]
+        (second,) = said(page, 'Drawing picture 2 of 20 …')
+        assert second['faded'][1] == 10
+        assert rows.locator('.unmade').count() == 0
         assert rows.locator('canvas[aria-hidden=true]').count() == 0
         figure.get_by_role('slider').fill('-1')
         assert figure.get_by_role('slider').get_attribute('aria-valuetext') == 'w = −1'
         assert figure.locator('.named').all_text_contents() == ['w = 0', 'w = −1']
         # The upper row stays, and of the lower one each digit goes once it is drawn
-        figure.get_by_text('Drawing picture 3 of 10').wait_for()
-        assert faded[0].count() == 0
-        hidden = rows.nth(1).locator('canvas[aria-hidden=true]').count()
-        assert 7 <= faded[1].count() <= hidden <= 8
+        state.filter(has_text='With w = −1').wait_for(timeout=120_000)
+        (third,) = said(page, 'Drawing picture 3 of 10 …')
+        assert third['faded'][0] == 0
+        assert 7 <= third['faded'][1] <= third['hidden'][1] <= 8
         figure.get_by_role('button', name='New noise').click()
-        figure.get_by_text('Drawing picture 2 of 20').wait_for()
-        assert faded[0].count() >= 8
-        assert faded[1].count() == 10
+        state.filter(has_text='With w = −1').wait_for(timeout=120_000)
+        (second,) = said(page, 'Drawing picture 2 of 20 …')
+        assert second['faded'][0] >= 8
+        assert second['faded'][1] == 10
         # For a shell the sign is a hyphen, and no word of the command is on two lines
         command = figure.locator('.command code')
         assert command.text_content().endswith(' --n 10 --seed 1 --guidance -1')
@@ -609,9 +631,10 @@ def shares(figure: Any) -> list[int]:
 
 def test_the_board_says_how_far_it_is_and_how_much_has_changed(pages: Path, browser: Any) -> None:
     with visit(browser, (pages / 'board.html').as_uri(), reduced_motion='reduce') as page:
+        page.evaluate(LISTEN)
         figure = started(page)
-        figure.get_by_text(re.compile(r'^Drawing picture 2 of 5: step \d+ of 25 …$')).wait_for()
         page.locator('#pylit-status', has_text='differ from each other').wait_for(state='attached')
+        assert said(page, r'Drawing picture 2 of 5: step \d+ of 25 …')
         drawn = [figure.locator('.board').nth(i).evaluate(PIXELS)[0] for i in (0, 1)]
         row = figure.locator('.pictures').nth(1).evaluate(PIXELS)
         off = torch.tensor(drawn) - torch.tensor([row[0], row[-1]])
