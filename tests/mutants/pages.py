@@ -99,6 +99,10 @@ MUTANTS: list[Mutant] = [
         f'{DDPM}engine/unet.js',
         ('const silu = (x) => x / (1 + Math.exp(-x));', 'const silu = (x) => Math.max(x, 0);',
          f'{WEB}test_the_forward_pass_is_the_one_of_pytorch'),
+        ('s[8 + i] = d2 - d1;', 's[8 + i] = d1 - d2;', f'{WEB}test_tiles_make_the_convolution'),
+        ('s[4 + i] = b - e - f;', 's[4 + i] = b - e + f;', f'{WEB}test_tiles_make_the_convolution'),
+        ('s[6 + i] = (a - b + c) / 2;', 's[6 + i] = a - b + c;',
+         f'{WEB}test_tiles_make_the_convolution'),
     ),
     *mutants(
         f'{DDPM}engine/samplers.js',

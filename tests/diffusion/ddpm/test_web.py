@@ -23,6 +23,7 @@ from labml_nn.diffusion.ddpm.unet import (
 from labml_nn.diffusion.ddpm.utils import SeededNoise, image_seed
 from labml_nn.diffusion.guidance import Guided
 from tests.kit.browser import chromium
+from tests.kit.close import agree
 from tests.kit.runs import called
 
 run = partial(called, main)
@@ -186,6 +187,30 @@ def test_other_sizes_of_images(engine, size):
         '(x) => done(net(Float32Array.from(x), 400)).then((y) => [...y])', x.flatten().tolist()
     )
     assert (torch.tensor(got) - want).abs().max() < 1e-4
+
+
+CONVOLVE = """async ([weight, bias, shape, x, height, width]) => {
+  const { conv } = ddpm.layers({ 'c.weight': { shape, data: Float32Array.from(weight) },
+    'c.bias': { shape: [shape[0]], data: Float32Array.from(bias) } });
+  const { data } = await done(conv('c', { data: Float32Array.from(x), channels: shape[1], height, width }));
+  return [...data];
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ('channels', 'height', 'width'),
+    [((4, 4), 4, 4), ((7, 5), 5, 7), ((8, 6), 9, 4), ((5, 70), 16, 15), ((64, 4), 33, 20)],
+)
+def test_tiles_make_the_convolution(engine, channels, height, width):
+    """Odd numbers of rows and columns, of channels, and more tiles than are made at a time."""
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.randn(*channels, 3, 3, generator=draw)
+    bias = torch.randn(channels[0], generator=draw)
+    x = torch.randn(channels[1], height, width, generator=draw)
+    want = torch.nn.functional.conv2d(x.double()[None], weight.double(), bias.double(), padding=1)
+    given = [weight.flatten().tolist(), bias.tolist(), list(weight.shape), x.flatten().tolist()]
+    got = engine.evaluate(CONVOLVE, [*given, height, width])
+    agree(torch.tensor(got).double(), want.flatten(), atol=1e-6 * weight[0].numel() ** 0.5)
 
 
 # ## Pictures
