@@ -48,6 +48,24 @@ This is how an image $x_0$ becomes noisy, in one step instead of $t$
 [tested](test:diffusion/ddpm/test_forward.py::test_closed_form_is_t_single_steps). A network that
 finds $\epsilon$ in $x_t$ is all that is needed to go back, from pure noise to a picture.
 
+## The same code on larger pictures
+
+<figure>
+
+![Eight noises, sampled at six moments of a training: noise, then pale shapes, then
+garments](../docs/images/garments_training.png)
+
+<figcaption>
+
+Garments of 28 × 28 pixels, from the same noise as the training goes on. [How this run
+went](diffusion/ddpm/experiment.html#a-run-of-garments), in twenty minutes of one core.
+
+</figcaption>
+</figure>
+
+For pictures of your own there are [presets](diffusion/ddpm/experiment.html) that suit a laptop, a
+small GPU and a large one.
+
 ## Read in this order
 
 Beside each page stands what you can do after reading it.

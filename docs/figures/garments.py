@@ -1,19 +1,45 @@
-"""The picture of garments in the README: the first samples of a run, four of each class.
+"""Garments: the loss of a run, and the picture of the README, which a command makes.
 
     python -m labml_nn.diffusion.ddpm.evaluate sample runs/fashion_conditional --n 40 \\
         --label 0 1 2 3 4 5 6 7 8 9 --sampler ddpm --steps 50 --separate --out garments
     python docs/figures/garments.py garments
 
-Writes `docs/images/garments.png`: a column for each class, in their order, and nothing left out.
+Writes `docs/images/garments.png`, the first samples of the run: a column for each class, in their
+order, and nothing left out.
 """
 
 import sys
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from PIL import Image
+
+from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, dress, figure, ink, legend
+from docs.figures.widths import NARROW
 
 SIDE, EDGE, SCALE = 28, 2, 3
 ROWS, CLASSES = 4, 10
+
+
+def loss(theme: str) -> Figure:
+    """The loss in all and by quarter of the steps, where the learning rate is full and falls."""
+    data = data_of('garments')['plain_loss']
+    made = figure(theme, NARROW, 3.6)
+    axes = made.subplots()
+    quarters = ('t = 1 … 250', '251 … 500', '501 … 750', '751 … 1000')
+    for i, (name, colour) in enumerate(
+        zip(quarters, (RED, ORANGE, GREEN, GREY), strict=True), start=1
+    ):
+        axes.plot(data['step'], data[f'loss_band{i}'], color=colour, linewidth=1, label=name)
+    axes.plot(data['step'], data['loss'], color=BLUE, linewidth=1.8, label='all t')
+    axes.axvline(1500, ymax=0.78, color=ink(theme), linestyle=':', linewidth=1)
+    dress(
+        axes, theme, xlabel='training step', ylabel='loss', yscale='log', xlim=(0, 3000),
+        yticks=[0.01, 0.03, 0.1, 0.3, 1], yticklabels=['0.01', '0.03', '0.1', '0.3', '1'],
+    )  # fmt: skip
+    axes.minorticks_off()
+    legend(axes, theme, ncols=2)
+    return made
 
 
 def main(folder: str) -> None:

@@ -249,6 +249,13 @@ FIRST_SCREENS = {(1440, 900): (*FIRST, 'figure', '.coverage'), (820, 1180): (*FI
                  (390, 844): FIRST}  # fmt: skip
 
 
+OVERLAPPING = """(all) => all.flatMap((one, i) => all.slice(i + 1).filter((other) => {
+  const [a, b] = [one, other].map((e) => e.getBoundingClientRect());
+  return Math.min(a.right, b.right) > Math.max(a.left, b.left) + 1
+    && Math.min(a.bottom, b.bottom) > Math.max(a.top, b.top) + 1;
+}).map((other) => [one, other].map((e) => e.outerHTML.slice(0, 60))))"""
+
+
 @pytest.mark.parametrize('size', FIRST_SCREENS)
 @pytest.mark.long
 def test_the_first_screen_says_it_all(real: Path, browser: Any, size: tuple[int, int]) -> None:
@@ -260,6 +267,9 @@ def test_the_first_screen_says_it_all(real: Path, browser: Any, size: tuple[int,
             box = page.locator(f'main {name}').first.bounding_box()
             assert box, name
             assert box['y'] + box['height'] <= height, name
+        # Only the first picture stands beside the text: none lies on anything
+        boxes = page.locator('main .row:has(h1) .stick > :is(h1, p, ul, figure, .fenced)')
+        assert boxes.evaluate_all(OVERLAPPING) == []
 
 
 # Formulas are drawn for eyes alone, and hidden from screen readers; axe passes over them anyway

@@ -68,6 +68,26 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > comes again is not the same example. The paper's CIFAR-10 run is 800,000 steps of 128 images,
 > 2,048 epochs.
 
+## A run of garments
+
+Fashion-MNIST has 70,000 grey pictures of garments, 28 × 28 pixels each. The preset `fashion` takes
+20 minutes of one core for 3,000 steps of 32 of them.
+
+![Eight noises, sampled at six moments of the training: noise, then pale shapes, then
+garments](../../../docs/images/garments_training.png)
+
+![The loss of this run falls fast for 300 steps and then slowly, in each quarter of the
+steps](figure:garments.py::loss)
+
+The images with little noise, $t \le 250$, have by far the largest loss: there the noise is hardest
+to find. Where there is much noise, it is nearly all of $x_t$ and easy to find. From the dotted line
+on the learning rate falls to zero, and the loss by another seventh.
+
+[A classifier](../../evaluation/classifier.html) of garments is sure about 48.9 % of 1,000 samples,
+and about 79.4 % of as many test images. The README has the Fréchet distance, precision and recall
+of three such runs.
+<!-- measured: docs/figures/data/garments.json#/plain_sure -->
+
 [Exercises for this page](exercises.html#training), with answers.
 """
 
