@@ -26,6 +26,7 @@ from docs.figures.data import (
 )  # fmt: skip
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
+from labml_nn.diffusion.ddpm.configs import PRESETS
 from labml_nn.pylit import measured
 from labml_nn.pylit.config import load
 from labml_nn.pylit.problems import Problems
@@ -183,6 +184,35 @@ def test_what_is_measured_of_several_runs_has_a_folder(monkeypatch, tmp_path):
     found = comparison.known(tmp_path / 'several')
     assert list(found['ways']['DDIM']['1']) == ['1', '2']
     assert (tmp_path / 'several' / 'distances.json').exists()
+
+
+def test_trainings_are_timed_and_thrown_away(monkeypatch, tmp_path):
+    """Of a run all its steps, from the median of some; of several runs all that they do."""
+    runs, steps = tmp_path / 'runs', PRESETS['tests']['steps']
+    for folder in ('first', 'several'):
+        (runs / folder).mkdir(parents=True)
+    (runs / 'first/weights').write_text('of the teacher')
+    comparison.store(runs / 'several', {'bits': {}})
+    clock = iter(range(10**6))
+
+    def made(folder, calls):
+        assert (folder / 'first/weights').read_text() == 'of the teacher'
+        assert calls == 2
+        (folder / 'several.2').mkdir()
+
+    ways = (comparison.Way('DDIM', 'ddim', {}, calls=(2, 4)),)
+    models = (
+        comparison.Model('first', 'first', {'preset': 'tests'}, ways),
+        comparison.Model('several', 'several', made, ways, 'first'),
+    )
+    monkeypatch.setattr(comparison.time, 'process_time', lambda: float(next(clock)))
+    monkeypatch.setattr(comparison, 'STEPS', 2)
+    threads = torch.get_num_threads()
+    comparison.times(runs, models)
+    torch.set_num_threads(threads)
+    assert comparison.known(runs / 'first') == {'seconds': float(steps)}
+    assert comparison.known(runs / 'several') == {'bits': {}, 'seconds': 1.0}
+    assert not (runs / 'several.2').exists()
 
 
 def test_every_figure_that_a_page_names_is_drawn_for_light_and_dark_pages():

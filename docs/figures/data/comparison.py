@@ -1,19 +1,25 @@
 """All models and samplers beside each other, on the digits, for the tables of the page.
 
     python -m docs.figures.data.comparison runs/comparison [MODEL …] [--jobs N]
+    python -m docs.figures.data.comparison runs/comparison [MODEL …] --times
 
 What is not in that folder is trained first: the preset `digits` with the options below, or as a
 function says. Each way of sampling draws 898 samples at several numbers of calls of the network,
 with three seeds; what was measured is kept beside the model and not measured again. With the names
 of folders of models, these alone are measured. A new model is a line of `MODELS`.
+
+`--times` measures how long the trainings take, for the same table: on a machine that has nothing
+else to do.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -114,24 +120,56 @@ def diffusion_for(runs: Path, model: Model, calls: int) -> DenoiseDiffusion:
     return Sampler.from_run(trained(runs / model.folder, model.made), device='cpu').diffusion
 
 
-def seconds_of(options: dict[str, Any], n: int = 50) -> float:
-    """Of one core, for a training: the median of some steps, times their number."""
+# ## Times
+# Of one core; each training has a turn in each round, as no machine is equally fast all the time
+ROUNDS, STEPS = 4, 25
+
+
+def times(runs: Path, models: Sequence[Model]) -> None:
+    """How long each training takes, in seconds of one core, into the folder of the model."""
+    torch.set_num_threads(1)
+    steps: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for model in models:
+            if not callable(model.made):
+                steps.setdefault(model.folder, []).extend(durations(training_of(model.made)))
+    for model in models:
+        if callable(model.made):
+            seconds = alone(runs, model)
+        else:
+            seconds = statistics.median(steps[model.folder]) * training_of(model.made).c.steps
+        print(f'{model.label}: {seconds:.0f} s', flush=True)
+        store(runs / model.folder, {**known(runs / model.folder), 'seconds': seconds})
+
+
+def training_of(options: dict[str, Any]) -> Training:
     preset = PRESETS[options.get('preset', 'digits')]
-    c = make_configs({**preset, **{k: v for k, v in options.items() if k != 'preset'}})
-    training = Training(c, torch.device('cpu'))
-    shape = (c.batch_size, c.image_channels, c.image_size, c.image_size)
-    label = torch.zeros(c.batch_size, dtype=torch.int64)
+    changed = {k: v for k, v in options.items() if k != 'preset'}
+    return Training(make_configs({**preset, **changed}), torch.device('cpu'))
+
+
+def durations(training: Training) -> Iterator[float]:
+    """Seconds that each of some steps takes."""
+    c = training.c
     # Noise takes as long as images do
-    steps = training.steps((torch.rand(shape) * 2 - 1, label) for _ in range(n))
-    return statistics.median(durations(steps)) * c.steps
-
-
-def durations(steps: Iterator[Any]) -> Iterator[float]:
-    """Seconds of one core that each step takes."""
+    images = torch.rand(c.batch_size, c.image_channels, c.image_size, c.image_size) * 2 - 1
+    labels = torch.zeros(c.batch_size, dtype=torch.int64)
     began = time.process_time()
-    for _ in steps:
+    for _ in training.steps((images, labels) for _ in range(STEPS)):
         yield time.process_time() - began
         began = time.process_time()
+
+
+def alone(runs: Path, model: Model) -> float:
+    """Seconds of a training that is several runs, made anew in a folder that is thrown away."""
+    assert callable(model.made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if model.after:
+            shutil.copytree(runs / model.after, folder / model.after)
+        began = time.process_time()
+        model.made(folder, min(way.calls[0] for way in model.ways))
+        return time.process_time() - began
 
 
 # ## Measuring
@@ -139,16 +177,11 @@ def measure(runs: Path, name: str) -> None:
     """All that the tables say of the model with this folder, into it."""
     torch.set_num_threads(1)
     (model,) = (m for m in MODELS if m.folder == name)
-    folder, began = runs / model.folder, time.process_time()
-    is_new = not folder.exists()
+    folder = runs / model.folder
     diffusion_for(runs, model, max(way.calls[-1] for way in model.ways))
     # A model that is several runs has a folder of its own for what is measured
     folder.mkdir(exist_ok=True)
-    took, found = time.process_time() - began, known(folder)
-    if not callable(model.made):
-        took = found.get('seconds') or seconds_of(model.made)
-    if is_new or not callable(model.made):
-        found['seconds'] = took
+    found = known(folder)
     ways = found.setdefault('ways', {})
     for seed, calls, way in cells(model):
         distance = distance_of(runs, model, way, calls, seed)
@@ -296,19 +329,23 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument('runs', type=Path)
     p.add_argument('wanted', nargs='*', help='folders of models; all when not given')
     p.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='processes')
+    p.add_argument('--times', action='store_true', help='how long the trainings take, alone')
     a = p.parse_args(arguments)
     a.runs.mkdir(parents=True, exist_ok=True)
     names = [model.folder for model in MODELS]
     for name in a.wanted:
         if name not in names:
             p.error(nearest(name, names, 'model'))
+    if a.times:
+        times(a.runs, [model for model in MODELS if model.folder in (a.wanted or names)])
+        return assemble(a.runs)
     with ProcessPoolExecutor(a.jobs, get_context('spawn')) as pool:
         # What begins with another model waits for it
         for waits in (False, True):
             chosen = [m.folder for m in MODELS if bool(m.after) == waits]
             wanted = [name for name in chosen if name in (a.wanted or names)]
             list(pool.map(partial(measure, a.runs), wanted))
-    assemble(a.runs)
+    return assemble(a.runs)
 
 
 if __name__ == '__main__':
