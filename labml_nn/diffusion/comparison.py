@@ -2,39 +2,48 @@ r"""
 ---
 title: All of them beside each other
 summary: >
-  Every model and every sampler of this package on the same digits: what they cost to train, and how
-  near their samples come to the data with 1 to 50 calls of the network.
+  Most models and samplers of this package on the same digits: what they cost to train, and how near
+  their samples come to the data with 1 to 50 calls of the network.
 ---
 
 # All of them beside each other
 
-Every paper that came after DDPM has its own network, data and measure, so their tables cannot be
-laid side by side. Here little but the idea itself differs:
+The papers after DDPM differ in network, data or number of training steps, and so their tables are
+hard to compare. Here little but the idea itself differs:
 
 * **Data**: the 1,797 digits of 8 × 8 pixels.
-* **Network**: the U-Net of the preset `digits`, with 701,345 parameters; [DiT](ddpm/dit.html) has
-  a transformer of about that size, trained for about that time.
+* **Network**: the U-Net of the preset `digits`, with 701,345 parameters. [DiT](ddpm/dit.html) has
+  a transformer of about that size instead, whose training takes about as long.
 * **Training**: 2,400 steps of 64 images, at the same rates. DiT takes 4,000, at twice the rate.
-  [Students](distillation.html) have a training of their own, after their teacher's.
+  The models `reflow`, `halved` and `consistency` are [students](distillation.html): they are
+  trained further, to repeat in fewer steps what a trained model draws, here the flow.
 * **Measure**: the Fréchet distance in pixel space between 898 samples and all 1,797 digits, with
   the averaged weights, and $\hat x_0$ clipped.
-* **Cost**: calls of the network for each image. Heun's method calls it twice a step, and PNDM once
-  more than it takes steps; they take as many steps as fit.
+* **Cost**: calls of the network for each image. Heun's method calls it twice in each step but the
+  last, and PNDM once more than it takes steps; both take as many steps as fit.
 
 One command trains what is not there, and measures it with three seeds:
 
     python -m docs.figures.data.comparison runs/comparison
 
 Its parts add up to some two and a half hours of one core. It can be stopped at any time, and goes
-on where it was. With the folders of some models, such as `flow` or `edm`, it does these alone. A
-row of the tables is a line of that file.
+on where it was. To do only some of the models, add the names of their folders to the command, such
+as `flow edm`.
 
 ## The distances
 
 ![Distance against calls of the network, both on logarithmic scales. Four samplers of DDPM start
-together at one call, with a distance of 18, and come down to 0.2 between 20 and 50 calls; flow
-matching is there with 8, and its reflow begins at 0.33 with a single
+together at one call, with a distance of 18, and come down to between 0.23 and 0.28 at 50 calls;
+flow matching has less with 8, and its reflow begins at 0.33 with a single
 call](figure:comparison.py::frontier "Quality against calls of the network, for some of the rows")
+
+The first word of a row is the model. DDPM predicts the noise, $x_0$ and $v$ predict
+[the image, or a mixture of both](targets.html). On the same page are `min_snr`, other weights in
+the loss, and `zero_snr`, a schedule that leaves nothing of the image. The flow and its reflow are
+models of [flow matching](flow_matching.html), and EDM is [another training](preconditioning.html),
+whose own steps in sampling are called `karras`. `halved` and `consistency` are
+[distilled](distillation.html), for eight calls and fewer. The other word is the
+[sampler](samplers/index.html).
 
 | calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
 |---|---|---|---|---|---|---|---|
@@ -62,31 +71,31 @@ call](figure:comparison.py::frontier "Quality against calls of the network, for 
 | DiT, DPM-Solver++ 2M | 14 | 9.53 | 2.44 | 0.64 | 0.49 | 0.38 | 0.38 |
 <!-- measured: docs/figures/data/comparison.json#/distance -->
 
-Each number is the mean over three seeds of sampling, of one training. `halved` and `consistency`
-are [distilled](distillation.html), for eight calls and fewer. As many draws of the real digits have
+Each number is the mean over three seeds of the sampling. Each model was trained once; `halved` has
+four students, one for each number of calls. 898 draws from the real digits have the distance
 0.1421, and 1000 ancestral steps of DDPM have [0.25](samplers/index.html).
 <!-- measured: docs/figures/data/comparison.json#/fresh -->
 
 * **One call** from pure noise ends near the mean of all digits, whatever the sampler. The mean
   itself has the distance 18.8. Errors that differ from noise to noise give the blurs some spread,
-  which makes the distance smaller. EDM's errors may be large here, as
-  [that level is hardly trained](preconditioning.html). Only
-  the reflow and the distilled models were trained for one call, and draw digits, with 0.33 to 0.44.
+  which makes the distance smaller. EDM's errors may be large here, as [that level is hardly
+  trained](preconditioning.html). Only the reflow and the distilled models draw digits in one call,
+  with 0.33 to 0.44: they were trained to need few.
 * **Up to eight calls** the training decides. With four, the reflow and the distilled models have
-  0.27 to 0.32, EDM's model 0.52 with its own levels and DPM-Solver++, and the flow 0.54 with UniPC;
+  0.27 to 0.32, EDM's model 0.52 with `karras` and DPM-Solver++, and the flow 0.54 with UniPC;
   all samplers of DDPM's model have 1.4 and more. With eight, the flow has 0.21 with UniPC.
 * **With 20 calls** DPM-Solver++ has between 0.19 and 0.28 for every U-Net, and 0.38 for DiT.
   $\epsilon$ and $v$ are alike, and $x_0$ is a little worse. The smallest distances are those of
-  EDM's training with its own levels, 0.19, and of the flow, 0.20. The seeds differ by more than
-  that.
+  EDM's training with `karras`, 0.19, and of the flow, 0.20. The three seeds of one row lie further
+  apart than these two numbers.
 * **Heun's method** pays for its second slope with half of its steps. With `karras` and four to ten
   calls it is the worst of all, on EDM's own model too. EDM itself takes 18 steps, 35 calls.
 
 ## How much the seeds differ
 
-The largest of the three distances less the smallest. This spread does not shrink with the distance:
-with 20 calls and more it is 0.01 to 0.09, because the noises and not the steps decide the distance
-then.
+The largest of the three distances less the smallest. With 20 calls and more this spread is 0.01 to
+0.09, because then the noises and not the steps decide the distance. It can be a quarter or a third
+of a small distance, as for the flow and its reflow.
 
 | calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
 |---|---|---|---|---|---|---|---|
@@ -132,26 +141,29 @@ then.
 | DiT | 341 | 2.87 ± 0.03 | 2.69 ± 0.03 |
 <!-- measured: docs/figures/data/comparison.json#/models -->
 
-Seconds are those of one core, with those of the model that it begins with. The machine did other
+The seconds are those of one core. A model that begins with another one, as the students begin with
+the flow, has the seconds of both. The machine did other
 work too: the trainings of the U-Net take equally long, and what differs there is the machine.
-`halved` was not timed. Bits per dimension are those of 64 images of the training: [the
-bound](ddpm/likelihood.html), and the [exact likelihood](sde.html) by the ODE, which takes
-$\epsilon$.
+`halved` was not timed. The bits per dimension are means over 64 training images, ± their standard
+error: [the bound](ddpm/likelihood.html), and the [exact likelihood](sde.html) by the ODE, which is
+computed only for models that predict $\epsilon$.
 
 * **Bits see what the distance does not**: the guesses at little noise, where most bits are spent
   and all samples look alike. $x_0$ and `min_snr` give these steps little weight. With about the
   same samples as $\epsilon$, $x_0$ needs 16.2 bits and `min_snr` 3.28. EDM trains more at little
   noise, and has the lowest bound, 2.65.
 * **The transformer** has about the bits of the U-Net, although its samples are further away.
-* **The flow's** bound is of another schedule, with the fixed variance of DDPM, and cannot be
-  compared.
+* **The bounds of the flow and the reflow** are of another schedule, with the fixed variance of
+  DDPM, and cannot be compared with the others.
 
-## In your own table
+## A row of your own
+
+Add a line to `MODELS` in the file `docs/figures/data/comparison.py`:
 
     Model('mine', 'mine', {'schedule': 'cosine'}, (Way('DDIM', 'ddim', {}, 'mine'),)),
 
-is a row: a name, a folder, the options by which the training differs from `digits`, and the ways of
-sampling. The last word is the name in the picture. Instead of options there may be a function that
-takes the folder of all runs and a number of calls, and returns a diffusion, for models that are
-trained in another way.
+It has a name, a folder, the options by which the training differs from `digits`, and the ways of
+sampling, each a row of the tables. The last word is the name in the picture. Instead of options
+there may be a function that takes the folder of all runs and a number of calls, and returns a
+diffusion, for models that are trained in another way.
 """

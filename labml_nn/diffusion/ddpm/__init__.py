@@ -8,14 +8,13 @@ summary: >
 
 # Denoising Diffusion Probabilistic Models
 
-This page derives and implements
-[Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Shrink a
-picture a little and add a little Gaussian noise, a thousand times, and nothing of the picture is
-left. Each of these small steps can be undone, approximately: the picture before the step is drawn
-from a Gaussian, and a neural network has learned to compute the mean of this Gaussian. Start from
-pure noise and undo a thousand steps, and the result is a new picture. The idea is from
-@sohldickstein2015. The loss is close to that of an older method, [score matching](score.html)
-[@song2019].
+This page derives and implements [Denoising Diffusion Probabilistic
+Models](https://arxiv.org/abs/2006.11239) [@ho2020]. Shrink a picture a little and add a little
+Gaussian noise, a thousand times, and almost nothing of the picture is left. Each of these small
+steps can be undone, approximately: the picture before the step is drawn from a Gaussian, and a
+neural network has learned to compute the mean of this Gaussian. Start from pure noise and undo a
+thousand steps, and the result is a new picture. The idea is from @sohldickstein2015. The loss is
+close to that of an older method, [score matching](score.html) [@song2019].
 
 * [The score](score.html): a second view of what the network learns, and of why steps can be undone
 * [The U-Net](unet.html) that predicts the noise
@@ -181,14 +180,15 @@ distributed as $q(x_{t-1}|x_0)$
 
 ## 3. One step back, if the image is not known
 
-When we *sample*, $x_0$ is not known. But suppose that a step adds little noise to the noise that is
-there already, $\beta_t \ll 1-\bar\alpha_t$. Then that noise has made $q(x_{t-1})$, the density over
-all images of the data after $t-1$ steps, so smooth that its logarithm is nearly linear over the
-length of a step. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
-proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$ the first factor is
-a Gaussian, and a Gaussian times the exponential of a linear function is a Gaussian with another
-mean. So the true step back is nearly a Gaussian ([except](score.html) at the smallest $t$). Its
-mean depends on the data, its variance hardly. So the model is a chain of Gaussians (eq. 1)
+When we *sample*, $x_0$ is not known. But suppose that the noise of one step is small beside the
+noise that is there already, $\beta_t \ll 1-\bar\alpha_t$. Let $q(x_{t-1})$ be the density of
+$x_{t-1}$ where $x_0$ may be any image of the data. The noise of the earlier steps has made it
+smooth: over the length of one step its logarithm is nearly linear. By Bayes' rule the true step
+back $q(x_{t-1}|x_t)$ is proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of
+$x_{t-1}$ the first factor is a Gaussian, and a Gaussian times the exponential of a linear function
+is a Gaussian with another mean. So the true step back is nearly a Gaussian ([except](score.html) at
+the smallest $t$). Its mean depends on the data, its variance hardly. So the model is a chain of
+Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
 p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$
@@ -242,10 +242,11 @@ $$L = \mathbb E_q\Big[
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \allowbreak\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-Without the expectations, also inside the divergences, the equation holds for every single
-chain [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters.
-$L_0$ is the negative log probability of the exact grey levels, given $x_1$; [the bound in
-bits](likelihood.html) computes it. The sum is what we train.
+A divergence is a mean of $\log\frac qp$. Take the logarithms alone, without any mean: then both
+sides are equal for every single chain
+[tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters. $L_0$ is the
+negative log probability of the exact grey levels, given $x_1$; [the bound in bits](likelihood.html)
+computes it. The sum is what we train.
 
 ## 5. From means to noise
 
@@ -291,7 +292,7 @@ level. As $\tilde\beta_1 = 0$, take $\sigma_1^2 = \beta_1$ there.
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
 > the other two. So the network could predict [any of them](../targets.html). What changes is how
 > much an error counts at each $t$: the squared error of the noise is that of $\hat x_0$ times the
-> signal-to-noise ratio, which falls from 10,000 to 0.00004
+> signal-to-noise ratio $\bar\alpha_t/(1-\bar\alpha_t)$, which falls from 10,000 to 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
 > authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2 of the paper), and the
 > loss of the next section works with the noise but not with the mean (table 2 of the paper).
@@ -319,7 +320,8 @@ that or less from there on. In the simple loss it is 1 everywhere.](figure:ddpm.
 "The weight that the simple loss drops")
 
 Table 1 of the paper compares the two losses on CIFAR-10. With the simple one the bound is worse by
-0.05 bits per dimension, but the samples are much better: their
+0.05 bits per dimension (it is divided by $\log 2$ and by the number of pixels and channels), but
+the samples are much better: their
 [FID](../../evaluation/frechet.html), a distance from the data, is 3.17 instead of 13.51.
 
 A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$
@@ -353,10 +355,11 @@ class DenoiseDiffusion(nn.Module):
 
     > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
     > be centred and no larger than the noise. With 0..255 the noise would never cover the image.
-    > With $[0, 1]$ the variance is a quarter, and so is the signal-to-noise ratio of each step
+    > With $[0, 1]$ the variance of the data is a quarter of that with $[-1, 1]$, and so is the
+    > signal-to-noise ratio of each step
     > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1). Clipping to $[-1, 1]$
-    > would let through values below 0, darker than black. Shown as if black were -1, pictures come
-    > out pale.
+    > would let through values below 0, darker than black. And a program that takes -1 for black
+    > shows such pictures too pale.
     """
 
     # The constants of all steps, each `[n_steps]`, float32

@@ -41,7 +41,8 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 > **Faster?** Try `--compile true`. The default precision, [`auto`](../../compute/precision.html),
-> takes `bf16` where it was found faster: on GPUs, and for large networks on CPUs with AMX. The
+> takes `bf16` where it was found faster: on GPUs, and for large networks on CPUs with AMX, a unit
+> that multiplies matrices of bfloat16 numbers. The
 > first lines of a run say which it is. On a machine that does other work too, one thread,
 > `--threads 1`, is often faster than two. The number of threads is not chosen for you, because it
 > changes the order of additions, and with it the last decimal places of the results.
@@ -51,9 +52,9 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time
 > instead of storing them.
 
-> **What can be changed on the way?** With `--resume`: how long, how often and where the run
-> works, such as the number of steps, the device, the options of the two boxes above, and how often
-> it logs, saves and draws samples. The data and the learning rate
+> **What can be changed on the way?** With `--resume` you can change the number of steps, the
+> device, the options of the two boxes above, and how often the run logs, saves and draws samples.
+> The data and the learning rate
 > cannot be changed in this way. For those begin a new run with the weights of the old one:
 > [`--init RUN`](initial.html).
 
@@ -70,22 +71,22 @@ On several GPUs, or on several machines, [torchrun](../../compute/distributed.ht
 
 ## A run of garments
 
-Fashion-MNIST has 70,000 grey pictures of garments, 28 × 28 pixels each. The preset `fashion` takes
-20 minutes of one core for 3,000 steps of 32 of them.
+Fashion-MNIST has 70,000 grey pictures of garments, 28 × 28 pixels each; 60,000 are for training.
+The preset `fashion` does 3,000 steps with 32 of these in each. That takes 20 minutes of one core.
 
 ![Eight noises, sampled at six moments of the training: noise, then pale shapes, then
 garments](../../../docs/images/garments_training.png)
 
-![The loss of this run falls fast for 300 steps and then slowly, in each quarter of the
-steps](figure:garments.py::loss)
+![The loss of this run falls fast for the first 300 training steps and then slowly, and so it does
+for each quarter of the noise levels t](figure:garments.py::loss)
 
 The images with little noise, $t \le 250$, have by far the largest loss: there the noise is hardest
 to find. Where there is much noise, it is nearly all of $x_t$ and easy to find. From the dotted line
-on the learning rate falls to zero, and the loss by another seventh.
+on the learning rate falls to zero. The loss falls there once more, by about a seventh.
 
-[A classifier](../../evaluation/classifier.html) of garments is sure about 48.9 % of 1,000 samples,
-and about 79.4 % of as many test images. The README has the Fréchet distance, precision and recall
-of three such runs.
+[A classifier](../../evaluation/classifier.html) of garments gives one class a probability of 90 %
+or more in 48.9 % of 1,000 samples, and in 79.4 % of 1,000 test images. The README has the Fréchet
+distance, precision and recall of three such runs.
 <!-- measured: docs/figures/data/garments.json#/plain_sure -->
 
 [Exercises for this page](exercises.html#training), with answers.

@@ -98,7 +98,7 @@ class Variant(NamedTuple):
     head_channels: int | None = None  # channels of each attention head; None: one head with all
     symmetric: bool = False  # whether `Downsample` pads on all four sides, or right and bottom only
     cosine_first: bool = False  # in the time embedding, cosines before sines
-    last_frequency: bool = True  # divide by n - 1: the lowest is 1e-4; False: by n
+    last_frequency: bool = True  # the lowest frequency is 1e-4; False: above (see `frequencies`)
 
 
 PAPER = Variant()

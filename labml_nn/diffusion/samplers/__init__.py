@@ -82,7 +82,7 @@ gap](figure:samplers.py::spacing
 * `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but,
   with up to two thirds of the steps, not 0: with 20 steps the last call is at index 49, and its
   $\hat x_0$ is the image.
-* `quadratic`, $\tau_i \propto i^2$ for $i = 0 \dots n-1$, has many steps where there is little
+* `quadratic`, $\tau_{i+1} \propto i^2$ for $i = 0 \dots n-1$, has many steps where there is little
   noise.
 
 A fifth, `karras`, chooses by the noise itself, and is explained [with EDM](edm.html).

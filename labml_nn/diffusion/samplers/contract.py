@@ -64,7 +64,7 @@ def spaced(spacing: str, n_steps: int, T: int, sigma: Sequence[float] = ()) -> l
         'linspace': lambda i: (2 * i * (T - 1) + n - 1) // (2 * n - 2) if n > 1 else T - 1,
         # The multiples of $T/n$, counted from the noisy end
         'trailing': lambda i: (2 * (i + 1) * T + n) // (2 * n) - 1,
-        # $\tau_i \propto i^2$: many steps where there is little noise
+        # $\tau_{i+1} \propto i^2$: many steps where there is little noise
         'quadratic': lambda i: max(i, i * i * (T - 1) // (n - 1) ** 2) if n > 1 else T - 1,
     }
     if spacing == 'karras' and sigma:
