@@ -188,9 +188,9 @@
       const last = k === T - 1, t = T - k;
       place.input.disabled = chain.steps.length < T || running;
       // The last step adds no z
-      once.disabled = onwards.disabled = place.input.disabled || last;
-      back.disabled = k === 0 && line === 0;
-      for (const button of forth) button.disabled = last && line === LAST && !running;
+      for (const button of [once, onwards]) ddpm.switched(button, !place.input.disabled && !last);
+      ddpm.switched(back, k > 0 || line > 0);
+      for (const button of forth) ddpm.switched(button, !last || line < LAST || running);
       why.textContent = place.input.disabled
         ? say('When the chain has come to its end, you can go back along it and take another z.')
         : last ? say('At t = 1 the factor of z is 0: go back along the chain to take another z.') : '';

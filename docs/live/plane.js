@@ -104,7 +104,7 @@
       () => background(), (/** @type {number} */ t) => `t = ${t + 1}`);
     const full = () => centres.length >= MOST;
     const counted = () => {
-      more.disabled = full();
+      ddpm.switched(more, !full());
       plot.style.cursor = full() ? 'default' : '';
       state.textContent = ddpm.filled(
         full() ? say('The data have {n} points, which is the most.') : say('The data have {n} points.'),

@@ -504,10 +504,13 @@ def test_twelve_points_are_the_most_and_the_first_come_back(pages: Path, browser
         steps, level = figure.get_by_role('slider').all()
         steps.fill('20')
         level.fill('300')
-        for _ in range(8):
-            more.click()
+        more.focus()
+        for _ in range(9):
+            page.keyboard.press('Enter')
         assert rings.count() == 12 * 4
+        # It is off, and whoever pressed it with a key is still there
         assert more.is_disabled()
+        assert more.evaluate('(e) => e === document.activeElement')
         assert state.text_content() == 'The data have 12 points, which is the most.'
         page.locator('#pylit-status', has_text=state.text_content()).wait_for(state='attached')
         figure.locator('.plot').click()

@@ -90,9 +90,15 @@
   /** @param {string} label @param {() => void} pressed */
   const button = (label, pressed) => {
     const element = make('button', { type: 'button', className: 'press' }, label);
-    element.addEventListener('click', pressed);
+    element.addEventListener('click', () => { if (element.ariaDisabled !== 'true') pressed(); });
     return element;
   };
+
+  /**
+   * Switch a button on or off. One that is `disabled` would lose the focus of the keyboard.
+   * @param {HTMLButtonElement} element @param {boolean} on
+   */
+  const switched = (element, on) => { element.ariaDisabled = String(!on); };
 
   // ## Pictures
   /**
@@ -350,5 +356,5 @@
     });
   };
 
-  Object.assign(ddpm, { make, slider, number, choice, button, paint, canvasOf, rms, calm, filled, commandOf, drawing });
+  Object.assign(ddpm, { make, slider, number, choice, button, switched, paint, canvasOf, rms, calm, filled, commandOf, drawing });
 })((globalThis.ddpm ??= /** @type {any} */ ({})));
