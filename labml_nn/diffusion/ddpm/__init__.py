@@ -242,8 +242,8 @@ $$L = \mathbb E_q\Big[
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \allowbreak\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-A divergence is a mean of $\log\frac qp$. Take the logarithms alone, without any mean: then both
-sides are equal for every single chain
+The equation even holds without the means. Write $\log\frac qp$ for each divergence: for every
+single chain the terms then add up to $-\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}$
 [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters. $L_0$ is the
 negative log probability of the exact grey levels, given $x_1$; [the bound in bits](likelihood.html)
 computes it. The sum is what we train.
@@ -447,7 +447,7 @@ class DenoiseDiffusion(nn.Module):
 
         * `eps` the noise to use, of the shape of `x0`; drawn when not given
 
-        Raises `ValueError` if the shapes do not match.
+        Raises `ValueError` if `eps` has not the shape of `x0`.
         """
         eps = torch.randn_like(x0) if eps is None else same_shape('eps', eps, x0)
         mean, var = self.q_xt_x0(x0, t)
@@ -662,6 +662,10 @@ class DenoiseDiffusion(nn.Module):
         """
         if check_range:
             in_range(x0)
+        if t is not None and t.shape != x0.shape[:1]:
+            raise ValueError(
+                f't has shape {list(t.shape)}: need [{len(x0)}], the step of each image'
+            )
         # $t \sim \text{Uniform}(\{1, \dots, T\})$, one for each image. The mean over a batch is an
         # unbiased estimate of the mean over all $t$
         if t is None:

@@ -65,9 +65,9 @@ down wait on a stack: the last one pushed is the first one popped. For a 32 × 3
 > paper.
 
 **Sizes.** All levels but the last halve the image, so its sides must be multiples of
-$2^{\text{levels} - 1}$ (28 × 28 digits are padded to 32). The channels of every level must be
-a multiple of `n_groups`, the number of groups in every GroupNorm, which is 32 if nothing else is
-said.
+$2^{\text{levels} - 1}$. Images of 28 × 28 fit three levels; for four, ask for 32 × 32, and they are
+padded. The channels of every level must be a multiple of `n_groups`, the number of groups in every
+GroupNorm, which is 32 if nothing else is said.
 
 [Exercises for this page](exercises.html#the-u-net), with answers.
 """
@@ -98,7 +98,7 @@ class Variant(NamedTuple):
     head_channels: int | None = None  # channels of each attention head; None: one head with all
     symmetric: bool = False  # whether `Downsample` pads on all four sides, or right and bottom only
     cosine_first: bool = False  # in the time embedding, cosines before sines
-    last_frequency: bool = True  # the lowest frequency is 1e-4; False: above (see `frequencies`)
+    last_frequency: bool = True  # the lowest frequency is 1e-4; False: a little more
 
 
 PAPER = Variant()

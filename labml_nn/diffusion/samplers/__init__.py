@@ -79,9 +79,9 @@ gap](figure:samplers.py::spacing
   noisiest index, $T-1$: with 20 steps the network gets pure noise, which belongs to index 999, but
   is told that it is index 950.
 * `linspace` goes evenly from 0 to $T-1$.
-* `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$ but,
-  with up to two thirds of the steps, not 0: with 20 steps the last call is at index 49, and its
-  $\hat x_0$ is the image.
+* `trailing` takes the multiples of $T/n$, counted from the noisy end. It includes index $T-1$. It
+  leaves out index 0 unless $n$ is more than two thirds of $T$: with 20 steps the last call is at
+  index 49, and its $\hat x_0$ is the image.
 * `quadratic`, $\tau_{i+1} \propto i^2$ for $i = 0 \dots n-1$, has many steps where there is little
   noise.
 
@@ -162,10 +162,12 @@ sampling with β̃ does not reach it](figure:samplers.py::frontier
 * **Order** helps when steps are few: with `trailing`, at 10 and 20 steps, the methods of second
   order (PNDM and DPM-Solver++) are far ahead of DDIM and of ancestral sampling.
 * **Spacing** matters for DPM-Solver++ and for ancestral sampling with $\beta$. With `trailing` the
-  distance of DPM-Solver++ is three quarters of its distance with `leading`. In the form with noise
-  it is about half, and so it is for ancestral sampling with $\beta$: with `leading` the long step
-  to index 0 adds much noise, and the single step that follows cannot remove it. DDIM and PNDM do
-  not extrapolate in $\lambda$, and hardly depend on the spacing.
+  distance of DPM-Solver++ is three quarters of its distance with `leading`, and in the form with
+  noise about half, because of the extrapolation described above. For ancestral sampling with
+  $\beta$ it is about half too, for another reason: with `leading` the long step to index 0 adds
+  much noise, and the single step that follows cannot remove it. DDIM and PNDM do not extrapolate in
+  $\lambda$. They hardly depend on which of the three even spacings is taken. With `quadratic`,
+  DDIM is a little better.
 * **Noise** in the chain can repair earlier errors, of the network and of the steps, which a chain
   without noise carries to the end. In these tables that gains little. 2M is worse with noise at 5
   and 10 steps, and with noise its distances with four seeds lie further apart. Ancestral sampling

@@ -1,5 +1,6 @@
 """The simple loss: section 6 of the derivation, Algorithm 1."""
 
+import re
 import warnings
 
 import pytest
@@ -97,6 +98,15 @@ def test_images_in_0_1_are_warned_of_once():
 def test_latents_are_welcome_when_said():
     diffusion = DenoiseDiffusion(zero_model, 1000)
     assert torch.isfinite(diffusion.loss(torch.randn(2, 4, 8, 8) * 5, check_range=False))
+
+
+@pytest.mark.parametrize('shape', [(1,), (3,), (4, 1), ()])
+def test_steps_of_the_wrong_shape_are_refused(shape):
+    """One of them would do for all images, without a word."""
+    diffusion, x0 = DenoiseDiffusion(lambda x, t: x, 10), torch.zeros(4, 1, 2, 2)
+    t = torch.zeros(shape, dtype=torch.int64)
+    with pytest.raises(ValueError, match=re.escape(f't has shape {list(shape)}: need [4]')):
+        diffusion.loss(x0, t=t, check_range=False)
 
 
 def test_a_model_of_the_wrong_shape_is_refused():
