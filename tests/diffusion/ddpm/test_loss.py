@@ -103,7 +103,7 @@ def test_latents_are_welcome_when_said():
 @pytest.mark.parametrize('shape', [(1,), (3,), (4, 1), ()])
 def test_steps_of_the_wrong_shape_are_refused(shape):
     """One of them would do for all images, without a word."""
-    diffusion, x0 = DenoiseDiffusion(lambda x, t: x, 10), torch.zeros(4, 1, 2, 2)
+    diffusion, x0 = DenoiseDiffusion(zero_model, 1000), torch.zeros(4, 1, 2, 2)
     t = torch.zeros(shape, dtype=torch.int64)
     with pytest.raises(ValueError, match=re.escape(f't has shape {list(shape)}: need [4]')):
         diffusion.loss(x0, t=t, check_range=False)
