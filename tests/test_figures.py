@@ -159,7 +159,7 @@ def test_tables_are_of_what_is_known(tmp_path):
     assert by_name['reflow, Euler'][1] == 0.3
     seconds = {name: took for name, took, *_ in comparison.models(tmp_path)}
     assert seconds == {'model': 'seconds', 'flow': 300, 'reflow': 600}
-    assert '| flow, DPM-Solver++ 2M | – | 3 | – | 0.30 |' in comparison.as_text([head, *rows])
+    assert '| flow, DPM-Solver++ 2M | – | 3.00 | – | 0.30 |' in comparison.as_text([head, *rows])
     assert comparison.curves(tmp_path)['flow, 2M'] == {'calls': [2, 8], 'distance': [3.0, 0.3]}
 
 

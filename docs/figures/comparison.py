@@ -9,6 +9,7 @@ from docs.figures.widths import NARROW
 DATA = data_of('comparison')
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, BROWN, GREY)
 CALLS = (1, 2, 4, 8, 20, 50)
+DISTANCES = (0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50)
 
 
 def frontier(theme: str) -> Figure:
@@ -26,7 +27,7 @@ def frontier(theme: str) -> Figure:
         axes.axhline(DATA['whole'][0], **whole)
     real = dict(color=GREY, linestyle=':', linewidth=1, label='draws of real digits')
     axes.axhline(DATA['fresh'], **real)
-    by_calls(axes, theme, CALLS, (0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20))
+    by_calls(axes, theme, CALLS, DISTANCES)
     made.legend(
         frameon=False, labelcolor=ink(theme), fontsize=9, loc='outside lower center', ncols=2
     )

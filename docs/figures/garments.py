@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, dress, figure, ink, legend
+from docs.figures.style import BLUE, GREEN, GREY, ORANGE, RED, data_of, dress, figure, ink
 from docs.figures.widths import NARROW
 
 SIDE, EDGE, SCALE = 28, 2, 3
@@ -24,7 +24,7 @@ ROWS, CLASSES = 4, 10
 def loss(theme: str) -> Figure:
     """The loss in all and by quarter of the steps, where the learning rate is full and falls."""
     data = data_of('garments')['plain_loss']
-    made = figure(theme, NARROW, 3.6)
+    made = figure(theme, NARROW, 4.2)
     axes = made.subplots()
     quarters = ('t = 1 … 250', '251 … 500', '501 … 750', '751 … 1000')
     for i, (name, colour) in enumerate(
@@ -32,13 +32,16 @@ def loss(theme: str) -> Figure:
     ):
         axes.plot(data['step'], data[f'loss_band{i}'], color=colour, linewidth=1, label=name)
     axes.plot(data['step'], data['loss'], color=BLUE, linewidth=1.8, label='all t')
-    axes.axvline(1500, ymax=0.78, color=ink(theme), linestyle=':', linewidth=1)
+    falls = dict(color=ink(theme), linestyle=':', linewidth=1, label='the rate begins to fall')
+    axes.axvline(1500, **falls)
     dress(
         axes, theme, xlabel='training step', ylabel='loss', yscale='log', xlim=(0, 3000),
         yticks=[0.01, 0.03, 0.1, 0.3, 1], yticklabels=['0.01', '0.03', '0.1', '0.3', '1'],
     )  # fmt: skip
     axes.minorticks_off()
-    legend(axes, theme, ncols=2)
+    made.legend(
+        frameon=False, labelcolor=ink(theme), fontsize=9, loc='outside lower center', ncols=2
+    )
     return made
 
 

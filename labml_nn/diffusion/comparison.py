@@ -37,24 +37,25 @@ together at one call, with a distance of 18, and come down to between 0.23 and 0
 flow matching has less with 8, and its reflow begins at 0.33 with a single
 call](figure:comparison.py::frontier "Quality against calls of the network, for some of the rows")
 
-The first word of a row is the model. DDPM predicts the noise, $x_0$ and $v$ predict
-[the image, or a mixture of both](targets.html). On the same page are `min_snr`, other weights in
-the loss, and `zero_snr`, a schedule that leaves nothing of the image. The flow and its reflow are
-models of [flow matching](flow_matching.html), and EDM is [another training](preconditioning.html),
-whose own steps in sampling are called `karras`. `halved` and `consistency` are
-[distilled](distillation.html), for eight calls and fewer. The other word is the
-[sampler](samplers/index.html).
+The first word of a row is the model. DDPM predicts the noise, $x_0$ and $v$ predict [the image, or
+a mixture of both](targets.html). On the same page are `min_snr`, other weights in the loss, and
+`zero_snr`, a schedule that leaves nothing of the image. The flow and its reflow are models of [flow
+matching](flow_matching.html), and EDM is [another training](preconditioning.html), whose own steps
+in sampling are called `karras`. `halved` and `consistency` are [distilled](distillation.html), for
+eight calls and fewer. What follows the name of the model is the [sampler](samplers/index.html); 2M
+is DPM-Solver++ 2M, Euler is the [simplest solver](samplers/flow.html) of the flow, and a
+consistency model has [its own jumps](distillation.html).
 
 | calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
-|---|---|---|---|---|---|---|---|
-| DDPM, ancestral | 18.1 | 8.6 | 1.75 | 0.69 | 0.56 | 0.36 | 0.28 |
+|---|---:|---:|---:|---:|---:|---:|---:|
+| DDPM, ancestral | 18.1 | 8.60 | 1.75 | 0.69 | 0.56 | 0.36 | 0.28 |
 | DDPM, DDIM | 18.1 | 8.16 | 1.89 | 0.67 | 0.53 | 0.31 | 0.25 |
 | DDPM, PNDM | 18.1 | 8.16 | 1.42 | 0.46 | 0.40 | 0.23 | 0.23 |
 | DDPM, DPM-Solver++ 2M | 18.1 | 8.16 | 1.85 | 0.47 | 0.35 | 0.24 | 0.23 |
 | DDPM, 2M with noise | 18.1 | 8.92 | 2.33 | 0.57 | 0.41 | 0.25 | 0.24 |
-| DDPM, UniPC | 18.1 | 8.16 | 1.8 | 0.44 | 0.34 | 0.23 | 0.23 |
-| DDPM, Heun, `karras` | 18.1 | 17.6 | 55 | 5.92 | 3.16 | 0.34 | 0.23 |
-| $x_0$, DPM-Solver++ 2M | 17.6 | 9.7 | 2.11 | 0.58 | 0.42 | 0.28 | 0.29 |
+| DDPM, UniPC | 18.1 | 8.16 | 1.80 | 0.44 | 0.34 | 0.23 | 0.23 |
+| DDPM, Heun, `karras` | 18.1 | 17.6 | 55.0 | 5.92 | 3.16 | 0.34 | 0.23 |
+| $x_0$, DPM-Solver++ 2M | 17.6 | 9.70 | 2.11 | 0.58 | 0.42 | 0.28 | 0.29 |
 | $v$, DPM-Solver++ 2M | 17.7 | 9.62 | 1.93 | 0.46 | 0.35 | 0.24 | 0.23 |
 | `min_snr`, DPM-Solver++ 2M | 18.6 | 8.17 | 1.92 | 0.46 | 0.35 | 0.25 | 0.25 |
 | $v$, `min_snr`, DPM-Solver++ 2M | 10.9 | 9.24 | 1.93 | 0.47 | 0.35 | 0.25 | 0.25 |
@@ -68,7 +69,7 @@ whose own steps in sampling are called `karras`. `halved` and `consistency` are
 | EDM, DPM-Solver++ 2M | 10.2 | 9.32 | 1.83 | 0.39 | 0.30 | 0.20 | 0.19 |
 | halved, DDIM | 0.44 | 0.35 | 0.32 | 0.28 | – | – | – |
 | consistency, its jumps | 0.38 | 0.32 | 0.28 | 0.32 | – | – | – |
-| DiT, DPM-Solver++ 2M | 14 | 9.53 | 2.44 | 0.64 | 0.49 | 0.38 | 0.38 |
+| DiT, DPM-Solver++ 2M | 14.0 | 9.53 | 2.44 | 0.64 | 0.49 | 0.38 | 0.38 |
 <!-- measured: docs/figures/data/comparison.json#/distance -->
 
 Each number is the mean over three seeds of the sampling. Each model was trained once; `halved` has
@@ -98,7 +99,7 @@ The largest of the three distances less the smallest. With 20 calls and more thi
 of a small distance, as for the flow and its reflow.
 
 | calls of the network, at most | 1 | 2 | 4 | 8 | 10 | 20 | 50 |
-|---|---|---|---|---|---|---|---|
+|---|---:|---:|---:|---:|---:|---:|---:|
 | DDPM, ancestral | 0.60 | 0.02 | 0.06 | 0.04 | 0.06 | 0.05 | 0.08 |
 | DDPM, DDIM | 0.60 | 0.09 | 0.08 | 0.05 | 0.05 | 0.03 | 0.02 |
 | DDPM, PNDM | 0.60 | 0.09 | 0.03 | 0.01 | 0.03 | 0.01 | 0.01 |
@@ -126,7 +127,7 @@ of a small distance, as for the flow and its reflow.
 ## Training time, and bits
 
 | model | seconds | bound | ODE |
-|---|---|---|---|
+|---|---:|---:|---:|
 | DDPM | 327 | 2.82 ± 0.03 | 2.70 ± 0.03 |
 | $x_0$ | 284 | 16.24 ± 0.99 | – |
 | $v$ | 300 | 2.83 ± 0.03 | – |

@@ -78,13 +78,13 @@ DPM, UNIPC = Way('DPM-Solver++ 2M', 'dpm', {}), Way('UniPC', 'unipc', {})
 FEW = (1, 2, 4, 8)
 MODELS = (
     Model('DDPM', 'eps', {}, (
-        Way('ancestral', 'ddpm', {'variance': 'beta'}, 'ancestral', (*CALLS, 1000)),
-        Way('DDIM', 'ddim', {}, 'DDIM'),
+        Way('ancestral', 'ddpm', {'variance': 'beta'}, 'DDPM, ancestral', (*CALLS, 1000)),
+        Way('DDIM', 'ddim', {}, 'DDPM, DDIM'),
         Way('PNDM', 'pndm', {}),
-        DPM._replace(drawn='DPM-Solver++ 2M'),
+        DPM._replace(drawn='DDPM, 2M'),
         Way('2M with noise', 'dpm', {'sde': True}),
         UNIPC,
-        Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'Heun'),
+        Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'DDPM, Heun, karras'),
     )),
     Model('$x_0$', 'x0', {'target': 'x0'}, (DPM,)),
     Model('$v$', 'v', {'target': 'v'}, (DPM,)),
@@ -98,9 +98,9 @@ MODELS = (
     )),
     Model('reflow', 'reflow', reflowed, (Way('Euler', 'flow', {'order': 1}, 'reflow'),), 'flow'),
     Model('EDM', 'edm', EDM, (
-        Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'EDM, Heun'),
-        Way('2M, `karras`', 'dpm', {'spacing': 'karras'}),
-        DPM._replace(drawn='EDM, 2M'),
+        Way('Heun, `karras`', 'heun', {'spacing': 'karras'}, 'EDM, Heun, karras'),
+        Way('2M, `karras`', 'dpm', {'spacing': 'karras'}, 'EDM, 2M, karras'),
+        DPM,
     )),
     Model('halved', 'progressive', progressive, (
         Way('DDIM', 'ddim', {}, calls=FEW),
@@ -296,14 +296,14 @@ def as_text(lines: list[list[Any]]) -> str:
     """A table as the page has it, with two or three digits of each number."""
 
     def cell(value: Any) -> str:
-        if value is None or isinstance(value, str):
-            return value or '–'
+        if value is None or isinstance(value, str | int):
+            return '–' if value is None else str(value)
         if isinstance(value, list):
             return ' ± '.join(f'{v:.2f}' for v in value)
-        return f'{value:.3g}' if value >= 1 else f'{value:.2f}'
+        return f'{value:#.3g}'.rstrip('.') if value >= 1 else f'{value:.2f}'
 
-    head, *rest = ([cell(value) for value in line] for line in lines)
-    return '\n'.join(f'| {" | ".join(line)} |' for line in (head, ['---'] * len(head), *rest))
+    head, *rest = (f'| {" | ".join(map(cell, line))} |' for line in lines)
+    return '\n'.join([head, f'|---|{"---:|" * (len(lines[0]) - 1)}', *rest])
 
 
 def assemble(runs: Path) -> None:

@@ -59,7 +59,6 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
     `[batch, 2]`, and the network has three layers. The function returns new points with about the
     same distribution
     [tested](test:diffusion/ddpm/test_glance.py::test_samples_lie_where_the_data_lies).
-    The rest of the page gives the reason for each formula.
     """
     # Step $t$ shrinks the points and adds noise of variance $\beta_t$. Steps 1 to $t$ together
     # multiply a point by $\sqrt{\bar\alpha_t}$. The paper's 1000 betas grow only to 0.02
@@ -94,7 +93,7 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
 
 
 r"""
-The rest of the page derives the method, step by step.
+The rest of the page derives the method, step by step, and with it each of these formulas.
 
 ## Notation
 
@@ -208,10 +207,10 @@ Gaussian data of less than unit variance it lies between the two
 > **Which of the two variances?** $\tilde\beta_t/\beta_t$ is 0.45, 0.85 and 0.98 at $t = 2, 10, 100$
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
 > thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
-> images, and $\beta_t$ for CIFAR-10. The code takes $\beta_t$ unless told otherwise. With fewer
-> steps [the choice matters more](../samplers/ancestral.html). In [the bound](likelihood.html)
-> a choice that does not fit the data costs many bits. The variance can also be
-> [learned](../learned_variance.html).
+> images, and $\beta_t$ for CIFAR-10. The class below takes $\beta_t$ unless told otherwise. With
+> fewer steps [the choice matters more](../samplers/ancestral.html), and $\tilde\beta_t$ is taken
+> there. In [the bound](likelihood.html) a choice that does not fit the data costs many bits. The
+> variance can also be [learned](../learned_variance.html).
 
 ## 4. The bound
 
@@ -244,9 +243,10 @@ $$L = \mathbb E_q\Big[
 
 The equation even holds without the means. Write $\log\frac qp$ for each divergence: for every
 single chain the terms then add up to $-\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}$
-[tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters. $L_0$ is the
-negative log probability of the exact grey levels, given $x_1$; [the bound in bits](likelihood.html)
-computes it. The sum is what we train.
+[tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters, so it is not
+trained. The terms with $t > 1$ are the subject of the next section. $L_0$ is the negative log
+probability of the exact grey levels, given $x_1$; [the bound in bits](likelihood.html) computes it,
+and training puts a term like the others in its place.
 
 ## 5. From means to noise
 

@@ -75,23 +75,25 @@ Fashion-MNIST has 70,000 grey pictures of garments, 28 × 28 pixels each; 60,000
 The preset `fashion` does 3,000 steps with 32 of these in each. That takes 20 minutes of one core.
 
 ![Eight noises, sampled at six moments of the training: noise, then pale shapes, then
-garments](../../../docs/images/garments_training.png)
+garments](../../../docs/images/garments_training.png
+"Garments from the same noise, as the training goes on")
 
 ![The loss of this run falls fast for the first 300 training steps and then slowly, and so it does
-for each quarter of the noise levels t](figure:garments.py::loss)
+for each quarter of the noise levels t](figure:garments.py::loss "The loss of this run")
 
 The images with little noise, $t \le 250$, have by far the largest loss: there the noise is hardest
 to find. Where there is much noise, it is nearly all of $x_t$ and easy to find. From the dotted line
 on the learning rate falls to zero. The loss falls there once more, by about a seventh.
 
 [A classifier](../../evaluation/classifier.html) of garments gives one class a probability of 90 %
-or more in 48.9 % of 1,000 samples, and in 79.4 % of 1,000 test images. The README has the Fréchet
-distance, precision and recall of three such runs.
+or more in 48.9 % of 1,000 samples, and in 79.4 % of 1,000 test images. The README of the
+repository has the Fréchet distance, precision and recall of three such runs.
 <!-- measured: docs/figures/data/garments.json#/plain_sure -->
 
 [Exercises for this page](exercises.html#training), with answers.
 """
 
+# pylit: fold
 import contextlib
 import os
 import shlex
@@ -146,6 +148,7 @@ from labml_nn.runs.run import Run
 __all__ = [
     'PRESETS', 'Configs', 'Trainer', 'build', 'data_of', 'main', 'make_configs', 'make_sampler',
 ]  # fmt: skip
+# pylit: end
 
 
 # How many of the samples at the end are compared with all images

@@ -53,9 +53,10 @@ by $\sqrt{\bar\alpha_{\tau_i} / \bar\alpha_{\tau_{i-1}}}$, and adds noise of var
 $$\beta'_i = 1 - \frac{\bar\alpha_{\tau_i}}{\bar\alpha_{\tau_{i-1}}}, \qquad
 \bar\alpha_{\tau_0} = 1$$
 
-So everything that was derived for [DDPM](../ddpm/index.html) holds with $n$ for $T$ and $\beta'$
-for $\beta$, and the code is the same
-[tested](test:diffusion/samplers/test_ancestral.py::test_a_subset_is_a_shorter_chain).
+So the formulas of [DDPM](../ddpm/index.html) hold with $n$ for $T$ and $\beta'$ for $\beta$, and
+the code is the same
+[tested](test:diffusion/samplers/test_ancestral.py::test_a_subset_is_a_shorter_chain). One thing is
+lost: the steps are larger, so the true step back is less like a Gaussian.
 
 A sampler goes through the steps in the other direction. Its first call of the network is at
 $\tau_n$, its last at $\tau_1$. **The last step**, from $\tau_1$ to the image, goes to

@@ -88,9 +88,9 @@
   //
   // Two pixels side by side see four numbers $d$ of a row. With the three numbers $g$ of a kernel they
   // take six multiplications, or four by Winograd's way [@lavin2016, section 4]:
-  // $$\begin{aligned} y &= A^\top \big[ (G g) \odot (B^\top d) \big], \\
-  // G &= \begin{bmatrix} 1 & 0 & 0 \\ \frac12 & \frac12 & \frac12 \\ \frac12 & -\frac12 & \frac12 \\ 0 & 0 & 1 \end{bmatrix}, \\
-  // B^\top &= \begin{bmatrix} 1 & 0 & -1 & 0 \\ 0 & 1 & 1 & 0 \\ 0 & -1 & 1 & 0 \\ 0 & 1 & 0 & -1 \end{bmatrix}, \\
+  // $$\begin{aligned} y &= A^\top \big[ (G g) \odot (B^\top d) \big], \\[1ex]
+  // G &= \tfrac12 \begin{bmatrix} 2 & 0 & 0 \\ 1 & 1 & 1 \\ 1 & -1 & 1 \\ 0 & 0 & 2 \end{bmatrix}, \\[1ex]
+  // B^\top &= \begin{bmatrix} 1 & 0 & -1 & 0 \\ 0 & 1 & 1 & 0 \\ 0 & -1 & 1 & 0 \\ 0 & 1 & 0 & -1 \end{bmatrix}, \\[1ex]
   // A^\top &= \begin{bmatrix} 1 & 1 & 1 & 0 \\ 0 & 1 & -1 & -1 \end{bmatrix} \end{aligned}$$
   // What comes out is the convolution
   // [tested](test:diffusion/ddpm/test_web.py::test_tiles_make_the_convolution). Along both directions,
