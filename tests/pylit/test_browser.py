@@ -215,6 +215,14 @@ REAL = (
 )  # fmt: skip
 
 
+# Colours change gently: a frame in which they begin to, and until they have
+SETTLED = """async () => {
+  await new Promise(requestAnimationFrame);
+  await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((one) => one.finished));
+}"""
+
+
 @pytest.mark.parametrize('name', REAL)
 @pytest.mark.long
 def test_our_own_pages(real: Path, browser: Any, name: str) -> None:
@@ -239,7 +247,7 @@ def test_our_own_pages(real: Path, browser: Any, name: str) -> None:
             # Each width and each theme is looked at; the pages above are, at each with each
             page.set_viewport_size({'width': width, 'height': 900})
             page.emulate_media(color_scheme=THEMES[i % 2])
-            page.wait_for_timeout(150)  # for colours that change gently
+            page.evaluate(SETTLED)
             assert page.evaluate(VIOLATIONS) == [], width
 
 
