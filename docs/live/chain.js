@@ -277,6 +277,9 @@
     };
 
     const restart = () => {
+      // Of a chain without an end nothing can be changed
+      for (const button of [once, onwards]) ddpm.switched(button, false);
+      place.input.disabled = true;
       chain = chainOf(process, network, all, seed);
       k = 0;
       was = null;

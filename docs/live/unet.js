@@ -306,13 +306,17 @@
     /** @param {Box} box */
     const choose = (box) => {
       chosen = box;
+      choices += 1;
+      // Before the first pass has ended there is nothing to show
+      if (made.size === 0) return;
       show();
-      host.announce(`${state.textContent} ${maps.querySelector('.named')?.textContent}`);
+      host.announce(told());
     };
+    const told = () => `${state.textContent} ${maps.querySelector('.named')?.textContent}`;
 
-    let asked = 0;
+    let asked = 0, choices = 0;
     const update = async () => {
-      const mine = ++asked, t = step.get() - 1, eps = ddpm.seededNoise(seed)(all);
+      const mine = ++asked, before = choices, t = step.get() - 1, eps = ddpm.seededNoise(seed)(all);
       const xt = ddpm.qSample(DIGITS[Number(digit.get())], bar[t], eps);
       const found = new Map([['x', { data: xt, channels: 1, height: size, width: size }]]);
       await ddpm.run(network(xt, t, -1, (/** @type {string} */ name, /** @type {DDPM.Maps} */ of) => { found.set(name, of); }));
@@ -324,7 +328,8 @@
       const off = ddpm.rms(eps, /** @type {DDPM.Maps} */ (made.get('head')).data);
       guess.textContent = `t = ${t + 1}: ` + ddpm.filled(
         say('the guess ε of the noise is off by {off} (root mean square; the noise itself has about 1).'), { off: off.toFixed(2) });
-      host.announce(guess.textContent);
+      // What was chosen meanwhile would not be heard: this takes its place
+      host.announce(choices > before ? `${told()} ${guess.textContent}` : guess.textContent);
     };
     await update();
   };

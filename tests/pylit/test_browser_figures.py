@@ -89,6 +89,25 @@ def test_a_figure_fits_and_is_for_everybody(
         assert page.evaluate(VIOLATIONS) == []
 
 
+@pytest.mark.parametrize('name', FIGURES)
+def test_a_figure_is_touched_before_it_has_drawn(pages: Path, browser: Any, name: str) -> None:
+    """All that can be pressed or moved, at the moment at which it is there."""
+    touch = """() => new MutationObserver((_, observer) => {
+      const all = [...document.querySelectorAll('.figure :is(button, input, select)')];
+      if (all.length === 0) return;
+      observer.disconnect();
+      for (const control of all.filter((one) => !one.disabled)) {
+        if (control.matches('button')) control.click();
+        else control.dispatchEvent(new Event(control.type === 'range' ? 'input' : 'change'));
+      }
+    }).observe(document.body, { subtree: true, childList: true })"""
+    with visit(browser, (pages / f'{name}.html').as_uri(), reduced_motion='reduce') as page:
+        page.evaluate(touch)
+        started(page)
+        page.wait_for_timeout(1500)
+        assert page.locator('.figure .controls').first.is_visible()
+
+
 # ## The chain
 def test_the_lines_that_are_lit_stand_on_the_page_once(lines: list[str]) -> None:
     source = (ROOT / 'labml_nn/diffusion/ddpm/__init__.py').read_text(encoding='utf-8')
@@ -316,6 +335,20 @@ def test_the_line_that_is_lit_is_seen_in_a_narrower_window(net: Path, browser: A
             window = figure.locator('.program').bounding_box()
             top = figure.locator('.program .lit').first.bounding_box()['y']
             assert window['y'] <= top < window['y'] + window['height'] - 10, width
+
+
+def test_a_box_is_touched_before_the_first_pass_has_ended(net: Path, browser: Any) -> None:
+    touch = """() => new MutationObserver((_, observer) => {
+      const box = document.querySelector('.figure button[aria-label^=head]');
+      if (box) { observer.disconnect(); box.click(); }
+    }).observe(document.body, { subtree: true, childList: true })"""
+    with visit(browser, net.as_uri(), reduced_motion='reduce') as page:
+        page.evaluate(touch)
+        figure = started(page)
+        said = page.locator('#pylit-status', has_text='the guess ε of the noise is off by')
+        said.wait_for(state='attached')
+        assert said.text_content().startswith('head: a convolution.')
+        assert figure.get_by_role('button', name='head').get_attribute('aria-pressed') == 'true'
 
 
 def test_the_channels_of_a_box_are_shown(net: Path, browser: Any) -> None:

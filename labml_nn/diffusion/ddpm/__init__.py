@@ -43,6 +43,7 @@ from labml_nn.diffusion.ddpm.utils import (
     gather,
     in_halves,
     in_range,
+    one_for_each,
     same_shape,
     squared_error,
 )
@@ -93,7 +94,7 @@ def at_a_glance(x0: Tensor, n_steps: int = 100, n_updates: int = 2000) -> Tensor
 
 
 r"""
-The rest of the page derives the method, step by step, and with it each of these formulas.
+The rest of the page derives the method and these formulas, step by step.
 
 ## Notation
 
@@ -180,13 +181,13 @@ distributed as $q(x_{t-1}|x_0)$
 ## 3. One step back, if the image is not known
 
 When we *sample*, $x_0$ is not known. But suppose that the noise of one step is small beside the
-noise that is there already, $\beta_t \ll 1-\bar\alpha_t$. Let $q(x_{t-1})$ be the density of
-$x_{t-1}$ where $x_0$ may be any image of the data. The noise of the earlier steps has made it
-smooth: over the length of one step its logarithm is nearly linear. By Bayes' rule the true step
-back $q(x_{t-1}|x_t)$ is proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of
-$x_{t-1}$ the first factor is a Gaussian, and a Gaussian times the exponential of a linear function
-is a Gaussian with another mean. So the true step back is nearly a Gaussian ([except](score.html) at
-the smallest $t$). Its mean depends on the data, its variance hardly. So the model is a chain of
+noise that is there already, $\beta_t \ll 1-\bar\alpha_t$. Let $q(x_{t-1})$ be the density if any
+image of the data may have been the first. The noise of the earlier steps has made it smooth: over
+a step its logarithm is nearly linear. By Bayes' rule the true step back
+$q(x_{t-1}|x_t)$ is proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$
+the first factor is a Gaussian, and a Gaussian times the exponential of a linear function is a
+Gaussian with another mean. So the true step back is nearly a Gaussian ([except](score.html) at the
+smallest $t$). Its mean depends on the data, its variance hardly. So the model is a chain of
 Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
@@ -208,8 +209,8 @@ Gaussian data of less than unit variance it lies between the two
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
 > thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
 > images, and $\beta_t$ for CIFAR-10. The class below takes $\beta_t$ unless told otherwise. With
-> fewer steps [the choice matters more](../samplers/ancestral.html), and $\tilde\beta_t$ is taken
-> there. In [the bound](likelihood.html) a choice that does not fit the data costs many bits. The
+> fewer steps [the choice matters more](../samplers/ancestral.html), and there the other
+> is taken. In [the bound](likelihood.html) a choice that does not fit the data costs many bits. The
 > variance can also be [learned](../learned_variance.html).
 
 ## 4. The bound
@@ -241,12 +242,11 @@ $$L = \mathbb E_q\Big[
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \allowbreak\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-The equation even holds without the means. Write $\log\frac qp$ for each divergence: for every
-single chain the terms then add up to $-\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}|x_0)}$
+This holds for every single chain, even without the means: with logarithms alone in the place of the
+divergences, the terms add up to the negative logarithm in eq. 3
 [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters, so it is not
-trained. The terms with $t > 1$ are the subject of the next section. $L_0$ is the negative log
-probability of the exact grey levels, given $x_1$; [the bound in bits](likelihood.html) computes it,
-and training puts a term like the others in its place.
+trained. $L_0$ is the negative log probability of the exact grey levels, given $x_1$; [the bound in
+bits](likelihood.html) computes it, and training puts a term like the others in its place.
 
 ## 5. From means to noise
 
@@ -292,7 +292,7 @@ level. As $\tilde\beta_1 = 0$, take $\sigma_1^2 = \beta_1$ there.
 > **Why the noise, and not $x_0$ or the mean?** Given $x_t$ and $t$, each of the three determines
 > the other two. So the network could predict [any of them](../targets.html). What changes is how
 > much an error counts at each $t$: the squared error of the noise is that of $\hat x_0$ times the
-> signal-to-noise ratio $\bar\alpha_t/(1-\bar\alpha_t)$, which falls from 10,000 to 0.00004
+> signal-to-noise ratio, a ratio of variances, which falls from 10,000 to 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
 > authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2 of the paper), and the
 > loss of the next section works with the noise but not with the mean (table 2 of the paper).
@@ -320,8 +320,7 @@ that or less from there on. In the simple loss it is 1 everywhere.](figure:ddpm.
 "The weight that the simple loss drops")
 
 Table 1 of the paper compares the two losses on CIFAR-10. With the simple one the bound is worse by
-0.05 bits per dimension (it is divided by $\log 2$ and by the number of pixels and channels), but
-the samples are much better: their
+0.05 bits per number of an image, but the samples are much better: their
 [FID](../../evaluation/frechet.html), a distance from the data, is 3.17 instead of 13.51.
 
 A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$
@@ -355,8 +354,8 @@ class DenoiseDiffusion(nn.Module):
 
     > **Why $[-1, 1]$?** The chain starts from $\mathcal N(\mathbf 0, \mathbf I)$, so the data must
     > be centred and no larger than the noise. With 0..255 the noise would never cover the image.
-    > With $[0, 1]$ the variance of the data is a quarter of that with $[-1, 1]$, and so is the
-    > signal-to-noise ratio of each step
+    > With $[0, 1]$ the variance of the data is a quarter as large, and so is the signal-to-noise
+    > ratio of each step
     > [tested](test:diffusion/ddpm/test_derivation.py::test_images_of_0_to_1). Clipping to $[-1, 1]$
     > would let through values below 0, darker than black. And a program that takes -1 for black
     > shows such pictures too pale.
@@ -662,14 +661,11 @@ class DenoiseDiffusion(nn.Module):
         """
         if check_range:
             in_range(x0)
-        if t is not None and t.shape != x0.shape[:1]:
-            raise ValueError(
-                f't has shape {list(t.shape)}: need [{len(x0)}], the step of each image'
-            )
         # $t \sim \text{Uniform}(\{1, \dots, T\})$, one for each image. The mean over a batch is an
         # unbiased estimate of the mean over all $t$
         if t is None:
             t = torch.randint(0, self.n_steps, (len(x0),), device=x0.device)
+        one_for_each(t, x0)
         # $\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$
         eps = torch.randn_like(x0) if noise is None else noise
         return self.errors(x0, t, eps, label).mean()

@@ -256,6 +256,14 @@ def same_shape(name: str, x: Tensor, like: Tensor) -> Tensor:
     return x
 
 
+def one_for_each(t: Tensor, images: Tensor) -> None:
+    r"""
+    A `ValueError` unless there is one step for each image.
+    """
+    if t.shape != images.shape[:1]:
+        raise ValueError(f't has shape {list(t.shape)}: need [{len(images)}], one for each image')
+
+
 def in_halves(output: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
     r"""
     The two halves of the channels of an output, `[batch, 2 * channels, ...]`, or a `ValueError` if
