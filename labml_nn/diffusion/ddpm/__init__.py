@@ -234,8 +234,9 @@ $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\,\frac{q(x_t|x_0)}{q(x_{t-1}|x_0)} \qquad
 In the product over $t = 2 \dots T$ the fractions telescope to $q(x_T|x_0)/q(x_1|x_0)$
 [tested](test:diffusion/ddpm/test_derivation.py::test_a_step_turned_around). Its denominator cancels
 against the factor of $t=1$, which is $q(x_1|x_0)$ itself. For each step from $x_t$ to $x_{t-1}$
-there remains the Kullback–Leibler divergence (the mean of $\log\frac qp$) of two Gaussians: the one
-that knows $x_0$, and the model's. The two ends of the chain have terms of their own (eq. 5):
+there remains the Kullback–Leibler divergence (the mean of the logarithm of the ratio) of two
+Gaussians: the one that knows the image, and the model's. The two ends of the chain have terms of
+their own (eq. 5):
 
 $$L = \mathbb E_q\Big[
 \underbrace{D_{KL}\big(q(x_T|x_0)\,\|\,p(x_T)\big)}_{L_T}
