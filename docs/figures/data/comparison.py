@@ -139,6 +139,7 @@ def times(runs: Path, models: Sequence[Model]) -> None:
         else:
             seconds = statistics.median(steps[model.folder]) * training_of(model.made).c.steps
         print(f'{model.label}: {seconds:.0f} s', flush=True)
+        (runs / model.folder).mkdir(exist_ok=True)
         store(runs / model.folder, {**known(runs / model.folder), 'seconds': seconds})
 
 
