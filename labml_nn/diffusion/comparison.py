@@ -128,26 +128,26 @@ of a small distance, as for the flow and its reflow.
 
 | model | seconds | bound | ODE |
 |---|---:|---:|---:|
-| DDPM | 327 | 2.82 ± 0.03 | 2.70 ± 0.03 |
-| $x_0$ | 284 | 16.24 ± 0.99 | – |
-| $v$ | 300 | 2.83 ± 0.03 | – |
-| `min_snr` | 277 | 3.28 ± 0.04 | 3.30 ± 0.03 |
-| $v$, `min_snr` | 254 | 3.21 ± 0.04 | – |
-| $v$, `zero_snr` | 270 | 2.83 ± 0.03 | – |
-| flow | 289 | 4.96 ± 0.05 | – |
-| reflow | 498 | 7.94 ± 0.10 | – |
-| EDM | 305 | 2.65 ± 0.03 | – |
-| halved | – | – | – |
-| consistency | 507 | – | – |
-| DiT | 341 | 2.87 ± 0.03 | 2.69 ± 0.03 |
+| DDPM | 299 | 2.82 ± 0.03 | 2.70 ± 0.03 |
+| $x_0$ | 285 | 16.24 ± 0.99 | – |
+| $v$ | 252 | 2.83 ± 0.03 | – |
+| `min_snr` | 257 | 3.28 ± 0.04 | 3.30 ± 0.03 |
+| $v$, `min_snr` | 247 | 3.21 ± 0.04 | – |
+| $v$, `zero_snr` | 258 | 2.83 ± 0.03 | – |
+| flow | 281 | 4.96 ± 0.05 | – |
+| reflow | 514 | 7.94 ± 0.10 | – |
+| EDM | 285 | 2.65 ± 0.03 | – |
+| halved | 411 | – | – |
+| consistency | 457 | – | – |
+| DiT | 312 | 2.87 ± 0.03 | 2.69 ± 0.03 |
 <!-- measured: docs/figures/data/comparison.json#/models -->
 
-The seconds are those of one core. A model that begins with another one, as the students begin with
-the flow, has the seconds of both. The machine did other
-work too: the trainings of the U-Net take equally long, and what differs there is the machine.
-`halved` was not timed. The bits per dimension are means over 64 training images, ± their standard
-error: [the bound](ddpm/likelihood.html), and the [exact likelihood](sde.html) by the ODE, which is
-computed only for models that predict $\epsilon$.
+The seconds are those of one core that has nothing else to do. The command with `--times` measures
+them, once the flow is trained: a hundred steps of each model, by turns, and the whole training of a
+student. A student has the seconds of the flow as well. The trainings of the U-Net take equally
+long: what differs there, up to a fifth, is the machine. The bits per dimension are means over 64
+training images, ± their standard error: [the bound](ddpm/likelihood.html), and the [exact
+likelihood](sde.html) by the ODE, which is computed only for models that predict $\epsilon$.
 
 * **Bits see what the distance does not**: the guesses at little noise, where most bits are spent
   and all samples look alike. $x_0$ and `min_snr` give these steps little weight. With about the

@@ -57,8 +57,8 @@ says where a step has to aim to end at a given $x_s$:
 $$\tilde x = \frac{x_s - \frac{\sigma_s}{\sigma_t}\,x_t}{a_s - \frac{\sigma_s}{\sigma_t}\,a_t}$$
 
 [tested](test:diffusion/test_distillation.py::test_one_step_ends_where_the_two_have_ended). The
-teacher takes two steps, from $t$ over $m$ to $s$, and guesses $\hat x_0$ and then $\hat x_0'$. The
-student has to aim at a mean of the two,
+teacher takes two steps, from $t$ to $m$ and from $m$ to $s$, and guesses $\hat x_0$ and then
+$\hat x_0'$. The student has to aim at a mean of the two,
 
 $$\tilde x = \frac{\frac{\sigma_s}{\sigma_m}\,g_{tm}\,\hat x_0 + g_{ms}\,\hat x_0'}
 {\frac{\sigma_s}{\sigma_m}\,g_{tm} + g_{ms}}, \qquad
@@ -73,8 +73,8 @@ it is the teacher of the next student, which takes half as many steps.
 **What is lost?** If every student were perfect, nothing: the last one would draw in one step what
 the first teacher draws in all of its steps
 [tested](test:diffusion/test_distillation.py::test_perfect_students_draw_what_the_first_teacher_draws).
-So it pays to begin with enough steps. For data $\mathcal N(m, c^2)$ and many steps, what the
-first teacher draws is the end of the ODE,
+So it pays to begin with enough steps. For data $\mathcal N(m, c^2)$ and many steps, what the first
+teacher draws is the end of the ODE,
 
 $$x_0 = m + \frac{c\,(x_T - a_T\,m)}{\sqrt{a_T^2c^2 + \sigma_T^2}}$$
 
@@ -105,15 +105,16 @@ $$\tilde x = f_{\theta^-}(x_s, s)$$
 <!-- no-test: definition -->
 
 $\theta^-$ are averaged weights of the student, which [a run](ddpm/ema.html) keeps anyway; here with
-a short window, `ema_decay` 0.95. What is true at the image travels up from step to step. The loss
-is zero if the student says at each of the 32 steps where the teacher ends
+a short window, `ema_decay` 0.95. What is true at the image travels up from step to step. The way
+is divided into 32 steps. The loss is zero if the student, asked at any of them, gives the image at
+which the teacher ends
 [tested](test:diffusion/test_distillation.py::test_the_loss_is_zero_where_the_teacher_ends). The
 true $f$ of a Gaussian has a loss too, as the teacher's steps have errors. With twice as many steps
 it falls to about a twelfth
 [tested](test:diffusion/test_distillation.py::test_the_true_function_loses_what_the_steps_lose).
 
 **The condition at the image** must not be left to the training. It is built in: the guess of the
-image, written by the output $y$ of the network, is
+image, in terms of the network's output $y$, is
 
 $$f_\theta(x_t, t) = \hat x_0 = c_\text{skip}\,x_t + c_\text{out}\,y, \qquad
 c_\text{skip} = \frac AD, \quad c_\text{out} = -\frac{\sigma_t}{D}$$
@@ -141,10 +142,10 @@ One call draws an image. [More calls](samplers/consistency.html) put new noise o
     python -m labml_nn.diffusion.ddpm.distill runs/flow --method consistency --out runs/jump
     python -m labml_nn.diffusion.ddpm.distill runs/flow --method reflow --out runs/reflow
 
-The second line makes five students, `runs/fast.16` to `runs/fast`. A teacher has no classes and
-does not predict the noise. For reflow it has `--schedule straight --target u`; for consistency it
-does not predict $x_0$. A student of halving can only be
-halved again, and one of consistency teaches nothing.
+The second line makes five students, `runs/fast.16` to `runs/fast`. A teacher must be trained
+without classes, and must not predict the noise. For reflow it needs
+`--schedule straight --target u`; for consistency it must not predict $x_0$. A student of halving
+can only be halved again, and one of consistency teaches nothing.
 
 ## On digits
 
@@ -185,9 +186,9 @@ with two calls, and with one](figure:distillation.py::digits
 "The same ten noises; the numbers are calls of the network")
 
 **What did not come out.** The aim was, with two calls, a distance at most a quarter larger than the
-0.25 of 1000 steps: 0.31. Reflow does, with 0.29 as the mean of [three seeds](comparison.html).
-After their short trainings consistency just misses it, with 0.32, and halving has 0.35. The table
-is of one seed and one training each; the three seeds differ by up to 0.11.
+0.25 of 1000 steps: 0.31. By the means of [three seeds](comparison.html), reflow reaches it with
+0.29. After their short trainings consistency just misses it, with 0.32, and halving has 0.35. The
+table is of one seed and one training each; the three seeds differ by up to 0.11.
 
 [Exercises for this page](ddpm/exercises.html#fewer-steps), with answers.
 """

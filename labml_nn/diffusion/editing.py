@@ -113,15 +113,15 @@ nor more steps can mend that.
 > **Where does it come from?** Let $u = \bar\alpha$, which grows from 0 to 1 on the way back. The
 > covariance of $a_t$ and $b_t$ is $u\rho$, so the score of $b_t$, given $a_t$, is
 > $-(b_t - u\rho\,a_t)/(1 - u^2\rho^2)$. The noise of $a_t$ is new in each of many small steps and
-> averages out, which leaves $\sqrt u\,a$ in the place of $a_t$. With this score the mean $m$ of $b$
-> follows
+> averages out, which leaves $\sqrt u\,a$ in the place of $a_t$. With this score the mean $\mu$ of
+> $b$ follows
 >
-> $$\frac{dm}{du} = \frac{m}{2u} - \frac{m - u^{3/2}\rho\,a}{u\,(1-\rho^2u^2)}, \qquad
-> m(u) = \frac a\rho\,\frac{1 - \sqrt{1-\rho^2u^2}}{\sqrt u}$$
+> $$\frac{d\mu}{du} = \frac{\mu}{2u} - \frac{\mu - u^{3/2}\rho\,a}{u\,(1-\rho^2u^2)}, \qquad
+> \mu(u) = \frac a\rho\,\frac{1 - \sqrt{1-\rho^2u^2}}{\sqrt u}$$
 >
 > [tested](test:diffusion/test_editing.py::test_the_mean_solves_its_equation). The right score,
-> given $a$ itself, would have $\sqrt u\,\rho\,a$ where here is $u^{3/2}\rho\,a$: a pull towards
-> $a$ that is too weak by the factor $u$.
+> given $a$ itself, is $-(b_t - \sqrt u\,\rho\,a)/(1-u\rho^2)$. For small $\rho$ the pull towards
+> $\rho\,a$ is too weak by the factor $u$ here.
 
 Without noise it is worse: DDIM with $\eta = 0$ goes a third of the way for small $\rho$
 [tested](test:diffusion/test_editing.py::test_without_noise_it_goes_a_third_of_the_way). What was
@@ -138,9 +138,10 @@ $$x_t \gets \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s +
 
 [tested](test:diffusion/test_editing.py::test_up_again_is_the_forward_process). Each time the
 invented part gets another chance to fit the known one. `resamplings` is how often each part of the
-way is gone, $U$, and `jump` is how many steps are gone up again. With $U = 1$ this is replacement,
-bit for bit [tested](test:diffusion/test_editing.py::test_one_resampling_is_replacement); with DDIM,
-and from the same noise, it is what diffusers makes step by step
+way is travelled, $U$, and `jump` is by how many steps the chain goes up again. With $U = 1$ this is
+replacement, bit for bit
+[tested](test:diffusion/test_editing.py::test_one_resampling_is_replacement); with DDIM, and from
+the same noise, it is what diffusers makes step by step
 [tested](test:diffusion/test_editing.py::test_steps_of_diffusers).
 
 For the two pixels, with jumps of one step and small steps, let $W = 1/\sqrt{1-\rho^2}$. Then
@@ -159,7 +160,7 @@ share of the mean that is missing falls with U, for a small correlation as 1/(U 
 line for 0.9](figure:editing.py::pixels "Two pixels, of which one is known")
 
 With $\rho = 0.9$, $a = 1$ and 100 ancestral steps; the right values are 0.9 and 0.19
-(`python -m docs.figures.data.editing` computes it again, without drawing anything):
+(`python -m docs.figures.data.editing` computes it again, exactly, without random samples):
 
 | $U$ | calls | mean | variance | calls, jumps of 10 | mean | variance |
 |---|---|---|---|---|---|---|
@@ -197,8 +198,8 @@ is the new half from the real one, and how many of 100 are taken for the digit t
 | RePaint, $U = 5$, jumps of 4 | 20 | 84 | 0.60 | 63.6 % |
 <!-- measured: docs/figures/data/editing.json#/fillings -->
 
-As in the plane, more steps hardly help replacement, and as many calls spent on going up again do.
-All 100 % cannot be had: many upper halves belong to several digits.
+As with the two pixels, more steps hardly help replacement, and as many calls spent on going up
+again do. 100 % is out of reach: many upper halves fit several digits.
 
 [Exercises for this page](ddpm/exercises.html#edit-pictures), with answers.
 """
@@ -221,7 +222,8 @@ def nearest_start(sampler: ReverseSampler, t: int) -> int:
 
     * `t` how many of the $T$ steps, `0 .. T`
 
-    The sampler takes few of the $T$ steps: the nearest is meant, and for all but 0 at least one.
+    The sampler takes few of the $T$ steps, so the nearest of them is used: at least one, unless
+    `t` is 0.
     Raises `ValueError` for a number out of range.
     """
     T = sampler.diffusion.n_steps
@@ -312,8 +314,8 @@ class Inpaint:
     """
 
     sampler: ReverseSampler  # the way back
-    jump: int = 1  # steps that are gone up again
-    resamplings: int = 1  # how often each part of the way is gone, $U$; 1 is replacement
+    jump: int = 1  # by how many steps the chain goes up again
+    resamplings: int = 1  # how often each part of the way is travelled, $U$; 1 is replacement
 
     def __post_init__(self) -> None:
         for name in ('jump', 'resamplings'):

@@ -26,7 +26,7 @@ velocity along the line is constant:
 $$x_\tau = (1-\tau)\,x_0 + \tau\,\epsilon, \qquad \frac{dx_\tau}{d\tau} = \epsilon - x_0$$
 <!-- no-test: definition -->
 
-A network is trained to tell the velocity from where one is:
+A network is trained to predict the velocity from the place and the time:
 
 $$L(\theta) = \mathbb E\,\big\|u_\theta(x_\tau, \tau) - (\epsilon - x_0)\big\|^2$$
 
@@ -91,26 +91,26 @@ where lines to different images part.
 ![Three panels over time, from two images at the left to noise at the right. First, lines between
 images and noise that cross; then curves that do not cross and bend near the middle; then the
 straight lines between the ends of these curves, which do not cross either](figure:flow.py::flow
-"Two images, +1 and −1: pairs drawn apart, the flow that they train, and the pairs for reflow")
+"Two images, +1 and −1: pairs drawn independently, their flow, and the pairs for reflow")
 
 ## Reflow: the part that is new
 
-The noise of a pair need not be drawn apart from the image. Rectified flow takes an image and noise
-that belong together: start from $\epsilon$, follow the flow to its end, and call the end $x_0$.
-Then it trains a new network on the straight lines between these pairs. Three things are known about
-it (@liu2023):
+The noise of a pair need not be drawn independently of the image. Rectified flow takes an image and
+noise that belong together: start from $\epsilon$, follow the flow to its end, and call the end
+$x_0$. Then it trains a new network on the straight lines between these pairs. Three things are
+known about it (@liu2023):
 
 * The images are as they were, because the pairs' $x_0$ are samples of the first flow.
 * Partners do not come to lie further apart. For the data $\pm 1$ with equal shares, pairs that are
-  drawn apart have $\mathbb E\,(x_0-\epsilon)^2 = 2$, and the flow's pairs
+  drawn independently have $\mathbb E\,(x_0-\epsilon)^2 = 2$, and the flow's pairs
   $2 - 2\sqrt{2/\pi} = 0.40$
   ([tested](test:diffusion/test_flow_matching.py::test_partners_come_nearer)).
 * After several reflows one of the flows is nearly straight, and needs few steps. Gaussian data need
   one reflow and one step: the new velocity is constant along each curve
   ([tested](test:diffusion/test_flow_matching.py::test_a_reflowed_gaussian_needs_one_step)).
 
-How far a flow is from straight can be measured by its loss on its own pairs. Where curves are
-straight, they are the lines, the velocity is that of the line, and nothing is lost:
+How far a flow is from straight can be measured by its loss on its own pairs. If a curve is
+straight, it is the line between its own pair, $u$ is the velocity of that line, and the loss is 0:
 
 $$S = \int_0^1 \mathbb E\,\big\|(\epsilon - x_0) - u(x_\tau, \tau)\big\|^2\,d\tau$$
 

@@ -82,8 +82,8 @@ sign. What is new here is that the scale of the data is taken into account.
 **What is left to learn?** $c_\text{skip}\,\bar x$ is the best multiple of $\bar x$ as a guess of
 $x_0$. For images $\mathcal N(\mathbf 0, \sigma_d^2\,\mathbf I)$ no guess is better. Then the best
 network says 0 everywhere, and the loss stays at 1
-[tested](test:diffusion/test_preconditioning.py::test_a_gaussian_leaves_nothing_to_learn). So the
-network learns in what the images differ from that.
+[tested](test:diffusion/test_preconditioning.py::test_a_gaussian_leaves_nothing_to_learn). So what
+the network learns is how the images differ from such a Gaussian.
 
 > **Two things are not theirs.** EDM gives the network $c_\text{noise} = \frac14\log\bar\sigma$;
 > ours is told the step $t$, which is another name for the same level. And EDM draws any
@@ -111,8 +111,8 @@ The linear schedule is far from that. It spends 60 % of its steps where $\bar\si
 ([tested](test:diffusion/test_preconditioning.py::test_where_training_is_spent)).
 
 ![Two pictures against the logarithm of the noise level. Above, how often a level is drawn: DDPM
-mostly where noise is large, the straight path of flow matching around equal shares, EDM where noise
-is small. Below, what an error counts: 1 everywhere for EDM, falling to 0.56 for v, up to 1.4
+mostly where noise is large, flow matching mostly where image and noise are about equal, EDM where
+noise is small. Below, what an error counts: 1 everywhere for EDM, falling to 0.56 for v, up to 1.56
 for u, and falling to nothing for the noise where noise is large](figure:preconditioning.py::effort
 "Where training is spent, and what an error counts there")
 
@@ -139,7 +139,7 @@ that differ from `digits` in the target and the noise levels alone
   noise as the target, an error at a high level comes out of $\hat x_0$ many times as large, and
   these levels are now hardly trained.
 * **The target alone** was not trained. It is close to $v$, whose row gains little.
-* **Their levels for sampling** go with this training. On the model that is trained here, `karras`
+* **EDM's levels for sampling** suit this training. On the model that is trained here, `karras`
   with DPM-Solver++ has 0.52 with four calls, where the model of `make train` has 1.85 with
   `trailing`. [The comparison](comparison.html) has these rows.
 * **Heun's method** is behind here too: with ten steps, 19 calls, it has 0.28, and DPM-Solver++

@@ -27,8 +27,9 @@ $\beta(t)\,dt$ is added:
 
 $$dx = -\tfrac12\beta(t)\,x\,dt + \sqrt{\beta(t)}\;dw$$
 
-Let $\beta(t) = -\log(1-\beta_i)$ all through step $i$. Then from $i-1$ to $i$ the mean is
-multiplied by $\sqrt{1-\beta_i}$ and noise of variance $\beta_i$ is added: DDPM's own step
+where $dw$ is Gaussian noise of variance $dt$. Let $\beta(t) = -\log(1-\beta_i)$ all through step
+$i$. Then from $i-1$ to $i$ the mean is multiplied by $\sqrt{1-\beta_i}$ and noise of variance
+$\beta_i$ is added: DDPM's own step
 [tested](test:diffusion/test_sde.py::test_the_sde_makes_ddpms_step). So nothing is approximated by
 going over to continuous time. The logarithm of $\bar\alpha$ falls in a straight line from step to
 step, and
@@ -81,10 +82,10 @@ $$\frac{dx}{d\lambda} = (1-\bar\alpha)\,\big(x + s(x, t)\big) =
 (1-\bar\alpha)\,x - \sqrt{1-\bar\alpha}\;\epsilon_\theta$$
 
 [tested](test:diffusion/test_sde.py::test_in_lambda_beta_is_gone). This is what the code solves. The
-first half is linear in $x$, and can be solved:
+first half is linear in $x$, and can be solved. From $t$ to an earlier time $r$,
 
-$$\frac{x_s}{\sqrt{\bar\alpha_s}} = \frac{x_t}{\sqrt{\bar\alpha_t}} -
-\int_{\lambda_t}^{\lambda_s} e^{-\lambda}\,\epsilon_\theta\,d\lambda$$
+$$\frac{x_r}{\sqrt{\bar\alpha_r}} = \frac{x_t}{\sqrt{\bar\alpha_t}} -
+\int_{\lambda_t}^{\lambda_r} e^{-\lambda}\,\epsilon_\theta\,d\lambda$$
 
 [tested](test:diffusion/test_sde.py::test_the_linear_half_is_solved). With $\epsilon_\theta$ as it
 was at $t$ for all of the way, this is a step of [DDIM](samplers/ddim.html). Such an integrator,
@@ -117,13 +118,13 @@ $$\log p_t(x_t) = \log\mathcal N(x_T;\ \mathbf 0, \mathbf I) +
 
 For Gaussian data and for a mixture in the plane this is the density, within $10^{-4}$
 [tested](test:diffusion/test_sde.py::test_the_likelihood_is_the_density). That is for the cosine
-schedule. The linear one ends with 0.6 % of the image, so that its paths start beside a unit
-Gaussian: there this costs up to 0.0075 nats, and nothing else is wrong
+schedule. The linear one ends with 0.6 % of the image, so that the density at $T$ is not quite a
+unit Gaussian: this costs up to 0.0075 nats, and nothing else is wrong
 ([tested](test:diffusion/test_sde.py::test_what_the_start_from_a_unit_gaussian_costs)).
 
 **The divergence** is the trace of a Jacobian $J$, and each of its $D$ rows is a way back through
-the network. With 64 pixels that can be done. For more there is an estimate from a single one, with
-random signs $v$:
+the network. With 64 pixels that can be done. For larger images there is an estimate from a single
+pass, with random signs $v$:
 
 $$\mathbb E\big[v^\top J\,v\big] = \operatorname{tr} J, \qquad
 \operatorname{Var}\big[v^\top J\,v\big] = \sum_{i<j}\big(J_{ij} + J_{ji}\big)^2$$
@@ -137,14 +138,15 @@ A density is no probability. For images whose pixels have $K$ levels there are t
 the other.
 
 **Uniform noise.** Add to each pixel noise $u$, uniform in a level's width $w = \frac2{K-1}$. By
-Jensen's inequality, with $v = x_0 + u$,
+Jensen's inequality, with $\tilde x = x_0 + u$,
 
 $$-\log P(x_0) = -\log\int p(x_0 + u)\,du \;\le\;
--\mathbb E_u\big[\log p(v)\big] - D\log w$$
+-\mathbb E_u\big[\log p(\tilde x)\big] - D\log w$$
 
-and what it loses is the divergence of the uniform noise from the density within the level
+and what it loses is the Kullback–Leibler divergence of the uniform noise from the density within
+the level
 [tested](test:diffusion/test_sde.py::test_uniform_noise_gives_a_bound). This is the paper's way. Its
-network has seen such noise in training; one that was trained on levels has not.
+networks were trained on the levels themselves, as ours is, by the authors' configurations.
 
 **The noise of the first step.** The ODE goes down to $t = 1$, not to 0: below it
 $\lambda \to \infty$, and the network was never asked there. But DDPM itself has a decoder for the
@@ -154,10 +156,10 @@ the ODE, and that of the image from the decoder:
 $$-\log P(x_0) \;\le\; \mathbb E_{q(x_1|x_0)}\big[\log q(x_1|x_0) - \log p_1(x_1) -
 \log p_\theta(x_0|x_1)\big]$$
 
-With the true $p(x_0|x_1)$ it is an equation for every $x_1$
+With the true $p(x_0|x_1)$ the inequality is an equality for every $x_1$
 [tested](test:diffusion/test_sde.py::test_the_bits_of_x_t_and_of_the_rest_are_those_of_the_image).
 The bound of DDPM has the same $x_1$ and the same $L_0$. It differs in the price of $x_1$ alone:
-there a sum of divergences, here one density.
+there a sum of Kullback–Leibler divergences, here one density.
 
     python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits --ode
 
@@ -541,7 +543,7 @@ def uniform_bits(
     * `n_levels` how many levels a pixel has
     * `how` the options of `log_density`
 
-    Returns $-\log\big(p(v)\,w^D\big)$ in bits per dimension, `[batch]`.
+    Returns $-\log\big(p(\tilde x)\,w^D\big)$ in bits per dimension, `[batch]`.
     """
     w, D = 2 / (n_levels - 1), x0[0].numel()
     v = x0.cpu().double() + w * (u.cpu().double() - 0.5)

@@ -9,8 +9,8 @@ summary: >
 # What the network predicts, and how much each step counts
 
 [DDPM](ddpm/index.html) predicts the noise, and each step counts alike. Both can be chosen in
-another way. This page has the targets of [Progressive
-Distillation](https://arxiv.org/abs/2202.00512) [@salimans2022], the weights of
+another way. This page has the targets and the truncated weight of [Progressive
+Distillation](https://arxiv.org/abs/2202.00512) [@salimans2022], the weight of
 [Min-SNR](https://arxiv.org/abs/2303.09556) [@hang2023], and the schedules of @lin2024,
 which end in pure noise.
 
@@ -148,9 +148,8 @@ from which every sampler goes on as from any other $\hat x_0$
 
 ## On the digits
 
-Six runs of the preset `digits` which differ in target and weight, and the last in the end of its
-schedule; and the Fréchet distance of
-898 samples of each, in pixels:
+Six runs of the preset `digits` differ in target and weight, and the last in the end of its
+schedule. The table has the Fréchet distance of 898 samples of each, in pixel space:
 
 | DPM-Solver++, calls | 8 | 10 | 20 | 50 | ancestral, 50 |
 |---|---|---|---|---|---|
@@ -412,7 +411,7 @@ def diffusion_of(
     sigma_data: float = SIGMA_DATA,
 ) -> DenoiseDiffusion:
     r"""
-    The diffusion of a target, a weight and a schedule: for the paper's own, the paper's class.
+    The diffusion of a target, a weight and a schedule; `DenoiseDiffusion` itself for DDPM's own.
     """
     if (target, weight) == ('eps', 'constant'):
         return DenoiseDiffusion(model, len(beta), beta=beta, variance=variance)

@@ -8,8 +8,8 @@ function says. Each way of sampling draws 898 samples at several numbers of call
 with three seeds; what was measured is kept beside the model and not measured again. With the names
 of folders of models, these alone are measured. A new model is a line of `MODELS`.
 
-`--times` measures how long the trainings take, for the same table: on a machine that has nothing
-else to do.
+`--times` measures how long the trainings take, for the same table, once the flow is trained: on a
+machine that has nothing else to do.
 """
 
 import argparse
@@ -121,26 +121,25 @@ def diffusion_for(runs: Path, model: Model, calls: int) -> DenoiseDiffusion:
 
 
 # ## Times
-# Of one core; each training has a turn in each round, as no machine is equally fast all the time
-ROUNDS, STEPS = 4, 25
+# Of one core. The trainings take turns at every step, as no machine is equally fast all the time
+STEPS = 100
 
 
 def times(runs: Path, models: Sequence[Model]) -> None:
     """How long each training takes, in seconds of one core, into the folder of the model."""
     torch.set_num_threads(1)
-    steps: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
-        for model in models:
-            if not callable(model.made):
-                steps.setdefault(model.folder, []).extend(durations(training_of(model.made)))
+    trainings = {m.folder: training_of(m.made) for m in models if not callable(m.made)}
+    turns = zip(*map(durations, trainings.values()), strict=True)
+    taken = dict(zip(trainings, zip(*turns, strict=True), strict=True))
     for model in models:
+        folder = runs / model.folder
         if callable(model.made):
             seconds = alone(runs, model)
         else:
-            seconds = statistics.median(steps[model.folder]) * training_of(model.made).c.steps
+            seconds = statistics.median(taken[model.folder]) * trainings[model.folder].c.steps
         print(f'{model.label}: {seconds:.0f} s', flush=True)
-        (runs / model.folder).mkdir(exist_ok=True)
-        store(runs / model.folder, {**known(runs / model.folder), 'seconds': seconds})
+        folder.mkdir(exist_ok=True)
+        store(folder, {**known(folder), 'seconds': seconds})
 
 
 def training_of(options: dict[str, Any]) -> Training:

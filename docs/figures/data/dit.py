@@ -85,7 +85,7 @@ def cost() -> list[list[Any]]:
     for (label, *_), preset, least in zip(RUNS, presets, times, strict=True):
         c = make_configs(PRESETS[preset])
         n = sum(p.numel() for p in network_of(c).parameters())
-        rows.append([label, n, c.steps, *rounded([least, least * c.steps / 60_000], 2)])
+        rows.append([label, n, c.steps, *rounded([least, least * c.steps / 60_000], 3)])
     return rows
 
 

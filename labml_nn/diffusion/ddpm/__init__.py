@@ -103,9 +103,9 @@ the index `t` - 1 in the code.** It adds noise of variance $\beta_t$. $\alpha_t 
 $\bar\alpha_t = \alpha_1\alpha_2\cdots\alpha_t$ are shares of *variance*: an image is multiplied by
 their square roots. Before the first step $\bar\alpha_0 = 1$. `eps` is the noise in $x_t$, that of
 all steps together, scaled to unit variance. $q$ is a density of the forward process, which adds
-noise, and $p_\theta$ one of the model. Other libraries have other names: `alphas_cumprod` for
-$\bar\alpha$, `posterior_variance` for $\tilde\beta$ (section 2), and `pred_original_sample` for
-$\hat x_0$, the image that a guess of the noise implies.
+noise, and $p_\theta$ one of the model, whose network has the weights $\theta$. Other libraries have
+other names: `alphas_cumprod` for $\bar\alpha$, `posterior_variance` for $\tilde\beta$ (section 2),
+and `pred_original_sample` for $\hat x_0$, the image that a guess of the noise implies.
 
 ## 1. The forward process: noise in small steps
 
@@ -209,9 +209,9 @@ Gaussian data of less than unit variance it lies between the two
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
 > thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
 > images, and $\beta_t$ for CIFAR-10. The class below takes $\beta_t$ unless told otherwise. With
-> fewer steps [the choice matters more](../samplers/ancestral.html), and there the other
-> is taken. In [the bound](likelihood.html) a choice that does not fit the data costs many bits. The
-> variance can also be [learned](../learned_variance.html).
+> fewer steps [the choice matters more](../samplers/ancestral.html), and the default there is
+> $\tilde\beta_t$. In [the bound](likelihood.html) a choice that does not fit the data costs many
+> bits. The variance can also be [learned](../learned_variance.html).
 
 ## 4. The bound
 
@@ -243,8 +243,8 @@ $$L = \mathbb E_q\Big[
 + \sum_{t>1}\underbrace{D_{KL}\big(q(x_{t-1}|x_t,x_0)\,\|\,p_\theta(x_{t-1}|x_t)\big)}_{L_{t-1}}
 \allowbreak\underbrace{-\log p_\theta(x_0|x_1)}_{L_0}\Big]$$
 
-This holds for every single chain, even without the means: with logarithms alone in the place of the
-divergences, the terms add up to the negative logarithm in eq. 3
+This holds for every single chain, even before the expectation is taken: with logarithms alone in
+the place of the divergences, the terms add up to the negative logarithm in eq. 3
 [tested](test:diffusion/ddpm/test_bound.py::test_telescoping). $L_T$ has no parameters, so it is not
 trained. $L_0$ is the negative log probability of the exact grey levels, given $x_1$; [the bound in
 bits](likelihood.html) computes it, and training puts a term like the others in its place.
@@ -321,7 +321,7 @@ that or less from there on. In the simple loss it is 1 everywhere.](figure:ddpm.
 "The weight that the simple loss drops")
 
 Table 1 of the paper compares the two losses on CIFAR-10. With the simple one the bound is worse by
-0.05 bits per number of an image, but the samples are much better: their
+0.05 bits per dimension, that is, per number of an image, but the samples are much better: their
 [FID](../../evaluation/frechet.html), a distance from the data, is 3.17 instead of 13.51.
 
 A network that outputs zero has $L_\text{simple} = \mathbb E\,\epsilon^2 = 1$
@@ -411,7 +411,7 @@ class DenoiseDiffusion(nn.Module):
             'alpha': 1 - beta,
             'alpha_bar': alpha_bar,
             'alpha_bar_prev': alpha_bar_prev,
-            # Stored, not computed from `alpha_bar` later: at the first steps it is $10^{-4}$, and
+            # Stored, not computed from `alpha_bar` later: at the first step it is $10^{-4}$, and
             # a subtraction in float32 would leave four correct digits of it
             'one_minus_alpha_bar': 1 - alpha_bar,
             'one_minus_alpha_bar_prev': 1 - alpha_bar_prev,
@@ -447,7 +447,7 @@ class DenoiseDiffusion(nn.Module):
 
         * `eps` the noise to use, of the shape of `x0`; drawn when not given
 
-        Raises `ValueError` if `eps` has not the shape of `x0`.
+        Raises `ValueError` if `eps` does not have the shape of `x0`.
         """
         eps = torch.randn_like(x0) if eps is None else same_shape('eps', eps, x0)
         mean, var = self.q_xt_x0(x0, t)

@@ -33,12 +33,13 @@ The network of `digits_dit`, as `print` shows it
 ## From an image to tokens
 
 An image of $H \times W$ pixels and $C$ channels has $\frac Hp \cdot \frac Wp$ patches of $p \times
-p$ pixels. Token $(i, j)$ is a linear map of the pixels in row $i$ and column $j$ of the patches,
+p$ pixels. Token $(i, j)$ is a linear map of the pixels of the patch in row $i$ and column $j$,
 plus a vector that says where it lies:
 
-$$h_{i,j} = W \operatorname{vec}\big(x_{ip\,:\,ip+p,\;jp\,:\,jp+p}\big) + w + P_{i,j}$$
+$$h_{i,j} = W_E \operatorname{vec}\big(x_{ip\,:\,ip+p,\;jp\,:\,jp+p}\big) + b_E + P_{i,j}$$
 
-[tested](test:diffusion/ddpm/test_dit.py::test_a_token_is_a_map_of_its_pixels). This is a
+[tested](test:diffusion/ddpm/test_dit.py::test_a_token_is_a_map_of_its_pixels), with a learned
+matrix $W_E$ and vector $b_E$. This is a
 convolution whose kernel and stride are both $p$. Smaller patches mean more tokens. Half the side
 gives four times as many, with nearly the same number of weights, and at least four times the work.
 
@@ -55,9 +56,9 @@ rows, and the waves get longer to the right within each quarter](figure:dit.py::
 
 ## The block: adaLN-Zero
 
-Time and class are one vector $c = e(t) + e(y)$, as in our U-Net. The U-Net adds it to its features.
-Here it sets the scale and the shift of each normalisation, and how much of each branch is added.
-LayerNorm has no weights of its own:
+Time $t$ and class $y$ are embedded and added, $c = e(t) + e(y)$, as in our U-Net. The U-Net adds it
+to its features. Here it sets the scale and the shift of each normalisation, and how much of each
+branch is added. LayerNorm has no weights of its own:
 
 $$\operatorname{modulate}(h; b, s) = (1 + s) \odot \operatorname{LN}(h) + b$$
 
@@ -93,18 +94,18 @@ $n$, and diffusers divides by $n - 1$. The four sizes of the paper come out with
 and 675 million parameters
 ([tested](test:diffusion/ddpm/test_dit.py::test_the_sizes_of_the_paper)).
 
-> **Departure.** The paper's transformers do not see pixels. They work on the 32 × 32 × 4 codes of
-> an autoencoder. Ours takes the pixels of small images.
+> **Departure.** The paper's transformers do not see pixels. They work on the codes of
+> an autoencoder, 32 × 32 × 4 for an image of 256 × 256. Ours takes the pixels of small images.
 
 ## On the digits
 
-`digits_dit` has the U-Net's size and gets its time: a step costs less, so there are more of them.
-The times are those of one core.
+`digits_dit` has about the U-Net's size and trains for about as long: a step costs less, so there
+are more of them. The times are those of one core.
 
 |  | parameters | steps | milliseconds a step | minutes |
 |---|---|---|---|---|
-| U-Net | 701,345 | 2,400 | 110 | 4.2 |
-| DiT | 722,788 | 4,000 | 65 | 4.3 |
+| U-Net | 701,345 | 2,400 | 90.8 | 3.63 |
+| DiT | 722,788 | 4,000 | 59.8 | 3.99 |
 <!-- measured: docs/figures/data/dit.json#/cost -->
 
 Fréchet distance in pixel space of 898 samples from the 1,797 real digits, as [for the
@@ -124,8 +125,8 @@ time: the paper trains on ImageNet, and finds that the Fréchet distance falls t
 network spends on an image, by more blocks, more width or smaller patches.
 
 > **What was tried.** The learning rates 0.0005, 0.001, 0.002, 0.004 and 0.008, for 800 steps each.
-> This transformer wants a large one; 0.004 is twice the U-Net's. One training was measured, with
-> one seed of samples; [three seeds](../comparison.html) differ by up to 0.09.
+> This transformer wants a large one; 0.004 was taken, twice the U-Net's. One training was measured,
+> with one seed of samples; [three seeds](../comparison.html) differ by up to 0.09.
 
 [Exercises for this page](exercises.html#a-transformer), with answers.
 """

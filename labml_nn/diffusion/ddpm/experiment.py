@@ -31,22 +31,21 @@ run will take. Ctrl-C, or [another signal that asks a program to end](../../runs
 stops the run after the current step and saves it. `--resume` continues from there **as if the run
 had never stopped**: the weights, [their average](ema.html), the optimizer and the log come out the
 same to the last bit
-[tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same).
-After `kill -9`, a full disk or a damaged file, only the steps since the last checkpoint are lost
-[tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html) tries
-all of these.
+[tested](test:diffusion/ddpm/test_resume.py::test_cut_anywhere_and_resumed_is_the_same). After
+`kill -9`, a full disk or a damaged file, only the steps since the last undamaged checkpoint are
+lost [tested](test:test_faults.py::test_killed_at_random_moments); [`make faults`](faults.html)
+tries all of these.
 
 On several GPUs, or on several machines, [torchrun](../../compute/distributed.html) starts it:
 
     torchrun --nproc-per-node 8 -m labml_nn.diffusion.ddpm.experiment --preset cifar10
 
 > **Faster?** Try `--compile true`. The default precision, [`auto`](../../compute/precision.html),
-> takes `bf16` where it was found faster: on GPUs, and for large networks on CPUs with AMX, a unit
-> that multiplies matrices of bfloat16 numbers. The
-> first lines of a run say which it is. On a machine that does other work too, one thread,
-> `--threads 1`, is often faster than two. The number of threads is not chosen for you, because it
-> changes the order of additions, and with it the last decimal places of the results.
-> [`make bench`](benchmarks.html) measures precision and `--compile`.
+> takes `bf16` where it was found faster: on CUDA GPUs, and for large networks on CPUs with AMX, a
+> unit that multiplies matrices of bfloat16 numbers. The first lines of a run say which it is. On a
+> machine that does other work too, one thread, `--threads 1`, is often faster than two. The number
+> of threads is not chosen for you, because it changes the order of additions, and with it the last
+> decimal places of the results. [`make bench`](benchmarks.html) measures precision and `--compile`.
 
 > **Out of memory?** `--micro_batch 16` sends 16 images of the batch at a time through the network,
 > and gives the same gradient. `--activation_checkpointing true` computes activations a second time
@@ -82,8 +81,8 @@ garments](../../../docs/images/garments_training.png
 for each quarter of the noise levels t](figure:garments.py::loss "The loss of this run")
 
 The images with little noise, $t \le 250$, have by far the largest loss: there the noise is hardest
-to find. Where there is much noise, it is nearly all of $x_t$ and easy to find. From the dotted line
-on the learning rate falls to zero. The loss falls there once more, by about a seventh.
+to find. Where there is much noise, it is nearly all of $x_t$ and easy to find. After the dotted
+line, the learning rate falls to zero. The loss falls there once more, by about a seventh.
 
 [A classifier](../../evaluation/classifier.html) of garments gives one class a probability of 90 %
 or more in 48.9 % of 1,000 samples, and in 79.4 % of 1,000 test images. The README of the

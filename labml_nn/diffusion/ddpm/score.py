@@ -208,8 +208,8 @@ in your run.
 * @sohldickstein2015: diffusion and its reverse as a model with a bound.
 * @song2019: one network for the scores of many noise levels, and Langevin dynamics from the
   highest to the lowest.
-* @ho2020: the two are one. Predict the noise, drop the weight of the bound, and the images are
-  good.
+* @ho2020: diffusion and denoising score matching are one method. Predict the noise, drop the weight
+  of the bound, and the images are good.
 * @song2021b: infinitely many steps, as stochastic and ordinary differential equations.
 * @kingma2021: with infinitely many steps the bound depends only on the two ends of the
   schedule.

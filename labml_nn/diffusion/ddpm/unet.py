@@ -340,8 +340,8 @@ class Upsample(nn.Conv2d):
     r"""
     ## Double the image
 
-    Repeat each pixel, then smooth with a 3×3 convolution. A transposed convolution would overlap
-    unevenly and leave a chequerboard.
+    Repeat each pixel, then smooth with a 3×3 convolution. A 3×3 transposed convolution with stride
+    2 would overlap unevenly and tend to leave a chequerboard.
     """
 
     def __init__(self, n_channels: int):
