@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from labml_nn.diffusion.ddpm.experiment import main as train
 from tests import sizes
 
 ROOT = Path(__file__).parents[1]
@@ -242,13 +243,16 @@ def test_the_published_weights_of_the_readme_are_loaded_as_on_their_page():
 
 @pytest.mark.parametrize('block', [b for b in readme_blocks('python') if 'pretrained' not in b])
 @pytest.mark.long
-def test_the_python_of_the_readme_runs(block):
-    # On the smallest images and models that are of the same kind
+def test_the_python_of_the_readme_runs(block, tmp_path, monkeypatch):
+    # On the smallest images, models and runs that are of the same kind
     small = block.replace(
         'UNet()', 'UNet(n_channels=32, ch_mults=(1, 1), is_attn=(False, True), n_blocks=1)'
     )
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    if 'runs/digits' in block:
+        train(['--preset', 'tests', '--out', str(tmp_path / 'runs/digits'), '--track', 'none'])
     done = subprocess.run(
-        [sys.executable, '-c', small], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, '-c', small], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
 

@@ -3,9 +3,9 @@
     python docs/bench/report.py [--repeats 5] [--peer-python PYTHON] [--labml FOLDER] [--out FILE]
     python docs/bench/report.py --short     what the machine can do, and the cost of a step
 
-Times the peers that are there, then ourselves, and writes the page of the benchmarks with the
-machine and the versions. Competitors that are not installed are left out; `peers.py` says how to
-have them.
+Times the peers that are there, then ourselves, and writes the page of the benchmarks (processors
+with AMX have their own) with the machine and the versions. Competitors that are not installed are
+left out; `peers.py` says how to have them.
 """
 
 import argparse
@@ -22,7 +22,15 @@ import peers
 import times
 import torch
 
-PAGE = Path(__file__).parents[2] / 'labml_nn/diffusion/ddpm/benchmarks.md'
+from labml_nn.compute.precision import has_amx
+
+ROOM = Path(__file__).parents[2] / 'labml_nn/diffusion/ddpm'
+# With a unit for products of bfloat16 matrices all is different, so those are pages of their own
+PAGES = {False: ROOM / 'benchmarks.md', True: ROOM / 'benchmarks_amx.md'}
+HEADS = {
+    False: ('Benchmarks', 'How fast training is, beside its peers, on one machine.'),
+    True: ('Benchmarks, with AMX', 'The same on a processor with AMX, where bf16 is faster.'),
+}
 
 
 def processor() -> str:
@@ -49,6 +57,7 @@ def version(package: str, python: str = sys.executable, path: str = '') -> str:
 
 def head(a: argparse.Namespace) -> list[str]:
     """What was measured where, with which versions."""
+    title, summary = HEADS[has_amx()]
     device = torch.cuda.get_device_name() if a.device == 'cuda' else processor()
     there = {
         'python': platform.python_version(),
@@ -62,10 +71,10 @@ def head(a: argparse.Namespace) -> list[str]:
     }
     return [
         '---',
-        'summary: How fast training is, beside its peers, on one machine.',
+        f'summary: {summary}',
         '---',
         '',
-        '# Benchmarks',
+        f'# {title}',
         '',
         'Written by `make bench`. Ratios are of one run on one machine; the competitors take',
         'turns, each in a process of its own, and what is quoted is the median.',
@@ -96,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     peers.options(parser)
     parser.add_argument('--short', action='store_true', help='no peers; the machine itself')
-    parser.add_argument('--out', type=Path, default=PAGE)
+    parser.add_argument('--out', type=Path, default=PAGES[has_amx()])
     a = peers.complete(parser.parse_args())
     torch.set_num_threads(a.threads)
     lines = head(a)

@@ -2,7 +2,7 @@ r"""
 ---
 title: Edit pictures, SDEdit, inpainting and RePaint
 summary: >
-  What else a model can do that was trained to draw pictures from noise: redraw a rough one (SDEdit)
+  What else a model trained to draw pictures from noise can do: redraw a rough one (SDEdit)
   and fill a hole (replacement, RePaint); and what replacement gets wrong, in closed form.
 ---
 

@@ -72,11 +72,10 @@ and most of each class is not drawn either: guidance pays for certainty with var
 
 > **It is not a sampler of $\tilde p$.** The guided guess is the right slope of
 > $q(x_t|c)\,q(c|x_t)^w$ at each $t$. But noising $\tilde p(x_0|c)$ does not lead to that density:
-> sharpening and then noising does not give the same as noising and then sharpening, already for
-> Gaussians
-> ([tested](test:diffusion/test_guidance.py::test_noising_does_not_commute_with_guiding)). So the
-> slopes at different $t$ belong to no single forward process, and the samples are not draws from
-> $\tilde p$. It works well all the same.
+> sharpening and then noising does not give the same as noising and then sharpening, not even for
+> Gaussians ([tested](test:diffusion/test_guidance.py::test_noising_does_not_commute_with_guiding)).
+> So the slopes at different $t$ belong to no single forward process, and the samples are not draws
+> from $\tilde p$. It works well all the same.
 
 ## One network for both guesses
 
@@ -104,7 +103,7 @@ quality-classes`; the default sampler; distance, precision and recall of the pix
 | 4 | 100.0 % | 100 % | 2.22 | 0.91 | 0.25 |
 <!-- measured: docs/figures/data/guidance_quality.json#/table -->
 
-The support vector machine itself recognises 98.1 % of the real digits that it has not seen.
+A machine trained on nine tenths of the real digits recognises 98.1 % of the rest.
 <!-- measured: docs/figures/data/guidance_quality.json#/unseen -->
 
 ![Two digits of each class in a row for w = −1, 0, 1 and 4, from the same noise. At −1 they are any

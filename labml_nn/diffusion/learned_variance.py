@@ -9,8 +9,8 @@ summary: >
 # Learned variances
 
 DDPM fixes the variance of each step back, to $\beta_t$ or $\tilde\beta_t$.
-[What that costs](ddpm/likelihood.html) is known exactly on Gaussian data: up to 0.8 bits per
-dimension, most of it in the first steps. @nichol2021 (section 3.1) let the
+[What that costs](ddpm/likelihood.html) is known exactly on Gaussian data: with 1000 steps
+up to 0.8 bits per dimension, most of it in the first steps. @nichol2021 (section 3.1) let the
 network say it, pixel by pixel:
 
     diffusion = DenoiseDiffusion(UNet(out_channels=6), 4000, beta=cosine(4000), variance='learned')
@@ -33,12 +33,12 @@ $$\log\sigma_t^2 = w\log\beta_t + (1-w)\log\tilde\beta_t, \qquad w = \frac{v + 1
 ([tested](test:diffusion/test_learned_variance.py::test_between_them_it_is_linear_in_the_logarithm_and_may_go_beyond)),
 with one $v$ for each pixel, from a second half of the channels. It is not held in $[-1, 1]$. Above
 $\beta_t$ is right for a pixel that the network guesses badly. Below $\tilde\beta_t$ never is: the
-true variance is $\tilde\beta_t$ and what is not known of $x_0$
+true variance is $\tilde\beta_t$ plus what the uncertainty of $x_0$ adds
 [tested](test:diffusion/test_learned_variance.py::test_below_beta_tilde_never_pays). At the first
 step, $\tilde\beta_1 = 0$ has no logarithm and $\tilde\beta_2$ stands in. The new network's head is
 zero, so it begins in the middle
-[tested](test:diffusion/test_learned_variance.py::test_a_new_network_begins_in_the_middle), and told
-the right $v$ of Gaussian data, the bound loses nothing at all
+[tested](test:diffusion/test_learned_variance.py::test_a_new_network_begins_in_the_middle), and with
+the right $v$ for Gaussian data the bound loses nothing at all
 [tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form).
 
 > **Departure.** In the paper's text $v$ is the weight itself; in the authors' code the output goes
@@ -52,8 +52,8 @@ $\beta'$ of [the shorter chain](samplers/ancestral.html)
 
 ## The hybrid loss
 
-$L_\text{simple}$ does not depend on the variance, so it gives $v$ no gradient; the bound does. The
-sum of both, the bound with a small weight (eq. 16):
+$L_\text{simple}$ does not depend on the variance, so it gives $v$ no gradient; the bound does. So
+the loss is the sum of both, the bound with a small weight (eq. 16):
 
 $$L_\text{hybrid} = L_\text{simple} + \lambda L_\text{vlb}, \qquad \lambda = 0.001$$
 
@@ -61,14 +61,14 @@ $$L_\text{hybrid} = L_\text{simple} + \lambda L_\text{vlb}, \qquad \lambda = 0.0
 where $L_\text{vlb} = L_0 + \dots + L_{T-1}$ in bits per dimension, guessed from one random $t$ for
 each image, as $T \cdot L_t$ [tested](test:diffusion/test_learned_variance.py::test_unbiased).
 
-Two halves of one head, and two losses. The bound has an opinion on the mean too, another one than
+Two halves of one head, and two losses. The bound would also train the mean, with other weights than
 $L_\text{simple}$: it [cares most](ddpm/index.html) for noise too faint to see. So its gradient is
-stopped there. In $L_\text{vlb}$ the mean is a constant, and the variance is all that can follow
-[tested](test:diffusion/test_learned_variance.py::test_the_bound_does_not_move_the_mean). What the
-two share are the layers below the head.
+stopped there. In $L_\text{vlb}$ the mean is a constant, and only the variance is trained
+[tested](test:diffusion/test_learned_variance.py::test_the_bound_does_not_move_the_mean). The two
+share the layers below the head.
 
 > **The weight is small because $L_\text{vlb}$ is large.** $\lambda$ multiplies the whole sum over
-> steps, not one of its terms: forgetting the factor $T$ makes it a thousand times too small. No
+> steps, not one of its terms: forgetting the factor $T$ makes it $T$ times too small. No
 > error reveals it; only the bits per dimension suffer.
 
 ## Measured
@@ -118,10 +118,10 @@ network's own error is as large as the noise that is left, and a variance that i
 punished for it. The network has found the same: the $w$ of its median pixel is nearer to 1 in the
 steps nearest to the image, and nearer to 0 from $t = 100$ on.
 
-At $t$ from 10 to 250 more than a tenth of the pixels lie below $w = 0$, where no variance is right.
-Many pixels at the edge are black in every image; $w = 0$ is the best for them, and the network
-misses it by a tenth of the way. That costs nearly nothing, as the two ends are close there: 0.0001
-bits for such a pixel at $t = 10$, and 0.001 in all from there to $t = 250$
+At $t$ from 14 to 250 more than a tenth of the pixels lie below $w = 0$, where no variance is right.
+Some pixels at the edge are black in all images or nearly all; $w = 0$ is the best for them, and the
+network misses it by a tenth of the way. That costs nearly nothing, as the two ends are close there:
+0.0001 bits for a pixel that is always black at $t = 10$, and 0.001 in all from there to $t = 250$
 ([tested](test:diffusion/test_learned_variance.py::test_what_a_little_too_little_costs)).
 
 [Exercises for this page](ddpm/exercises.html#schedules-and-learned-variances), with answers.

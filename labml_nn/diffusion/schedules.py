@@ -14,8 +14,9 @@ is a good one.
     from labml_nn.diffusion.schedules import cosine
     diffusion = DenoiseDiffusion(model, 4000, beta=cosine(4000))
 
-In training it is `--schedule cosine`. This page has the two that are in use, and what to look at
-when you make your own: how much of the image is left at the end, and where the steps are spent.
+In training it is `--schedule cosine`. This page explains the two usual ones (a third, `straight`,
+belongs to [flow matching](flow_matching.html)), and what to look at when you make your own: how
+much of the image is left at the end, and where the steps are spent.
 
 ![Two curves of what is left of an image, for the linear and the cosine schedule, and below
 the logarithm of their signal-to-noise ratio](live:forward)
@@ -25,8 +26,9 @@ the logarithm of their signal-to-noise ratio](live:forward)
 $\beta_t$ rises in a straight line from $10^{-4}$ to $0.02$ [@ho2020, section 4]. It was chosen
 among constant, linear and quadratic ones (appendix B). These numbers are made for $T = 1000$.
 $\bar\alpha_T \approx e^{-\sum_t\beta_t}$ depends on their sum, so with $T$ steps of the same size
-the signal $\sqrt{\bar\alpha_T}$ that is left at the end depends on $T$. Multiplied by $1000 / T$
-the sum stays, and so does the end, as long as no $\beta$ comes near 1:
+the signal $\sqrt{\bar\alpha_T}$ that is left at the end depends on $T$. If the betas are multiplied
+by $1000 / T$, their sum stays the same, and so does the signal at the end, as long as no $\beta$
+comes near 1:
 
 | $T$ | linear, as printed | linear, times $1000/T$ | cosine |
 |---|---|---|---|
@@ -58,7 +60,8 @@ f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
   fainter than one level of a pixel. It makes $\sqrt{\beta_1}$ a little smaller than such a level,
   $\frac1{127.5}$, for $T = 1000$
   ([tested](test:diffusion/test_schedules.py::test_the_first_cosine_step_is_below_a_level)).
-* $f(T) = 0$, so the last $\beta$ would be 1, which leaves nothing to be undone: 0.999 is the most.
+* $f(T) = 0$, so the last $\beta$ would be 1, which leaves nothing of the image to start from: 0.999
+  is the most.
 
 ![The share of the signal, and the logarithm of the signal-to-noise ratio, against t / T. The linear
 schedule has lost nearly all of the signal at 0.6, the cosine one falls evenly; the linear one as
@@ -76,9 +79,10 @@ spends 231 below $-6$, where the noise has more than 400 times the variance of t
 cosine one 32
 ([tested](test:diffusion/test_schedules.py::test_where_the_steps_are_spent)).
 
-> **A price.** At the cosine's last step the image is divided by $\sqrt{\bar\alpha_T}$ = 0.000049:
-> an error in $\epsilon_\theta$ comes out of $\hat x_0$ 20,000 times as large, where the linear
-> schedule has 157. Sample with `clip_x0`, which is the `Sampler`'s default.
+> **A price.** At the cosine's last step $\hat x_0$ is a difference divided by
+> $\sqrt{\bar\alpha_T}$, which is 0.000049: an error in $\epsilon_\theta$ appears in $\hat x_0$
+> 20,000 times as large, where the linear schedule has 157. Sample with `clip_x0`, which is the
+> `Sampler`'s default.
 
 [Exercises for this page](ddpm/exercises.html#schedules-and-learned-variances), with answers.
 """
@@ -100,12 +104,13 @@ def linear(n_steps: int, *, rescaled: bool = False) -> Tensor:
     ## $\beta_t$ in a straight line
 
     * `n_steps` $T$
-    * `rescaled` multiply by $1000/T$, so that any $T$ ends where the paper's 1000 steps do
+    * `rescaled` multiply by $1000/T$, so that chains of a hundred steps and more end about where
+      the paper's 1000 do
 
     Returns float64, `[n_steps]`. Raises `ValueError` for no steps at all.
     """
     beta = linear_beta(at_least_one(n_steps))
-    # Below 21 steps the last betas would pass 1
+    # Below 21 steps the last betas would reach 1
     return (beta * (1000 / n_steps)).clamp(max=MAX_BETA) if rescaled else beta
 
 

@@ -144,9 +144,9 @@ $$-\log P(x_0) = -\log\int p(x_0 + u)\,du \;\le\;
 -\mathbb E_u\big[\log p(\tilde x)\big] - D\log w$$
 
 and what it loses is the Kullback–Leibler divergence of the uniform noise from the density within
-the level
-[tested](test:diffusion/test_sde.py::test_uniform_noise_gives_a_bound). This is the paper's way. Its
-networks were trained on the levels themselves, as ours is, by the authors' configurations.
+the level [tested](test:diffusion/test_sde.py::test_uniform_noise_gives_a_bound). This is the
+paper's way. By the authors' configurations, its networks were trained on the levels themselves, as
+ours is.
 
 **The noise of the first step.** The ODE goes down to $t = 1$, not to 0: below it
 $\lambda \to \infty$, and the network was never asked there. But DDPM itself has a decoder for the

@@ -230,7 +230,8 @@ class _Extractor:
         reason = NO_TEST.match(self.text, end) if display else None
         self.out.append(f'{OPEN}{len(self.formulas)}{CLOSE}')
         why = reason[1] if reason else None
-        self.formulas.append(Formula(tex, display, self.text[i:end], places, why))
+        source, _ = self._unquoted(i, end)
+        self.formulas.append(Formula(tex, display, source, places, why))
         end = reason.end() if reason else end
         self.row += self.text.count('\n', i, end)
         return end

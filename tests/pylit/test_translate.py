@@ -83,6 +83,17 @@ def test_messages_are_paragraphs(tmp_path: Path) -> None:
     assert not any('$$' in text or 'x = 1' in text for text in ids)
 
 
+def test_the_mark_of_a_quotation_is_no_part_of_a_formula_in_it(tmp_path: Path) -> None:
+    """However the source is wrapped, a translator sees the formula, and so does the reader."""
+    page = '# # A\n#\n# > Towards $t =\n# > 0$ and $a > b$, and\n# > $$c$$ too.\n'
+    files = {'pyproject.toml': CONFIG, 'src/page.py': page}
+    assert main(['gettext', str(project(tmp_path, files) / 'src')]) == 0
+    text = 'Towards $t = 0$ and $a > b$, and $$c$$ too.'
+    assert text in {m.id for m in entries(tmp_path)}
+    fill(tmp_path, {text: '$t = 0$ 时，$a > b$，还有 $$c$$。'})
+    assert '<mi>t</mi><mo>=</mo><mn>0</mn>' in render(tmp_path, 'src')['zh/page.html']
+
+
 def test_catalogues_have_no_dates(tmp_path: Path) -> None:
     made(tmp_path, {})
     for name in ('messages.pot', 'zh.po'):

@@ -85,7 +85,7 @@ class Bench:
 def trained(run: Path, options: dict[str, Any]) -> str:
     """The folder of a run, which is trained if it is not there."""
     if not (run / 'samples.png').exists():
-        said = [w for name, value in options.items() for w in (f'--{name}', str(value).lower())]
+        said = [w for k, v in options.items() for w in (f'--{k}', *str(v).lower().split())]
         assert train(['--out', str(run), '--track', 'none', *said]) == 0
     return str(run)
 
@@ -133,9 +133,9 @@ def seeds(bench: Bench) -> list[list[Any]]:
 
 
 WHOLE = ('distance', 'seconds', 'real')
-# The rows of the README: what each sampler does when nothing else is said, and what it says of it
+# The rows of the README: the paper's ancestral sampling, and the others as they are by default
 SHORT = {
-    r'ancestral, $\beta$': '`ddpm`: ancestral, as in the paper',
+    r'ancestral, $\beta$': '`ddpm`, `--variance beta`, as in the paper',
     r'DDIM, $\eta = 0$': '`ddim`',
     'PNDM': '`pndm` (one call more)',
     'DPM-Solver++ 2M': '`dpm`: DPM-Solver++, the default with 20',

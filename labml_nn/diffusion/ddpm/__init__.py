@@ -181,14 +181,13 @@ distributed as $q(x_{t-1}|x_0)$
 ## 3. One step back, if the image is not known
 
 When we *sample*, $x_0$ is not known. But suppose that the noise of one step is small beside the
-noise that is there already, $\beta_t \ll 1-\bar\alpha_t$. Let $q(x_{t-1})$ be the density if any
-image of the data may have been the first. The noise of the earlier steps has made it smooth: over
-a step its logarithm is nearly linear. By Bayes' rule the true step back
-$q(x_{t-1}|x_t)$ is proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$
-the first factor is a Gaussian, and a Gaussian times the exponential of a linear function is a
-Gaussian with another mean. So the true step back is nearly a Gaussian ([except](score.html) at the
-smallest $t$). Its mean depends on the data, its variance hardly. So the model is a chain of
-Gaussians (eq. 1)
+noise that is there already, $\beta_t \ll 1-\bar\alpha_t$. Let $q(x_{t-1})$ be the density of
+$x_{t-1}$ when $x_0$ is drawn from the data. The noise of the earlier steps has made it smooth: over
+a step its logarithm is nearly linear. By Bayes' rule the true step back $q(x_{t-1}|x_t)$ is
+proportional to $q(x_t|x_{t-1})$ times $q(x_{t-1})$. As a function of $x_{t-1}$ the first factor is
+a Gaussian, and a Gaussian times the exponential of a linear function is a Gaussian with another
+mean. So the true step back is nearly a Gaussian ([except](score.html) at the smallest $t$). Its
+mean depends on the data, its variance hardly. So the model is a chain of Gaussians (eq. 1)
 
 $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}|x_t), \qquad
 p(x_T) = \mathcal N(\mathbf 0, \mathbf I),$$

@@ -19,11 +19,11 @@ change no median, so their share counts.
 
 ## How often it is right
 
-Sets of 128 samples, and of each is known what is wrong with it. Those with nothing wrong are
-samples of six runs of digits and of one of garments, or real images that are not in the data. The
-others are samples altered on purpose, and those of networks after a few steps. How many sets there
-are, and how many were named: in the first two rows by any word, which is a false alarm; in the
-others by a word that fits. (`python -m docs.figures.data.check_rates`)
+These are sets of 128 samples, and of each it is known what is wrong with it. Those with nothing
+wrong are samples of six runs of digits and of one of garments, or real images that are not in the
+data. The others are samples altered on purpose, and those of networks after a few steps. How many
+sets there are, and how many were named: in the first two rows by any word, which is a false alarm;
+in the others by a word that fits. (`python -m docs.figures.data.check_rates`)
 
 | what is wrong | digits | named | garments | named |
 |---|---|---|---|---|
@@ -66,7 +66,7 @@ So the bound below is a mild one for colour. A network whose loss is more
 than twice the filter's has not learned that quarter of the steps.
 
 > **At large $t$ the two are close** and both tiny: there is hardly an image in $x_t$, and the noise
-> is nearly $x_t$ itself. A little more there matters much: divided by
+> is nearly $x_t$ itself. A slightly larger loss there matters much: divided by
 > $\sqrt{\bar\alpha_T} = 0.0064$ it becomes the tint of a whole image.
 """
 
@@ -241,8 +241,8 @@ def tint(x: Tensor) -> float:
 
 def variety(x: Tensor) -> float:
     r"""
-    The root mean square pixel distance of two different images: $2\operatorname{Var}$, as each
-    pair of independent images has.
+    The root mean square pixel distance of two different images: $\sqrt{2\operatorname{Var}}$, as
+    each pair of independent images has.
     """
     return float((2 * x.var(dim=0).mean()) ** 0.5)
 

@@ -13,10 +13,10 @@ summary: >
     python -m labml_nn.diffusion.ddpm.evaluate shared runs/digits
 
 [The bound](likelihood.html) of a run's own data, term by term. `likelihood` prints the bits per
-dimension with every variance that the model can have (they cost one pass), and what was bought by
-them on the way; it writes the curve as numbers, a `.csv`, and as a picture. The images are of the
-run's training data; `--dataset folder --data_root PICTURES` takes others, that it has not seen.
-`--ode` adds [the likelihood by the ODE](../sde.html).
+dimension with every variance that the model can have (they cost one pass), and how much of the
+image is known after how many of them; it writes the curve as numbers, a `.csv`, and as a picture.
+The images are of the run's training data; `--dataset folder --data_root PICTURES` takes others that
+it has not seen. `--ode` adds [the likelihood by the ODE](../sde.html).
 
 ## Rate and distortion (figure 5)
 
@@ -50,10 +50,10 @@ docs/figures/data/coding.json#/curve/rate/999
 docs/figures/data/coding.json#/curve/rmse_levels/999
 docs/figures/data/coding.json#/curve/rmse_levels/0 -->
 
-The second half is progressive coding: each row has sent everything down to its last $x_t$, so many
-bits per dimension at that price, and can show $\hat x_0$ with that error. The first half of the
-steps costs 0.02 bits and settles the coarsest shape; 0.37 bits leave an error of 1.3 levels of 17;
-the remaining 2.4 of 2.8 bits describe detail that is hard to see.
+The lower table is progressive coding. After each row everything down to its last $x_t$ has been
+sent; the columns say what this has cost, and the error of $\hat x_0$ then. The first half of the
+steps costs 0.02 bits, and its guess is hardly nearer than the mean of all digits; 0.37 bits leave
+an error of 1.3 levels of 17; the remaining 2.4 of 2.8 bits describe detail that is hard to see.
 <!-- measured:
 docs/figures/data/coding.json#/curve/rate/900
 docs/figures/data/coding.json#/curve/rmse_levels/900
@@ -65,8 +65,8 @@ steps. The error by the rate: most of it is gone after half a bit](figure:coding
 "Rate and distortion on the digits")
 
 The paper's curve for CIFAR-10 (figure 5, table 4) bends in the same way: of 1.78 bits per dimension
-in all, the first 0.12 bring the error down to 12 levels of 256, where nothing sent leaves 68; the
-last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
+in all, the first 0.12 bring the error down to 12 levels of 256, from 68 when next to nothing has
+been sent; the last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 
 > **Why are the first $\hat x_0$ worse than nothing?** The mean of all digits is 4.3 levels off, a
 > guess from $x_{1000}$ 7.7. At $t = T$ an error of the network comes out
@@ -75,10 +75,11 @@ last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 > <!-- measured: docs/figures/data/coding.json#/curve/rmse_levels/0
 > test:diffusion/ddpm/test_coding.py::test_the_mean_of_all_digits_is_this_far_off -->
 
-> **Digits pay in other places than photographs.** Their levels are an eighth apart and the noise of
-> the first step is 0.01, so $x_0$ can be read off $x_1$ and $L_0$ costs nothing; for CIFAR-10 it is
-> 1.97 bits. But the network does not know that pixels have levels. Its $\hat x_0$ stays 0.06 levels
-> off, about as much as $\sigma$, and most of $x_9 \dots x_1$ is the price of not rounding.
+> **The bits of digits are spent at other steps than those of photographs.** Their levels are an
+> eighth apart and the noise of the first step is 0.01, so $x_0$ can be read off $x_1$ and $L_0$
+> costs nothing; for CIFAR-10 it is 1.97 bits. But the network does not know that pixels have
+> levels. Its $\hat x_0$ stays 0.06 levels off, about as much as $\sigma$, and most of
+> $x_9 \dots x_1$ is the price of not rounding.
 
 ## Progressive generation (figure 6)
 
@@ -95,8 +96,8 @@ right](figure:coding.py::progressive
 500, 375, 250 and 125; first in a row is $x_t$, second the image that its own chain came to, then
 eight others. All of them share what is decided by step $t$; at 1000 that is nothing:
 
-![Six rows of ten images. At t = 1000 and 750 they are different digits, at 500 some are threes as
-that of the chain itself, from 375 on nearly all; at 125 they are alike](figure:coding.py::shared
+![Six rows of ten images. At t = 1000 and 750 they are different digits, at 500 some are threes,
+like the chain's own image, from 375 on nearly all; at 125 they are alike](figure:coding.py::shared
 "Images that share the first part of a chain")
 """
 
@@ -201,7 +202,7 @@ def likelihood_command(sampler: Sampler, a: Any) -> Iterator[Path]:
 
 def chosen(dataset: AnySet, n: int, seed: int, name: str) -> Tensor:
     r"""
-    `n` images of a data set, drawn without return, `[n, channels, height, width]`.
+    `n` images of a data set, drawn without replacement, `[n, channels, height, width]`.
     """
     if not 2 <= n <= len(dataset):
         raise ValueError(
@@ -263,7 +264,7 @@ def ode_bits_of(
         how = {'t': t, 'divergence': exact_divergence if trace == 'exact' else signs, **options}
         parts['latent'].append(latent_bits(sde, batch, eps, **how))
         tell(2 * i)
-        # $\Phi(z)$ is uniform
+        # The distribution function of a normal number is uniform
         u = torch.special.ndtr(noise(batch.shape, 'cpu'))
         parts['uniform'].append(uniform_bits(sde, batch, u, n_levels, **how))
         tell(2 * i + 1)
@@ -403,7 +404,7 @@ def shared_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     `shared`: a row for each $t$, first $x_t$, then samples from $p_\theta(x_0|x_t)$ (figure 7).
 
     All $x_t$ are of one chain, whose own end is the first sample of every row. The earlier $x_t$
-    was frozen, the less do the samples have in common.
+    was frozen, the less the samples have in common.
     """
     T = sampler.n_steps
     shares = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)

@@ -1,7 +1,7 @@
 r"""
 ---
 title: Configuration
-summary: Every option of a run with its meaning on its line, and the presets of the paper.
+summary: Every option of a run with its meaning, and the presets.
 ---
 
 # Configuration
@@ -73,8 +73,8 @@ NETWORKS = {
 
 # ## Kinds of values
 #
-# What an option's value can be, where that is less than its type. The sizes are beyond every
-# network that there is, and short of what takes hours to refuse.
+# The values that an option can have, where not all of its type are allowed. The bounds of the sizes
+# are larger than any real network, and small enough to refuse absurd ones at once.
 def check_probability(name: str, value: float) -> None:
     r"""
     A `ValueError` unless a value is a probability.
@@ -98,7 +98,7 @@ Sampler = Annotated[str, OneOf(SAMPLERS, 'sampler')]
 Method = Annotated[str, OneOf(METHODS, 'method', ('none',))]
 Tracks = Annotated[tuple[str, ...], OneOf(TRACKERS, 'tracker', NONE), Words(commas=True)]
 
-# Said of what may differ when a run is resumed: how long, how often and where, not what
+# Marks what may differ when a run is resumed: how long, how often and where, not what
 FREE = object()
 
 
@@ -106,10 +106,10 @@ class Configs(forerunner.Notebook):
     r"""
     ## Options
 
-    One line an option: its name, its kind, what it means, and its value in the preset `digits`.
+    Each option has its name, its kind, what it means, and its value in the preset `digits`.
 
-    labml records the class, as a `BaseConfigs`, and [its notebook](moving.html) sets values of it
-    before a run. A configuration that is made does not change any more
+    The library labml records the class, as a `BaseConfigs`, and [its notebook](moving.html) sets
+    values of it before a run. A configuration that is made cannot be changed any more
     [tested](test:diffusion/ddpm/test_configs.py::test_a_configuration_that_is_made_does_not_change):
     the run would not notice.
     """
@@ -190,7 +190,9 @@ class Configs(forerunner.Notebook):
     ] = 10
     keep_checkpoints: Annotated[Positive, 'how many there are, the newest included', FREE] = 3
     preview_every: Annotated[
-        Positive, 'steps between sample grids, from one noise (and 1/8, 1/4, 1/2 of it)', FREE
+        Positive,
+        'steps between sample grids, from one noise (the first after 1/8, 1/4, 1/2 of that)',
+        FREE,
     ] = 500
     n_previews: Annotated[Count, 'images in a sample grid', FREE] = 16
     n_samples: Annotated[Count, 'images in samples.png, at the end', FREE] = 64
@@ -222,7 +224,7 @@ class Configs(forerunner.Notebook):
         bool, 'compute activations again rather than keep them', FREE
     ] = False
     track: Annotated[Tracks, 'labml, tensorboard, wandb, comet, several or none', FREE] = ('labml',)
-    workers: Annotated[Count, 'processes that decode pictures too many for memory', FREE] = 4
+    workers: Annotated[Count, 'processes that decode pictures, if not all fit in memory', FREE] = 4
 
 
 FREE_ON_RESUME = {name for name, said in declarations(Configs).items() if FREE in said}

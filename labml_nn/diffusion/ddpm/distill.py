@@ -112,7 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def first_of(run: Path, calls: int) -> int:
     r"""
-    The calls of the first student: half of those that the teacher has learned, if it is a student.
+    The calls of the first student: half of those that the teacher has learned, if it was made by
+    halving.
     """
     config = checkpoint.load(run)['config']
     if config.get('distill') == 'progressive':

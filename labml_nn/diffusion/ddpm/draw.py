@@ -10,7 +10,7 @@ summary: A grid of samples, the chain as an animation, and rows from one image t
     python -m labml_nn.diffusion.ddpm.evaluate animate runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate interpolate runs/digits --images 0 1
 
-What the [sampler](sampler.html) draws, as files. Each picture holds how it was made.
+What the [sampler](sampler.html) draws, as files. Each PNG holds how it was made.
 """
 
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ COMMANDS = {
         sample_command, SampleOptions, is_folder=lambda a: a.separate, takes_published=True,
     ),
     'animate': Command(
-        'what the network aims at along the chain, as GIF or MP4, and as a strip',
+        'the image that the network predicts at each step, as GIF or MP4, and as a strip',
         animate_command, AnimateOptions, endings=('.gif', '.mp4'), takes_published=True,
     ),
     'interpolate': Command(

@@ -75,7 +75,7 @@ class InpaintOptions(PictureOptions):
     """
 
     mask: Annotated[Path | None, 'white is made anew (transparent parts of the image)'] = None
-    resamplings: Annotated[int, 'how often each part of the way is gone', AtLeast(1)] = 10
+    resamplings: Annotated[int, 'how often each part of the way is travelled', AtLeast(1)] = 10
     jump: Annotated[int, 'steps to go up again', AtLeast(1)] = 1
     separate: Annotated[bool, 'one PNG each, in the folder --out', FLAG] = False
 

@@ -15,7 +15,7 @@ $$\theta' \leftarrow d\,\theta' + (1-d)\,\theta$$
 With $d = 0.9999$ it looks back over about 10,000 steps. One **samples** from $\theta'$; one goes on
 **training** $\theta$. The average never feeds back: training with or without it gives the same
 $\theta$ [tested](test:diffusion/ddpm/test_ema.py::test_never_feeds_back), and without the warm-up
-below the average is that of this formula
+(next section) the average follows this formula
 [tested](test:diffusion/ddpm/test_ema.py::test_is_the_recursion).
 
 ![Eight digits from the same noise after 300 and after 1,000 steps, from the raw weights and from

@@ -23,7 +23,7 @@ summary: The command line for what a trained model gives - samples, pictures, li
 The checkpoint holds the options of the run, so the model need not be described again.
 [`--guidance`](../guidance.html) makes samples more typical of their class. `edit --from 300 600`
 adds the noise of 300 steps to a picture and removes it again, and does the same with 600. `inpaint`
-draws those parts of a picture anew that are white in `--mask`. In Python:
+redraws the parts of a picture that are white in `--mask`. In Python:
 
     from labml_nn.diffusion.ddpm.evaluate import Sampler
     sampler = Sampler.from_run('runs/digits')

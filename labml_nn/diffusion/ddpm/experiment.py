@@ -183,8 +183,8 @@ class Trainer(Run):
 
     def data(self) -> Iterator[tuple[Tensor, ...]]:
         r"""
-        The batches from the present step on. If there is [a teacher](teacher.html), it makes them
-        from batches of the data.
+        The batches from the present step on. If there is [a teacher](teacher.html), it makes them,
+        from batches of the data or from noise alone.
         """
         images = super().data()
         return images if self.teacher is None else self.teacher.batches(images, self.training)
@@ -314,8 +314,8 @@ class Trainer(Run):
 
     def what_fits(self) -> str:
         r"""
-        The message when memory has run out: what did not fit, and the largest micro-batch that
-        does, found by trying. With several processes it is the next smaller one, untried.
+        The message when memory has run out: what did not fit, and a micro-batch that does, found by
+        halving. With several processes it is the next smaller one, untried.
         """
         c, m = self.c, self.training.micro_batch
         message = (

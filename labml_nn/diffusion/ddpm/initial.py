@@ -13,17 +13,17 @@ summary: Begin a run with the weights of another, and what may differ then; what
 
 begins a new run, at step 0, with the weights of one that is there. Its options are those of that
 run, except those that are given: other pictures, another rate, another cool-down, another number of
-steps. `--resume` goes on with a run as it is, and can change none of these.
+steps. `--resume` continues a run as it is: of these it can change the number of steps alone.
 
-* **The averaged weights** are taken, which samples are made with; `--init_weights raw` takes the
+* **The averaged weights** are taken, those used for sampling; `--init_weights raw` takes the
   ones that were trained last. The new run's average begins with them
   [tested](test:diffusion/ddpm/test_initial.py::test_a_run_begins_with_the_averaged_weights_of_another).
 * **The optimizer begins anew**, and so do the warm-up and the log.
 * **What gives the weights their shapes cannot change**: the channels and blocks of the network, and
   colour. The size of the images can, where it can be halved as often, as a convolution does not ask
   for it.
-* **Other classes**: where their number differs, their vectors begin anew; where it is the same,
-  each new class takes over the vector of the old one of its number.
+* **Other classes**: where their number differs, their vectors begin anew; if it is the same, class
+  $i$ begins with the vector of the old class $i$.
 
 To go back to an earlier checkpoint, name its file: `--init runs/mine/checkpoint.1.pt`.
 """

@@ -14,7 +14,10 @@ For those whose training stack is [Lightning](https://lightning.ai), the same pa
 or in a program of one's own:
 
     from labml_nn.diffusion.ddpm.lightning import DDPM, Averaged
-    L.Trainer(max_steps=2000, callbacks=[Averaged()]).fit(DDPM(configs), train_dataloaders)
+    trainer = L.Trainer(
+        max_steps=configs.steps, gradient_clip_val=configs.grad_clip, callbacks=[Averaged()]
+    )
+    trainer.fit(DDPM(configs), train_dataloaders)
 
 It computes what [our loop](experiment.html) computes: same seed, same losses
 [tested](test:diffusion/ddpm/test_lightning.py::test_same_losses_as_our_loop).
@@ -102,7 +105,7 @@ class DDPM(L.LightningModule):
     r"""
     ## The module
 
-    * `c` the configuration, as [`make_configs`](experiment.html) gives it
+    * `c` the configuration, as [`make_configs`](configs.html) gives it
     * `n_levels` how many levels a pixel of the data has, which a learned variance needs
 
     A batch is images in $[-1, 1]$, alone or with labels. The seed of `c` is that of the weights.

@@ -24,8 +24,8 @@ every term, and shows what each says: a rate, a distortion, or the price of a wr
 or, for a run and its own data, `python -m labml_nn.diffusion.ddpm.evaluate likelihood runs/digits`
 ([what it prints](coding.html)).
 
-> **The index.** Everywhere else step $t$ of the paper has the index $t - 1$ in the code. The paper
-> counts the terms of the bound in this way too: step $t$ costs $L_{t-1}$. So `terms[:, t]` is
+> **The index.** As everywhere, step $t$ of the paper has the index $t - 1$ in the code. The paper
+> numbers the terms of the bound in the same way: step $t$ costs $L_{t-1}$. So `terms[:, t]` is
 > $L_t$, for $t = 0 \dots T$.
 
 ## 1. The decoder (section 3.3)
@@ -60,11 +60,11 @@ $$D_{KL}\big(\mathcal N(\mu_q, \sigma_q^2)\,\|\,\mathcal N(\mu_p, \sigma_p^2)\bi
 which is never negative, as $e^\delta \ge 1 + \delta$
 [tested](test:diffusion/ddpm/test_likelihood.py::test_kl_is_never_negative), and is what torch's own
 distributions have [tested](test:diffusion/ddpm/test_likelihood.py::test_kl_agrees_with_torch). The
-sum of all terms is $\mathbb E_q[\log q(x_{1:T}|x_0) - \log p_\theta(x_{0:T})]$. The mean over whole
-chains that run forward is the same number
+sum of all terms is $\mathbb E_q[\log q(x_{1:T}|x_0) - \log p_\theta(x_{0:T})]$. Its mean over
+chains that are really run forward, one step after the other, is the same number
 [tested](test:diffusion/ddpm/test_likelihood.py::test_the_terms_sum_to_the_bound_of_whole_chains).
-The sum of the terms is a less noisy estimate of it, since each term has part of its expectation in
-closed form.
+The sum of the terms is the usual estimate: each term has part of its expectation in closed form,
+where a chain would have a draw.
 
 > **The decoder is one of many terms, and half of the bits.** For the paper's CIFAR-10 model $L_0$
 > is 1.97 of 3.75 bits per dimension (section 4.3): detail too fine to be seen.
@@ -80,7 +80,7 @@ $$L - H = D_{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T
 \mathbb E\,D_{KL}\big(q(x_{t-1}|x_t)\,\|\,p_\theta(x_{t-1}|x_t)\big)$$
 
 [tested](test:diffusion/ddpm/test_likelihood.py::test_the_gap_is_its_closed_form). The first
-term is as small as $L_T$. The others compare two Gaussians with the same mean, and are
+term is not larger than $L_T$. The others compare two Gaussians with the same mean, and are
 
 $$D_{KL} = \tfrac12\big(r_t - 1 - \log r_t\big)$$
 
@@ -107,10 +107,10 @@ the first ones](figure:likelihood.py::gaps
 
 **No number of steps makes $\tilde\beta$ right.** In the first steps, while $\beta$ is about
 constant, the noise of $t$ steps is $t$ times that of one, so $\tilde\beta_t/\beta_t$ goes to
-$(t-1)/t$ with many steps: the second step assumes half of the variance, the third two thirds. (With
-1000 steps it is 0.455 and 0.611
-[tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_the_first_ratios).) With $r_t =
-\frac t{t-1}$ the losses sum to Euler's constant, $\gamma = 0.577\dots$, halved:
+$(t-1)/t$ with many steps. The true variance is nearly $\beta_t$ there, so the second step assumes
+half of it, the third two thirds. (With 1000 steps it is 0.455 and 0.611
+[tested](test:diffusion/ddpm/test_likelihood.py::test_limits_of_the_first_ratios).) With
+$r_t = \frac t{t-1}$ the losses sum to Euler's constant, $\gamma = 0.577\dots$, halved:
 
 $$\sum_{t=2}^\infty \tfrac12\Big(\frac1{t-1} - \log\frac t{t-1}\Big) = \frac\gamma2$$
 
@@ -185,8 +185,8 @@ def decoder_log_prob(x0: Tensor, mean: Tensor, log_var: Tensor, n_levels: int | 
         return -((x0 - mean) ** 2 / sigma**2 + log_var + math.log(2 * math.pi)) / 2
     half = 1 / (n_levels - 1)
     # $\frac{\delta_\pm - \mu_\theta}{\sigma_1}$. Instead of infinity, $10^4$ standard deviations:
-    # there $\Phi$ is 0 or 1 in any float, and $\log\Phi$ has a finite gradient, which it has not
-    # at $-\infty$
+    # there $\Phi$, the share of a unit Gaussian below a number, is 0 or 1 in any float, and
+    # $\log\Phi$ has a finite gradient, unlike at $-\infty$
     low = torch.where(x0 < half - 1, -1e4, (x0 - half - mean) / sigma)
     high = torch.where(x0 > 1 - half, 1e4, (x0 + half - mean) / sigma)
     return log_normal_between(low, high)

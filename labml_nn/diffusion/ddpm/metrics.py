@@ -19,14 +19,14 @@ computes the [Fréchet distance](../../evaluation/frechet.html), the
 the run was trained on. It says first how long it will take, and then, beside the numbers, all that
 they depend on; the same goes into a JSON file in the folder of the run.
 
-> **Why so much beside four numbers?** The same model has another FID with another number of
-> samples, with test instead of training images (for the paper's CIFAR-10 model 5.24 instead of
-> 3.17), with another sampler, with images that were resized or rounded in another way. Two numbers
-> can be compared if all of this is the same.
+> **Why so much beside four numbers?** The same model has another Fréchet distance (FID) with
+> another number of samples, with test instead of training images (for the paper's CIFAR-10 model
+> 5.24 instead of 3.17), with another sampler, with images that were resized or rounded in another
+> way. Two numbers can be compared if all of this is the same.
 
-Samples and data go the same way: rounded to the 256 levels of a picture's file first, as one who
-publishes samples as PNG would have it. Precision and recall are of as many images as there are
-samples, from all over the data, since the balls around many points are smaller.
+Samples and data go the same way: first rounded to 256 levels, as if they had been saved as PNG.
+Precision and recall are of as many images as there are samples, from all over the data, since the
+balls around many points are smaller.
 
 > **The floor.** Real images are not at a distance of zero from other real ones. `--floor` computes
 > every number for as many images of the test set, too, which is what a perfect model would have

@@ -1,13 +1,13 @@
 r"""
 ---
 title: What does not fit
-summary: What a run says before its first step of numbers and pictures that do not go together.
+summary: What a run says before its first step about numbers and pictures that do not fit.
 ---
 
 # What does not fit
 
-No number here is wrong by itself, and no run is refused for it. Each note is one line, said by
-[`--dry-run`](experiment.html) and by a run before its first step, with what to do about it.
+No number here is wrong by itself, and none of these notes stops a run. Each note is one line, said
+by [`--dry-run`](experiment.html) and by a run before its first step, with what to do about it.
 """
 
 import hashlib

@@ -78,7 +78,7 @@ from labml_nn.runs.plain import read_plain, refuse_old_torch, refuse_pointer
 
 # ## Settings
 #
-# What `UNet2DModel` may be told and what our network is: the name, the default of diffusers when
+# Settings of `UNet2DModel` that our network fixes: the name, the default of diffusers when
 # the file does not say, and the values that are ours.
 UNET: dict[str, tuple[Any, tuple[Any, ...]]] = {
     'act_fn': ('silu', ('silu', 'swish')),

@@ -2,7 +2,7 @@ r"""
 ---
 title: The report of a run
 summary: >
-  One page of all that a run has left - samples over time, curves, numbers, nearest images and
+  One page with all that a run leaves - samples over time, curves, numbers, nearest images and
   options - and runs beside each other.
 ---
 
@@ -11,10 +11,10 @@ summary: >
     python -m labml_nn.diffusion.ddpm.evaluate report runs/digits
     python -m labml_nn.diffusion.ddpm.evaluate compare runs/digits runs/other
 
-A run ends with its `report.html`, and `report` writes it again: after [`metrics`](metrics.html) and
-[`check`](check.html), with their numbers and pictures. It is made of what lies in the folder of the
-run, and nothing is computed for it. The page is one file without scripts, with its pictures in it:
-it opens from the disk, can be sent to others, and asks nobody for anything
+A run ends with its `report.html`, and `report` writes it again, after [`metrics`](metrics.html)
+with its numbers, and after [`check`](check.html) with its picture. It is made of what lies in the
+folder of the run, and nothing is computed for it. The page is one file without scripts, with its
+pictures in it: it opens from the disk, can be sent to others, and asks nobody for anything
 [tested](test:diffusion/ddpm/test_report.py::test_the_page_stands_alone).
 
 `compare` prints the numbers of several runs beside each other, with the options in which they
@@ -211,7 +211,7 @@ class Picture(NamedTuple):
 
 def picture(path: Path, caption: str) -> Picture | None:
     r"""
-    A PNG to be put into a page; `None` where there is none of a bearable size.
+    A PNG to be put into a page; `None` if it is missing or too large.
     """
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return None
@@ -369,7 +369,8 @@ def page(title: str, runs: Sequence[RunRecord], **more: Any) -> str:
 
 def write_page(path: Path, text: str) -> Path:
     r"""
-    Write a page, all or not at all; what is no character of UTF-8, as in odd file names, goes.
+    Write a page, all or not at all; what is not UTF-8, as in odd file names, becomes a question
+    mark.
     """
     with written(path) as part:
         part.write_text(text, encoding='utf-8', errors='replace')

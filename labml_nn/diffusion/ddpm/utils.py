@@ -1,6 +1,6 @@
 r"""
 ---
-summary: A constant for each image of a batch, noise that a seed decides, models put to rest.
+summary: A constant for each image of a batch, noise that a seed decides, models in evaluation mode.
 ---
 
 # Constants by time step, and noise by seed

@@ -20,13 +20,13 @@ and seed can be chosen, and for a run with classes the class and the [guidance](
 [tested](test:diffusion/ddpm/test_web.py::test_noise_is_torchs_to_the_last_bit), the output of the
 network differs by rounding alone
 [tested](test:diffusion/ddpm/test_web.py::test_the_forward_pass_is_the_one_of_pytorch), and with
-float32 weights no pixel is off by more than 2 of 255, for any sampler
+float32 weights no pixel is off by more than 2 of 255, for each of its samplers
 [tested](test:diffusion/ddpm/test_web.py::test_every_sampler_draws_the_picture_of_the_command_line).
 
-> **Why not in a Worker, or on the GPU?** A page that was opened from a file may start no worker,
-> and a strict policy forbids the other ways to get one. So the engine works in small pieces and
-> lets the page answer in between. It is meant for small models: `web` says how long a picture will
-> take, and refuses what no browser would load.
+> **Why not in a background thread (a Worker), or on the GPU?** A page that was opened from a file
+> may start no worker, and a strict policy forbids the other ways to get one. So the engine works in
+> small pieces and lets the page answer in between. It is meant for small models: `web` says so when
+> a picture will take more than ten seconds, and refuses what no browser would load.
 
 ## The weights
 
@@ -44,10 +44,11 @@ Low bytes come first. Of `int8` there is a scale $s_c$ for each output channel $
 float32, before the tensor that they belong to. Base64 writes three bytes as four characters, so a
 weight takes four thirds of a byte in the file then.
 
-How far do pixels move by it? They go from $-1$ to $1$. Of 256 pictures in 20 steps by the model of
-`make train`, the table has the root mean square over all pixels and over those of the picture that
-changes most, how many pixels in a hundred move by more than 2 grey levels of 255, and by how many
-levels the one that moves most (`python -m docs.bench.rounding runs/digits` measures it again):
+How far does `int8` move the pixels? They go from $-1$ to $1$. Of 256 pictures in 20 steps by the
+model of `make train`, the table has the root mean square over all pixels and over those of the
+picture that changes most, how many pixels in a hundred move by more than 2 grey levels of 255, and
+by how many levels the one that moves most (`python -m docs.bench.rounding runs/digits` measures it
+again):
 
 | sampler | RMS | of the worst picture | more than 2 levels | most levels |
 |---|---|---|---|---|
@@ -56,7 +57,7 @@ levels the one that moves most (`python -m docs.bench.rounding runs/digits` meas
 | `ddim` | 0.010 | 0.031 | 5.5 % | 20 |
 <!-- measured: docs/figures/data/rounding.json#/table -->
 
-Where a chain is nearly undecided, a little rounding decides, so there is no bound for a single
+Where a chain could go either way, rounding may decide, so there is no bound for a single
 pixel. `--weights_as float32` is for those who need the same picture.
 """
 
@@ -72,6 +73,7 @@ import torch
 from markupsafe import Markup
 from torch import Tensor
 
+from labml_nn.cli.messages import one_of
 from labml_nn.cli.options import FLAG, option_values
 from labml_nn.cli.pages import environment
 from labml_nn.compute.precision import bare, n_products
@@ -96,6 +98,13 @@ OF_CONFIG = (
     'image_size', 'image_channels', 'n_channels', 'ch_mults', 'is_attn', 'n_blocks', 'n_groups',
     'n_classes', 'p_uncond', 'n_steps', 'schedule', 'variance',
 )  # fmt: skip
+
+# What the engine has, where there is more in Python
+KNOWN = {
+    'schedule': ('linear', 'cosine'),
+    'sampler': ('ddpm', 'ddim', 'pndm', 'dpm'),
+    'spacing': ('leading', 'linspace', 'trailing', 'quadratic'),
+}
 
 # Beyond this a page takes minutes to open, if it opens
 MOST_BYTES = 100_000_000
@@ -263,6 +272,18 @@ def refuse_others(c: Configs) -> None:
             f'the page draws from models that predict eps: this one has target={c.target} and '
             f'zero_snr={str(c.zero_snr).lower()}. Use evaluate sample or animate'
         )
+    check_known('schedule', c.schedule)
+
+
+def check_known(name: str, value: str) -> None:
+    r"""
+    A `ValueError` for a schedule, a sampler or a spacing that the engine does not have.
+    """
+    if value not in KNOWN[name]:
+        raise ValueError(
+            f'the page has {name}={one_of(KNOWN[name])}, not {value}: use evaluate sample or '
+            f'animate'
+        )
 
 
 def page_of(sampler: Sampler, a: Any) -> Page:
@@ -303,6 +324,8 @@ def known_options(a: Any) -> dict[str, Any]:
     What the command line says of the sampler, if the engine knows it, or a `ValueError`.
     """
     asked = sampler_options(a)
+    for name in asked.keys() & KNOWN:
+        check_known(name, asked[name])
     unknown = {'start': 'plms', 'order': 2, 'sde': False}
     for name, value in unknown.items():
         if asked.get(name, value) != value:

@@ -177,12 +177,13 @@ sampling with β̃ does not reach it](figure:samplers.py::frontier
 * **The last step** ends on $\hat x_0$ with every sampler. A sampler that stopped at index 0 instead
   would leave 1 % of noise in the image.
 
-> **The defaults.** Every sampler takes 20 steps with `trailing` unless told otherwise. There is one
-> exception: chosen by its name, as `--sampler ddpm`, ancestral sampling takes all $T$ steps. The
-> default sampler is DPM-Solver++ without noise. On this model it comes as near to the data as all
-> 1000 ancestral steps, with a fiftieth of the calls. PNDM needs one call more and is as good. Small
-> differences in the tables mean nothing: the last table shows how far four seeds lie apart. Other
-> data may need other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
+> **The defaults.** Every sampler takes 20 steps with `trailing` unless told otherwise. There are
+> two exceptions: chosen by its name, as `--sampler ddpm`, ancestral sampling takes all $T$ steps,
+> and a [distilled](../distillation.html) run takes the sampler and the steps that it was made for.
+> The default sampler is DPM-Solver++ without noise. On this model it comes as near to the data as
+> all 1000 ancestral steps, with a fiftieth of the calls. PNDM needs one call more and is as good.
+> Small differences in the tables mean nothing: the last table shows how far four seeds lie apart.
+> Other data may need other steps: for CIFAR-10 the authors of DDIM chose `quadratic`.
 
 [Exercises for this page](../ddpm/exercises.html#fast-samplers), with answers.
 """

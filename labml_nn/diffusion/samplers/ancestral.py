@@ -37,7 +37,7 @@ it leaves noise that the steps after it have to remove, and few steps cannot.
 > $\tilde\beta$ are larger by a sixth to a half. On digits $\tilde\beta$ is ahead only with
 > `leading` and `linspace`, where a long step adds its noise just before the image
 > ([tested](test:diffusion/samplers/test_ancestral.py::test_which_variance_the_tables_speak_for)).
-> But the wrong choice does not cost the same: on digits $\tilde\beta$ adds at most half to the
+> But the two wrong choices do not cost the same: on digits $\tilde\beta$ adds at most half to the
 > distance; on the photographs of CIFAR-10, with 10 steps, $\beta$ makes the FID nine times as
 > large. A default has to serve both. `--variance beta` takes the other one.
 """
@@ -84,6 +84,6 @@ class Ancestral(ReverseSampler):
         r"""
         ### Algorithm 2 on the shorter chain
         """
-        # It asks the model for index $i$ of the short chain, which is step $\tau_i$ of the long one
+        # It asks the model for index $i$ of the short chain, which is `tau[i]` of the long one
         for i, xt, x0_hat in self.short.p_chain(xt, noise, clip_x0=self.clip_x0):
             yield self.tau[i], xt, x0_hat

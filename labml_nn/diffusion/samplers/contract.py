@@ -10,7 +10,7 @@ A [sampler](index.html) is a dataclass: a model with its schedule, and options. 
 
     eta: Annotated[float, 'how much noise, 0 to 1'] = 0.0
 
-its name, its type, what it means, and its value when nothing is said. Command lines are made from
+its name, its type, what it means, and its default. Command lines are made from
 these lines, so a new sampler needs only a page of its own and a line in [`SAMPLERS`](index.html).
 """
 
@@ -34,7 +34,7 @@ from labml_nn.diffusion.ddpm.utils import (
     evaluating,
 )
 
-# How many steps are taken when nobody says
+# How many steps are taken by default
 DEFAULT_STEPS = 20
 
 
@@ -49,7 +49,8 @@ def spaced(spacing: str, n_steps: int, T: int, sigma: Sequence[float] = ()) -> l
 
     * `spacing` how they are chosen among `0 .. T-1`
     * `n_steps` how many, `1 .. T`
-    * `sigma` the noise levels $\bar\sigma$ of all steps, which `karras` chooses by
+    * `sigma` the noise levels $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha}$ of all steps, which
+      `karras` chooses by
 
     Raises `ValueError` for a spacing that does not exist or a number out of range.
     """
@@ -64,7 +65,7 @@ def spaced(spacing: str, n_steps: int, T: int, sigma: Sequence[float] = ()) -> l
         'linspace': lambda i: (2 * i * (T - 1) + n - 1) // (2 * n - 2) if n > 1 else T - 1,
         # The multiples of $T/n$, counted from the noisy end
         'trailing': lambda i: (2 * (i + 1) * T + n) // (2 * n) - 1,
-        # $\tau_{i+1} \propto i^2$: many steps where there is little noise
+        # $\tau_i \propto i^2$: many steps where there is little noise
         'quadratic': lambda i: max(i, i * i * (T - 1) // (n - 1) ** 2) if n > 1 else T - 1,
     }
     if spacing == 'karras' and sigma:
@@ -277,8 +278,8 @@ class ReverseSampler(ABC):
         > **Departure.** Such a step takes the model's noise as it is, and a method that mixes
         > noises begins below it. The cosine schedule, whose $\bar\alpha$ is nearly 0 at the end,
         > has one such step. There $\hat x_0$ is $x_t - \sqrt{1-\bar\alpha_t}\,\epsilon$ divided by
-        > almost nothing, so a mean of several noises, which differs a little from the model's own,
-        > comes out enlarged beyond all bounds
+        > almost nothing, so the little by which a mean of several noises differs from the model's
+        > own comes out thousands of times as large
         > [tested](test:diffusion/samplers/test_cosine.py::test_every_sampler_gives_the_spread).
         """
         return i > 0 and self.signal[self.before(i)] > LEAP * self.signal[self.tau[i]]
@@ -344,8 +345,8 @@ class ReverseSampler(ABC):
 
     def consistent(self, xt: Tensor, eps: Tensor, t: int) -> tuple[Tensor, Tensor]:
         r"""
-        The same for a mixture `eps` of noises. It divides by $\sqrt{\bar\alpha_t}$, so it does not
-        serve where this is 0
+        The same for a mixture `eps` of noises. It divides by $\sqrt{\bar\alpha_t}$, so it cannot be
+        used where this is 0
         """
         return self.clipped(xt, eps, self.predict_x0(xt, eps, t), t)
 

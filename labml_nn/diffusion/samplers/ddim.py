@@ -98,9 +98,9 @@ of steps")
 > $\sqrt t$. Along the chain $\epsilon_\theta$ is a smooth function of $\bar\sigma$, so its
 > difference from its value at $t = 0$ grows like $\sqrt t$ too. [PNDM](pndm.html) fits polynomials
 > in $t$, which cannot follow $\sqrt t$, and loses some of its order.
-> [DPM-Solver++](dpm_solver.html) works in $\lambda$, the logarithm of $1/\bar\sigma$. Towards $t =
-> 0$ equal steps of $t$ become longer and longer in $\lambda$. With twice as many steps the last of
-> them are only a little shorter, not half as long. So it loses some of its order too.
+> [DPM-Solver++](dpm_solver.html) works in $\lambda$, the logarithm of $1/\bar\sigma$. Towards
+> $t = 0$ equal steps of $t$ become longer and longer in $\lambda$. With twice as many steps the
+> last of them are only a little shorter, not half as long. So it loses some of its order too.
 
 > **The last step.** In the step to the image $\bar\alpha_s = 1$, so the terms with
 > $\epsilon_\theta$ and $\sigma$ vanish and the chain ends on $\hat x_0$. Code that takes

@@ -3,8 +3,8 @@ r"""
 title: DPM-Solver++
 summary: >
   The differential equation of DDIM with its linear part solved exactly, in the logarithm of the
-  signal-to-noise ratio. It is of second order, because it also uses the guess that was made one
-  step before. With noise or without.
+  signal-to-noise ratio. The method is of second order, because it also uses the guess that was made
+  one step before. With noise or without.
 ---
 
 # DPM-Solver++

@@ -65,9 +65,9 @@ all 1000 steps of ancestral sampling have 0.25, and the data itself 0.14).
 <!-- measured: docs/figures/data/distillation.json#/solvers -->
 
 UniPC is ahead of DPM-Solver++ at five calls, a little at eight, and the same at twenty. A third
-guess changes little. One seed was drawn; three seeds of such samples
-[differ](../comparison.html) by up to 0.02 for DDPM with eight and more calls, and by up to 0.07 for
-the flow.
+guess changes little. One seed was drawn. With eight and more calls, three seeds of such samples
+[differ](../comparison.html) by up to 0.02 for DDPM and up to 0.07 for the flow; with fewer, by
+more.
 """
 
 import math
@@ -96,7 +96,7 @@ def weights(h: float, nodes: Sequence[float]) -> list[float]:
     if len(nodes) == 1:
         return moments
     if len(nodes) == 2:
-        # The value in the middle of the line through both
+        # The value, in the middle of the step, of the line through both
         first, second = nodes
         share = (h / 2 - second) / (first - second)
         return [share * moments[0], (1 - share) * moments[0]]

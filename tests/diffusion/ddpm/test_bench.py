@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests import faults
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 DDPM = ROOT / 'labml_nn' / 'diffusion' / 'ddpm'
 LINKS = {
     'benchmarks': ['diffusion/ddpm/experiment.py'],
+    'benchmarks_amx': ['compute/precision.py'],
     'faults': [
         'diffusion/ddpm/experiment.py',
         'runs/run.py',
@@ -33,16 +35,19 @@ def test_each_table_is_there_and_linked(name):
         assert f'{name}.html)' in (ROOT / 'labml_nn' / page).read_text(encoding='utf-8')
 
 
-def test_the_benchmarks_stand_once_on_the_page_that_is_written(monkeypatch):
+@pytest.mark.parametrize('amx', [False, True])
+def test_the_benchmarks_stand_once_on_the_page_that_is_written(monkeypatch, amx):
     monkeypatch.setattr(sys, 'path', [str(ROOT / 'docs' / 'bench'), *sys.path])
     report = runpy.run_path(str(ROOT / 'docs' / 'bench' / 'report.py'))
-    assert report['PAGE'] == DDPM / 'benchmarks.md'
-    assert not list((ROOT / 'docs').rglob('benchmarks.md'))
+    name = 'benchmarks_amx.md' if amx else 'benchmarks.md'
+    assert report['PAGES'][amx] == DDPM / name
+    assert not list((ROOT / 'docs').rglob(name))
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: {'amx_bf16': amx})
     a = argparse.Namespace(
         device='cpu', threads=2, repeats=3, short=False, peer_python=None, labml=None
     )
     head = report['head'](a)
-    page = report['PAGE'].read_text(encoding='utf-8').splitlines()[: len(head)]
+    page = report['PAGES'][amx].read_text(encoding='utf-8').splitlines()[: len(head)]
     # But for the machine and the versions
     for written, line in zip(head, page, strict=True):
         assert written.split('** ')[0] == line.split('** ')[0]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,8 @@ from labml_nn.diffusion.ddpm.unet import (
 )
 from labml_nn.diffusion.ddpm.utils import SeededNoise, image_seed
 from labml_nn.diffusion.guidance import Guided
+from labml_nn.diffusion.samplers import SPACINGS
+from labml_nn.diffusion.schedules import SCHEDULES
 from tests.kit.browser import chromium
 from tests.kit.close import agree
 from tests.kit.runs import called
@@ -423,6 +426,27 @@ def test_a_page_of_another_target_is_refused(trained, tmp_path, monkeypatch):
     assert status == 2
     assert 'from models that predict eps: this one has target=v and zero_snr=true' in errors
     assert not any((tmp_path / 'x').glob('*'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'), [('sampler', 'heun'), ('sampler', 'flow'), ('spacing', 'karras')]
+)
+def test_what_the_engine_does_not_have_is_refused(trained, tmp_path, name, value):
+    status, _, errors = run('web', trained, '--out', tmp_path / 'x', f'--{name}', value)
+    assert status == 2
+    assert f'the page has {name}=' in errors
+    assert f', not {value}: use evaluate sample or animate' in errors
+    assert not any((tmp_path / 'x').glob('*'))
+
+
+def test_what_the_engine_has_is_what_the_command_takes():
+    """All that it is said to know is there in Python; each is compared above."""
+    assert list(web.KNOWN['sampler']) == SAMPLERS
+    assert set(web.KNOWN['schedule']) < set(SCHEDULES)
+    assert set(web.KNOWN['spacing']) < set(SPACINGS)
+    code = (web.ENGINE / 'samplers.js').read_text(encoding='utf-8')
+    for name in (*web.KNOWN['schedule'], *web.KNOWN['spacing']):
+        assert re.search(rf'^    {name}: ', code, re.MULTILINE), name
 
 
 def test_slow_pages_are_announced(trained, tmp_path, monkeypatch):
