@@ -72,13 +72,30 @@ SCRIPT = """(() => {
     }
     pane.textContent = text;
   };
-  new EventSource('/-/events').onmessage = (event) => {
+  // Written anew in its window, a page is there sooner than one that is loaded again. A figure that
+  // a reader has started would go on beside the new one
+  const anew = async (version) => {
+    sessionStorage.setItem(key, String(scrollY));
+    try {
+      if (globalThis.pylit?.living) throw new Error('a figure is at work');
+      const text = await (await fetch(location.href)).text();
+      events.close();
+      events.close();
+      window.pylitVersion = version;
+      document.open();
+      document.write(text);
+      document.close();
+    } catch {
+      location.reload();
+    }
+  };
+  const events = new EventSource('/-/events');
+  events.onmessage = (event) => {
     const { version, error } = JSON.parse(event.data);
     if (error) return show(error);
     if (window.pylitVersion === undefined) window.pylitVersion = version;
     if (version === window.pylitVersion) return document.getElementById('pylit-wrong')?.remove();
-    sessionStorage.setItem(key, String(scrollY));
-    location.reload();
+    anew(version);
   };
 })();
 """

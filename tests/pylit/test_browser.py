@@ -1341,6 +1341,47 @@ def test_live_reload(server: tuple[str, Path, serve.Live], browser: Any) -> None
     assert live.took < 1
 
 
+def test_a_page_that_was_saved_is_as_if_loaded_again(
+    server: tuple[str, Path, serve.Live], browser: Any
+) -> None:
+    """It is written anew in its window: each key and each button acts once, and nothing moves."""
+    url, folder, _ = server
+    path = folder / 'src' / 'second.py'
+    words = ('Picks just one', 'Picks but one')
+    with visit(browser, f'{url}/second.html', viewport={'width': 900, 'height': 300}) as page:
+        page.wait_for_timeout(300)
+        page.evaluate("scrollTo({ top: 120, behavior: 'instant' })")
+        was = page.evaluate('scrollY')
+        assert was > 50
+        page.evaluate('window.same = true')
+        asked = []
+        page.on('request', lambda request: asked.append(request.url))
+        for new in words:
+            path.write_text(FILES['src/second.py'].replace('Picks one', new))
+            page.locator(f'text={new}').wait_for(timeout=5000)
+            page.wait_for_function('globalThis.pylit && !sessionStorage.length')
+            assert page.evaluate('scrollY') == was
+        assert page.evaluate('window.same')
+        page.wait_for_timeout(300)
+        # Once for each time, as nobody else listens to the server
+        assert asked.count(f'{url}/second.html') == len(words)
+        page.locator('#pylit-theme').click()
+        assert page.evaluate('document.documentElement.dataset.theme') == 'dark'
+        fresh = browser.new_page(viewport={'width': 900, 'height': 300})
+        fresh.goto(f'{url}/second.html')
+        for each in (page, fresh):
+            each.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+            each.keyboard.press('j')
+            each.wait_for_timeout(400)
+        assert page.evaluate('scrollY') == fresh.evaluate('scrollY') > 0
+        fresh.close()
+        # What a figure at work has left in the window goes with it
+        page.evaluate('globalThis.pylit.living = true')
+        path.write_text(FILES['src/second.py'])
+        page.locator('text=Picks one').wait_for(timeout=5000)
+        assert page.evaluate('window.same') is None
+
+
 def test_a_saved_catalogue_is_seen(chinese: Path, tmp_path: Path) -> None:
     shutil.copytree(chinese, tmp_path / 'p')
     live = serve.Live(Request([tmp_path / 'p' / 'src'], load(tmp_path / 'p'), languages=['zh']))
