@@ -184,8 +184,8 @@ def extras() -> str:
 
 def self_test() -> str:
     r"""
-    Two steps of training and three of sampling, on the device, with a model of a few thousand
-    weights. Raises `Amiss` when the numbers are not what they have to be.
+    Two steps of training and three of sampling, on the device, with a model of some 45,000 weights.
+    Raises `Amiss` when the numbers are not what they have to be.
     """
     library('torch', 'torch')
     import torch

@@ -17,8 +17,8 @@ here knows a diffusion model.
 * [Features](features.html): what images are compared by
 * [A classifier](classifier.html): trained on the images of a data set, for features of its own
 
-On the same features all three agree with the reference implementation of
-[torch-fidelity](https://github.com/toshas/torch-fidelity) to $10^{-4}$
+On the same features the distance, the score, and precision and recall agree with the reference
+implementation of [torch-fidelity](https://github.com/toshas/torch-fidelity) to $10^{-4}$
 [tested](test:evaluation/test_reference.py::test_frechet_distance).
 
     python -m labml_nn.diffusion.ddpm.evaluate metrics RUN

@@ -15,8 +15,8 @@ summary: >
 Pixels compare images badly: a garment that is shifted by one pixel is far from itself. The network
 behind FID was trained on photographs, and is 95 MB to download. A small network that was trained to
 tell the classes of *this* data set apart looks at what matters in it, and trains in a minute or
-two. The command trains it, says which share of images that it has not seen it is right about, and
-writes its weights with all that into one file. The command `metrics` takes it as `--features`.
+two. The command trains it, prints the share of unseen images that it classifies correctly, and
+writes all this with its weights into one file. The command `metrics` takes it as `--features`.
 
 * The images that it is tried on are the test set, where the data set has one. Elsewhere a tenth of
   the images is kept from training.
@@ -102,9 +102,9 @@ class Classifier(nn.Module):
     * `n_classes` that it tells apart
     * `n_features` by which it does, and by which images are compared
 
-    Convolutions of 3 × 3, each followed by a maximum over 2 × 2 pixels, until eight pixels a side
-    are left or less; two layers behind them. With 28 × 28 pixels and ten classes it has 105,866
-    weights.
+    At least two convolutions of 3 × 3, each followed by a maximum over 2 × 2 pixels, until at most
+    eight pixels a side are left; then two linear layers. With 28 × 28 pixels and ten classes it has
+    105,866 weights.
     """
 
     def __init__(self, image_channels: int, image_size: int, n_classes: int, n_features: int = 64):

@@ -14,8 +14,8 @@ $$d^2 = \min_\gamma\ \mathbb E_{(x, y) \sim \gamma} \|x - y\|^2$$
 <!-- no-test: definition -->
 
 over all pairings $\gamma$ of the two. For two Gaussians it has a closed form. The means have to
-travel whatever the pairing, and what the rest saves is twice the covariance of $x$ and $y$ that can
-be had at most:
+travel whatever the pairing. The rest costs both variances, less twice the covariance of $x$ and
+$y$, which the best pairing makes as large as possible:
 
 $$d^2 = \|m_1-m_2\|^2 + \operatorname{tr}\big(C_1 + C_2 - 2\,(C_1C_2)^{1/2}\big)$$
 
@@ -25,13 +25,12 @@ anything costs just this, and any other more
 [tested](test:evaluation/test_frechet.py::test_is_the_cost_of_the_best_linear_map).
 
 So describe each set by its mean and its covariance, and compare these. On the features of an
-Inception network this is FID [@heusel2017]. On 8 × 8
-digits the pixels themselves do.
+Inception network this is FID [@heusel2017]. For 8 × 8 digits the pixels themselves are enough.
 
 ## The number depends on the number of samples
 
-Few samples have a covariance of their own, which counts as distance: draws from the data's *own*
-Gaussian are at a distance that falls as $1/n$ only
+The covariance of a few samples differs from the true one by chance, and that counts as distance:
+for draws from the data's *own* Gaussian it falls only as $1/n$
 [tested](test:evaluation/test_frechet.py::test_the_bias_falls_as_one_over_n).
 
 ![The distance of fresh draws from their own distribution against their number, 100 to 6,400, on
@@ -40,8 +39,8 @@ dimensions](figure:evaluation.py::bias
 "The distance of finite samples from their own distribution")
 
 The more dimensions, the worse: with Inception's 2,048 it takes tens of thousands of samples until
-this part is small. So numbers of different $n$ cannot be compared, and those of papers, from
-50,000, with nothing less.
+this part is small. So numbers of different $n$ cannot be compared; those of papers, from 50,000
+samples, only with numbers from as many.
 """
 
 import numpy as np

@@ -6,9 +6,9 @@ summary: How sure a classifier is of each sample, and how evenly the samples spr
 
 # Inception score
 
-Show the samples to a classifier [@salimans2016]. Of a good set it will be sure what each
-one is, so $p(y|x)$ is concentrated; and it will see all classes, so their mean
-$p(y) = \mathbb E_x\,p(y|x)$ is spread. Both show in one divergence:
+Show the samples to a classifier [@salimans2016]. For a good set it will be sure what each one is,
+so $p(y|x)$ is concentrated; and it will see all classes, so their mean $p(y) = \mathbb E_x\,p(y|x)$
+is spread. Both show in one divergence:
 
 $$\text{IS} = \exp\Big(\mathbb E_x\,D_{KL}\big(p(y|x)\,\|\,p(y)\big)\Big)$$
 

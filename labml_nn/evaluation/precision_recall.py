@@ -35,7 +35,7 @@ Samples that are all alike have a precision of 1 and a recall near 0, samples th
 far beyond the data the reverse
 [tested](test:evaluation/test_precision_recall.py::test_narrow_samples_have_precision_wide_ones_recall).
 
-> **Even the data itself does not have 1.** Two draws of one set get a precision and a recall below
+> **Even the data itself does not score 1.** Two draws of one set get a precision and a recall below
 > it, as in the second picture: balls leave gaps. Compare with such a pair, and with the same
 > numbers of points.
 

@@ -5,7 +5,7 @@ summary: The renderer of these pages, which takes any annotated Python file.
 
 # Literate pages from Python source
 
-Point it at a file, and read prose on the left and the code it is about on the right:
+Point pylit at a file, and read prose on the left and its code on the right:
 
 ```sh
 python -m labml_nn.pylit build my_model.py -o site
@@ -13,9 +13,9 @@ python -m labml_nn.pylit build my_model.py -o site
 
 No configuration is needed, and nothing is imported or executed: the notes are the comments and
 docstrings that are already there, in Markdown with mathematics. What you are reading is made by
-the code you are reading. [A guide for authors](guide.md) shows everything that can be written.
+the code you are reading. [A guide for authors](guide.md) shows what authors write most often.
 
-A source passes through four rooms:
+A source passes through four stages:
 
 1. [parse](parse.py): source → sections. Where does a note end, and which code is it about?
    A [notebook](notebook.py) has its sections already, [scripts](scripts.py) have other comments,

@@ -9,12 +9,12 @@ Where a project asks for it (`tested_pages` in `[tool.pylit]`), every displayed 
 [a test](claims.py), or says why not
 [tested](test:pylit/test_check.py::test_every_equation_has_a_test_or_a_reason).
 
-Where a project asks for that too (`mutated_pages`), every test that is named was
-[seen to fail](claims.py) on a broken version of the code
+Where a project asks for that too (`mutated_pages`), every test that is named must have
+[failed](claims.py) on each broken version of the code that it was shown, or say why there is none
 [tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers whose
 [source](measured.py) is named are compared with it; with `measured_pages` every table names one.
 
-Whether the code of a note has the [quantities](quantities.py) that the note speaks of is asked too.
+It also asks whether the code has the [quantities that its note speaks of](quantities.py).
 
 A translation that has lost a formula, a link or an image is an error at any time. One that is
 missing or outdated is told to those who ask for the language (`--lang zh`): an author changes a

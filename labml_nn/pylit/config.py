@@ -1,9 +1,9 @@
 r"""
 # Config: what a project may say about its pages
 
-Everything has a default, and a project without configuration gets good pages. What is said, is
-said in `[tool.pylit]` of `pyproject.toml`, next to the settings of the other tools. An unknown
-key is a mistake and not silence: a misspelt `glosary` would cost an author an hour.
+Everything has a default, and a project without configuration gets good pages. Settings stand in
+`[tool.pylit]` of `pyproject.toml`, next to the settings of the other tools. An unknown key is
+reported, not ignored: a misspelt `glosary` would cost an author an hour.
 """
 
 from __future__ import annotations

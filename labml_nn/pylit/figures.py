@@ -5,14 +5,14 @@ r"""
 figures. It takes `theme` (`'light'` or `'dark'`) and gives back SVG: as a string, or as a
 matplotlib figure.
 
-Building pages never runs anyone's code. `--execute` does, on purpose: it draws the figures whose
-sources have changed and keeps them in the folder `drawn` beside the sources, to be committed. A
-build without it uses what is there, and warns about a figure that is older than the code it
-imports, or than its data: `data/schedule.json` is that of `schedule.py`.
+Building pages runs nobody's code unless it is asked to. `--execute` asks for it: it draws the
+figures whose sources have changed and keeps them in the folder `drawn` beside the sources, to be
+committed. A build without it uses what is there, and warns about a figure that is older than the
+code it imports, or than its data: `data/schedule.json` is that of `schedule.py`.
 
-What a drawing says in words are messages of the catalogue, and a page in another language shows
-the drawing with its words in that language. Nothing is drawn anew: words are text in the SVG, and
-are exchanged there. Formulas are drawn.
+The words of a drawing are [translated](translate.py) like a paragraph, and a page in another
+language shows the drawing with them. Nothing is drawn anew: words are text in the SVG, and are
+exchanged there. Formulas are drawn.
 
 A page says how large each of its pictures is, so that nothing moves when they arrive.
 """
@@ -169,12 +169,12 @@ def _runs(name: str, value: str) -> bool:
 # ## Lighter pictures
 #
 # Matplotlib writes six digits of every coordinate, and every dot of a cloud with a style of its
-# own. What is rounded here is a hundredth of a point.
+# own. Here coordinates are rounded to a hundredth of a point.
 PLACED = re.compile(r'(?<=\s)(?:d|x|y|transform)="[^"]*"')
 FACTOR = re.compile(r'((?:scale|rotate|matrix|skew[XY])\([^)]*\))')
 DIGITS = re.compile(r'-?\d+\.\d{3,}')
 DOTS = re.compile(r'(?:\s*<use [^>]*? style="([^"]*)"/>)(?:\s*<use [^>]*? style="\1"/>)+')
-# Opacity is no style that is handed down: it would fade a cloud as a whole
+# Opacity is not inherited: on the group it would fade the cloud as a whole
 OWN = re.compile(r'(?<![-\w])opacity:')
 # The fonts of the pages, and any that has the characters of the reader's language
 FONTS = re.compile(r'(?<=font-family: )[^;"]*')

@@ -2,11 +2,10 @@ r"""
 # Links: where the links of a page lead
 
 A link names a file, as it lies beside the source; a reader needs the address of a page. Each link
-of a page is looked up here before the page is written, so that what writes it knows no other page
-and no file: it is given a table from links to **targets**, and a target says where to, or what is
-wrong.
+is looked up here before its page is written, so the writer needs no other page and no file. It gets
+a table from links to **targets**; a target says where the link leads, or what is wrong.
 
-> What is outside of the project is nobody's to publish, wherever a link leads
+> No file outside the project is published, even if a link leads to it
 > [tested](test:pylit/test_strangers.py::test_links_out_of_the_project_are_not_followed).
 """
 
@@ -43,7 +42,7 @@ class Target:
 
     url: str = ''
     anchor: str = ''
-    # A page moves into the folder of a language; a `test` and a `file` stand once
+    # A page has a copy for each language; a `test` and a `file` have one for all
     kind: str = 'file'
     wrong: str = ''
     # Of a test: whether it has passed
@@ -155,7 +154,7 @@ class Directory:
         notebook = path.suffix == '.ipynb'
         if notebook or path.suffix.lower() not in PICTURES:
             address = self.origin.address(path)
-            # What can be used where it is may be taken along
+            # A notebook that has no address of its own is copied into the site
             return Target(address) if address or not notebook else self._published(path, roots)
         wrong = figures.runs(path, self.memory)
         if wrong:

@@ -1,13 +1,14 @@
 r"""
 # Living figures: pictures that a reader can touch
 
-`![what it shows](live:waves)` shows a picture, as any other, and under it a button. Who presses it
-gets what `waves.js` makes of it. Both stand in the project's folder `docs/live` (the setting
-`live`): `waves.svg`, or `.png`, is the picture, and `waves.dark.svg` the one for the night if there
-is one. The picture is what there is without JavaScript, on paper, before the first touch, and when
-the script fails.
+`![what it shows](live:waves)` shows a picture, as any other, and under it a button. A reader who
+presses it gets what `waves.js` draws. Picture and script are in the project's folder `docs/live`
+(the setting `live`): `waves.svg`, or `.png`, is the picture, and `waves.dark.svg` the one for the
+night if there is one. The picture is what there is without JavaScript, on paper, before the first
+touch, and when the script fails.
 
-The script adds a function under its name, which is given its **host**:
+The script adds a function under the name of the figure. It is given a **host**, through which it
+reaches the page:
 
 ```js
 // @needs lib/plot.js
@@ -23,15 +24,16 @@ pylit.figures.waves = async (host) => {
 ```
 
 * `host.root` is an empty element in the place of the picture
-* `host.say` gives a text in the language of the page: texts that stand in the call are found there
-  by `translate`, as those of the notes are
+* `host.say` gives a text in the language of the page: a text that stands in the call in single
+  quotes is found by `gettext`, as those of the notes are
 * `host.announce` has something read aloud
 * `host.load` asks for a script of the same folder, if `@later` names it
-* `host.failed(error)` brings the picture back, with a line of what went wrong. What the function
-  throws goes the same way
+* `host.failed(error)` brings the picture back, with a line that says what went wrong. What the
+  function throws goes the same way
 
 `@needs` names scripts and style sheets of the project that are put before the script, in this
-order. All of it is one file of the site, which is asked for when a reader wants it
+order. The scripts become one file of the site, and the style sheets another; both are loaded when a
+reader presses the button
 [tested](test:pylit/test_live.py::test_nothing_is_asked_for_before_a_touch).
 """
 

@@ -22,7 +22,7 @@ with the file:
   unless the value has only one. So has a listing
   [tested](test:pylit/test_measured.py::test_a_page_shows_what_was_measured).
 
-Numbers that a test computes each time are named by that test, which has to exist:
+For numbers that a test computes each time, the line names the test, which has to exist:
 `<!-- measured: test:test_x.py::test_y -->`
 [tested](test:pylit/test_measured.py::test_a_test_is_a_source).
 
@@ -32,7 +32,8 @@ table of numbers needs one, or `<!-- no-source: why -->`
 a decimal point, a thousands separator, an exponent or a per cent sign, outside formulas, code and
 links to tests. The setting may name a file that is no page, as `README.md`: it is read for its
 numbers alone [tested](test:pylit/test_measured.py::test_a_file_that_is_no_page_is_compared_too).
-There a line that stands below nothing is told, as raw HTML is on a page.
+There a line without a table, paragraph or listing above it is reported; on a page it is reported as
+raw HTML.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ MARKS = re.compile(r'<!--\s*(?:measured|no-source):')
 
 
 def check(page: Page, config: Config, problems: Problems) -> None:
-    """Every number of a page whose source is named, against that source."""
+    """Compare what a page says with the sources that it names."""
     for note in page.notes:
         for end, closing in enumerate(note.tokens):
             for mark in closing.meta.get('measured', ()):

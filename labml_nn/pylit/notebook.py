@@ -5,13 +5,13 @@ A notebook is a page too: the cells with code are sections, and the Markdown abo
 note. Outputs that were stored are shown under the code, pictures and plain text, and the pictures
 that are attached to a cell where its words ask for them; raw cells are left out. Nothing is run.
 
-Lines are numbered as if all code stood in one file, and the words in another behind it: the
+Lines are numbered as if all code came first and all Markdown after it: the
 numbers beside the code go on from cell to cell. A mistake is told with the line of the `.ipynb`,
 where an editor finds it
 [tested](test:pylit/test_ipynb.py::test_a_mistake_is_told_with_the_line_of_the_file).
 
-> The file is read as JSON and not with `nbformat`, which knows no lines. Of the fourth format,
-> which notebooks have had since 2015, four fields are needed.
+> The file is read as JSON and not with `nbformat`, which knows no lines. Only format 4 is read,
+> which notebooks have had since 2015, and of it only a few fields.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 r"""
 # Serve: write, save, see
 
-A page in the browser follows the file in the editor. Nothing is written to disk: a page is made
+A page in the browser follows the file in the editor. No site is written to disk: a page is made
 when it is asked for, and when a file is saved, the browser hears of it through a stream of events
 and asks again. It stays where it was scrolled to. When a source cannot be rendered, the page shows
 what is wrong and where, and never an older state that looks right.
 
-> The server is for one person. It listens on this machine only, answers only those who call it by
-> that name (another site's script cannot ask through a name of its own), and knows no files but
-> those of the site.
+> The server is for one person. It listens on this machine only, answers only requests to
+> `127.0.0.1` or `localhost` (another site's script cannot ask through a name of its own), and knows
+> no files but those of the site.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Live:
     def file(self, name: str) -> tuple[bytes | None, str]:
         """A file of the site, made when it is asked for; or why it cannot be made.
 
-        Of what does not exist there is neither.
+        For a file that does not exist it gives neither.
         """
         with self.making:
             data, error = _attempt(lambda: self._file(name))
@@ -184,7 +184,7 @@ class Live:
 
     def _times(self) -> dict[str, int]:
         request, config = self.request, self.request.config
-        # A translator saves a catalogue, and what draws a figure is no page
+        # Catalogues and the sources of figures are watched too, though they are not pages
         folders = (config.locale, config.figures, config.live)
         report = request.report or config.root / claims.REPORT
         return self.times.of(*request.paths, report, *(config.root / name for name in folders))
@@ -334,7 +334,7 @@ class Handler(BaseHTTPRequestHandler):
             pass  # the page was closed
 
     def log_message(self, *arguments: Any) -> None:
-        """A request is nothing to write home about."""
+        """Requests are not logged."""
 
 
 def _with_reload(data: bytes) -> bytes:

@@ -14,11 +14,13 @@ meaning = 'the part of the variance that is still signal'
 shape = '[n_steps]'
 ```
 
-Who points at a symbol is told its meaning, its shape, and the line of the page that defines it.
+A reader who points at a symbol is told its meaning, its shape, and the line of the page that
+defines it.
 
-A symbol is a *nucleus* with *scripts*. An entry without scripts is found with any
-($\bar\alpha$ in $\bar\alpha_{t-1}$), an entry with scripts only with exactly these
-(`x_0` is not `x_t`), and of several entries that fit, the most particular wins.
+A symbol is a *nucleus*, the letter with its accents, and *scripts*, its indices and exponents. An
+entry without scripts is found with any ($\bar\alpha$ in $\bar\alpha_{t-1}$), an entry with scripts
+only where it has the same ones (`x_0` is not `x_t`; more may follow, as in `x_0^2`), and of several
+entries that fit, the most particular wins.
 """
 
 from __future__ import annotations
@@ -165,7 +167,7 @@ def _canonical(tokens: Iterable[str]) -> str:
 
 
 def nucleus(tex: str) -> str:
-    r"""The letter that a symbol is made of: `\alpha` for `\bar\alpha_t`, `x` for `\hat x_0`."""
+    r"""The bare letter of a nucleus: `\alpha` for `\bar\alpha_t`, `x` for `\hat x_0`."""
     tokens = [t for t in _tokens(tex.strip()) if not t.isspace() and t not in '{}']
     return next((t for t in tokens if t not in ACCENTS), '')
 

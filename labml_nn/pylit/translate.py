@@ -7,11 +7,12 @@ cannot show old code; and a paragraph that was changed since is shown in English
 in the words it used to have.
 
 `gettext` writes what there is to translate as a gettext catalogue, the format that translators'
-tools read: the notes; the titles and summaries that a page begins with; the title of the site and
-the meanings of the glossary; the words of the frame. A heading is asked for once, and its
-translation is the title of the page, in the contents and in the search
-[tested](test:pylit/test_translate.py::test_titles_are_translated_wherever_they_stand).
-Display formulas and code blocks stand between paragraphs and are not in the catalogue.
+tools read: the notes; the titles and summaries that a page begins with; the titles of the site and
+of its parts, and the meanings of the glossary; the words of figures, and those around every page. A
+heading is translated once; the translation also serves as the title of the page, in the contents
+and in the search
+[tested](test:pylit/test_translate.py::test_titles_are_translated_wherever_they_stand). Code blocks,
+and display formulas with blank lines around them, are not in the catalogue.
 """
 
 from __future__ import annotations

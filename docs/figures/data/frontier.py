@@ -85,7 +85,7 @@ class Bench:
 def trained(run: Path, options: dict[str, Any]) -> str:
     """The folder of a run, which is trained if it is not there."""
     if not (run / 'samples.png').exists():
-        said = [w for k, v in options.items() for w in (f'--{k}', *str(v).lower().split())]
+        said = [w for name, value in options.items() for w in (f'--{name}', str(value).lower())]
         assert train(['--out', str(run), '--track', 'none', *said]) == 0
     return str(run)
 
