@@ -347,8 +347,10 @@ class TargetedDiffusion(DenoiseDiffusion):
         super().__init__(
             eps_model, n_steps, device, beta=beta, alpha_bar=alpha_bar, variance=variance
         )
-        # $\bar\alpha$ anew from $\beta$, in float64
-        products = (1 - self.beta.double().cpu()).cumprod(0)
+        # $\bar\alpha$ anew from $\beta$, in float64, which not every device has; on `meta` there
+        # are shapes alone
+        beta = self.beta if self.beta.is_meta else self.beta.cpu()
+        products = (1 - beta.double()).cumprod(0)
         weights = loss_weight(target, weight, products, sigma_data).to(self.beta)
         self.register_buffer('loss_weight', weights, persistent=False)
 

@@ -9,7 +9,7 @@ python -m labml_nn.pylit test my_package
 ```
 
 `build` renders what it can: a mistake is marked in its place on the page, printed and counted.
-With `--strict` nothing is written if there is one.
+With `--strict` nothing is written if there is one, or a warning.
 
 Exit status: 0 done, 1 something is wrong in the sources (every line says where), 2 the arguments
 or the machine. A traceback is a defect of ours, and `--debug` shows it.

@@ -10,8 +10,8 @@ Where a project asks for it (`tested_pages` in `[tool.pylit]`), every displayed 
 [tested](test:pylit/test_check.py::test_every_equation_has_a_test_or_a_reason).
 
 Where a project asks for that too (`mutated_pages`), every test that is named must have
-[failed](claims.py) on each broken version of the code that it was shown, or say why there is none
-[tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers whose
+[failed](claims.py) on each broken version of the code that it was shown; where there is none, a
+reason is given [tested](test:pylit/test_check.py::test_every_test_was_seen_to_fail). Numbers whose
 [source](measured.py) is named are compared with it; with `measured_pages` every table names one.
 
 It also asks whether the code has the [quantities that its note speaks of](quantities.py).

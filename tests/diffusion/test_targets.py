@@ -393,6 +393,14 @@ def test_what_makes_no_sense_is_refused(options, message):
         TargetedDiffusion(model, n, **options)
 
 
+@every_target
+def test_shapes_alone_are_made_without_memory(name):
+    """On the device `meta`, as the diffusion of DDPM is: to count parameters of large models."""
+    made = build(make_configs({'target': name, 'weight': 'min_snr'}), 'meta')
+    assert made.loss_weight.is_meta
+    assert made.loss_weight.shape == made.beta.shape == (1000,)
+
+
 def test_a_configuration_without_a_target_means_eps():
     c = make_configs({})
     assert (c.target, c.weight, c.zero_snr) == ('eps', 'constant', False)
