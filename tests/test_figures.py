@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,11 +23,13 @@ from docs.figures.data import (
     likelihood,
     samplers,
     schedules,
+    speed_run,
     store,
 )  # fmt: skip
 from labml_nn.data.pictures import grid, save_png
 from labml_nn.diffusion.ddpm import DenoiseDiffusion
-from labml_nn.diffusion.ddpm.configs import PRESETS
+from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs
+from labml_nn.diffusion.ddpm.experiment import configs_of, parser
 from labml_nn.pylit import measured
 from labml_nn.pylit.config import load
 from labml_nn.pylit.problems import Problems
@@ -213,6 +216,44 @@ def test_trainings_are_timed_and_thrown_away(monkeypatch, tmp_path):
     assert comparison.known(runs / 'first') == {'bits': {}, 'seconds': float(steps)}
     assert comparison.known(runs / 'several') == {'seconds': 1.0}
     assert not (runs / 'several.2').exists()
+
+
+def test_the_speed_run_is_what_the_command_trains(monkeypatch, tmp_path):
+    """Its rows are runs with other options: each option is one, and each run has its own steps."""
+    said = []
+    monkeypatch.setattr(frontier, 'train', lambda words: said.append(words) or 0)
+    for options in speed_run.VARIANTS.values():
+        frontier.trained(tmp_path / 'none', options)
+        c = configs_of(vars(parser().parse(said[-1])), None)
+        assert (c.steps, c.n_channels) == (options['steps'], options.get('n_channels', 32))
+        assert c.cooldown < c.steps
+    # The last row is the preset, but for its previews
+    fast = make_configs(PRESETS[speed_run.FAST])
+    same = ('steps', 'cooldown', 'n_channels', 'is_attn', 'schedule', 'target', 'learning_rate')
+    assert [getattr(c, name) for name in same] == [getattr(fast, name) for name in same]
+
+
+def test_the_tables_of_the_speed_run(monkeypatch, tmp_path):
+    """Mean, least and most of the seeds; what is there is not trained again."""
+    kept, trained = {}, []
+
+    def run_of(runs, name, options):
+        trained.append((name, options['seed']))
+        return lambda sampler, steps, **_: (options['seed'] + steps / 1000, 0.0), 7.0
+
+    monkeypatch.setattr(speed_run, 'run_of', run_of)
+    monkeypatch.setattr(speed_run, 'keep', lambda name, parts: kept.update(parts))
+    monkeypatch.setattr(speed_run, 'ProcessPoolExecutor', lambda *_: ThreadPoolExecutor(1))
+    speed_run.main([str(tmp_path)])
+    assert len(trained) == len({*trained}) == 3 * (len(speed_run.VARIANTS) + len(speed_run.RECORDS))
+    head, *rows = kept['variants']
+    assert [row[0] for row in rows] == list(speed_run.VARIANTS)
+    assert {tuple(row[2:]) for row in rows} == {(7, 1.02, 0.02, 2.02)}
+    assert head[3:] == ['distance', 'least', 'most']
+    head, seconds, short, whole = kept['fast']
+    assert (seconds[1:], short[1:], whole[1:]) == (
+        [7.0] * 4, [0.02, 1.02, 2.02, 1.02], [1.0, 2.0, 3.0, 2.0]
+    )  # fmt: skip
 
 
 def test_every_figure_that_a_page_names_is_drawn_for_light_and_dark_pages():

@@ -103,9 +103,9 @@ the index `t` - 1 in the code.** It adds noise of variance $\beta_t$. $\alpha_t 
 $\bar\alpha_t = \alpha_1\alpha_2\cdots\alpha_t$ are shares of *variance*: an image is multiplied by
 their square roots. Before the first step $\bar\alpha_0 = 1$. `eps` is the noise in $x_t$, that of
 all steps together, scaled to unit variance. $q$ is a density of the forward process, which adds
-noise, and $p_\theta$ one of the model, whose network has the weights $\theta$. Other libraries have
-other names: `alphas_cumprod` for $\bar\alpha$, `posterior_variance` for $\tilde\beta$ (section 2),
-and `pred_original_sample` for $\hat x_0$, the image that a guess of the noise implies.
+noise, and $p_\theta$ one of the model; the index stands for its weights. Other libraries have other
+names: `alphas_cumprod` for $\bar\alpha$, `posterior_variance` for $\tilde\beta$ (section 2), and
+`pred_original_sample` for $\hat x_0$, the image that a guess of the noise implies.
 
 ## 1. The forward process: noise in small steps
 
@@ -208,9 +208,9 @@ Gaussian data of less than unit variance it lies between the two
 > ([tested](test:diffusion/ddpm/test_posterior.py::test_ratio_of_the_two_variances)), so with a
 > thousand steps the two differ only at small $t$. The authors took $\tilde\beta_t$ for the larger
 > images, and $\beta_t$ for CIFAR-10. The class below takes $\beta_t$ unless told otherwise. With
-> fewer steps [the choice matters more](../samplers/ancestral.html), and the default there is
-> $\tilde\beta_t$. In [the bound](likelihood.html) a choice that does not fit the data costs many
-> bits. The variance can also be [learned](../learned_variance.html).
+> fewer steps [the choice matters more](../samplers/ancestral.html), and the default there is the
+> smaller one. In [the bound](likelihood.html) a choice that does not fit the data costs many bits.
+> The variance can also be [learned](../learned_variance.html).
 
 ## 4. The bound
 

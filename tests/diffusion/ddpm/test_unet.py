@@ -13,6 +13,7 @@ from tests.kit.close import agree
 # Every preset and its number of parameters. The paper has 35.7 M for CIFAR-10 and 114 M for 256²
 PARAMETERS = {
     'digits': 701_345,
+    'digits_fast': 163_985,
     'digits_conditional': 702_625,
     'digits_dit': 722_788,
     'tests': 271_649,
