@@ -60,8 +60,8 @@ f(t) = \cos^2\Big(\frac{t/T + s}{1 + s}\cdot\frac\pi2\Big), \qquad
   fainter than one level of a pixel. It makes $\sqrt{\beta_1}$ a little smaller than such a level,
   $\frac1{127.5}$, for $T = 1000$
   ([tested](test:diffusion/test_schedules.py::test_the_first_cosine_step_is_below_a_level)).
-* $f(T) = 0$, so the last $\beta$ would be 1, which leaves nothing of the image to start from: 0.999
-  is the most.
+* $f(T) = 0$, so the last $\beta$ would be 1, which leaves nothing of the image:
+  0.999 is the most.
 
 ![The share of the signal, and the logarithm of the signal-to-noise ratio, against t / T. The linear
 schedule has lost nearly all of the signal at 0.6, the cosine one falls evenly; the linear one as

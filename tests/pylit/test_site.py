@@ -706,8 +706,10 @@ def test_no_page_of_ours_is_heavy() -> None:
     }
     assert sum(len(files[url]) for url in own - later) <= 40_000
     assert len(files['assets/search.js']) <= 27_000
+    # Nothing is cut from the text that is searched, so it grows with the pages
+    most = 1_800 * len([url for url in pages if url.startswith('ja/')])
     for folder in ('', 'zh/', 'ja/'):
-        assert len(gzip.compress(files[f'{folder}search.js'], 9, mtime=0)) <= 260_000
+        assert len(gzip.compress(files[f'{folder}search.js'], 9, mtime=0)) <= most
     assert len(gzip.compress(files['search-code.js'], 9, mtime=0)) <= 250_000
 
 

@@ -472,7 +472,8 @@ def test_presets_use_options_that_exist():
 def test_warm_up_and_cool_down_leave_most_of_a_preset_at_the_full_rate(preset):
     c = make_configs(PRESETS[preset])
     assert c.warmup <= c.steps / 4
-    assert c.warmup + c.cooldown <= 0.6 * c.steps
+    # The speed-run falls nearly from its beginning, as its page says
+    assert c.warmup + c.cooldown <= (0.97 if preset == 'digits_fast' else 0.6) * c.steps
 
 
 def test_pictures_of_ones_own_need_no_other_options_than_where_they_are(tmp_path):
