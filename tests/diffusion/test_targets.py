@@ -353,6 +353,17 @@ def test_every_sampler_begins_where_nothing_is_left(sampler, name, n, clip):
             agree(float(images.std()), SPREAD, atol=0.12, what='spread of the samples')
 
 
+@pytest.mark.parametrize('name', ['x0', 'v'])
+def test_heun_begins_with_a_step_of_ddim_where_nothing_is_left(name):
+    """There is no signal to divide by, so it does not look ahead."""
+    d = known(name, zero_terminal_snr(linear(T)))
+    first = {}
+    for sampler in ('heun', 'ddim'):
+        way = make_sampler(sampler, d, 20, clip_x0=False)
+        first[sampler] = next(iter(way.chain(*way.start((8, 1, 1, 1), seed=0))))[1]
+    agree(first['heun'], first['ddim'], atol=1e-5)
+
+
 def test_the_loss_at_the_end_is_finite():
     d = TargetedDiffusion(
         lambda xt, t: 0 * xt, T, target='v', weight='constant', beta=zero_terminal_snr(linear(T))
