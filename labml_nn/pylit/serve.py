@@ -76,8 +76,8 @@ SCRIPT = """(() => {
   // a reader has started would go on beside the new one
   const anew = async (version) => {
     sessionStorage.setItem(key, String(scrollY));
+    if (globalThis.pylit?.living) return location.reload();
     try {
-      if (globalThis.pylit?.living) throw new Error('a figure is at work');
       const text = await (await fetch(location.href)).text();
       events.close();
       events.close();

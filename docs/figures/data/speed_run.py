@@ -9,7 +9,6 @@ measured again.
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -21,28 +20,26 @@ from typing import Any
 
 import torch
 
+from docs.figures.data.comparison import EDM, known, store
 from docs.figures.data.distillation import FLOW
 from docs.figures.data.frontier import Bench, trained
 from docs.figures.data.store import keep, rounded
-from labml_nn.data.files import written
 
 SEEDS = (0, 1, 2)
-# Of a short run, as in the preset, and of one that cools down nearly from its beginning
-HALF, LONG = 0.4, 0.9
 
 
-def short(steps: int, part: float = LONG, **options: Any) -> dict[str, Any]:
-    """So many steps, with such a part of them for the cool-down; no previews on the way."""
-    rate = {} if part == HALF else {'learning_rate': 4e-3}
-    made = {'steps': steps, 'cooldown': int(part * steps), 'n_previews': 0, 'n_samples': 16}
-    return {**made, **rate, **options}
+def short(steps: int, high: bool = True, **options: Any) -> dict[str, Any]:
+    """So many steps, no previews; with a high rate that falls nearly from the beginning, or not."""
+    rate = {'learning_rate': 4e-3, 'cooldown': int(0.9 * steps)}
+    usual = {'cooldown': int(0.4 * steps)}
+    made = {'steps': steps, 'n_previews': 0, 'n_samples': 16}
+    return {**made, **(rate if high else usual), **options}
 
 
-EDM = {'target': 'edm', 'noise_levels': 'lognormal', 'sigma_data': 0.75}
 PLAIN = {'is_attn': (False, False)}
 VARIANTS: dict[str, dict[str, Any]] = {
-    '`digits`, shorter': short(660, HALF),
-    'batch 32, more steps': short(1150, HALF, batch_size=32),
+    '`digits`, shorter': short(660, high=False),
+    'batch 32, more steps': short(1150, high=False, batch_size=32),
     'rate 4e-3, longer cool-down': short(660),
     'and the cosine schedule': short(660, schedule='cosine'),
     'and the target `edm`': short(660, **EDM),
@@ -66,10 +63,8 @@ def run_of(runs: Path, name: str, options: dict[str, Any]) -> tuple[Bench, float
     run, began = runs / name, time.process_time()
     if not (run / 'samples.png').exists():
         trained(run, {'threads': 1, **options})
-        with written(run / 'seconds.json') as part:
-            part.write_text(json.dumps(time.process_time() - began), encoding='utf-8')
-    seconds = json.loads((run / 'seconds.json').read_text(encoding='utf-8'))
-    return Bench(str(run), run / 'distances.json'), seconds
+        store(run, {'seconds': time.process_time() - began})
+    return Bench(str(run), run / 'distances.json'), known(run)['seconds']
 
 
 def variant(runs: Path, label: str, seed: int) -> tuple[float, float]:

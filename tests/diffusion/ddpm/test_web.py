@@ -439,6 +439,11 @@ def test_what_the_engine_does_not_have_is_refused(trained, tmp_path, name, value
     assert not any((tmp_path / 'x').glob('*'))
 
 
+def test_a_schedule_that_the_engine_does_not_have_is_refused():
+    with pytest.raises(ValueError, match='the page has schedule=linear or cosine, not straight'):
+        web.refuse_others(make_configs({'schedule': 'straight'}))
+
+
 def test_what_the_engine_has_is_what_the_command_takes():
     """All that it is said to know is there in Python; each is compared above."""
     assert list(web.KNOWN['sampler']) == SAMPLERS
