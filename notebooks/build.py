@@ -7,6 +7,8 @@ The address of the repository is that of `[tool.pylit]` in pyproject.toml. Witho
 badges, and the notebooks install a release.
 """
 
+import base64
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from labml_nn.pylit.config import load
 HERE = Path(__file__).parent
 BADGE = 'https://colab.research.google.com/assets/colab-badge.svg'
 COLAB = 'https://colab.research.google.com/github/'
+# A picture of the text form, by a path from here
+PICTURE = re.compile(r'(?<=\]\()\.\./[\w/]+\.png(?=[ )])')
 # What the text form installs, and where a notebook says where it can be run
 RELEASE = "SOURCE = 'labml-nn>=1.0.0.dev0'"
 
@@ -44,10 +48,24 @@ def build(source: Path) -> str:
     for number, cell in enumerate(notebook.cells):
         cell.id = f'cell-{number}'
         cell.metadata = {}
+        attach(cell)
     kernel = {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}
     notebook.metadata = nbformat.from_dict({'kernelspec': kernel, 'accelerator': 'GPU'})
     nbformat.validate(notebook)
     return nbformat.writes(notebook, version=4) + '\n'
+
+
+def attach(cell: nbformat.NotebookNode) -> None:
+    """Put the pictures of a cell into it: a notebook on Colab has no files beside it."""
+
+    def attached(found: re.Match[str]) -> str:
+        path = HERE / found[0]
+        data = base64.b64encode(path.read_bytes()).decode('ascii')
+        cell.setdefault('attachments', {})[path.name] = {'image/png': data}
+        return f'attachment:{path.name}'
+
+    if cell.cell_type == 'markdown':
+        cell.source = PICTURE.sub(attached, cell.source)
 
 
 def main(*arguments: str) -> None:

@@ -2,6 +2,7 @@
 
     python docs/figures/readme.py runs/digits
     python docs/figures/readme.py runs/fashion_conditional garments_training
+    python docs/figures/readme.py runs/mine emoji
 
 Takes the sample grids that the run left in `samples/`, and writes `docs/images/digits.png`, or
 another name: a row of the same eight images at each doubling of the steps, and at the end. The
@@ -30,21 +31,23 @@ def main(run: str, name: str = 'digits', columns: int = 4) -> None:
     shown[-1] = max(steps)
     with Image.open(grids[0]) as grid:
         side = (grid.width - EDGE) // columns
+        mode = 'LA' if grid.mode == 'L' else 'RGBA'
     scale = -(-SIDE // side)
     label = 3 * LABEL
     picture = Image.new(
-        'LA', (label + scale * (N * side + EDGE), scale * (len(shown) * side + EDGE))
+        mode, (label + scale * (N * side + EDGE), scale * (len(shown) * side + EDGE))
     )
+    grey = (*[125] * (len(mode) - 1), 255)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=39)
     for row, step in enumerate(shown):
         y = scale * row * side
-        draw.text((0, y + scale * side // 2 - 24), f'step {step:,}', fill=(125, 255), font=font)
+        draw.text((0, y + scale * side // 2 - 24), f'step {step:,}', fill=grey, font=font)
         with Image.open(steps[step]) as grid:
             for i in range(N):
                 left, top = i % columns * side, i // columns * side
                 cell = grid.crop((left, top, left + side + EDGE, top + side + EDGE))
                 size = (scale * cell.width, scale * cell.height)
-                cell = cell.resize(size, Image.Resampling.NEAREST).convert('LA')
+                cell = cell.resize(size, Image.Resampling.NEAREST).convert(mode)
                 picture.paste(cell, (label + scale * i * side, y))
     out = Path(__file__).parents[1] / 'images' / f'{name}.png'
     out.parent.mkdir(exist_ok=True)

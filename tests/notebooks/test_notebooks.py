@@ -1,9 +1,11 @@
 """The notebooks: they are what their text form says, and they run from top to bottom."""
 
+import base64
 import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -42,6 +44,22 @@ def test_a_notebook_is_what_its_text_form_says(builder, name):
     assert cells(committed) == cells(builder.build(NOTEBOOKS / f'{name}.py')), 'make notebooks'
     for cell in json.loads(committed)['cells']:
         assert not cell.get('outputs')
+
+
+@pytest.mark.parametrize('name', ['ddpm', 'pretrained'])
+def test_pictures_are_in_the_notebook(name):
+    """As they are in the repository: on Colab there are no files beside a notebook."""
+    text = (NOTEBOOKS / f'{name}.ipynb').read_text(encoding='utf-8')
+    shown, known = [], {p.read_bytes() for p in (ROOT / 'docs' / 'images').glob('*.png')}
+    for cell in json.loads(text)['cells']:
+        source, held = ''.join(cell['source']), cell.get('attachments', {})
+        named = re.findall(r'\]\(attachment:([^)]+)\)', source)
+        assert sorted(named) == sorted(held)
+        assert not re.search(r'!\[[^\]]*\]\((?!attachment:|https:)', source)
+        shown += named
+        for picture in held.values():
+            assert base64.b64decode(picture['image/png']) in known
+    assert shown == (['garments_training.png', 'emoji.png'] if name == 'ddpm' else [])
 
 
 def test_the_address_of_the_repository_stands_in_one_place(builder, monkeypatch):
