@@ -4,6 +4,7 @@ A figure has no ground of its own; what it shows was computed before, and is in 
 """
 
 import json
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN = '#3b82c4', '#d9822b', '#3a9d6e'
 RED, GREY = '#c8504b', '#8b949e'
-# Pixels of a picture for a pixel of an image, and between two images
-SCALE, GAP = 6, 3
+# Pixels of a picture for an image, at least, and between two images
+CELL, GAP = 48, 3
 
 
 def ink(theme: str) -> str:
@@ -46,15 +47,17 @@ def legend(axes: Axes, theme: str, **settings: Any) -> None:
 
 
 def mosaic(rows: list[list[str]]) -> np.ndarray:
-    """Images of 8 × 8 pixels side by side, with nothing between them; `[height, width, 4]`."""
-    cell = 8 * SCALE
+    """Square images side by side, with nothing between them; `[height, width, 4]`."""
+    side = isqrt(len(rows[0][0]) // 2)
+    scale = -(-CELL // side)
+    cell = side * scale
     height = len(rows) * (cell + GAP) - GAP
     width = len(rows[0]) * (cell + GAP) - GAP
     out = np.zeros((height, width, 4), np.uint8)
     for r, row in enumerate(rows):
         for c, image in enumerate(row):
-            grey = np.frombuffer(bytes.fromhex(image), np.uint8).reshape(8, 8)
-            grey = grey.repeat(SCALE, 0).repeat(SCALE, 1)
+            grey = np.frombuffer(bytes.fromhex(image), np.uint8).reshape(side, side)
+            grey = grey.repeat(scale, 0).repeat(scale, 1)
             top, left = r * (cell + GAP), c * (cell + GAP)
             out[top : top + cell, left : left + cell, :3] = grey[..., None]
             out[top : top + cell, left : left + cell, 3] = 255
@@ -70,10 +73,11 @@ def panel(
     title: str = '',
 ) -> None:
     """Rows of images with their names at the left and above."""
-    axes.imshow(mosaic(rows), interpolation='none')
-    step = 8 * SCALE + GAP
-    axes.set_xticks([4 * SCALE + i * step for i in range(len(columns))], columns)
-    axes.set_yticks([4 * SCALE + i * step for i in range(len(lines))], lines)
+    picture = mosaic(rows)
+    axes.imshow(picture, interpolation='none')
+    step = (picture.shape[0] + GAP) // len(rows)
+    axes.set_xticks([(step - GAP) // 2 + i * step for i in range(len(columns))], columns)
+    axes.set_yticks([(step - GAP) // 2 + i * step for i in range(len(lines))], lines)
     dress(axes, theme)
     axes.grid(False)
     axes.xaxis.tick_top()

@@ -315,7 +315,11 @@ def plot_loss(log: Path, picture: Path) -> None:
     axes.plot(step, loss, color='#9db4c8', linewidth=1, label='as logged')
     axes.plot(step, smoothed(loss, each), color='#1f5f8b', linewidth=2, label='smoothed')
     axes.axhline(1, color='#888888', linewidth=1, linestyle=':')
-    axes.annotate('predicts nothing', (step[0], 1), xytext=(4, -12), textcoords='offset points')
+    # At the right, where the curve has long left this line
+    axes.annotate(
+        'predicts nothing', (1, 1), xycoords=('axes fraction', 'data'), xytext=(-4, -12),
+        textcoords='offset points', ha='right',
+    )  # fmt: skip
     axes.set(xlabel='training step', ylabel=r'$L_{simple}$', yscale='log')
     if len(step) > 1:
         axes.set(xscale='log')

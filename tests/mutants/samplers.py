@@ -57,7 +57,7 @@ MUTANTS: list[Mutant] = [
          f'{EDM}test_levels_are_even_in_the_root'),
         ('.abs().argmin(0).tolist()', '.clamp(min=1).argmin(0).tolist()',
          f'{EDM}test_each_level_goes_to_the_nearest_step {EDM}test_where_nine_levels_lie'),
-        ('noise / signal if signal > 0', 'noise if signal > 0',
+        ('n / s if s > 0', 'n if s > 0',
          f'{EDM}test_each_level_goes_to_the_nearest_step'),
         ('return i > 0 and self.signal', 'return i < 0 and self.signal',
          f'{COSINE}test_every_sampler_gives_the_spread'),

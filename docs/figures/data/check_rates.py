@@ -1,16 +1,20 @@
 """How often `evaluate check` names what is wrong with a run, and how often what is well.
 
-    python -m docs.figures.data.check_rates digits runs/digits runs/v runs/x0
-    python -m docs.figures.data.check_rates garments samples
+    python -m docs.figures.data.check_rates digits runs/digits runs/v
+    python -m docs.figures.data.check_rates garments runs/fashion
+    python -m docs.figures.data.check_rates emoji runs/mine
+    python -m docs.figures.data.check_rates hardest runs/fashion
 
-The runs are those of digits, as targets.py says, and `samples` is a folder of samples of the preset
-`fashion`, as garments.py says. Each set of 128 samples has a known answer. Those that are well are
-samples of these runs, or real images that are not in the data beside them: half of the digits
-beside the other half, and garments of the test set beside 2,000 of the training set. The others are
-of networks that were trained for 10 to 150 steps, or such samples, altered in one known way.
+The runs are those of the presets `digits` (the second with `--target v`), `fashion`, and `folder16`
+with the pictures of the npm package emoji-datasource-google, img/google/64. Each set of 128 samples
+has a known answer. Those that are well are samples of these runs, or real images that are not in
+the data beside them: half of the digits beside the other half, and garments of the test set beside
+2,000 of the training set. The others are of networks that were trained for 10 to 150 steps, or of a
+sampler that does not suit the run, or samples that were well, altered in one known way.
 
-Keeps, for each kind, how many sets there are, and how many were named: of those that are well, by
-any word; of the others, by a word that fits.
+The last command keeps the picture of the page: samples of that sampler in the order in which a
+place of them is hard to denoise. The others keep, for each kind, how many sets there are, and how
+many were named: of those that are well, by any word; of the others, by a word that fits.
 """
 
 import json
@@ -20,18 +24,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from docs.figures.data.store import keep
+from docs.figures.data.store import keep, rows
 from labml_nn.data.datasets import Images, batches, data_images, held_out, load_dataset
-from labml_nn.diffusion.ddpm.check import Finding, examine, losses
+from labml_nn.diffusion.ddpm.check import (
+    MANY,
+    SAME,
+    Finding,
+    broken,
+    examine,
+    losses,
+    nearest,
+    surprise,
+)
+from labml_nn.diffusion.ddpm.commands import run_dataset
 from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs
+from labml_nn.diffusion.ddpm.metrics import spread_out
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.train import Training
 from labml_nn.diffusion.samplers import make_sampler
+from labml_nn.runs import checkpoint
 
 N = 128
 # The kinds that are well
@@ -40,8 +54,10 @@ GARMENTS = ('fashion_mnist', 'data', 28, 1)
 # What one may say of a network that has hardly been trained
 EARLY = ('not learned', 'noise', 'pale, or one colour', 'black and white', 'too dark', 'too bright',
          'blurry', 'too alike')  # fmt: skip
-TINTS = ('too bright', 'too dark', 'each has a tint of its own')
+TINTED = ('tinted, too bright', 'tinted, too dark')
+TINTS = ('too bright', 'too dark', 'each has a tint of its own', *TINTED)
 COPIES = ('copies of training images',)
+BROKEN = ('noise', 'single samples are broken')
 
 
 class Case(NamedTuple):
@@ -53,8 +69,16 @@ class Case(NamedTuple):
     find: Callable[[], list[Finding]]
 
 
-def seen(x: Tensor, dataset: Images, *, flip: bool) -> Callable[[], list[Finding]]:
-    return lambda: examine(x, dataset, flip=flip)[0]
+def seen(
+    x: Tensor, dataset: Images, *, flip: bool, by: Sampler | None = None
+) -> Callable[[], list[Finding]]:
+    """All that `check` says of samples, but for the losses; `by` is who drew them."""
+
+    def find() -> list[Finding]:
+        single = [broken(by, x, dataset)[0]] if by else []
+        return [*examine(x, dataset, flip=flip)[0], *single]
+
+    return find
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -112,30 +136,33 @@ def doubled(data: Images, share: float) -> Images:
 
 
 # The kinds
-def altered(name: str, x: Tensor, data: Images, *, flip: bool) -> Iterator[Case]:
+def altered(name: str, by: Sampler, data: Images, *, flip: bool) -> Iterator[Case]:
     """What is done to one set of good samples."""
+    x = by.sample(N, 100)
     shares = {1.0: 'all samples', 0.2: 'one sample in five', 0.05: 'one sample in twenty'}
     for share, which in shares.items():
         kind = f'speckle or a disc in {which}'
         for pixels in (0.03, 0.08):
-            yield Case(kind, f'{name}, {pixels:.0%} of pixels', ('noise',),
-                       seen(speckled(x, share, pixels), data, flip=flip))  # fmt: skip
+            yield Case(kind, f'{name}, {pixels:.0%} of pixels', BROKEN,
+                       seen(speckled(x, share, pixels), data, flip=flip, by=by))  # fmt: skip
         for radius in (0.12, 0.2):
-            yield Case(kind, f'{name}, radius {radius:.0%}', ('noise',),
-                       seen(blobbed(x, share, radius), data, flip=flip))  # fmt: skip
+            yield Case(kind, f'{name}, radius {radius:.0%}', BROKEN,
+                       seen(blobbed(x, share, radius), data, flip=flip, by=by))  # fmt: skip
     own = 0.5 * torch.randn(len(x), 1, generator=seeded(0))
     yield Case('a tint', f'{name}, all by 0.25', TINTS,
-               seen(tinted(x, torch.tensor([0.25])), data, flip=flip))  # fmt: skip
+               seen(tinted(x, torch.tensor([0.25])), data, flip=flip, by=by))  # fmt: skip
     yield Case('a tint', f'{name}, all by -0.25', TINTS,
-               seen(tinted(x, torch.tensor([-0.25])), data, flip=flip))  # fmt: skip
-    yield Case('a tint', f'{name}, each its own', TINTS, seen(tinted(x, own), data, flip=flip))
+               seen(tinted(x, torch.tensor([-0.25])), data, flip=flip, by=by))  # fmt: skip
+    yield Case(
+        'a tint', f'{name}, each its own', TINTS, seen(tinted(x, own), data, flip=flip, by=by)
+    )
     colour = Images('colour', data.images.expand(-1, 3, -1, -1), levels=data.levels)
     shift = torch.tensor([0.2, 0.0, -0.2])
-    yield Case('a tint', f'{name}, by channel', ('tinted, too bright', 'tinted, too dark'),
+    yield Case('a tint', f'{name}, by channel', TINTED,
                seen(tinted(x.expand(-1, 3, -1, -1), shift), colour, flip=flip))  # fmt: skip
     for share in (0.15, 0.5, 1.0):
         yield Case('copies, half of them mirrored', f'{name}, {share:.0%} of samples', COPIES,
-                   seen(copied(x, data, share), data, flip=True))  # fmt: skip
+                   seen(copied(x, data, share), data, flip=True, by=by))  # fmt: skip
     few = Images('few', data.images[:30], levels=data.levels)
     yield Case('copies, half of them mirrored', f'{name}, 30 images', COPIES,
                seen(copied(x[:30], few, 1), few, flip=True))  # fmt: skip
@@ -144,15 +171,15 @@ def altered(name: str, x: Tensor, data: Images, *, flip: bool) -> Iterator[Case]
                    seen(x, doubled(data, share), flip=True))  # fmt: skip
 
 
-def drawn(runs: list[str], digits: Images) -> Iterator[Case]:
-    """Good runs of digits, under two seeds each."""
-    for run in runs:
-        sampler = Sampler.from_run(run, device='cpu')
-        loss = losses(sampler, digits)
-        for seed in range(2):
-            x = sampler.sample(N, seed)
-            yield Case('nothing: samples of a run', f'{Path(run).name}, seed {seed}', (),
-                       lambda x=x, loss=loss: [*examine(x, digits)[0], *loss])  # fmt: skip
+def drawn(
+    by: Sampler, data: Images, sets: int, *, flip: bool, fit: tuple[str, ...] = ()
+) -> Iterator[Case]:
+    """Samples of a run, under so many seeds."""
+    loss = losses(by, data)
+    kind = 'one sampling step that is too long' if fit else 'nothing: samples of a run'
+    for seed in range(sets):
+        find = seen(by.sample(N, seed), data, flip=flip, by=by)
+        yield Case(kind, f'{by.n_steps}, seed {seed}', fit, lambda find=find: [*find(), *loss])
 
 
 def early(digits: Images, seed: int) -> Iterator[Case]:
@@ -172,43 +199,50 @@ def early(digits: Images, seed: int) -> Iterator[Case]:
             return
 
 
-def pictures(folder: str) -> Tensor:
-    """Grey pictures in a folder, in the order of their names, from -1 to 1."""
-    found = []
-    for path in sorted(Path(folder).glob('*.png')):
-        with Image.open(path) as picture:
-            found.append(torch.from_numpy(np.array(picture.convert('L')))[None])
-    samples = Images(folder, torch.stack(found))
-    return data_images(samples, range(len(samples)))
-
-
 def of_digits(*runs: str) -> Iterator[Case]:
     digits = load_dataset('digits', image_size=8, image_channels=1)
     assert isinstance(digits, Images)
     rest = Images('rest', digits.images[1::2], levels=digits.levels)
     other = Images('other', digits.images[::2], levels=digits.levels)
-    yield from altered('digits', Sampler.from_run(runs[0], device='cpu').sample(N, 100), digits,
-                       flip=False)  # fmt: skip
-    yield from drawn(list(runs), digits)
+    by = Sampler.from_run(runs[0], device='cpu')
+    yield from altered('digits', by, digits, flip=False)
+    for run in runs:
+        yield from drawn(Sampler.from_run(run, device='cpu'), digits, 6, flip=False)
     for i in range(0, 7 * N, N):
         yield Case('nothing: real images', f'digits from {i}', (),
                    seen(data_images(other, range(i, min(i + N, len(other)))), rest,
-                        flip=False))  # fmt: skip
+                        flip=False, by=by))  # fmt: skip
     for seed in range(2):
         yield from early(digits, seed)
 
 
-def of_garments(folder: str) -> Iterator[Case]:
-    known, unseen, samples = load_dataset(*GARMENTS), held_out(*GARMENTS), pictures(folder)
+def of_garments(run: str) -> Iterator[Case]:
+    known, unseen = load_dataset(*GARMENTS), held_out(*GARMENTS)
     assert isinstance(known, Images)
     assert isinstance(unseen, Images)
     garments = Images('garments', known.images[:2000], levels=known.levels)
-    yield from altered('garments', samples[-N:], garments, flip=True)
+    by = Sampler.from_run(run, device='cpu', sampler='ddpm', steps=50)
+    yield from altered('garments', by, garments, flip=True)
+    yield from drawn(by, garments, 6, flip=True)
+    # The default sampler and its 20 steps: the first starts from pure noise, and is long
+    long = Sampler.from_run(run, device='cpu')
+    yield from drawn(long, garments, 6, flip=True, fit=(*BROKEN, *TINTS))
     for i in range(0, 6 * N, N):
-        yield Case('nothing: samples of a run', f'garments from {i}', (),
-                   seen(samples[i : i + N], garments, flip=True))  # fmt: skip
         yield Case('nothing: real images', f'garments from {i}', (),
-                   seen(data_images(unseen, range(i, i + N)), garments, flip=True))  # fmt: skip
+                   seen(data_images(unseen, range(i, i + N)), garments, flip=True,
+                        by=by))  # fmt: skip
+
+
+def of_emoji(run: str) -> Iterator[Case]:
+    emoji = run_dataset(make_configs(checkpoint.load(run)['config']), None)
+    assert isinstance(emoji, Images)
+    # Flags in black and white, and mirrored ones, are the same: these have twins
+    every = range(len(emoji))
+    apart, _ = nearest(data_images(emoji, every), emoji, itself=every, flip=True)
+    emoji = Images('emoji', emoji.images[apart >= SAME], levels=emoji.levels)
+    by = Sampler.from_run(run, device='cpu')
+    yield from altered('emoji', by, emoji, flip=True)
+    yield from drawn(by, emoji, 6, flip=True)
 
 
 def tell(case: Case) -> bool:
@@ -233,22 +267,42 @@ def tally(part: str, told: Iterable[tuple[str, bool]]) -> None:
     parts = {name: parts.get(name, {}) for name in PARTS} | {part: counts}
     # What is well comes first
     kinds = sorted({k: 0 for p in parts.values() for k in p}, key=lambda k: not k.startswith(WELL))
-    columns = [[p.get(kind, [None, None]) for kind in kinds] for p in parts.values()]
+    columns = [[cell(p.get(kind)) for kind in kinds] for p in parts.values()]
     well = [row for p in parts.values() for kind, row in p.items() if kind.startswith(WELL)]
     everything = [row for p in parts.values() for row in p.values()]
     keep('check_rates', {
         **parts,
-        'table': [['what is wrong', 'digits', 'named', 'garments', 'named'],
-                  *([kind, *a, *b] for kind, a, b in zip(kinds, *columns, strict=True))],
+        'table': [['what is wrong', *parts],
+                  *(list(row) for row in zip(kinds, *columns, strict=True))],
         'runs': sum(n for n, _ in everything),
         'well': sum(n for n, _ in well),
         'false': sum(named for _, named in well),
     })  # fmt: skip
 
 
-PARTS = {'digits': of_digits, 'garments': of_garments}
+def hardest(run: str, columns: int = 6) -> None:
+    """Rows of samples: the hardest to denoise, those in the middle, and the easiest."""
+    by = Sampler.from_run(run, device='cpu')
+    known = load_dataset(*GARMENTS)
+    x = by.sample(N, 0)
+    errs, _ = surprise(by.diffusion, x, data_images(known, spread_out(len(known), MANY)))
+    order = errs.argsort(descending=True)
+    middle = (N - columns) // 2
+    shown = [order[:columns], order[middle : middle + columns], order[-columns:]]
+    keep('check_rates', {'hardest': rows(x[torch.cat(shown)], columns)})
+
+
+def cell(row: list[int] | None) -> str | None:
+    """How many of how many were named."""
+    return row and f'{row[1]} of {row[0]}'
+
+
+PARTS = {'digits': of_digits, 'garments': of_garments, 'emoji': of_emoji}
 
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
+    if sys.argv[1] == 'hardest':
+        hardest(sys.argv[2])
+        sys.exit()
     tally(sys.argv[1], ((case.kind, tell(case)) for case in PARTS[sys.argv[1]](*sys.argv[2:])))

@@ -17,33 +17,28 @@ It looks at colour, spread, detail and variety, and at how near samples are to i
 Where a run mirrors its images, mirrored ones count as near, too. A few copies among many samples
 change no median, so their share counts.
 
+A few broken samples among many change neither a mean nor a median. The network itself finds them:
+it is given each sample with noise, and errs most where it sees what it has not learned. Samples
+that have a worse place than any image of the data are listed by their numbers, and stand first in
+the picture.
+
+![Six samples each. The hardest to denoise are full of black and white speckle; those in the middle
+have some; the easiest are smooth garments.](figure:check.py::hardest
+"Of 128 garments by 20 steps, in the order in which the worst place of each is hard to denoise")
+
 ## How often it is right
 
 These are sets of 128 samples, and of each it is known what is wrong with it. Those with nothing
-wrong are samples of six runs of digits and of one of garments, or real images that are not in the
-data. The others are samples altered on purpose, and those of networks after a few steps. How many
-sets there are, and how many were named: in the first two rows by any word, which is a false alarm;
-in the others by a word that fits. (`python -m docs.figures.data.check_rates`)
+wrong are samples of two runs of digits, of one of garments and of one of emoji in colour, or real
+images that are not in the data. The others are samples altered on purpose, those of networks after
+a few steps, and those of a sampler that takes too long a step for the run. Each number says how
+many sets were named: in the first two rows by any word, which is a false alarm; in the others by a
+word that fits. (`python -m docs.figures.data.check_rates`)
 
-| what is wrong | digits | named | garments | named |
-|---|---|---|---|---|
-| nothing: samples of a run | 12 | 0 | 6 | 0 |
-| nothing: real images | 7 | 0 | 6 | 0 |
-| speckle or a disc in all samples | 4 | 3 | 4 | 2 |
-| speckle or a disc in one sample in five | 4 | 0 | 4 | 0 |
-| speckle or a disc in one sample in twenty | 4 | 0 | 4 | 0 |
-| a tint | 4 | 3 | 4 | 2 |
-| copies, half of them mirrored | 4 | 4 | 4 | 4 |
-| twins in the data | 2 | 2 | 2 | 2 |
-| 10 to 150 steps of training | 8 | 8 | | |
+TABLE
 <!-- measured: docs/figures/data/check_rates.json#/table -->
 
-There was no false alarm in 31 sets with nothing wrong. Copies, twins and networks that have hardly
-been trained were always named. **Single broken samples never were**: a few of them change neither a
-mean nor a median. So look at the picture as well. Of the tints, one that darkens by 0.25 was missed
-in both data sets: their background is black already, so the mean falls by half as much. Garments
-differ much in brightness, so 0.2 in two of their channels might be chance, and was missed, too.
-<!-- measured: docs/figures/data/check_rates.json#/well -->
+PROSE
 
 ## What loss to expect
 
@@ -79,6 +74,7 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from labml_nn.data.datasets import AnySet, Images, data_images
 from labml_nn.data.pictures import grid, save_png, to_uint8
@@ -95,7 +91,8 @@ from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.metrics import chunks, spread_out
 from labml_nn.diffusion.ddpm.sampler import Sampler
 from labml_nn.diffusion.ddpm.utils import around, evaluating
-from labml_nn.diffusion.guidance import Guided
+from labml_nn.diffusion.guidance import NO_LABEL, Guided
+from labml_nn.diffusion.samplers.contract import nearest_levels, noise_levels
 from labml_nn.evaluation.precision_recall import squared
 from labml_nn.runs import checkpoint
 
@@ -105,6 +102,12 @@ MANY = 1024
 SLACK = 1e-4
 # The root mean square distance of two images that look the same
 SAME = 0.02
+# Levels of noise $\sigma$ that leave most of an image to see, and hide what may be wrong in it
+NOISE = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# So many broken samples are listed by their numbers
+LISTED = 16
+# What happens by chance less often than this is named
+RARE = 1e-3
 # What to do about each verdict; installed with this page
 TROUBLES = Path(__file__).with_name('troubles.md')
 
@@ -151,13 +154,18 @@ def check_command(sampler: Sampler, a: Any) -> Iterator[Path]:
     x = sampler.sample(n, a.seed).cpu()
     to_uint8(x)  # refuses what is no number
     seen, near = examine(x, dataset, flip=c.flip)
-    findings = [*seen, *losses(sampler, dataset)]
+    single, worst = broken(sampler, x, dataset)
+    findings = [*seen, single, *losses(sampler, dataset)]
     print(f'{n} samples and {n} images of the data{"":8}samples     data')
     print(*findings, sep='\n')
     print('(beside the loss: that of the best filter; a guess of zero has 1)')
     found = ', '.join(dict.fromkeys(f.verdict for f in findings if f.verdict))
     print(f'{found}: see {TROUBLES}' if found else 'nothing is out of the ordinary')
-    # Each sample above the training image that is nearest to it
+    if worst:
+        print('broken, the worst first, by number:', *worst[:LISTED])
+    # Each sample above the training image that is nearest to it; what is broken comes first
+    order = [*worst, *(i for i in range(n) if i not in worst)]
+    x, near = x[order], near[order]
     width = min(n, 8)
     rows = [part for i in range(0, min(n // width, 3) * width, width)
             for part in (x[i : i + width], near[i : i + width])]  # fmt: skip
@@ -251,10 +259,10 @@ def variety(x: Tensor) -> float:
 def far(own: Tensor, among: Tensor) -> Finding:
     r"""
     How far samples are from the image nearest to them, `own`, and images of the data from the other
-    that is nearest, `among`; by their medians.
+    that is nearest, `among`; by their upper quartiles, as half of the data may be nearly twins.
     """
-    a, b = float(own.median()), float(among.median())
-    return Finding('RMS to the nearest image, median', a, b, 'noise' * (a > 1.5 * b))
+    a, b = float(own.quantile(0.75)), float(among.quantile(0.75))
+    return Finding('RMS to the nearest, upper quartile', a, b, 'noise' * (a > 1.5 * b))
 
 
 def copies(own: Tensor, among: Tensor) -> Finding:
@@ -309,6 +317,70 @@ def nearest(
     return (best / own.shape[1]) ** 0.5, found
 
 
+# ## Single samples that are broken
+def broken(sampler: Sampler, x: Tensor, dataset: AnySet) -> tuple[Finding, list[int]]:
+    r"""
+    The share of samples that have a place like none in the data.
+
+    Each sample and up to 1024 images get the same noise, and the network denoises them. Where it
+    errs more than anywhere in any of these images, there is something that it has not learned: a
+    speckle, a blob. By chance a sample is beyond all $m$ images as often as one more image would
+    be, so one time in $m + 1$. That the first $k$ of $n$ samples and $m$ images are all samples has
+    the probability $\prod_{i<k} \frac{n - i}{n + m - i}$
+    [tested](test:diffusion/ddpm/test_check.py::test_how_many_are_beyond_all_images_by_chance); they
+    are called broken when that is less than one in a thousand.
+
+    Returns the finding, and the places in `x` of those that are called broken, the worst first.
+    """
+    y = data_images(dataset, spread_out(len(dataset), MANY))
+    a, b = surprise(sampler.diffusion, x, y)
+    k, n, m = int((a > b.max()).sum()), len(a), len(b)
+    is_rare = by_chance(k, n, m) < RARE
+    worst = a.argsort(descending=True).tolist()[:k] if is_rare else []
+    verdict = 'single samples are broken' if is_rare else ''
+    return Finding('with a place like no image, share', k / n, 1 / (m + 1), verdict), worst
+
+
+def by_chance(k: int, n: int, m: int) -> float:
+    r"""
+    The probability that the first `k` of `n + m` numbers drawn alike are all among the first `n`.
+    """
+    # $\prod_{i<k} \frac{n - i}{n + m - i}$
+    return math.prod((n - i) / (n + m - i) for i in range(k))
+
+
+def surprise(diffusion: DenoiseDiffusion, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    r"""
+    How much the network errs at the worst place of each sample `x` and of each image `y`, `[n]`
+    and `[m]`
+
+    The error of the noise at a pixel, as a multiple of its mean over the images at that step; a
+    mean over five steps and $3 \times 3$ pixels. A model with classes is told none.
+    """
+    # One noise for all: what differs is the image
+    noise = torch.Generator().manual_seed(0)
+    a = torch.zeros(len(x), 1, *x.shape[2:])
+    b = torch.zeros(len(y), 1, *y.shape[2:])
+    sigma = noise_levels(diffusion)
+    levels = nearest_levels(NOISE[: len(sigma)], sigma)
+    for level in levels:
+        eps = torch.randn(x.shape[1:], generator=noise)
+        at_x, at_y = (
+            errors(
+                diffusion,
+                images,
+                torch.full((len(images),), level),
+                eps.expand_as(images),
+                torch.full((len(images),), NO_LABEL),
+            )
+            for images in (x, y)
+        )
+        a[:, 0] += at_x / (at_y.mean() * len(levels))
+        b[:, 0] += at_y / (at_y.mean() * len(levels))
+    worst = [avg_pool2d(e, 3, stride=1, padding=1, count_include_pad=False) for e in (a, b)]
+    return worst[0].amax((1, 2, 3)), worst[1].amax((1, 2, 3))
+
+
 # ## What is left to learn
 def losses(sampler: Sampler, dataset: AnySet) -> list[Finding]:
     r"""
@@ -334,7 +406,6 @@ def losses(sampler: Sampler, dataset: AnySet) -> list[Finding]:
     return findings
 
 
-@torch.no_grad()
 def loss_at(
     diffusion: DenoiseDiffusion, x0: Tensor, t: Tensor, eps: Tensor, labels: Tensor | None
 ) -> float:
@@ -342,20 +413,31 @@ def loss_at(
     The squared error of the noise, a mean over pixels and images, for given steps and noise. A
     model with classes is told those of the images, and is not guided.
     """
+    return float(errors(diffusion, x0, t, eps, labels).mean())
+
+
+@torch.no_grad()
+def errors(
+    diffusion: DenoiseDiffusion, x0: Tensor, t: Tensor, eps: Tensor, labels: Tensor | None
+) -> Tensor:
+    r"""
+    $|\epsilon_\theta(x_t, t) - \epsilon|^2$ at each pixel, a mean over its channels,
+    `[batch, height, width]`
+    """
     model, device = diffusion.eps_model, diffusion.beta.device
     if isinstance(model, Guided) and labels is not None:
         diffusion = around(diffusion, model.model)
     else:
         labels = None  # the model has been told, or knows of none
-    total = 0.0
+    found = []
     with evaluating(model):
         for at in chunks(len(x0)):
             x, steps, noise, *label = (
                 v[at.start : at.stop].to(device) for v in (x0, t, eps, labels) if v is not None
             )
             guess = diffusion.eps_theta(diffusion.q_sample(x, steps, noise), steps, *label)
-            total += float((guess - noise).square().mean()) * len(x)
-    return total / len(x0)
+            found.append((guess - noise).square().mean(dim=1).cpu())
+    return torch.cat(found)
 
 
 def spectrum(x0: Tensor) -> Tensor:

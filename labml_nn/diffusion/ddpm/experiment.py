@@ -89,6 +89,19 @@ or more in 48.9 % of 1,000 samples, and in 79.4 % of 1,000 test images. The READ
 repository has the Fréchet distance, precision and recall of three such runs.
 <!-- measured: docs/figures/data/garments.json#/plain_sure -->
 
+## A run with pictures of your own
+
+The preset `folder16` is for a folder of colour pictures and a laptop: it makes them 16 × 16 and does
+6,000 steps with 64 of them in each. Here the folder has 3,786 emoji, and the steps took 15 minutes
+of two cores.
+
+![Eight noises, sampled at six moments of the training: coloured noise, then blots, then a man, a
+woman, a couple and an island](../../../docs/images/emoji.png
+"Emoji from the same noise, as the training goes on")
+
+Faces and people come out best, as the folder has many of them: of 64 samples, about 30 could be
+recognised at a glance. The commands and the numbers are in the README of the repository.
+
 [Exercises for this page](exercises.html#training), with answers.
 """
 

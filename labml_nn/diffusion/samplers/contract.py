@@ -110,6 +110,16 @@ def nearest_levels(wanted: Sequence[float], sigma: Sequence[float]) -> list[int]
     return tau
 
 
+def noise_levels(diffusion: DenoiseDiffusion) -> list[float]:
+    r"""
+    $\bar\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}$ of every step; without end where no
+    signal is left
+    """
+    signal = (diffusion.alpha_bar.double() ** 0.5).tolist()
+    noise = (diffusion.one_minus_alpha_bar.double() ** 0.5).tolist()
+    return [n / s if s > 0 else math.inf for s, n in zip(signal, noise, strict=True)]
+
+
 class Shorter(DenoiseDiffusion):
     r"""
     ## The diffusion of some of the steps
@@ -184,10 +194,7 @@ class ReverseSampler(ABC):
         # The image itself, before step 0, is index -1: the last of a list, for Python
         self.signal = [*(diffusion.alpha_bar.double() ** 0.5).tolist(), 1.0]
         self.noise = [*(diffusion.one_minus_alpha_bar.double() ** 0.5).tolist(), 0.0]
-        # $\bar\sigma = \sqrt{(1-\bar\alpha)/\bar\alpha}$
-        pairs = zip(self.signal[:-1], self.noise[:-1], strict=True)
-        sigma = [noise / signal if signal > 0 else math.inf for signal, noise in pairs]
-        self.tau = spaced(self.spacing, self.n_steps, diffusion.n_steps, sigma)
+        self.tau = spaced(self.spacing, self.n_steps, diffusion.n_steps, noise_levels(diffusion))
         self.short = Shorter(diffusion, self.tau, self.variance_back())
         self.prepare()
         self.warn_of_a_late_start()

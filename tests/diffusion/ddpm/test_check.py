@@ -1,6 +1,7 @@
 """`evaluate check`: each trouble, provoked, is named; and what is well is left alone."""
 
 import math
+from itertools import permutations
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,8 @@ from labml_nn.data.datasets import Images, load_dataset
 from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
 from labml_nn.diffusion.ddpm.check import (
     Finding,
+    broken,
+    by_chance,
     copies,
     examine,
     far,
@@ -18,6 +21,7 @@ from labml_nn.diffusion.ddpm.check import (
     losses,
     nearest,
     spectrum,
+    surprise,
 )
 from labml_nn.diffusion.ddpm.metrics import spread_out
 from labml_nn.diffusion.guidance import Guided
@@ -170,6 +174,79 @@ def test_indices_from_all_over(n, many):
     at = spread_out(n, many)
     assert len(at) == min(n, many)
     assert max(at) < n
+
+
+# ## Single samples that are broken
+
+
+@pytest.mark.parametrize(('k', 'n', 'm'), [(1, 3, 5), (2, 4, 6), (3, 6, 4), (5, 4, 9)])
+def test_how_many_are_beyond_all_images_by_chance(k, n, m):
+    """In all orders of n + m things: the share in which the first k are among the first n."""
+    orders = [order[:k] for order in permutations(range(n + m), k)]
+    share = sum(max(first) < n for first in orders) / len(orders)
+    agree(by_chance(k, n, m), share, atol=1e-12, what='chance')
+
+
+def test_one_sample_beyond_all_images_is_as_likely_as_one_more_image():
+    """The share that is printed beside: that of a sample that is an image like the others."""
+    for m in (1, 30, 1024):
+        assert by_chance(1, 1, m) == pytest.approx(1 / (m + 1))
+
+
+def filtered_digits(digits):
+    """The best filter of the digits as a network: it knows how smooth they are."""
+    x, _ = digits
+    diffusion = DenoiseDiffusion(None, 1000)
+    mean, best = x.mean(dim=0), best_filter(diffusion, spectrum(x))
+
+    def eps_model(xt, t):
+        return best(xt - gather(diffusion.alpha_bar, t) ** 0.5 * mean, t)
+
+    return sampler_of(eps_model, diffusion)
+
+
+def test_single_broken_samples_are_named_by_their_numbers(digits):
+    x, data = digits
+    known, samples = Images('known', data.images[::2], levels=17), x[1::2][:128].clone()
+    sampler = filtered_digits(digits)
+    found, worst = broken(sampler, samples, known)
+    assert (found.verdict, worst) == ('', [])
+    assert found.data == pytest.approx(1 / (len(known) + 1))
+    # A board of black and white in a corner, sharper than any digit
+    board = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])
+    for i in (7, 20, 50, 51, 90):
+        samples[i, 0, -3:, -3:] = board
+    found, worst = broken(sampler, samples, known)
+    assert found.verdict == 'single samples are broken'
+    assert sorted(worst) == [7, 20, 50, 51, 90]
+    assert found.samples == pytest.approx(5 / 128)
+    errs, _ = surprise(sampler.diffusion, samples, x[::2])
+    assert errs[worst].tolist() == sorted(errs.tolist(), reverse=True)[:5]
+
+
+def test_one_that_is_odd_may_be_chance(digits):
+    x, data = digits
+    samples = x[:128].clone()
+    samples[3] = -samples[3]
+    found, worst = broken(filtered_digits(digits), samples, data)
+    assert found.samples == pytest.approx(1 / 128)
+    assert (found.verdict, worst) == ('', [])
+
+
+def test_a_place_at_the_edge_counts_like_any_other(digits):
+    """All of the error at a corner: its mean over the four pixels that are there is a quarter."""
+    diffusion = DenoiseDiffusion(None, 1000)
+
+    def off_at_a_corner(xt, t):
+        # The images are zero, so that all of x_t is noise
+        eps = xt / gather(diffusion.one_minus_alpha_bar, t) ** 0.5
+        eps[..., -1, 0] += 1
+        return eps
+
+    diffusion.eps_model = off_at_a_corner
+    images = torch.zeros(4, 1, 8, 8)
+    for errs in surprise(diffusion, images, images[:2]):
+        agree(errs, torch.full_like(errs, 64 / 4), atol=0, rtol=1e-4, what='error at the corner')
 
 
 # ## Losses

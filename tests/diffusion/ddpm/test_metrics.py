@@ -12,7 +12,7 @@ from PIL import Image
 
 from labml_nn.data import datasets
 from labml_nn.data.datasets import Files, Images, load_dataset
-from labml_nn.diffusion.ddpm import evaluate, metrics
+from labml_nn.diffusion.ddpm import check, evaluate, metrics
 from labml_nn.diffusion.ddpm.commands import run_dataset
 from labml_nn.diffusion.ddpm.configs import make_configs
 from labml_nn.diffusion.ddpm.evaluate import Sampler
@@ -205,6 +205,22 @@ def test_check_shows_images_of_the_data_below_the_samples(conditional, tmp_path)
         left = column * 66 + 2
         shown = picture.crop((left, 68, left + 64, 132)).resize((8, 8), Image.Resampling.NEAREST)
         assert shown.tobytes() in known
+
+
+def test_check_numbers_broken_samples_and_shows_them_first(trained, tmp_path, monkeypatch):
+    def of(name):
+        status, printed, errors = run('check', trained, '--n', 8, *FAST, '--out', tmp_path / name)
+        assert status == 0, errors
+        picture = opened(tmp_path / name)
+        return printed, [picture.crop((66 * i + 2, 2, 66 * i + 66, 132)) for i in range(8)]
+
+    _, before = of('before.png')
+    found = check.Finding('a share', 0.25, 0.001, 'single samples are broken'), [5, 2]
+    monkeypatch.setattr(check, 'broken', lambda *_: found)
+    printed, after = of('after.png')
+    assert 'broken, the worst first, by number: 5 2\n' in printed
+    order = [5, 2, 0, 1, 3, 4, 6, 7]
+    assert [p.tobytes() for p in after] == [before[i].tobytes() for i in order]
 
 
 def test_check_needs_a_few_samples(trained):
