@@ -6,8 +6,9 @@
 
 Takes the sample grids that the run left in `samples/`, and writes `docs/images/digits.png`, or
 another name: a row of the same eight images at each doubling of the steps, and at the end. The
-labels are grey on nothing, for light pages and dark ones. A third argument is the number of columns
-of the grids: 4 for the 16 images that a preset asks for.
+labels are grey on nothing, for light pages and dark ones; beside it `digits.dark.png` has lighter
+labels. A third argument is the number of columns of the grids: 4 for the 16 images that a preset
+asks for.
 """
 
 import sys
@@ -52,7 +53,18 @@ def main(run: str, name: str = 'digits', columns: int = 4) -> None:
     out = Path(__file__).parents[1] / 'images' / f'{name}.png'
     out.parent.mkdir(exist_ok=True)
     picture.save(out, optimize=True)
+    by_night(picture, label).save(out.with_suffix('.dark.png'), optimize=True)
     print(out)
+
+
+def by_night(picture: Image.Image, label: int) -> Image.Image:
+    """The same with lighter labels, which are as wide as that."""
+    night = picture.copy()
+    labels = picture.crop((0, 0, label, picture.height))
+    light = Image.new('L', labels.size, 200).convert(picture.mode)
+    light.putalpha(labels.getchannel('A'))
+    night.paste(light, (0, 0))
+    return night
 
 
 if __name__ == '__main__':

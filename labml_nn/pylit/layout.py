@@ -321,18 +321,21 @@ class PageContext:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        return self._picture(target, target.url, alt)
+        return self._shown(target, alt)
 
     def _figure(self, src: str, alt: str, note: Note, block: Token | None) -> str:
         target = self.material.links[Link(src, picture=True)]
         if target.wrong:
             return self._no_image(note, block, src, alt, target.wrong)
-        if target.dark == target.url:
-            shown = self._picture(target, target.url, alt)
-        else:
-            day = self._picture(target, target.url, alt, 'by-day')
-            shown = day + self._picture(target, target.dark, alt, 'by-night')
+        shown = self._shown(target, alt)
         return self._living(target, shown) if target.script else shown
+
+    def _shown(self, target: Target, alt: str) -> str:
+        """A picture, or one by day and one by night."""
+        if target.dark in ('', target.url):
+            return self._picture(target, target.url, alt)
+        day = self._picture(target, target.url, alt, 'by-day')
+        return day + self._picture(target, target.dark, alt, 'by-night')
 
     def _living(self, target: Target, shown: str) -> str:
         """A picture with a script beside it, which is asked for when a reader touches it."""

@@ -156,10 +156,24 @@ class Directory:
             address = self.origin.address(path)
             # A notebook that has no address of its own is copied into the site
             return Target(address) if address or not notebook else self._published(path, roots)
-        wrong = figures.runs(path, self.memory)
-        if wrong:
-            return Target(wrong=f'{project.readable(target)}: {wrong}')
-        return self._published(path, roots)
+        return self._picture(target, path, roots)
+
+    def _picture(self, target: str, path: Path, roots: Sequence[Path]) -> Target:
+        """A picture, and the one for dark pages: `waves.dark.png` beside `waves.png`."""
+        night = f'{path.stem}.dark{path.suffix}'
+        shown = {target: path}
+        if twin := _file(path.parent, night):
+            shown[night] = twin
+        found = []
+        for name, each in shown.items():
+            inside = any(each.is_relative_to(root) for root in roots)
+            wrong = figures.runs(each, self.memory) if inside else 'a file outside of the project'
+            if wrong:
+                return Target(wrong=f'{project.readable(name)}: {wrong}')
+            found.append(self._published(each, roots))
+        if found[0].size != found[-1].size:
+            return Target(wrong=f'{project.readable(night)}: not as large as {path.name}')
+        return replace(found[0], dark=found[1].url) if twin else found[0]
 
     def _published(self, path: Path, roots: Sequence[Path]) -> Target:
         return self._publish(f'files/{path.relative_to(roots[0]).as_posix()}', path)

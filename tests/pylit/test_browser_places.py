@@ -201,12 +201,16 @@ def late(route: Any) -> None:
     route.continue_()
 
 
-@pytest.mark.parametrize('width', [390, 1440])
+@pytest.mark.parametrize(('width', 'languages'), [(390, {'en', 'zh'}), (1440, {'en', 'ja'})])
 @pytest.mark.long
-def test_no_page_of_ours_moves(real: Path, browser: Any, width: int) -> None:
+def test_no_page_of_ours_moves(real: Path, browser: Any, width: int, languages: set[str]) -> None:
     """Every page, from its beginning to its end, with a script that comes after the first paint."""
-    pages = [p for p in real.rglob('*.html') if 'tests' not in p.relative_to(real).parts]
-    assert len(pages) > 80
+    pages = {p: p.relative_to(real).parts for p in real.rglob('*.html')}
+    pages = {p: parts for p, parts in pages.items() if 'tests' not in parts}
+    other = {'zh', 'ja'} - languages
+    pages = {p: parts for p, parts in pages.items() if parts[0] not in other}
+    assert {'zh', 'ja'} & {parts[0] for parts in pages.values()} == languages - {'en'}
+    assert len(pages) > 200
     context = browser.new_context(viewport={'width': width, 'height': 900})
     context.add_init_script(WATCH)
     context.route('**/assets/pylit.js', late)
@@ -402,6 +406,20 @@ def test_a_picture_for_white_paper_lies_on_a_card_by_night(small: Path, browser:
         with visit(browser, small.as_uri(), color_scheme=theme) as page:
             colour, _ = page.locator('main img').first.evaluate(card)
             assert colour == wanted
+
+
+def test_a_picture_for_dark_pages_is_shown_by_night_without_a_card(
+    tmp_path: Path, browser: Any
+) -> None:
+    project(tmp_path, {'pyproject.toml': '[tool.pylit]\n', 'page.py': '# ![A](a.png)\nx = 1\n'})
+    for name in ('a.png', 'a.dark.png'):
+        Image.new('RGB', (30, 20)).save(tmp_path / name)
+    assert main(['build', str(tmp_path / 'page.py'), '-o', str(tmp_path / 'site')]) == 0
+    of_each = """(all) => all.filter((e) => e.offsetWidth).map((e) =>
+      [e.getAttribute('src').split('/').at(-1), getComputedStyle(e).paddingLeft])"""
+    for theme, name in (('light', 'a.png'), ('dark', 'a.dark.png')):
+        with visit(browser, (tmp_path / 'site/page.html').as_uri(), color_scheme=theme) as page:
+            assert page.locator('main img').evaluate_all(of_each) == [[name, '0px']]
 
 
 # ## The mark of an equation

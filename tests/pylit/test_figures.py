@@ -244,6 +244,47 @@ def test_every_picture_has_its_size(tmp_path: Path, written: str, shown: str) ->
     assert problems == []
 
 
+def test_a_picture_has_one_beside_it_for_dark_pages(tmp_path: Path) -> None:
+    page = {'pyproject.toml': '[tool.pylit]\n', 'src/page.py': '# ![A](a.png)\nx = 1\n'}
+    project(tmp_path, page)
+    day, night = (tmp_path / 'src' / name for name in ('a.png', 'a.dark.png'))
+    Image.new('RGB', (30, 20)).save(day)
+
+    def shown() -> list[str]:
+        files, problems = render(tmp_path, execute=False)
+        assert problems == []
+        assert ('assets/files/a.dark.png' in files) == night.exists()
+        return re.findall(r'<img [^>]*>', files['page.html'].decode())
+
+    (alone,) = shown()
+    assert 'by-' not in alone
+    Image.new('RGB', (30, 20), 'red').save(night)
+    light, dark = shown()
+    assert 'src="assets/files/a.png"' in light
+    assert 'by-day' in light
+    assert 'src="assets/files/a.dark.png"' in dark
+    assert 'by-night' in dark
+    assert all('alt="A"' in img and 'width="30" height="20"' in img for img in (light, dark))
+    night.unlink()
+    assert shown() == [alone]
+
+
+@pytest.mark.parametrize('kind', ['png', 'svg'])
+def test_a_picture_for_dark_pages_that_does_not_fit_is_told(tmp_path: Path, kind: str) -> None:
+    text = f'# ![A](a.{kind})\nx = 1\n'
+    project(tmp_path, {'pyproject.toml': '[tool.pylit]\n', 'src/page.py': text})
+    source = tmp_path / 'src'
+    if kind == 'png':
+        Image.new('RGB', (30, 20)).save(source / 'a.png')
+        Image.new('RGB', (20, 30)).save(source / 'a.dark.png')
+    else:
+        (source / 'a.svg').write_text(SVG.format(''))
+        runs = SVG.format('').replace('/>', '><script>1</script></svg>')
+        (source / 'a.dark.svg').write_text(runs)
+    with pytest.raises(Mistakes, match=rf'page\.py:1:8: error: a\.dark\.{kind}: '):
+        render(tmp_path, execute=False)
+
+
 def test_a_figure_has_its_size(tmp_path: Path) -> None:
     drawn = DRAW.replace('2000/svg"', '2000/svg" width="30" height="20"')
     project(tmp_path, {**FILES, 'docs/figures/a.py': drawn})

@@ -91,9 +91,9 @@ repository has the Fréchet distance, precision and recall of three such runs.
 
 ## A run with pictures of your own
 
-The preset `folder16` is for a folder of colour pictures and a laptop: it makes them 16 × 16 and does
-6,000 steps with 64 of them in each. Here the folder has 3,786 emoji, and the steps took 15 minutes
-of two cores.
+The preset `folder16` is for a folder of colour pictures and a laptop: it makes them 16 × 16 and
+does 6,000 steps with 64 of them in each. Here the folder has 3,786 emoji, and the steps took 15
+minutes of two cores.
 
 ![Eight noises, sampled at six moments of the training: coloured noise, then blots, then a man, a
 woman, a couple and an island](../../../docs/images/emoji.png
