@@ -265,7 +265,7 @@ def contest(a: argparse.Namespace) -> list[Competitor]:
 def table(there: list[Competitor], baseline: str = 'diffusers, fp32') -> Iterator[str]:
     """Medians, and ratios to the baseline, as Markdown."""
     base = next((c for c in there if c.name == baseline), there[0])
-    yield '| | parameters | training step | | forward | |'
+    yield '| | parameters | training step | ratio | forward | ratio |'
     yield '|---|---:|---:|---:|---:|---:|'
     for c in there:
         cells = []

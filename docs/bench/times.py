@@ -172,6 +172,7 @@ def utilisation(repeats: int) -> Iterator[str]:
     """Operations of a training step, counted by torch, beside the rate of matrices of its kind."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    yield from ('The matrices are timed once more beside each step, for the last column.', '')
     yield '| step | operations | rate | of that of matrices |'
     yield '|---|---:|---:|---:|'
     on_gpu = DEVICE.type == 'cuda'

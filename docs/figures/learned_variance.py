@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from docs.figures.style import BLUE, GREY, RED, data_of, dress, figure, ink, legend
+from docs.figures.style import BLUE, GREEN, GREY, RED, data_of, dress, figure, ink, legend
 from docs.figures.widths import NARROW
 
 DATA = data_of('learned_variance')
@@ -19,10 +19,10 @@ def price(theme: str) -> Figure:
         above.plot(DATA['price']['t'], DATA['price'][variance], label=label, color=color)
     place = DATA['place']
     below.fill_between(
-        place['t'], place['low'], place['high'], alpha=0.25, color=BLUE, linewidth=0,
+        place['t'], place['low'], place['high'], alpha=0.25, color=GREEN, linewidth=0,
         label='80 % of the pixels',
     )  # fmt: skip
-    below.plot(place['t'], place['median'], color=BLUE, label='their median')
+    below.plot(place['t'], place['median'], color=GREEN, label='their median')
     for end, name in ((0, r'$\tilde\beta_t$'), (1, r'$\beta_t$')):
         below.axhline(end, color=GREY, linestyle=':', linewidth=1)
         below.text(
@@ -33,5 +33,5 @@ def price(theme: str) -> Figure:
     dress(above, theme, xscale='log', xlabel='step t', ylabel='bits/dim, from the end to t')
     dress(below, theme, xscale='log', xlabel='step t', ylabel='w')
     legend(above, theme)
-    legend(below, theme)
+    legend(below, theme, loc='upper right', bbox_to_anchor=(1, 0.88))
     return made

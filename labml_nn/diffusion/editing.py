@@ -315,7 +315,7 @@ class Inpaint:
 
     sampler: ReverseSampler  # the way back
     jump: int = 1  # by how many steps the chain goes up again
-    resamplings: int = 1  # how often each part of the way is travelled, $U$; 1 is replacement
+    resamplings: int = 1  # how often each part of the way is travelled (U); 1 is replacement
 
     def __post_init__(self) -> None:
         for name in ('jump', 'resamplings'):

@@ -173,7 +173,7 @@ def gaussian_velocity(x: Tensor, tau: Tensor | float, mean: float, std: float) -
 
     Returns $u(x, \tau)$, of the shape of `x`.
     """
-    # $\frac{\tau - (1-\tau)\,c^2}{(1-\tau)^2c^2 + \tau^2}$
+    # $\dfrac{\tau - (1-\tau)\,c^2}{(1-\tau)^2c^2 + \tau^2}$
     slope = (tau - (1 - tau) * std**2) / ((1 - tau) ** 2 * std**2 + tau**2)
     return slope * (x - (1 - tau) * mean) - mean
 

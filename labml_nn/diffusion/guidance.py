@@ -164,7 +164,7 @@ class Guided(nn.Module):
         self,
         model: EpsModel,  # told the class: (xt, t, label) -> eps, -1 being none
         label: Tensor | int,  # the class of each image, [batch], or one for all
-        scale: float = 0.0,  # $w$: 0 is the class as it is, -1 the model without classes
+        scale: float = 0.0,  # w: 0 is the class as it is, -1 the model without classes
     ):
         r"""
         Raises `ValueError` for a scale that is not finite.

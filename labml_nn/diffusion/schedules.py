@@ -146,7 +146,7 @@ def straight(n_steps: int) -> Tensor:
     if n_steps < 2:
         raise ValueError(f'n_steps={n_steps}: a straight line to pure noise has at least two steps')
     tau = torch.arange(n_steps + 1, dtype=torch.float64) / n_steps
-    # $\frac{(1-\tau)^2}{(1-\tau)^2 + \tau^2}$
+    # $\dfrac{(1-\tau)^2}{(1-\tau)^2 + \tau^2}$
     alpha_bar = (1 - tau) ** 2 / ((1 - tau) ** 2 + tau**2)
     return 1 - alpha_bar[1:] / alpha_bar[:-1]
 

@@ -435,7 +435,7 @@ def solve(
 
     Raises `ValueError` where the network gives no finite numbers, or the integrator gives up.
     """
-    # Its import takes longer than that of all pages
+    # To import SciPy takes longer than to import all pages
     from scipy.integrate import solve_ivp
 
     n = x.numel()

@@ -70,7 +70,7 @@ guidance.html) needs no change either. Its weights $1 + w$ and $-w$ add up to 1,
 linear with a part of $x_t$ that both guesses share, so a guided $y$ gives the guided $\epsilon$
 [tested](test:diffusion/test_targets.py::test_guidance_is_the_same_in_every_target).
 
-## One loss, three weights
+## One loss, and what each step counts
 
 A guess $\hat y$ belongs to a pair $\hat\epsilon$, $\hat x_0$ which make up the same $x_t$. So
 $s\,(\epsilon - \hat\epsilon) = -a\,(x_0 - \hat x_0)$, and
@@ -87,7 +87,8 @@ $$L = \mathbb E\Big[\,w_t\,\lVert y - \hat y\rVert^2\Big], \qquad w_t = W\,\frac
 Then the loss and its gradient are the same for every target
 [tested](test:diffusion/test_targets.py::test_the_same_loss_in_every_target). What remains of the
 target is the form of the output: which function a new network begins with, and which errors it
-makes easily. With $S$ for $\text{SNR}$:
+makes easily. With $S$ for $\text{SNR}$
+[tested](test:diffusion/test_targets.py::test_the_weights_are_those_of_the_table):
 
 | `--weight` | $W$ | $w_t$ for $\epsilon$ | for $x_0$ | for $v$ |
 |---|---|---|---|---|
@@ -95,8 +96,6 @@ makes easily. With $S$ for $\text{SNR}$:
 | `snr` | $S$ | 1 | $S$ | $\frac{S}{S+1}$ |
 | `truncated_snr` | $\max(S, 1)$ | $\max(1, \frac1S)$ | $\max(S, 1)$ | $\frac{\max(S, 1)}{S+1}$ |
 | `min_snr` | $\min(S, 5)$ | $\min(1, \frac5S)$ | $\min(S, 5)$ | $\frac{\min(S, 5)}{S+1}$ |
-
-([tested](test:diffusion/test_targets.py::test_the_weights_are_those_of_the_table))
 
 ![Two pictures against the logarithm of the signal-to-noise ratio. Above, what an error of the image
 counts: 1 for x0, SNR for the noise, and SNR + 1 for v, which is the larger of the two but for the

@@ -39,7 +39,7 @@ class Config:
 
     root: Path
     title: str = ''
-    # Sources in reading order, alone or as parts: { title = "…", pages = […] }
+    # Sources in reading order, alone or as parts: `{ title = "…", pages = […] }`
     nav: tuple[Part, ...] = ()
     # The same for what is looked up and not read in turn; all others follow by name
     appendix: tuple[Part, ...] = ()

@@ -46,6 +46,8 @@ NAMES = {
     **dict.fromkeys(('self', 'cls'), 'p'),
     **dict.fromkeys(('True', 'False', 'None'), 'm'),
 }
+# Where a line is longer than this, a phone breaks it
+BREAKS = 42
 KINDS = {tokenize.STRING: 's', tokenize.NUMBER: 'm', tokenize.COMMENT: 'c'} | {
     getattr(tokenize, f'{letter}STRING_{part}'): 's'
     for letter in 'FT'
@@ -106,6 +108,15 @@ def _span(css: str, text: str, href: str = '', symbol: str = '') -> str:
     if href:
         return f'<a{kind}{data} href="{html.escape(href)}">{shown}</a>'
     return f'<span{kind}{data}>{shown}</span>' if css or symbol else shown
+
+
+# What a line must not be broken in: `->`, `--`, and a sign or an option with its word. Tags stay
+TIED = re.compile(r'<[^>]*>|-&gt;|(?<![\w;-])--?[A-Za-z][\w-]{0,24}|--')
+
+
+def unbroken(line: str) -> str:
+    """The HTML of a line that a phone breaks, with what it must keep together."""
+    return TIED.sub(lambda m: m[0] if m[0][0] == '<' else f'<span class="z">{m[0]}</span>', line)
 
 
 # ## Everything else
@@ -171,12 +182,25 @@ def block(
     text: str, language: str, symbols: Mapping[str, str], marked: Collection[int] = ()
 ) -> str:
     """The HTML of a fenced block, coloured if the language is known; some lines stand out."""
-    if marked:
-        lines = block_lines(text, language, symbols)
+    if marked or max(map(len, text.split('\n'))) > BREAKS:
+        lines = zip(text.split('\n'), block_lines(text, language, symbols), strict=True)
         return '\n'.join(
-            f'<span class="hl">{line}</span>' if n in marked else line
-            for n, line in enumerate(lines, 1)
+            _line(written, line, 'hl' if n in marked else '')
+            for n, (written, line) in enumerate(lines, 1)
         )
+    return _coloured_block(text, language, symbols)
+
+
+def _line(written: str, line: str, css: str) -> str:
+    """A line of a fenced block. Where a phone breaks it, the rest hangs below its beginning."""
+    if len(written) > BREAKS:
+        blanks = len(written) - len(written.lstrip())
+        css = ' '.join(filter(None, ('r', f'i{min(-(-blanks // 4), 6)}' * (blanks > 0), css)))
+        line = unbroken(line)
+    return f'<span class="{css}">{line}</span>' if css else line
+
+
+def _coloured_block(text: str, language: str, symbols: Mapping[str, str]) -> str:
     try:
         lexer = _lexer(language)
     except ClassNotFound:
@@ -186,7 +210,7 @@ def block(
 
 def block_lines(text: str, language: str, symbols: Mapping[str, str]) -> list[str]:
     """The HTML of each line: what goes over several lines is coloured in each of them."""
-    shown = block(text, language, symbols)
+    shown = _coloured_block(text, language, symbols)
     opened = ''
     out = []
     for line in shown.split('\n'):

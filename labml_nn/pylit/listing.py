@@ -17,12 +17,13 @@ from markupsafe import Markup
 
 from .directives import SHOWN, Marks
 from .elements import fill
+from .highlight import BREAKS, unbroken
 from .parse import Line, Output, Section
 
 # How many lines of an output are shown before it is folded
 LONG = 16
-# Where a line is as long as this, a phone breaks it. The smallest shows fewer letters of it
-BREAKS, NARROW = 42, 32
+# The smallest phone shows so many letters of a line
+NARROW = 32
 
 
 def write(
@@ -84,7 +85,7 @@ class Shown(NamedTuple):
     jumps: bool
     # How far what is broken off a long line is indented, in fours of blanks
     hang: int
-    # The blanks behind which it must not break, as this would leave an empty line
+    # So many letters, and it must not break behind them, as this would leave an empty line; or none
     held: int
 
 
@@ -98,11 +99,14 @@ def _lines(
     before = 0
     for line in lines:
         n = line.number
-        html = Markup(SHOWN.sub('', shown[n]))
-        jumps = n != before + 1 or not before
         text = line.text.expandtabs()
-        hang = _hang(text, indent)
-        held = len(html) - len(html.lstrip()) if hang and _begins_late(text, indent) else 0
+        long = len(text.rstrip()) - indent > BREAKS
+        html = SHOWN.sub('', shown[n])
+        html = Markup(unbroken(html) if long else html)
+        jumps = n != before + 1 or not before
+        hang = _hang(text, indent) if long else 0
+        late = long and _begins_late(text, indent)
+        held = len(html) - len(html.lstrip()) if late else -1
         yield Shown(n, names.get(n, ''), html, n in marks.marked, jumps, hang, held)
         before = n
 
@@ -114,7 +118,7 @@ def _begins_late(text: str, indent: int) -> bool:
 
 def _hang(text: str, indent: int) -> int:
     own = len(text) - len(text.lstrip()) - indent
-    return min(-(-own // 4), 6) if own > 0 and len(text.rstrip()) - indent > BREAKS else 0
+    return min(-(-own // 4), 6) if own > 0 else 0
 
 
 def _unlinked(line: Shown) -> Shown:

@@ -40,7 +40,7 @@ class Source:
 def collect(paths: Sequence[Path], config: Config, out: Path | None = None) -> list[Source]:
     """Every source below the paths, in reading order."""
     found: dict[str, Source] = {}
-    # What a folder is, it is for one build
+    # What was found out about a folder holds for one build
     _real.cache_clear()
     _package.cache_clear()
     for path in paths:

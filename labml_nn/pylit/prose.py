@@ -380,6 +380,12 @@ def explicit_id(token: Token) -> str:
 UNSAID = '?'
 
 
+# The blank between a number and what belongs to it: 60 %, 28 × 28, 2.82 ± 0.03, 3 of 4, eq. 4
+UNPARTED = re.compile(
+    r'(?<=\d) (?=[%±×]|of \d)|(?<=[±×]) (?=\d)|(?<=\d of) (?=\d)|(?<=\beq\.) (?=\d)'
+)
+
+
 @dataclass
 class Footnote:
     """A footnote of a page: its number, its anchor, and how often the text refers to it."""
@@ -444,7 +450,9 @@ class _State:
         # `split` with one group gives text, number, text, number, …
         parts = MARK.split(content)
         shown = [
-            self.page.formula(self.note.formulas[int(part)]) if i % 2 else html.escape(part)
+            self.page.formula(self.note.formulas[int(part)])
+            if i % 2
+            else html.escape(UNPARTED.sub('\N{NO-BREAK SPACE}', part))
             for i, part in enumerate(parts)
         ]
         if proof:
@@ -455,7 +463,7 @@ class _State:
         """The mark of a claim that stands beside its equation."""
         if not tokens:
             return ''
-        # What is put aside is put aside once: this goes into a formula, which is
+        # The formula that this goes into is put aside as a whole, so this is not put aside itself
         inner = _State(self.note, self.page, self.block)
         return WRITER.renderInline(tokens, options, {'state': inner})
 

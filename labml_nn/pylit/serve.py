@@ -80,7 +80,6 @@ SCRIPT = """(() => {
     try {
       const text = await (await fetch(location.href)).text();
       events.close();
-      events.close();
       window.pylitVersion = version;
       document.open();
       document.write(text);

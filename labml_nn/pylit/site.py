@@ -572,7 +572,7 @@ class Site:
         """The pages that a reader is led to: all but the sources of the tests."""
         return [p for p in self.pages.values() if p.source.kind == 'page']
 
-    # ### Everything that is not a page
+    # ### What a page is called, and everything that is not a page
     def title(self, found: Outline, language: str = '') -> str:
         """What a page is called, in a language if that is known."""
         catalog = self.catalogs.get(language)
@@ -633,7 +633,7 @@ class Site:
         files |= {f'assets/{path.name}': partial(_minified, path) for path in _assets()}
         files['assets/katex/katex.css'] = _style
         address = self.directory.origin.site
-        # A host shows it at any depth. Who knows no address can open it where it stands, and beside
+        # A host shows it at any depth. Without an address it works where it stands, and beside that
         base = urlsplit(address).path.rstrip('/') + '/' if address else './'
         files[LOST] = partial(self.lost, base)
         if address:

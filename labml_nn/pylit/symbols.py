@@ -149,7 +149,7 @@ def _ends(tokens: list[str]) -> dict[int, int]:
 
 
 def _canonical(tokens: Iterable[str]) -> str:
-    r"""`{x}`, ` x` and `x` are the same thing; so are `\bar{\alpha}` and `\bar\alpha`."""
+    r"""`{x}`, `x` after a blank and `x` are the same; so are `\bar{\alpha}` and `\bar\alpha`."""
     kept: list[str] = []
     opened: list[int] = []
     for token in tokens:

@@ -9,10 +9,11 @@ summary: labml, TensorBoard, Weights & Biases and Comet, of which none can stop 
     python -m labml_nn.diffusion.ddpm.experiment --track tensorboard
     python -m labml_nn.diffusion.ddpm.experiment --track labml,wandb,comet
 
-What goes to each: the numbers of `log.csv`, the sample grids, and the configuration. The run's own
-folder has all of that without any of them; a tracker is for those who look at their runs there.
+What goes to each: the numbers of `log.csv`, the configuration and, but for labml, the sample grids.
+The run's own folder has all of that without any of them; a tracker is for those who look at their
+runs there.
 
-| name | where it writes | |
+| name | where it writes | and besides |
 |---|---|---|
 | `labml` | `labml/` | and the server whose URL is in `labml_app_url` or `.labml.yaml` |
 | `tensorboard` | `tensorboard/` | look with `tensorboard --logdir runs` |

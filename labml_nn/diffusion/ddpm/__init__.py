@@ -143,7 +143,7 @@ noise](live:noising "Digits on their way to noise")
 > ([tested](test:diffusion/ddpm/test_forward.py::test_signal_left_at_the_end)), so that 0.6 % is
 > left, and sampling may start from pure noise. The same range of betas in 100 steps leaves 60 %: a
 > chain of fewer steps needs larger betas. But a network that was trained with 1000 steps can
-> [sample with fewer](../samplers/index.html), without new training.
+> [sample with fewer](../samplers/index.html).
 
 ## 2. One step back, if the image is known
 
@@ -294,8 +294,8 @@ level. As $\tilde\beta_1 = 0$, take $\sigma_1^2 = \beta_1$ there.
 > much an error counts at each $t$: the squared error of the noise is that of $\hat x_0$ times the
 > signal-to-noise ratio, a ratio of variances, which falls from 10,000 to 0.00004
 > [tested](test:diffusion/ddpm/test_derivation.py::test_noise_error_is_image_error_times_snr). The
-> authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2 of the paper), and the
-> loss of the next section works with the noise but not with the mean (table 2 of the paper).
+> authors chose by trial. Predicting $x_0$ gave worse samples (section 3.2), and the loss of the
+> next section works with the noise but not with the mean (table 2).
 
 ## 6. The simple loss
 

@@ -13,7 +13,10 @@ For those whose training stack is [Lightning](https://lightning.ai), the same pa
 
 or in a program of one's own:
 
+    import lightning as L
+    from labml_nn.diffusion.ddpm.configs import PRESETS, make_configs
     from labml_nn.diffusion.ddpm.lightning import DDPM, Averaged
+    configs = make_configs(PRESETS['digits'])
     trainer = L.Trainer(
         max_steps=configs.steps, gradient_clip_val=configs.grad_clip, callbacks=[Averaged()]
     )

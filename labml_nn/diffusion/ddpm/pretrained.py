@@ -103,7 +103,7 @@ SCHEDULER: dict[str, tuple[Any, tuple[Any, ...]]] = {
     'thresholding': (False, (False,)),
     'clip_sample_range': (1.0, (1.0,)),
 }
-# What a setting may be that is taken over: its default, and how to tell (see `checked`). The
+# What a setting may be that is taken over: its default, and how to tell (see `number`). The
 # bounds are far beyond every network that there is, and short of what a machine cannot hold
 NUMBERS: dict[str, tuple[Any, type, float, float]] = {
     'in_channels': (3, int, 1, 1024),

@@ -274,7 +274,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Tensor:
 
     * `query`, `key`, `value` `[batch, positions, n_channels]`, and so is the output
     """
-    # [batch, heads, positions, n_channels / heads]
+    # `[batch, heads, positions, n_channels / heads]`
     q, k, v = (x.unflatten(2, (n_heads, -1)).transpose(1, 2) for x in (query, key, value))
     # torch's fused kernels never store all the pairs
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)

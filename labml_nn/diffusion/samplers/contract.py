@@ -187,7 +187,7 @@ class ReverseSampler(ABC):
     spacing: Annotated[str, 'which steps: leading, linspace, trailing, quadratic or karras'] = (
         'trailing'
     )
-    clip_x0: bool = True  # keep $\hat x_0$ within $[-1, 1]$ at every step
+    clip_x0: bool = True  # keep the guessed image within [-1, 1] at every step
 
     def __post_init__(self) -> None:
         diffusion = self.diffusion

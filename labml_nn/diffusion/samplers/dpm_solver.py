@@ -152,7 +152,7 @@ class DPMSolver(ReverseSampler):
         ### From noise to image
         """
         g = 2 if self.sde else 1
-        before: tuple[float, Tensor] | None = None  # $h$ and $\hat x_0$ of the step before
+        before: tuple[float, Tensor] | None = None  # h and the guess of the step before
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
             _, x0_hat = self.predict(xt, t)

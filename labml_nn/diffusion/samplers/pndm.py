@@ -159,7 +159,7 @@ class PNDM(ReverseSampler):
         r"""
         ### From noise to image
         """
-        known: list[Tensor] = []  # $e_t, e_{t+\delta}, \dots$, four at most
+        known: list[Tensor] = []  # guesses, the latest first, four at most
         begins = self.begins
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)

@@ -144,7 +144,7 @@ class UniPC(ReverseSampler):
         r"""
         ### From noise to image
         """
-        known: list[tuple[float, Tensor]] = []  # $\lambda$ and $\hat x_0$, the latest first
+        known: list[tuple[float, Tensor]] = []  # lambda and the guess, the latest first
         for i in reversed(range(self.n_steps)):
             t, s = self.tau[i], self.before(i)
             _, x0_hat = self.predict(xt, t)
