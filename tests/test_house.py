@@ -54,6 +54,14 @@ def name_of(path):
     return path.relative_to(PACKAGE).with_suffix('').as_posix()
 
 
+def test_no_formula_stands_behind_code():
+    """A comment behind code is shown as it is: there TeX would be read as TeX."""
+    behind = re.compile(r'^ *[^ #].*  # .*\$')
+    for path in PAGES:
+        lines = enumerate(path.read_text(encoding='utf-8').splitlines(), 1)
+        assert [n for n, line in lines if behind.match(line)] == [], path
+
+
 def within(name, rooms):
     return any(name == room or name.startswith(room + '/') for room in rooms)
 

@@ -111,7 +111,7 @@ def _span(css: str, text: str, href: str = '', symbol: str = '') -> str:
 
 
 # What a line must not be broken in: `->`, `--`, and a sign or an option with its word. Tags stay
-TIED = re.compile(r'<[^>]*>|-&gt;|(?<![\w;-])--?[A-Za-z][\w-]{0,24}|--')
+TIED = re.compile(r'<[^>]*>|--?&gt;|(?<![\w;-])--?[A-Za-z][\w-]{0,24}|--')
 
 
 def unbroken(line: str) -> str:

@@ -280,10 +280,12 @@ def test_what_is_cut_has_a_hint(real: Path, browser: Any, name: str) -> None:
                 assert page.evaluate(SCROLLED) == 0, 'on a phone code is wrapped'
 
 
+@pytest.mark.parametrize('theme', ['light', 'dark'])
 def test_the_hint_is_seen_on_the_side_where_there_is_more(
-    small: Path, browser: Any, tmp_path: Path
+    small: Path, browser: Any, tmp_path: Path, theme: str
 ) -> None:
-    with visit(browser, small.as_uri(), viewport={'width': 1440, 'height': 900}) as page:
+    size = {'width': 1440, 'height': 900}
+    with visit(browser, small.as_uri(), viewport=size, color_scheme=theme) as page:
         cell = page.locator('pre.block').first
         cell.evaluate('(e) => { e.firstChild.textContent = " ".repeat(400) + "."; }')
         page.evaluate('dispatchEvent(new Event("resize"))')
@@ -293,14 +295,64 @@ def test_the_hint_is_seen_on_the_side_where_there_is_more(
             image = Image.open(tmp_path / 'cell.png').convert('L')
             middle, low = image.getpixel((image.width // 2, 12)), []
             for x in (2, image.width - 3):
-                low.append(middle - image.getpixel((x, 12)))
-            return [int(side > 15) for side in low]
+                low.append(abs(middle - image.getpixel((x, 12))))
+            # A shadow that is darker than a dark page is not seen
+            return [int(side > 25) for side in low]
 
         assert sides() == [0, 1]
         cell.evaluate('(e) => { e.scrollLeft = 200; }')
         assert sides() == [1, 1]
         cell.evaluate('(e) => { e.scrollLeft = 1e6; }')
         assert sides() == [1, 0]
+
+
+LONG = """# Title
+
+    result = compute('a', first=1, second=2, third=3, fourth=4, fifth=5, sixth=6)
+        indented = compute('b', first=1, second=2, third=3, fourth=4, fifth=5)
+
+```sh
+python -m program.of.mine --first-option 1 --second-option 2 --third-option 3 --last 4
+```
+"""
+BROKEN = """() => [...document.querySelectorAll('pre .z')]
+  .filter((e) => e.getClientRects().length > 1).map((e) => e.textContent)"""
+# Where the first letters of what was broken off stand, from where the line begins
+HANGS = """() => [...document.querySelectorAll('pre .r')].map((line) => {
+  const range = document.createRange();
+  range.selectNodeContents(line);
+  const boxes = [...range.getClientRects()], top = boxes[0].top;
+  const left = Math.min(...boxes.filter((b) => Math.abs(b.top - top) < 4).map((b) => b.left));
+  const below = boxes.filter((b) => b.top > top + 8).map((b) => b.left);
+  return below.length > 0 && Math.min(...below) > left + 10;
+})"""
+# The number of a line, and the first letter of it, are on the same level
+EMPTY = """() => [...document.querySelectorAll('.l')].filter((line) => {
+  const range = document.createRange();
+  range.selectNodeContents(line);
+  const first = [...range.getClientRects()].find((b) => b.width);
+  return first && first.top > line.getBoundingClientRect().top + 12;
+}).map((line) => line.id)"""
+
+
+@pytest.mark.parametrize('width', range(300, 420, 17))
+def test_a_phone_breaks_lines_where_they_may_be_broken(
+    tmp_path: Path, browser: Any, width: int
+) -> None:
+    code = (
+        'def of_a_name(first: int, second: str) -> dict[str, list[int]]:\n'
+        '    return call_of_it(first, -second, ["--an-option", "--another"])\n'
+        "a_name.of_an.attribute_that('is', 'longer', 'than a line of a telephone')\n"
+        'def one() -> A_very_long_name_that_leaves_no_room_at_all:\n    pass\n'
+    )
+    project(tmp_path, {'pyproject.toml': '[tool.pylit]\n', 'page.py': f'r"""\n{LONG}"""\n{code}'})
+    assert main(['build', str(tmp_path / 'page.py'), '-o', str(tmp_path / 'site')]) == 0
+    size = {'width': width, 'height': 900}
+    with visit(browser, (tmp_path / 'site/page.html').as_uri(), viewport=size) as page:
+        assert page.locator('pre .z').count() >= 8
+        assert page.evaluate(BROKEN) == []
+        assert page.evaluate(HANGS) == [True] * 3
+        assert page.evaluate(EMPTY) == []
 
 
 # ## A phone

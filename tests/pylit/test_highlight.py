@@ -67,6 +67,22 @@ def test_code_in_a_sentence(text: str, css: str) -> None:
     assert ''.join(kind for kind, _ in coloured(highlight.inline(text))) == css
 
 
+@pytest.mark.parametrize(
+    ('line', 'tied'),
+    [
+        ('def f() -&gt; int', ['-&gt;']),
+        ('run --a-b 1 -m x', ['--a-b', '-m']),
+        ('f(-beta, x-1, a - b, u-Net)', ['-beta']),
+        ('k--; <a href="x.html#a--b">--c</a>', ['--', '--c']),
+        ('2 -1 &lt;--&gt;', ['--&gt;']),
+    ],
+)
+def test_what_a_line_is_not_broken_in(line: str, tied: list[str]) -> None:
+    shown = highlight.unbroken(line)
+    assert re.findall('<span class="z">(.*?)</span>', shown) == tied
+    assert re.sub('</?span[^>]*>', '', shown) == line
+
+
 def test_a_block_is_coloured_as_what_it_is(tmp_path: Path) -> None:
     note = '#     python x.py --n 5\n#\n# ```\n# print(1)\n# ```\n'
     shown = page(tmp_path, f'{note}#\n# ```text\n# print(1)\n# ```\nx = 1\n')

@@ -50,6 +50,22 @@ def test_what_is_a_formula(text: str, expected: list[str]) -> None:
     assert tex(text) == expected
 
 
+@pytest.mark.parametrize(
+    ('written', 'kept'),
+    [
+        ('60 % of it', '60_% of it'),
+        ('28 × 28 pixels', '28_×_28 pixels'),
+        ('2.82 ± 0.03 bits', '2.82_±_0.03 bits'),
+        ('3 of 4 sets', '3_of_4 sets'),
+        ('see eq. 4 and seq. 4', 'see eq._4 and seq. 4'),
+        ('3 of them, a × b', '3 of them, a × b'),
+    ],
+)
+def test_a_number_stays_with_what_belongs_to_it(tmp_path: Path, written: str, kept: str) -> None:
+    shown = page(tmp_path, f'# {written}\nx = 1\n')
+    assert kept.replace('_', '\N{NO-BREAK SPACE}') in shown
+
+
 def test_a_price_is_not_a_formula() -> None:
     assert tex('It costs $5, or $10 for two; $x$ is free.') == ['x']
     assert tex('From $5 to $10.') == []
