@@ -39,6 +39,7 @@ comes near 1:
 | 4000 | 2e-9 | 0.0065 | 0.000012 |
 <!-- measured: test:diffusion/test_schedules.py::test_signal_left_as_the_page_has_it -->
 
+So much of the image is left at the end
 ([tested](test:diffusion/test_schedules.py::test_signal_left_as_the_page_has_it)). More than 0.05 is
 too much to start from pure noise: the class warns, and training refuses.
 

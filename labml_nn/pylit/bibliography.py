@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from string import ascii_lowercase
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
@@ -36,6 +37,8 @@ class Entry:
     kind: str
     fields: dict[str, str]
     line: int = 1
+    # What tells it from another that a sentence would call the same
+    letter: str = ''
 
     @property
     def families(self) -> list[str]:
@@ -45,7 +48,8 @@ class Entry:
 
     @property
     def year(self) -> str:
-        return self.fields.get('year') or self.fields.get('date', '')[:4]
+        year = self.fields.get('year') or self.fields.get('date', '')[:4]
+        return year and year + self.letter
 
     @property
     def authors(self) -> str:
@@ -199,7 +203,20 @@ class _Broken(Exception):
 
 def parse(text: str, shown: str, problems: Problems) -> dict[str, Entry]:
     """The entries of a file of BibTeX by their keys; what cannot be read is said."""
-    return _Reader(text, shown, problems).run()
+    return lettered(_Reader(text, shown, problems).run())
+
+
+def lettered(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """With a letter behind the year where two would be cited alike, in the order of the list."""
+    alike: dict[tuple[str, str], list[Entry]] = {}
+    for entry in sorted(entries.values(), key=lambda e: e.reference):
+        alike.setdefault((entry.authors, entry.year), []).append(entry)
+    return entries | {
+        entry.key: replace(entry, letter=letter)
+        for (_, year), same in alike.items()
+        if year and len(same) > 1
+        for entry, letter in zip(same, ascii_lowercase, strict=False)
+    }
 
 
 # ### The TeX of names and titles

@@ -6,8 +6,8 @@ understood as a whole. Headings get levels that never skip one and anchors that 
 Sections become **rows**:
 
 - *pair*: a note and its code, side by side and in step;
-- *prose*: a note without code has the full width, and so has
-- *code*: code without a note.
+- *prose*: a note without code, over the full width;
+- *code*: code without a note, over the full width.
 
 No row has an empty column. A body that follows its docstring joins the row of its `def`: the note
 is about all of it. So does code without a note while there is room beside a long note above, a

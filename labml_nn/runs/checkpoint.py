@@ -6,8 +6,8 @@ summary: One file that describes itself, written all or not at all, read without
 
 # Checkpoints
 
-Four promises, each of which users have lost days to. What becomes of a run when they are put to the
-test, fault by fault, is [a table](../diffusion/ddpm/faults.html).
+Four promises. Where one of them was broken, users have lost days. What becomes of a run, fault by
+fault, is [a table](../diffusion/ddpm/faults.html).
 
 * **It describes itself.** Beside the weights the file holds the configuration that built the
   model, so nobody has to remember flags: `load` is enough to rebuild it.

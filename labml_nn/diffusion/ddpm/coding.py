@@ -65,8 +65,8 @@ steps. The error by the rate: most of it is gone after half a bit](figure:coding
 "Rate and distortion on the digits")
 
 The paper's curve for CIFAR-10 (figure 5, table 4) bends in the same way: of 1.78 bits per dimension
-in all, the first 0.12 bring the error down to 12 levels of 256, from 68 when next to nothing has
-been sent; the last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
+in all, without $L_0$, the first 0.12 bring the error down to 12 levels of 256, from 68 when next to
+nothing has been sent; the last 100 of 1000 steps cost 1.66 bits, and bring it to 0.95.
 
 > **Why are the first $\hat x_0$ worse than nothing?** The mean of all digits is 4.3 levels off, a
 > guess from $x_{1000}$ 7.7. At $t = T$ an error of the network comes out

@@ -20,14 +20,14 @@ a matter of names.
     images = DDIM(diffusion, 50).sample((1, 3, 256, 256), seed=0)
     save_png('image.png', to_uint8(images)[0])
 
-([tested](test:diffusion/ddpm/test_pretrained.py::test_the_snippet_of_the_page), on a small one).
-`python -m labml_nn.diffusion.ddpm.pretrained export runs/digits model` writes a run as such a
-folder, with a model card
-[tested](test:diffusion/ddpm/test_pretrained.py::test_a_run_is_exported_with_a_card).
-The commands `sample`, `animate`, `interpolate`, [`edit` and `inpaint`](edit.html) of
-[evaluation](evaluate.html) take such a folder in the place of a run
-[tested](test:diffusion/ddpm/test_edit.py::test_commands_take_a_published_model).
-A folder on the disk needs no other package; a name on the hub needs `huggingface_hub`
+These lines run [tested](test:diffusion/ddpm/test_pretrained.py::test_the_snippet_of_the_page), in
+the test on a small model. `python -m labml_nn.diffusion.ddpm.pretrained export runs/digits model`
+writes a run as such a folder, with a model card
+[tested](test:diffusion/ddpm/test_pretrained.py::test_a_run_is_exported_with_a_card). The commands
+`sample`, `animate`, `interpolate`, [`edit` and `inpaint`](edit.html) of [evaluation](evaluate.html)
+take such a folder in the place of a run
+[tested](test:diffusion/ddpm/test_edit.py::test_commands_take_a_published_model). A folder on the
+disk needs no other package; a name on the hub needs `huggingface_hub`
 (`pip install 'labml-nn[hub]'`), and from the second time on no network.
 
 | what | tested |
