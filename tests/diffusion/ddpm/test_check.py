@@ -1,15 +1,18 @@
 """`evaluate check`: each trouble, provoked, is named; and what is well is left alone."""
 
 import math
+import re
 from itertools import permutations
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from labml_nn.data.datasets import Images, load_dataset
-from labml_nn.diffusion.ddpm import DenoiseDiffusion, gather
+from labml_nn.diffusion.ddpm import DenoiseDiffusion, check, gather
 from labml_nn.diffusion.ddpm.check import (
+    TROUBLES,
     Finding,
     broken,
     by_chance,
@@ -247,6 +250,23 @@ def test_a_place_at_the_edge_counts_like_any_other(digits):
     images = torch.zeros(4, 1, 8, 8)
     for errs in surprise(diffusion, images, images[:2]):
         agree(errs, torch.full_like(errs, 64 / 4), atol=0, rtol=1e-4, what='error at the corner')
+
+
+# ## What to do
+@pytest.mark.parametrize(
+    'verdict',
+    ['too bright', 'too dark', 'tinted', 'pale, or one colour', 'black and white', 'blurry',
+     'too alike', 'each has a tint of its own', 'noise', 'copies of training images',
+     'twins in the data', 'single samples are broken', 'not learned'],
+)  # fmt: skip
+def test_each_verdict_is_found_on_the_page_of_troubles(verdict):
+    source = Path(check.__file__).read_text(encoding='utf-8')
+    assert verdict in source
+    # Its words in any order: "One colour, or pale"
+    page = TROUBLES.read_text(encoding='utf-8').lower()
+    words = set(re.findall(r'\w+', verdict))
+    heads = re.findall(r'^## .*$', page, re.M)
+    assert f'*{verdict}*' in page or any(words <= set(re.findall(r'\w+', h)) for h in heads)
 
 
 # ## Losses
