@@ -377,28 +377,20 @@ def surprise(diffusion: DenoiseDiffusion, x: Tensor, y: Tensor) -> tuple[Tensor,
     The error of the noise at a pixel, as a multiple of its mean over the images at that step; a
     mean over five steps and $3 \times 3$ pixels. A model with classes is told none.
     """
-    # One noise for all: what differs is the image
-    noise = torch.Generator().manual_seed(0)
-    a = torch.zeros(len(x), 1, *x.shape[2:])
-    b = torch.zeros(len(y), 1, *y.shape[2:])
+    both = torch.cat([x, y])
+    no_label = torch.full((len(both),), NO_LABEL)
     sigma = noise_levels(diffusion)
     levels = nearest_levels(NOISE[: len(sigma)], sigma)
-    for level in levels:
-        eps = torch.randn(x.shape[1:], generator=noise)
-        at_x, at_y = (
-            errors(
-                diffusion,
-                images,
-                torch.full((len(images),), level),
-                eps.expand_as(images),
-                torch.full((len(images),), NO_LABEL),
-            )
-            for images in (x, y)
-        )
-        a[:, 0] += at_x / (at_y.mean() * len(levels))
-        b[:, 0] += at_y / (at_y.mean() * len(levels))
-    worst = [avg_pool2d(e, 3, stride=1, padding=1, count_include_pad=False) for e in (a, b)]
-    return worst[0].amax((1, 2, 3)), worst[1].amax((1, 2, 3))
+    # One noise for all: what differs is the image
+    noise = torch.Generator().manual_seed(0)
+    relative = torch.zeros(len(both), 1, *x.shape[2:])
+    for t in levels:
+        eps = torch.randn(x.shape[1:], generator=noise).expand_as(both)
+        found = errors(diffusion, both, torch.full((len(both),), t), eps, no_label)
+        relative[:, 0] += found / (found[len(x) :].mean() * len(levels))
+    near = avg_pool2d(relative, 3, stride=1, padding=1, count_include_pad=False)
+    worst = near.amax((1, 2, 3))
+    return worst[: len(x)], worst[len(x) :]
 
 
 # ## What is left to learn
