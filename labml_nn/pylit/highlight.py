@@ -110,8 +110,9 @@ def _span(css: str, text: str, href: str = '', symbol: str = '') -> str:
     return f'<span{kind}{data}>{shown}</span>' if css or symbol else shown
 
 
-# What a line must not be broken in: `->`, `--`, and a sign or an option with its word. Tags stay
-TIED = re.compile(r'<[^>]*>|--?&gt;|(?<![\w;-])--?[A-Za-z][\w-]{0,24}|--')
+# What a line must not be broken in: `->`, `--`, `1e-9`, `utf-8`, and a sign or an option with its
+# word, whose further letters have no place to break of their own. Tags stay
+TIED = re.compile(r'<[^>]*>|--?&gt;|(?<![\w;-])--?[A-Za-z][\w-]{0,10}|--|\b(?:\d[\d.]*e|utf)-\d+')
 
 
 def unbroken(line: str) -> str:

@@ -382,7 +382,8 @@ UNSAID = '?'
 
 # The blank between a number and what belongs to it: 60 %, 28 × 28, 2.82 ± 0.03, 3 of 4, eq. 4
 UNPARTED = re.compile(
-    r'(?<=\d) (?=[%±×]|of \d)|(?<=[±×]) (?=\d)|(?<=\d of) (?=\d)|(?<=\beq\.) (?=\d)'
+    r'(?<=\d) (?=[%±×]|of \d|(?:s|ms|[KMG]i?B|GFLOP)\b)'
+    r'|(?<=[±×]) (?=\d)|(?<=\d of) (?=\d)|(?<=\beq\.) (?=\d)'
 )
 
 

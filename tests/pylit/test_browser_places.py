@@ -315,8 +315,17 @@ LONG = """# Title
 python -m program.of.mine --first-option 1 --second-option 2 --third-option 3 --last 4
 ```
 """
-BROKEN = """() => [...document.querySelectorAll('pre .z')]
-  .filter((e) => e.getBoundingClientRect().height > 30).map((e) => e.textContent)"""
+# In two, or parted from the quotation mark or the name before it
+BROKEN = """() => [...document.querySelectorAll('pre .z')].filter((e) => {
+  const before = e.previousSibling, range = document.createRange();
+  if (before?.nodeType === 3 && /\\S$/.test(before.data)) {
+    range.setStart(before, before.length - 1);
+    range.setEnd(before, before.length);
+    const [a, b] = [range, e].map((one) => one.getBoundingClientRect().top);
+    if (Math.abs(a - b) > 4) return true;
+  }
+  return e.getClientRects().length > 1;
+}).map((e) => e.textContent)"""
 # Where the first letters of what was broken off stand, from where the line begins
 HANGS = """() => [...document.querySelectorAll('pre .r')].map((line) => {
   const range = document.createRange();
@@ -351,7 +360,7 @@ def test_a_phone_breaks_lines_where_they_may_be_broken(
     size = {'width': width, 'height': 900}
     with visit(browser, (tmp_path / 'site/page.html').as_uri(), viewport=size) as page:
         assert page.locator('pre .z').count() >= 8
-        assert [text for text in page.evaluate(BROKEN) if len(text) < 20] == []
+        assert page.evaluate(BROKEN) == []
         assert page.evaluate(SCROLLED) == 0
         assert page.evaluate(HANGS) == [True] * 3
         assert page.evaluate(EMPTY) == []

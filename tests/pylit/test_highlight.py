@@ -72,9 +72,10 @@ def test_code_in_a_sentence(text: str, css: str) -> None:
     [
         ('def f() -&gt; int', ['-&gt;']),
         ('run --a-b 1 -m x', ['--a-b', '-m']),
-        ('f(-beta, x-1, a - b, u-Net)', ['-beta']),
+        ('f(-beta, a - b, u-Net)', ['-beta']),
         ('k--; <a href="x.html#a--b">--c</a>', ['--', '--c']),
         ('2 -1 &lt;--&gt;', ['--&gt;']),
+        ("(1e-9, 'utf-8', x-1, n - 1)", ['1e-9', 'utf-8']),
     ],
 )
 def test_what_a_line_is_not_broken_in(line: str, tied: list[str]) -> None:

@@ -57,6 +57,7 @@ def test_what_is_a_formula(text: str, expected: list[str]) -> None:
         ('28 × 28 pixels', '28_×_28 pixels'),
         ('2.82 ± 0.03 bits', '2.82_±_0.03 bits'),
         ('3 of 4 sets', '3_of_4 sets'),
+        ('2.1 s, 30 ms and 5 MiB, 2 sets', '2.1_s, 30_ms and 5_MiB, 2 sets'),
         ('see eq. 4 and seq. 4', 'see eq._4 and seq. 4'),
         ('3 of them, a × b', '3 of them, a × b'),
     ],
