@@ -210,7 +210,6 @@ Gaussian data of less than unit variance it lies between the two
 > images, and $\beta_t$ for CIFAR-10. The class below takes $\beta_t$ unless told otherwise. With
 > fewer steps [the choice matters more](../samplers/ancestral.html), and the default there is the
 > smaller one. In [the bound](likelihood.html) a choice that does not fit the data costs many bits.
-> The variance can also be [learned](../learned_variance.html).
 
 ## 4. The bound
 
